@@ -96,7 +96,7 @@ pub struct BackfillPartition {
 }
 
 /// What the user wants of a backfill that has not ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum DesiredState {
     /// To go on.
@@ -108,7 +108,7 @@ pub enum DesiredState {
 }
 
 /// How a backfill ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum BackfillEnd {
     /// Every partition is in.
@@ -149,17 +149,16 @@ pub struct Backfill {
     pub partitions: Vec<BackfillPartition>,
 }
 
+word!(DesiredState);
+word!(BackfillEnd);
+
 impl DesiredState {
-    fn as_str(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Run => "RUN",
             Self::Pause => "PAUSE",
             Self::Cancel => "CANCEL",
         }
-    }
-
-    fn read(row: &Row, column: usize) -> rusqlite::Result<Self> {
-        word(column, &row.get::<_, String>(column)?, &[Self::Run, Self::Pause, Self::Cancel], Self::as_str)
     }
 }
 
@@ -171,12 +170,6 @@ impl BackfillEnd {
             Self::Failed => "FAILED",
             Self::Cancelled => "CANCELLED",
         }
-    }
-
-    fn read(row: &Row, column: usize) -> rusqlite::Result<Option<Self>> {
-        let text: Option<String> = row.get(column)?;
-        let all = [Self::Success, Self::Failed, Self::Cancelled];
-        text.map(|text| word(column, &text, &all, Self::as_str)).transpose()
     }
 }
 
@@ -193,7 +186,7 @@ impl Journal {
         let (created, since) = (stamp(backfill.created), stamp(backfill.since));
         transaction.execute(
             "INSERT INTO backfills (id, namespace, flow, created, since, spec, wish) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            params![id, backfill.namespace, backfill.flow, created, since, spec, backfill.wish.as_str()],
+            params![id, backfill.namespace, backfill.flow, created, since, spec, backfill.wish],
         )?;
         for (number, partition) in (0u32..).zip(&backfill.partitions) {
             let BackfillPartition { label, date, inputs, skipped } = partition;
@@ -256,13 +249,13 @@ impl Journal {
     pub fn desired_state(&self, id: &BackfillId) -> Result<Option<DesiredState>> {
         let connection = self.lock();
         let mut statement = connection.prepare_cached("SELECT wish FROM backfills WHERE id = ?")?;
-        Ok(statement.query_row([id.as_str()], |row| DesiredState::read(row, 0)).optional()?)
+        Ok(statement.query_row([id.as_str()], |row| row.get(0)).optional()?)
     }
 
     /// Notes what the user wants of a backfill that has not ended; whoever runs it will see it. False when it has ended.
     pub fn set_desired_state(&self, id: &BackfillId, wish: DesiredState) -> Result<bool> {
         let sql = "UPDATE backfills SET wish = ?2, problem = NULL WHERE id = ?1 AND ended IS NULL";
-        Ok(self.lock().execute(sql, params![id.as_str(), wish.as_str()])? == 1)
+        Ok(self.lock().execute(sql, params![id.as_str(), wish])? == 1)
     }
 
     /// Lets a backfill that cannot go on rest, and notes why. Whoever wants it to go on wishes it once more.
@@ -290,7 +283,7 @@ impl Journal {
     /// Notes how a backfill ended.
     pub fn end_backfill(&self, id: &BackfillId, end: BackfillEnd, now: DateTime<Utc>) -> Result<()> {
         let sql = "UPDATE backfills SET outcome = ?2, ended = ?3, problem = NULL WHERE id = ?1";
-        self.lock().execute(sql, params![id.as_str(), end.as_str(), stamp(now)])?;
+        self.lock().execute(sql, params![id.as_str(), end, stamp(now)])?;
         Ok(())
     }
 
@@ -331,8 +324,8 @@ fn backfill(row: &Row) -> rusqlite::Result<Backfill> {
         created: row.get(3)?,
         since: row.get(4)?,
         spec: json(row, 5)?,
-        wish: DesiredState::read(row, 6)?,
-        outcome: BackfillEnd::read(row, 7)?,
+        wish: row.get(6)?,
+        outcome: row.get(7)?,
         ended: row.get(8)?,
         problem: row.get(9)?,
         since_id: row.get::<_, Option<String>>(10)?.map(ExecutionId::new),

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::row::word;
 use super::target::{ExecutionTarget, StartedBy};
 use super::task_run::TaskRunSnapshot;
 use crate::id::{ExecutionId, RunId};
@@ -294,6 +295,8 @@ pub enum ExecutionState {
     /// All tasks ended well.
     Success,
 }
+
+word!(ExecutionState);
 
 impl ExecutionState {
     /// The state as users see it.

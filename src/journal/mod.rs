@@ -27,7 +27,6 @@ mod state;
 mod target;
 mod task_run;
 mod update;
-mod words;
 mod work_time;
 
 use std::path::Path;

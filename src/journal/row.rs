@@ -1,23 +1,12 @@
 //! Reading columns that hold more than SQLite's own types. A value that cannot be read is an error: no default takes its
 //! place, which would look like something that was written.
 
-use std::fmt;
-
 use rusqlite::Row;
-use rusqlite::types::Type;
+use rusqlite::types::{FromSqlError, FromSqlResult, Type, ValueRef};
 use serde::de::DeserializeOwned;
+use serde::de::value::StrDeserializer;
 
-/// A text that is none of those that a column holds.
-#[derive(Debug)]
-struct UnknownWord(String);
-
-impl fmt::Display for UnknownWord {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "unknown value `{}`", self.0)
-    }
-}
-
-impl std::error::Error for UnknownWord {}
+use crate::task::Level;
 
 /// A column that holds JSON.
 pub(super) fn json<T: DeserializeOwned>(row: &Row, column: usize) -> rusqlite::Result<T> {
@@ -26,18 +15,30 @@ pub(super) fn json<T: DeserializeOwned>(row: &Row, column: usize) -> rusqlite::R
         .map_err(|error| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error)))
 }
 
-/// The one of some values that a column names.
-pub(super) fn word<T: Copy>(
-    column: usize,
-    text: &str,
-    all: &[T],
-    name: impl Fn(T) -> &'static str,
-) -> rusqlite::Result<T> {
-    let found = all.iter().copied().find(|value| name(*value) == text);
-    found.ok_or_else(|| {
-        let error = Box::new(UnknownWord(text.to_owned()));
-        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error)
-    })
+/// Has a type read from and written to columns as the words that serde has for its values.
+macro_rules! word {
+    ($type:ty) => {
+        impl rusqlite::types::FromSql for $type {
+            fn column_result(value: rusqlite::types::ValueRef<'_>) -> rusqlite::types::FromSqlResult<Self> {
+                crate::journal::row::from_word(value)
+            }
+        }
+
+        impl rusqlite::types::ToSql for $type {
+            fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {
+                Ok(self.as_str().into())
+            }
+        }
+    };
+}
+
+pub(super) use word;
+
+word!(Level);
+
+pub(super) fn from_word<T: DeserializeOwned>(value: ValueRef<'_>) -> FromSqlResult<T> {
+    let text = StrDeserializer::<serde::de::value::Error>::new(value.as_str()?);
+    T::deserialize(text).map_err(|error| FromSqlError::Other(Box::new(error)))
 }
 
 #[cfg(test)]
