@@ -26,6 +26,9 @@ const LEDGER: &str = include_str!("../../../sql/postgres/jitney_loads.sql");
 const COLUMNS: &str = "id, execution, task, partition = $2 AS same_partition, source_sha256 = $3 AS same_content,
     definition_sha256 = ANY($4) AS same_steps, coalesce(address, partition) = $5 AS same_address, address, partition, source,
     rows_read, rows_loaded, rows_rejected, rows_skipped";
+/// The names of the columns of a table `c`.
+const COLUMN_NAMES: &str = "ARRAY(SELECT a.attname::text FROM pg_attribute a
+                                  WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)";
 /// Former names of tables that are looked at.
 const MAX_NAMES: usize = 20;
 
@@ -141,38 +144,50 @@ pub(super) async fn check_temporary(transaction: &Transaction<'_>, what: &str) -
     Err(TaskError::permanent(message).help(format!("grant it with `{grant}`")))
 }
 
+/// What versions since the first have added to the ledger, and its type.
+const ADDED: [(&str, &str); 4] =
+    [("xid", "bigint"), ("parts", "bigint[]"), ("updates", "boolean"), ("address", "text")];
+
+/// What a ledger with these columns lacks.
+fn lacking(columns: &[String]) -> Vec<(&'static str, &'static str)> {
+    ADDED.into_iter().filter(|(name, _)| !columns.iter().any(|column| column == name)).collect()
+}
+
+/// What to read a ledger with these columns from, in SQL: those that it lacks are empty.
+fn reading(ledger: &str, columns: &[String]) -> String {
+    let empty: Vec<String> = lacking(columns).iter().map(|(name, kind)| format!("NULL::{kind} AS {name}")).collect();
+    match empty.is_empty() {
+        true => ledger.to_owned(),
+        false => format!("(SELECT old.*, old.xmin, {} FROM {ledger} old)", empty.join(", ")),
+    }
+}
+
+/// The ledger, as SQL names it, and its columns, if there is one.
+async fn present(transaction: &Transaction<'_>) -> Result<Option<(String, Vec<String>)>, TaskError> {
+    let sql = format!(
+        "SELECT format('%I.%I', n.nspname, c.relname), {COLUMN_NAMES}
+         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass('jitney_loads')"
+    );
+    let row = transaction.query_opt(&sql, &[]).await;
+    let row = row.map_err(|error| explain("looking for the ledger", &error))?;
+    Ok(row.map(|row| (row.get(0), row.get(1))))
+}
+
 /// The ledger, as SQL names it, if it is there with all of its columns.
 ///
 /// # Errors
 /// When the server refuses.
 pub(super) async fn complete(transaction: &Transaction<'_>) -> Result<Option<String>, TaskError> {
-    let sql =
-        "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-         WHERE c.oid = to_regclass('jitney_loads') AND (SELECT count(*) FROM pg_attribute
-             WHERE attrelid = c.oid AND attname IN ('xid', 'updates', 'parts', 'address')) = 4";
-    let row = transaction.query_opt(sql, &[]).await;
-    Ok(row.map_err(|error| explain("looking for the ledger", &error))?.map(|row| row.get(0)))
+    let present = present(transaction).await?;
+    Ok(present.filter(|(_, columns)| lacking(columns).is_empty()).map(|(name, _)| name))
 }
 
-/// What versions since the first have added to the ledger, and its type.
-const ADDED: [(&str, &str); 4] =
-    [("xid", "bigint"), ("parts", "bigint[]"), ("updates", "boolean"), ("address", "text")];
-
-/// What to read the ledger from, if there is one, in SQL: a ledger of an earlier version with its later columns empty.
+/// What to read the ledger from, in SQL, if there is one, also one of an earlier version.
 ///
 /// # Errors
 /// When the server refuses.
 pub(super) async fn readable(transaction: &Transaction<'_>) -> Result<Option<String>, TaskError> {
-    let sql = "SELECT array_agg(attname::text) FROM pg_attribute
-               WHERE attrelid = to_regclass('jitney_loads') AND attnum > 0 AND NOT attisdropped";
-    let row = transaction.query_one(sql, &[]).await.map_err(|error| explain("looking for the ledger", &error))?;
-    let Some(columns) = row.get::<_, Option<Vec<String>>>(0) else { return Ok(None) };
-    let lacks = ADDED.iter().filter(|(name, _)| !columns.iter().any(|column| column == name));
-    let empty: Vec<String> = lacks.map(|(name, kind)| format!("NULL::{kind} AS {name}")).collect();
-    Ok(Some(match empty.is_empty() {
-        true => "jitney_loads".to_owned(),
-        false => format!("(SELECT old.*, old.xmin, {} FROM jitney_loads old)", empty.join(", ")),
-    }))
+    Ok(present(transaction).await?.map(|(name, columns)| reading(&name, &columns)))
 }
 
 /// The newest load of the partition, or of the whole table, if any.
@@ -244,8 +259,8 @@ pub(super) async fn in_another(
     transaction: &Transaction<'_>,
     key: &Key,
 ) -> Result<Option<(String, Earlier)>, TaskError> {
-    let sql = "SELECT format('%I.%I', n.nspname, c.relname), EXISTS (
-                   SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'address' AND NOT a.attisdropped)
+    let sql = format!(
+        "SELECT format('%I.%I', n.nspname, c.relname), {COLUMN_NAMES}
                FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                WHERE c.relname = 'jitney_loads' AND c.relkind = 'r' AND c.relpersistence <> 't'
                    AND c.oid IS DISTINCT FROM to_regclass('jitney_loads')
@@ -253,12 +268,13 @@ pub(super) async fn in_another(
                    AND (SELECT count(*) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname IN (
                        'id', 'execution', 'task', 'target', 'partition', 'source_sha256', 'definition_sha256',
                        'rows_read', 'rows_loaded', 'rows_rejected', 'rows_skipped')) = 11
-               ORDER BY 1";
-    let others = transaction.query(sql, &[]).await.map_err(|error| explain("looking for other ledgers", &error))?;
+               ORDER BY 1"
+    );
+    let others = transaction.query(&sql, &[]).await.map_err(|error| explain("looking for other ledgers", &error))?;
     for other in &others {
         let ledger: String = other.get(0);
-        // One of an earlier version has no addresses.
-        let from = if other.get(1) { ledger.clone() } else { format!("(SELECT *, NULL AS address FROM {ledger}) l") };
+        let columns: Vec<String> = other.get(1);
+        let from = format!("{} l", reading(&ledger, &columns));
         let rest = "coalesce(address, partition) = $5 AND source_sha256 = $3 ORDER BY id DESC";
         if let Some(found) = find_in(transaction, &from, key, rest, &[]).await? {
             return Ok(Some((ledger, found)));
