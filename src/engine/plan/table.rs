@@ -91,6 +91,21 @@ impl TestEnv {
         self.begin + TimeDelta::seconds(seconds)
     }
 
+    /// The context of an execution of a flow without secret inputs.
+    fn context(&self, flow: &Flow) -> ExecutionContext {
+        let id = ExecutionId::new("e");
+        let files = FileAccess::unrestricted(self.settings.home.clone());
+        let host = ExecutionHost::new(&self.settings, &self.journal, &id, flow, &[], files);
+        ExecutionContext {
+            id,
+            secrets: Map::new(),
+            restricted: false,
+            said: Arc::default(),
+            quota: Arc::new(LogQuota::new(1 << 20, 0)),
+            host: Arc::new(host),
+        }
+    }
+
     /// The actions of a case, one a line.
     fn actions(&self, flow: &str, happened: &str) -> Vec<String> {
         let text = format!("id: f\nnamespace: n\n{flow}");
@@ -104,17 +119,7 @@ impl TestEnv {
                 None => state.apply(self.at(now), &self.event(line, &state)).unwrap(),
             }
         }
-        let id = ExecutionId::new("e");
-        let files = FileAccess::unrestricted(self.settings.home.clone());
-        let host = ExecutionHost::new(&self.settings, &self.journal, &id, &flow, &[], files);
-        let context = ExecutionContext {
-            id,
-            secrets: Map::new(),
-            restricted: false,
-            said: Arc::default(),
-            quota: Arc::new(LogQuota::new(1 << 20, 0)),
-            host: Arc::new(host),
-        };
+        let context = self.context(&flow);
         let planned = plan(&state, &flow, &context, self.at(now));
         let again = plan(&state, &flow, &context, self.at(now));
         assert_eq!(format!("{:?}", planned.actions), format!("{:?}", again.actions), "{text}");
@@ -234,11 +239,7 @@ fn secrets_that_come_to_light_are_given_back_and_change_nothing_before() {
     let flow = parse("f.yaml", text, TASKS).flow.unwrap();
     let mut state = State::new(ExecutionSpec::default());
     state.apply(env.at(0), &Event::Started).unwrap();
-    let id = ExecutionId::new("e");
-    let files = FileAccess::unrestricted(env.settings.home.clone());
-    let host = Arc::new(ExecutionHost::new(&env.settings, &env.journal, &id, &flow, &[], files));
-    let (secrets, said, quota) = (Map::new(), Arc::default(), Arc::new(LogQuota::new(1 << 20, 0)));
-    let context = ExecutionContext { id, secrets, restricted: false, said, quota, host };
+    let context = env.context(&flow);
     let planned = plan(&state, &flow, &context, env.at(0));
     assert_eq!(planned.actions.iter().map(|action| env.shown(action)).collect::<Vec<_>>(), ["start a: hunter22"]);
     let redactor = &env.settings.redactor;

@@ -14,6 +14,9 @@ const FLOWS: [(&str, &str); 3] = [
     ("month.yaml", include_str!("month.yaml")),
     ("waits.yaml", include_str!("waits.yaml")),
 ];
+/// Which of the months the ledger does not have.
+const MISSING: [&str; 9] =
+    ["backfill", "month.yaml", "--from", "2020-01", "--to", "2020-03", "--only", "missing", "--dry-run"];
 const FAILED: &str = "1m8ggwrjqdy7m14f";
 const PAUSED: &str = "1m8ggwrkd6zbaj71";
 const BACKFILL: &str = "1m8ggwrh6wxzeqjw";
@@ -75,13 +78,12 @@ async fn a_home_of_the_first_version_is_still_known() {
 #[tokio::test]
 async fn what_the_first_version_loaded_is_not_loaded_again() {
     let world = left_behind("cli_upgrade_ledger").await;
-    let missing = ["backfill", "month.yaml", "--from", "2020-01", "--to", "2020-03", "--only", "missing", "--dry-run"];
-    world.jitney(&missing).ended(0).says("1 of 3 partitions to run");
+    world.jitney(&MISSING).ended(0).says("1 of 3 partitions to run");
     world.jitney(&["run", "load.yaml"]).ended(0);
     let loaded = world.newest();
     assert_eq!(loaded["rows"], json!(0), "{loaded}");
     world.jitney(&["run", "month.yaml", "--trigger-date", "2020-01-01"]).ended(0).says("already there");
-    world.jitney(&missing).ended(0).says("1 of 3 partitions to run");
+    world.jitney(&MISSING).ended(0).says("1 of 3 partitions to run");
     let rows = "SELECT count(*) FROM (SELECT id FROM appended UNION ALL SELECT id FROM merged UNION ALL
                 SELECT id FROM truncated UNION ALL SELECT id FROM keyed UNION ALL SELECT n FROM trips) t";
     assert_eq!(world.client().await.query_one(rows, &[]).await.unwrap().get::<_, i64>(0), 10);
@@ -95,6 +97,5 @@ async fn a_ledger_of_the_first_version_from_a_dump_does_not_vouch_for_rows() {
                   BEGIN; INSERT INTO jitney_loads OVERRIDING SYSTEM VALUE TABLE copied; INSERT INTO appended VALUES (8, 'p'), (9, 'q'); COMMIT";
     world.client().await.batch_execute(copied).await.unwrap();
     world.jitney(&["run", "load.yaml"]).ended(1).says("rows cannot be told from others");
-    let missing = ["backfill", "month.yaml", "--from", "2020-01", "--to", "2020-03", "--only", "missing", "--dry-run"];
-    world.jitney(&missing).ended(0).says("3 of 3 partitions to run");
+    world.jitney(&MISSING).ended(0).says("3 of 3 partitions to run");
 }
