@@ -13,6 +13,7 @@ const STEPS: &[&str] = &[
     include_str!("search.sql"),
     include_str!("work_time.sql"),
     include_str!("ends.sql"),
+    include_str!("descendants.sql"),
 ];
 
 /// Brings the tables up to date, all or nothing. The caller sees to it that no other process does the same.
@@ -76,5 +77,25 @@ mod tests {
         drop(again);
         Connection::open(&file).unwrap().pragma_update(None, "user_version", 1000).unwrap();
         assert!(matches!(Journal::open(&file), Err(JournalError::Newer)));
+    }
+    #[test]
+    fn descendants_of_earlier_versions_are_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("journal.db");
+        let old = Connection::open(&file).unwrap();
+        old.execute_batch(include_str!("schema.sql")).unwrap();
+        let before = STEPS.iter().position(|step| step.contains("ADD COLUMN descendants")).unwrap();
+        STEPS[..before].iter().for_each(|step| old.execute_batch(step).unwrap());
+        old.pragma_update(None, "user_version", before as u32).unwrap();
+        let parents = [("a", None), ("b", Some("a")), ("c", Some("b")), ("d", None), ("e", Some("deleted"))];
+        for (id, parent) in parents.into_iter().chain([("f", Some("e"))]) {
+            let sql = "INSERT INTO executions (id, namespace, flow, state, inputs, created, parent)
+                       VALUES (?, 'n', 'f', 'SUCCESS', '{}', '2024-01-01T00:00:00.000000Z', ?)";
+            old.execute(sql, rusqlite::params![id, parent]).unwrap();
+        }
+        drop(old);
+        let journal = Journal::open(&file).unwrap();
+        let counts = ["a", "c", "d", "e", "f"].map(|id| journal.descendants(&ExecutionId::new(id)).unwrap());
+        assert_eq!(counts, [2, 2, 0, 1, 1]);
     }
 }

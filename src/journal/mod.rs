@@ -7,6 +7,7 @@
 
 mod backfill;
 mod batch;
+mod children;
 mod ends;
 mod event;
 mod firings;
@@ -233,39 +234,6 @@ impl Journal {
             )
             .optional()?;
         Ok(found.map(ExecutionId::new))
-    }
-
-    /// The newest execution that a task run of another one started, if any.
-    pub fn child(&self, parent: &ExecutionId, run: &str) -> Result<Option<ExecutionId>> {
-        let connection = self.lock();
-        let sql = "SELECT id FROM executions WHERE parent = ? AND parent_run = ? ORDER BY id DESC LIMIT 1";
-        let mut statement = connection.prepare_cached(sql)?;
-        let found = statement.query_row([parent.as_str(), run], |row| row.get::<_, String>(0)).optional()?;
-        Ok(found.map(ExecutionId::new))
-    }
-
-    /// How many executions the first one above this one has started, directly and through others; counted up to `most`.
-    pub fn descendants(&self, id: &ExecutionId, most: u32) -> Result<u32> {
-        let sql = "WITH RECURSIVE
-                up(id, height) AS (
-                    SELECT ?1, 0
-                    UNION ALL
-                    SELECT parent, height + 1 FROM up JOIN executions USING (id) WHERE parent IS NOT NULL),
-                down(id) AS (
-                    SELECT id FROM (SELECT id FROM up ORDER BY height DESC LIMIT 1)
-                    UNION ALL
-                    SELECT executions.id FROM down JOIN executions ON executions.parent = down.id)
-            SELECT count(*) - 1 FROM (SELECT 1 FROM down LIMIT ?2 + 1)";
-        let connection = self.lock();
-        Ok(connection.prepare_cached(sql)?.query_row(rusqlite::params![id.as_str(), most], |row| row.get(0))?)
-    }
-
-    /// The executions that the tasks of another one started, the oldest first.
-    pub fn children(&self, parent: &ExecutionId) -> Result<Vec<ExecutionId>> {
-        let connection = self.lock();
-        let mut statement = connection.prepare_cached("SELECT id FROM executions WHERE parent = ? ORDER BY id")?;
-        let rows = statement.query_map([parent.as_str()], |row| row.get::<_, String>(0))?;
-        Ok(rows.map(|id| id.map(ExecutionId::new)).collect::<rusqlite::Result<_>>()?)
     }
 
     /// An id for a new execution or backfill, behind all that there are: lists and `jitney resume` go by their order, and

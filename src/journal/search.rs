@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::row::json;
-use super::{ExecutionState, Journal, Result, State, Summary, Triggered, ends, stamp};
+use super::{ExecutionState, Journal, Result, State, Summary, Triggered, children, ends, stamp};
 use crate::id::ExecutionId;
 use crate::text::plain;
 
@@ -276,7 +276,7 @@ pub(super) fn summarize_new(
         parent.map(|parent| parent.run.as_str()),
         created.original.as_ref().map(ExecutionId::as_str),
     ])?;
-    Ok(())
+    parent.map_or(Ok(()), |parent| children::count_child(transaction, &parent.execution))
 }
 
 /// What waits has a place in a queue, which is given to it apart; whatever else it does takes it out.

@@ -130,11 +130,11 @@ impl SubflowRunner {
     /// Refuses one more execution where flows start flows without end.
     fn check_room(&self) -> Result<(), EngineError> {
         let runner = &self.executor.shared.runner;
-        let most = runner.settings.max_descendants;
-        if runner.journal.descendants(&self.parent.execution, most)? < most {
+        let limit = runner.settings.max_descendants;
+        if runner.journal.descendants(&self.parent.execution)? < limit {
             return Ok(());
         }
-        let message = format!("one execution may start {most} others, directly and through them, and has done so");
+        let message = format!("one execution may start {limit} others, directly and through them, and has done so");
         let help = format!("do flows start each other in a circle? {MAX_DESCENDANTS} raises the limit");
         Err(Diagnostic::error(message).help(help).into())
     }
