@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::engine::host::ExecutionHost;
 use crate::flow::Step;
@@ -50,7 +51,8 @@ pub(super) async fn bounded(
     context: Arc<TaskContext>,
 ) -> Result<Outputs, TaskError> {
     let cancel = context.cancel.clone();
-    let mut work = tokio::spawn(work);
+    // Work that nobody waits for any more does not go on unseen.
+    let mut work = AbortOnDropHandle::new(tokio::spawn(work));
     let late = async {
         match limit {
             Some(limit) => tokio::time::sleep(limit).await,
@@ -74,10 +76,7 @@ pub(super) async fn bounded(
     match tokio::time::timeout(GRACE, &mut work).await {
         // It was done just before it could be stopped: the work is real, so it counts.
         Ok(done) => finished(done).or(Err(stopped)),
-        Err(_) => {
-            work.abort();
-            Err(stopped)
-        }
+        Err(_) => Err(stopped),
     }
 }
 

@@ -1,6 +1,6 @@
-//! Who may start now and who waits. A flow's slots are held by its executions that are RUNNING and whose process lives;
-//! nothing is counted apart from them, so that whatever ends an execution frees its slot. Looking and starting are one
-//! transaction, so that two processes never give one slot away twice.
+//! Who may start now and who waits. A flow's slots are held by its executions that are RUNNING or KILLING and whose process
+//! lives; nothing is counted apart from them, so that whatever ends an execution frees its slot. Looking and starting are
+//! one transaction, so that two processes never give one slot away twice.
 
 use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension, Transaction, TransactionBehavior, params};
@@ -357,7 +357,9 @@ fn first_free<C>(
 }
 
 fn is_free(transaction: &Transaction, namespace: &str, flow: &str, most: u32, is_alive: IsAlive) -> Result<bool> {
-    let sql = "SELECT id FROM executions WHERE namespace = ? AND flow = ? AND state = 'RUNNING' AND ended IS NULL";
+    // What is killed holds its slot until its tasks have stopped.
+    let sql = "SELECT id FROM executions
+               WHERE namespace = ? AND flow = ? AND state IN ('RUNNING', 'KILLING') AND ended IS NULL";
     let mut statement = transaction.prepare_cached(sql)?;
     let rows = statement.query_map([namespace, flow], |row| row.get::<_, String>(0))?;
     let running = rows.collect::<rusqlite::Result<Vec<String>>>()?;

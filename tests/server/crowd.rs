@@ -7,7 +7,7 @@ use jitney::id::ExecutionId;
 use jitney::journal::{ExecutionQuery, ExecutionState};
 use tokio::runtime::Runtime;
 
-use crate::server::world::{Server, World, most, until};
+use crate::server::world::{Server, World, most, running, until};
 
 const COUNT: usize = 1000;
 const LIMIT: u32 = 3;
@@ -140,4 +140,46 @@ async fn two_processes_share_the_slots_of_a_flow() {
         assert_eq!(ended, ExecutionState::Success);
     }
     assert_eq!(most("shared"), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_execution_holds_its_slot_until_its_task_has_stopped() {
+    let world = World::new();
+    let stopped = world.folder.path().join("stopped");
+    let task = format!("{{id: p, type: probe, millis: 3600000, stops_with: {}}}", stopped.display());
+    world.write("slow_stop", &format!("concurrency: {{limit: 1}}\ntasks:\n  - {task}\n"));
+    let server = world.server();
+    let state = |id: &ExecutionId| server.executor.journal().state(id).unwrap().unwrap().status;
+    let first = server.submit("slow_stop").unwrap();
+    until("the first runs", || running("slow_stop") == 1).await;
+    server.executor.kill(&first).unwrap();
+    until("it is killed", || state(&first) == ExecutionState::Killing).await;
+    let second = server.submit("slow_stop").unwrap();
+    assert_eq!(state(&second), ExecutionState::Queued);
+    std::fs::write(&stopped, "").unwrap();
+    until("the second runs", || state(&first) == ExecutionState::Killed && running("slow_stop") == 1).await;
+    server.executor.kill(&second).unwrap();
+    assert_eq!(server.executor.wait(&second).await.unwrap().status, ExecutionState::Killed);
+    assert_eq!(most("slow_stop"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_task_of_an_execution_outlives_a_journal_that_cannot_be_written() {
+    let world = World::new();
+    let tasks = "[{id: a, type: probe, millis: 200}, {id: b, type: probe, millis: 3600000}]";
+    world.write("unwritten", &format!("tasks:\n  - {{id: all, type: parallel, tasks: {tasks}}}\n"));
+    let server = world.server();
+    let id = server.submit("unwritten").unwrap();
+    until("both run", || running("unwritten") == 2).await;
+    let journal = rusqlite::Connection::open(world.folder.path().join("home/journal.db")).unwrap();
+    let broken = "CREATE TRIGGER broken BEFORE INSERT ON events BEGIN SELECT RAISE(ABORT, 'no'); END";
+    journal.execute_batch(broken).unwrap();
+    until("both have stopped", || running("unwritten") == 0).await;
+    journal.execute_batch("DROP TRIGGER broken").unwrap();
+    let state = || server.executor.journal().state(&id).unwrap().unwrap().status;
+    assert_eq!(state(), ExecutionState::Running, "nothing could be written about it");
+    until("nobody works on it", || server.executor.restart(&id, Vec::new()).is_ok()).await;
+    until("both run again", || running("unwritten") == 2).await;
+    server.executor.kill(&id).unwrap();
+    assert_eq!(server.executor.wait(&id).await.unwrap().status, ExecutionState::Killed);
 }

@@ -17,6 +17,7 @@ use jitney::journal::{ExecutionQuery, Summary};
 use jitney::server::settings::ServerSettings;
 use jitney::server::{App, ServerOptions};
 use jitney::task::{Task, TaskContext, TaskError, TaskType};
+use jitney::tasks::flow::parallel::Parallel;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
@@ -27,7 +28,7 @@ use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 
 /// The task types of these tests.
-pub static TASKS: &[TaskType] = &[TaskType::of::<Probe>()];
+pub static TASKS: &[TaskType] = &[TaskType::of::<Probe>(), TaskType::of::<Parallel>()];
 
 /// How many probes of a flow run, and the most that ever did.
 static RUNNING: Mutex<BTreeMap<String, (u32, u32)>> = Mutex::new(BTreeMap::new());
@@ -45,6 +46,8 @@ pub struct Probe {
     /// What it gives.
     #[serde(default)]
     says: String,
+    /// When it is stopped, it takes until this file is there.
+    stops_with: Option<PathBuf>,
 }
 
 /// What a probe gives.
@@ -81,10 +84,20 @@ impl Task for Probe {
         let _sleeper = Sleeper::new(context.flow.as_str());
         tokio::select! {
             () = tokio::time::sleep(Duration::from_millis(self.millis)) => {}
-            () = context.cancel.cancelled() => return Err(TaskError::cancelled("stopped")),
+            () = context.cancel.cancelled() => {
+                while self.stops_with.as_ref().is_some_and(|file| !file.exists()) {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                return Err(TaskError::cancelled("stopped"));
+            }
         }
         if self.fails { Err(TaskError::permanent("as told")) } else { Ok(Said { said: self.says.clone() }) }
     }
+}
+
+/// How many probes of a flow run.
+pub fn running(flow: &str) -> u32 {
+    RUNNING.lock().unwrap().get(flow).map_or(0, |(now, _)| *now)
 }
 
 /// The most probes of a flow that ever ran at a time.

@@ -96,8 +96,18 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Works until the execution has ended, is paused, or is stopped.
+    /// Works until the execution has ended, is paused, or is stopped. No attempt is under way any more then.
     pub(super) async fn until_end(&mut self, state: &mut State) -> Result<(), EngineError> {
+        let worked = self.advance(state).await;
+        if worked.is_err() {
+            // Whoever takes the execution up begins these again.
+            self.stop.cancel();
+            while self.attempts.join_next().await.is_some() {}
+        }
+        worked
+    }
+
+    async fn advance(&mut self, state: &mut State) -> Result<(), EngineError> {
         while !state.status.has_ended() {
             let is_killing = state.status == ExecutionState::Killing;
             if self.control.kill.is_cancelled() && !is_killing {
