@@ -130,6 +130,8 @@ pub(super) struct Rows {
     is_after_newline: bool,
     /// Whether a blank line is a row of one empty field.
     has_blank_rows: bool,
+    /// Whether the text holds bytes that would end lines in another file.
+    may_have_strays: bool,
     is_last: bool,
     fields: Vec<FieldSpan>,
     rows: Vec<Row>,
@@ -150,6 +152,7 @@ impl Rows {
             line_end: None,
             is_after_newline: false,
             has_blank_rows: false,
+            may_have_strays: false,
             is_last: false,
             fields,
             rows,
@@ -253,6 +256,8 @@ impl Rows {
     fn find_rows(&mut self, text: &[u8], line_end: LineEnd, limit: usize) -> bool {
         let Dialect { delimiter, quote, escape, .. } = self.dialect;
         let (mark, quote) = (line_end.mark(), quote.unwrap_or(delimiter));
+        // Most texts have none, so that rows need not be searched one by one.
+        self.may_have_strays = memchr(stray_of(line_end).0, text.get(self.consumed..).unwrap_or_default()).is_some();
         let mut row = PartialRow::at(self.consumed, self.line);
         let mut resume = self.consumed;
         'restart: loop {
@@ -299,25 +304,31 @@ impl Rows {
     }
 
     fn end_field(&mut self, row: &mut PartialRow, at: usize) {
-        let index = self.fields.len();
         let as_it_stands = match row.quotes.take() {
             None => field(row.field, at),
-            Some(Quotes { close: Some(close), has_escapes }) if close + 1 == at => {
-                let inner = field(row.field + 1, close);
+            Some(quotes) => self.quoted_field(row.field, quotes, at),
+        };
+        self.fields.push(as_it_stands);
+        row.field = at + 1;
+        row.width += 1;
+    }
+
+    fn quoted_field(&mut self, start: usize, quotes: Quotes, at: usize) -> FieldSpan {
+        let index = self.fields.len();
+        match quotes {
+            Quotes { close: Some(close), has_escapes } if close + 1 == at => {
+                let inner = field(start + 1, close);
                 if has_escapes {
                     self.rewritten.push(RewrittenField { index, original: inner, is_whole: true });
                 }
                 inner
             }
-            Some(_) => {
-                let all = field(row.field, at);
+            Quotes { .. } => {
+                let all = field(start, at);
                 self.rewritten.push(RewrittenField { index, original: all, is_whole: false });
                 all
             }
-        };
-        self.fields.push(as_it_stands);
-        row.field = at + 1;
-        row.width += 1;
+        }
     }
 
     fn end_row(&mut self, text: &[u8], mut row: PartialRow, line_end: LineEnd, at: usize) {
@@ -343,10 +354,10 @@ impl Rows {
 
     /// A byte outside of quotes that would end a line in another file.
     fn stray(&self, text: &[u8], row: &PartialRow, line_end: LineEnd, end: usize) -> Option<RowError> {
-        let (byte, fault) = match line_end {
-            LineEnd::Cr => (b'\n', RowError::Newline),
-            LineEnd::Lf | LineEnd::CrLf => (b'\r', RowError::CarriageReturn),
-        };
+        if !self.may_have_strays {
+            return None;
+        }
+        let (byte, fault) = stray_of(line_end);
         let text = text.get(row.start..end).unwrap_or_default();
         memchr(byte, text)?;
         if !row.has_quotes {
@@ -425,6 +436,14 @@ impl Rows {
             true => 0,
             false => String::from_utf8_lossy(before).chars().count() + 1,
         }
+    }
+}
+
+/// The byte that ends no line of the file, though it ends those of others, and what is said of it.
+fn stray_of(line_end: LineEnd) -> (u8, RowError) {
+    match line_end {
+        LineEnd::Cr => (b'\n', RowError::Newline),
+        LineEnd::Lf | LineEnd::CrLf => (b'\r', RowError::CarriageReturn),
     }
 }
 

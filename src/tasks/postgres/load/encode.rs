@@ -15,7 +15,7 @@ use crate::stream::print::{push_date, push_int, push_timestamp};
 use crate::stream::value::{parse_bool, parse_float, parse_int, parse_real};
 use crate::task::TaskError;
 use crate::tasks::postgres::kind::Kind;
-use crate::tasks::postgres::target::Field;
+use crate::tasks::postgres::table::Field;
 
 /// What every binary stream begins with: signature, flags, length of the header's extension.
 pub(super) const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
@@ -75,14 +75,20 @@ impl Encoder {
     /// When a column is missing, or of a type that has no text.
     pub(super) fn binary(&self, frame: &DataFrame) -> PolarsResult<Option<Bytes>> {
         let columns = self.columns(frame)?;
-        let cells = self.cells(&columns)?;
-        let mut out = BytesMut::with_capacity(frame.height() * (2 + 12 * cells.len()));
-        let count = i16::try_from(cells.len()).unwrap_or(i16::MAX);
+        let (cells, constant) = (self.cells_from_file(&columns)?, self.constant());
+        // It is the same in every row.
+        let mut last = BytesMut::new();
+        if !constant.iter().all(|constant| self.put(constant, 0, &mut last)) {
+            return Ok(None);
+        }
+        let mut out = BytesMut::with_capacity(frame.height() * (2 + 12 * cells.len() + last.len()));
+        let count = i16::try_from(self.fields.len()).unwrap_or(i16::MAX);
         for row in 0..frame.height() {
             out.put_i16(count);
             if !cells.iter().all(|cell| self.put(cell, row, &mut out)) {
                 return Ok(None);
             }
+            out.extend_from_slice(&last);
         }
         Ok(Some(out.freeze()))
     }
@@ -112,9 +118,9 @@ impl Encoder {
     /// # Errors
     /// As [`Encoder::binary`].
     pub(super) fn strangers(&self, frame: &DataFrame, name: &str) -> PolarsResult<Vec<(usize, String)>> {
-        let (Some(constant), Some(field)) = (&self.constant, self.fields.last()) else { return Ok(Vec::new()) };
+        let (Some(constant), Some(field)) = (self.constant(), self.fields.last()) else { return Ok(Vec::new()) };
         let column = prepared(frame.column(name)?, field.kind)?;
-        let (cells, constant) = (cells_of(&column, field.kind)?, Cells::Constant(constant, field.kind));
+        let cells = cells_of(&column, field.kind)?;
         let (due, due_binary) = (constant.text(0), self.comparable(&constant, 0));
         let is_padded = field.oid == Type::BPCHAR.oid();
         let mut strangers = Vec::new();
@@ -149,12 +155,17 @@ impl Encoder {
     }
 
     fn cells<'a>(&'a self, columns: &'a [Column]) -> PolarsResult<Vec<Cells<'a>>> {
-        let from_file = columns.iter().zip(&self.fields).map(|(column, field)| cells_of(column, field.kind));
-        let mut cells: Vec<Cells> = from_file.collect::<PolarsResult<_>>()?;
-        if let (Some(text), Some(field)) = (&self.constant, self.fields.last()) {
-            cells.push(Cells::Constant(text, field.kind));
-        }
+        let mut cells = self.cells_from_file(columns)?;
+        cells.extend(self.constant());
         Ok(cells)
+    }
+
+    fn cells_from_file<'a>(&self, columns: &'a [Column]) -> PolarsResult<Vec<Cells<'a>>> {
+        columns.iter().zip(&self.fields).map(|(column, field)| cells_of(column, field.kind)).collect()
+    }
+
+    fn constant(&self) -> Option<Cells<'_>> {
+        Some(Cells::Constant(self.constant.as_ref()?, self.fields.last()?.kind))
     }
 
     /// Whether the cell's value has a binary form that is certainly right; then it is appended.
