@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio_postgres::{GenericClient, SimpleQueryMessage};
+use tokio_postgres::{Error, GenericClient, SimpleQueryMessage};
 
 use crate::task::{OutageTracker, TaskContext, TaskError};
 
@@ -26,8 +26,13 @@ pub enum TransactionOutcome {
 
 /// The number of the transaction that is under way; none while it has changed nothing.
 pub async fn number(client: &impl GenericClient) -> Result<Option<String>, TaskError> {
-    let asked = client.query_one("SELECT txid_current_if_assigned()::text", &[]).await;
-    Ok(asked.map_err(|error| explain("asking for the transaction's number", &error))?.get(0))
+    number_after(client, "").await.map_err(|error| explain("asking for the transaction's number", &error))
+}
+
+/// The same once a statement without a result has run, in one round trip.
+pub async fn number_after(client: &impl GenericClient, statement: &str) -> Result<Option<String>, Error> {
+    let messages = client.simple_query(&format!("{statement}; SELECT txid_current_if_assigned()")).await?;
+    Ok(first_value(&messages))
 }
 
 /// Connects again, for as long as tasks retry, and asks how the transaction of this number ended.
@@ -62,9 +67,12 @@ pub async fn of(context: &TaskContext, address: &FlowAddress, number: Option<&st
 async fn status(session: &PostgresSession, number: &str) -> Result<String, TaskError> {
     let messages = session.client.simple_query(&format!("SELECT txid_status({number})")).await;
     let messages = messages.map_err(|error| explain("asking how the transaction ended", &error))?;
-    let answer = messages.iter().find_map(|message| match message {
+    Ok(first_value(&messages).unwrap_or_default())
+}
+
+fn first_value(messages: &[SimpleQueryMessage]) -> Option<String> {
+    messages.iter().find_map(|message| match message {
         SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
         _ => None,
-    });
-    Ok(answer.unwrap_or_default())
+    })
 }

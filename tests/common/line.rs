@@ -5,7 +5,10 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
+
+/// The most that is kept of what a client sends.
+const MAX_HEARD: usize = 1 << 20;
 
 /// What happens to a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +30,7 @@ pub struct Line {
     pub address: SocketAddr,
     /// Connections so far.
     pub count: Arc<AtomicUsize>,
+    heard: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Line {
@@ -35,6 +39,8 @@ impl Line {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let (address, count) = (listener.local_addr().unwrap(), Arc::<AtomicUsize>::default());
         let counted = count.clone();
+        let heard = Arc::<Mutex<Vec<u8>>>::default();
+        let kept = heard.clone();
         std::thread::spawn(move || {
             for client in listener.incoming() {
                 let fault = fault(counted.fetch_add(1, Ordering::SeqCst));
@@ -43,10 +49,30 @@ impl Line {
                     continue;
                 }
                 let server = TcpStream::connect(server).unwrap();
-                std::thread::spawn(move || join(client, server, fault));
+                let kept = kept.clone();
+                std::thread::spawn(move || join(client, server, fault, &kept));
             }
         });
-        Self { address, count }
+        Self { address, count, heard }
+    }
+
+    /// The statements that the only client has sent, without TLS.
+    pub fn statements(&self) -> Vec<String> {
+        let heard = self.heard.lock().unwrap();
+        let length = |at: usize| Some(u32::from_be_bytes(heard.get(at..at + 4)?.try_into().unwrap()) as usize);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes.split(|byte| *byte == 0).next().unwrap()).into_owned();
+        // The first message has no letter.
+        let (mut at, mut statements) = (length(0).unwrap_or(0), Vec::new());
+        while let (Some(kind), Some(size)) = (heard.get(at), length(at + 1)) {
+            let body = heard.get(at + 5..at + 1 + size).unwrap_or_default();
+            match kind {
+                b'Q' => statements.push(text(body)),
+                b'P' => statements.push(text(body.splitn(2, |byte| *byte == 0).nth(1).unwrap())),
+                _ => {}
+            }
+            at += 1 + size;
+        }
+        statements
     }
 
     /// The address of a database, with this line in place of its server's own host and port.
@@ -61,7 +87,7 @@ pub fn server_of(url: &str) -> SocketAddr {
     url.rsplit_once('@').unwrap().1.split_once('/').unwrap().0.parse().unwrap()
 }
 
-fn join(client: TcpStream, server: TcpStream, fault: Fault) {
+fn join(client: TcpStream, server: TcpStream, fault: Fault, heard: &Mutex<Vec<u8>>) {
     let (answered, answers) = mpsc::channel();
     let (mut down_from, mut down_to) = (server.try_clone().unwrap(), client.try_clone().unwrap());
     std::thread::spawn(move || {
@@ -79,6 +105,11 @@ fn join(client: TcpStream, server: TcpStream, fault: Fault) {
     let mut buffer = [0; 1 << 16];
     while let count @ 1.. = from.read(&mut buffer).unwrap_or(0) {
         let bytes = &buffer[..count];
+        {
+            let mut heard = heard.lock().unwrap();
+            let room = MAX_HEARD - heard.len();
+            heard.extend_from_slice(&bytes[..count.min(room)]);
+        }
         let is_commit = bytes.windows(7).any(|part| part == b"COMMIT\0");
         match fault {
             Fault::StallAfter(limit) if sent + count > limit => {

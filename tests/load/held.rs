@@ -4,7 +4,8 @@ use jitney::task::LedgerAnswer;
 use jitney::tasks;
 use serde_json::{Value, json};
 
-use crate::load::{Place, assert_says};
+use crate::load::line::{Fault, Line, server_of};
+use crate::load::{Place, assert_says, postgres};
 
 fn fields(value: &str) -> Value {
     json!({"table": "t", "mode": {"replace_partition": {"month": value}}})
@@ -84,4 +85,33 @@ async fn a_ledger_of_an_earlier_version_tells_what_is_held() {
     place.run("ALTER TABLE jitney_loads DROP xid, DROP updates, DROP parts, DROP address").await;
     place.run("DELETE FROM t WHERE id = 21").await;
     assert_eq!(held(&place, 2).await, [Ok(2), Err("`t` holds 1 of 2 rows".to_owned())]);
+}
+
+/// The statements about the table and the database, of all that a line has heard.
+fn about(line: &Line, words: &[&str]) -> Vec<usize> {
+    let statements = line.statements();
+    let count = |word: &&str| statements.iter().filter(|sql| sql.contains(*word)).count();
+    words.iter().map(count).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_load_and_a_look_at_the_ledger_ask_for_nothing_twice_or_in_vain() {
+    let place = Place::with("asked_once", "CREATE TABLE t (id int, month text)").await;
+    load(&place, 1).await;
+    place.file("a.csv", "id\n1\n");
+    let line = Line::to(server_of(&place.url), |_| Fault::None);
+    let words = ["server_encoding", "pg_database", "pg_attribute a JOIN pg_type", "pg_rewrite", "jitney_loads"];
+    let url = format!("{}?sslmode=disable", line.url(&place.url));
+    let fields = "{from: a.csv, table: t, mode: {replace_partition: {month: 2024-02}}}";
+    crate::load::run(fields, postgres::context(place.path(), &url).0).await.unwrap();
+    assert_eq!(about(&line, &words), [1, 1, 1, 1, 3], "{:#?}", line.statements());
+    assert_eq!(line.statements().len(), 18, "{:#?}", line.statements());
+
+    let line = Line::to(server_of(&place.url), |_| Fault::None);
+    let url = format!("{}?sslmode=disable", line.url(&place.url));
+    let context = postgres::context(place.path(), &url).0;
+    let look = tasks::find("postgres.load").unwrap().ledger.unwrap().probe;
+    let answers = look(vec![(self::fields("2024-02"), context.files.clone())], context.settings).await.unwrap();
+    assert!(matches!(&answers[0], LedgerAnswer::Held(held) if held.rows == 1), "{answers:?}");
+    assert_eq!(about(&line, &words), [0, 0, 1, 0, 3], "{:#?}", line.statements());
 }

@@ -1,81 +1,68 @@
 //! How the server compares texts: the collations of the database and of a table's columns.
 
 use serde_json::Value;
-use tokio_postgres::GenericClient;
-use tokio_postgres::types::{Oid, Type};
+use tokio_postgres::types::Type;
 
 use super::kind::Kind;
-use crate::postgres::explain;
-use crate::task::TaskError;
+use super::table::TableColumn;
 use crate::tasks::polars::comparable::{Comparable, Reach};
 
 /// How a database compares texts.
-#[derive(Debug)]
-pub(super) struct Collating {
+#[derive(Clone, Debug)]
+pub(super) struct DatabaseCollation {
     /// Those that have no other collation.
     pub(super) default: Comparable,
     /// Whether the bytes that it has are in the order of those that a step has.
     is_in_order: bool,
 }
 
-/// How the database compares texts.
-///
-/// # Errors
-/// When the server refuses.
-pub(super) async fn of_database(client: &impl GenericClient) -> Result<Collating, TaskError> {
-    // The columns' names differ between versions.
-    let sql = "SELECT to_jsonb(d)::text, current_setting('server_encoding') FROM pg_database d
-               WHERE d.datname = current_database()";
-    let row = client.query_one(sql, &[]).await;
-    let row = row.map_err(|error| explain("asking for the database's collation", &error))?;
-    let database = serde_json::from_str(row.get(0)).unwrap_or_default();
-    let encoding: &str = row.get(1);
-    let provider = text(&database, "datlocprovider").unwrap_or("c");
-    let names = ["datlocale", "daticulocale", "datcollate"];
-    let locale = match provider {
-        "c" => text(&database, "datcollate"),
-        _ => names.iter().find_map(|name| text(&database, name)),
-    };
-    let locale = locale.unwrap_or_default();
-    let is_in_order = ["UTF8", "SQL_ASCII", "LATIN1"].contains(&encoding);
-    let default = Comparable {
-        reach: if is_in_order && is_by_bytes(provider, locale) { Reach::Order } else { Reach::Equality },
-        by: match is_in_order {
-            true => format!("the database's collation `{locale}`"),
-            false => format!("the database's encoding {encoding}"),
-        },
-    };
-    Ok(Collating { default, is_in_order })
-}
+impl DatabaseCollation {
+    /// Reads the row of `pg_database`, as JSON since the names of its columns differ between versions.
+    pub(super) fn read(database: &str, encoding: &str) -> Self {
+        let database = serde_json::from_str(database).unwrap_or_default();
+        let provider = text(&database, "datlocprovider").unwrap_or("c");
+        let names = ["datlocale", "daticulocale", "datcollate"];
+        let locale = match provider {
+            "c" => text(&database, "datcollate"),
+            _ => names.iter().find_map(|name| text(&database, name)),
+        };
+        let locale = locale.unwrap_or_default();
+        let is_in_order = ["UTF8", "SQL_ASCII", "LATIN1"].contains(&encoding);
+        let default = Comparable {
+            reach: if is_in_order && is_by_bytes(provider, locale) { Reach::Order } else { Reach::Equality },
+            by: match is_in_order {
+                true => format!("the database's collation `{locale}`"),
+                false => format!("the database's encoding {encoding}"),
+            },
+        };
+        Self { default, is_in_order }
+    }
 
-/// How the server compares the values of a column.
-pub(super) fn of_column(
-    (kind, oid, is_enum): (Kind, Oid, bool),
-    sql_type: &str,
-    collation: Option<&str>,
-    database: &Collating,
-) -> Comparable {
-    let by_type = |reach| Comparable { reach, by: format!("the type `{sql_type}`") };
-    match kind {
-        Kind::Text if is_enum => return by_type(Reach::Equality),
-        Kind::Text if oid != Type::BPCHAR.oid() => {}
-        Kind::Text | Kind::Json | Kind::Jsonb | Kind::Uuid | Kind::Other => return by_type(Reach::OtherType),
-        _ => return Comparable::by_bytes(),
-    }
-    let collation: Value = collation.and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default();
-    let provider = text(&collation, "collprovider").unwrap_or("d");
-    if provider == "d" {
-        return database.default.clone();
-    }
-    let locale = ["collcollate", "colliculocale", "colllocale"].iter().find_map(|name| text(&collation, name));
-    let is_deterministic = collation.get("collisdeterministic").and_then(Value::as_bool).unwrap_or(true);
-    Comparable {
-        reach: match () {
-            () if !is_deterministic => Reach::Nothing,
-            () if database.is_in_order && is_by_bytes(provider, locale.unwrap_or_default()) => Reach::Order,
-            () => Reach::Equality,
-        },
-        by: format!("the collation `{}`", text(&collation, "collname").unwrap_or_default()),
+    /// How the server compares the values of a column.
+    pub(super) fn of_column(&self, column: &TableColumn) -> Comparable {
+        let by_type = |reach| Comparable { reach, by: format!("the type `{}`", column.sql_type) };
+        match column.kind {
+            Kind::Text if column.is_enum => return by_type(Reach::Equality),
+            Kind::Text if column.oid != Type::BPCHAR.oid() => {}
+            Kind::Text | Kind::Json | Kind::Jsonb | Kind::Uuid | Kind::Other => return by_type(Reach::OtherType),
+            _ => return Comparable::by_bytes(),
+        }
+        let collation: Value =
+            column.collation.as_deref().and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default();
+        let provider = text(&collation, "collprovider").unwrap_or("d");
+        if provider == "d" {
+            return self.default.clone();
+        }
+        let locale = ["collcollate", "colliculocale", "colllocale"].iter().find_map(|name| text(&collation, name));
+        let is_deterministic = collation.get("collisdeterministic").and_then(Value::as_bool).unwrap_or(true);
+        Comparable {
+            reach: match () {
+                () if !is_deterministic => Reach::Nothing,
+                () if self.is_in_order && is_by_bytes(provider, locale.unwrap_or_default()) => Reach::Order,
+                () => Reach::Equality,
+            },
+            by: format!("the collation `{}`", text(&collation, "collname").unwrap_or_default()),
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use super::copy_format::Format;
 use super::ledger::{self, Key};
 use super::loaded::Loaded;
 use super::source::Source;
-use super::target::Target;
+use super::table::Table;
 use super::transaction::Loading;
 use crate::diagnostic::Diagnostic;
 use crate::fingerprint::Fingerprint;
@@ -105,7 +105,7 @@ impl Task for CopyIn {
             ("force_null", self.force_null.is_some()),
         ];
         let idle = self.format.conflicts(text, csv);
-        Target::conflict(&self.table).into_iter().chain(idle).collect()
+        Table::conflict(&self.table).into_iter().chain(idle).collect()
     }
 
     async fn run(&self, context: &TaskContext) -> Result<Loaded, TaskError> {
@@ -135,17 +135,17 @@ impl Loading for CopyIn {
         ledger: String,
         began: Instant,
     ) -> Result<Loaded, TaskError> {
-        let target = watch.over("looking for the table", Target::existing(transaction, &self.table)).await?;
-        let sql = self.sql(&target)?;
+        let table = watch.over("looking for the table", Table::existing(transaction, &self.table)).await?;
+        let sql = self.sql(&table)?;
         let key = Key {
-            target: target.sql_name.clone(),
+            target: table.sql_name.clone(),
             partition: source.address.clone(),
             address: source.address.clone(),
             source_sha256: source.sha256.clone(),
             definition: Fingerprint::of_text(&sql),
             ledger,
         };
-        let looking = ledger::committed(transaction, &key, context, &target);
+        let looking = ledger::committed(transaction, &key, context, &table);
         if let Some(own) = watch.over("asking what is copied", looking).await? {
             let message = "an attempt before this one has copied the file, and could not say so any more";
             return Ok(Loaded::of(&self.table, source, own.counts, 0.0).noting(Level::Info, message));
@@ -197,13 +197,13 @@ impl CopyIn {
         self.format != Format::Binary && (!is_known || self.encoding.as_ref().is_some_and(Encoding::is_utf8))
     }
 
-    fn sql(&self, target: &Target) -> Result<String, TaskError> {
+    fn sql(&self, target: &Table) -> Result<String, TaskError> {
         let columns = self.columns.as_ref().map(|columns| list(target, columns)).transpose()?;
         let columns = columns.map(|columns| format!(" {columns}")).unwrap_or_default();
         Ok(format!("COPY {}{columns} FROM STDIN ({})", target.sql_name, self.options(target)?))
     }
 
-    fn options(&self, target: &Target) -> Result<String, TaskError> {
+    fn options(&self, target: &Table) -> Result<String, TaskError> {
         let encoding = match &self.encoding {
             _ if self.format == Format::Binary => None,
             Some(encoding) if !self.is_decoded_here() => encoding.in_postgres(),
@@ -230,7 +230,7 @@ impl CopyIn {
 }
 
 /// The table's columns of these names, for SQL.
-fn list(target: &Target, columns: &[String]) -> Result<String, TaskError> {
+fn list(target: &Table, columns: &[String]) -> Result<String, TaskError> {
     let names = columns.iter().map(|name| target.own_name(name).map(quote_name));
     Ok(format!("({})", names.collect::<Result<Vec<_>, _>>()?.join(", ")))
 }

@@ -17,7 +17,7 @@ use crate::text::count;
 
 use super::rows;
 use super::source::Source;
-use super::target::Target;
+use super::table::Table;
 
 const LEDGER: &str = include_str!("../../../sql/postgres/jitney_loads.sql");
 
@@ -209,13 +209,13 @@ pub(super) async fn committed(
     transaction: &Transaction<'_>,
     key: &Key,
     context: &TaskContext,
-    target: &Target,
+    table: &Table,
 ) -> Result<Option<Earlier>, TaskError> {
     let rest = "partition = $2 AND source_sha256 = $3 AND definition_sha256 = ANY($4) AND execution = $6 AND task = $7
                 ORDER BY id DESC";
     let found = find(transaction, key, rest, &[&context.execution.as_str(), &context.run.as_str()]).await?;
     let Some(own) = found else { return Ok(None) };
-    match rows::of(transaction, &target.sql_name, None, &own).await?.standing(own.counts.loaded) {
+    match rows::of(transaction, &table.sql_name, None, &own).await?.standing(own.counts.loaded) {
         Standing::Whole => Ok(Some(own)),
         Standing::Unclear(why) if context.attempt > 1 => Err(TaskError::permanent(format!(
             "an earlier attempt of this task committed the file, {}, but {why}",

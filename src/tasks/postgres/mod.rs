@@ -13,5 +13,6 @@ mod nature;
 pub mod query;
 mod rows;
 mod source;
+mod table;
 mod target;
 mod transaction;

@@ -74,21 +74,21 @@ async fn attempt<L: Loading + ?Sized>(task: &L, context: &TaskContext, source: &
         let ledger = watch.over("looking for the ledger", ledger::ensure(&transaction)).await?;
         let loaded = task.load(&transaction, context, &watch, source, ledger, began).await?;
         // A COMMIT that fails for them would be hard to tell from one that was not answered.
-        let checking = async { transaction.batch_execute(IMMEDIATE).await.map_err(|error| explain(CHECKING, &error)) };
-        watch.over(CHECKING, checking).await.map_err(not_kept)?;
-        Ok(loaded)
+        let checking =
+            async { outcome::number_after(&transaction, IMMEDIATE).await.map_err(|error| explain(CHECKING, &error)) };
+        let number = watch.over(CHECKING, checking).await.map_err(not_kept)?;
+        Ok((loaded, number))
     });
     let loaded = tokio::select! {
         biased;
         () = context.cancel.cancelled() => None,
         loaded = begun_load => Some(loaded.map_err(rolled_back)?),
     };
-    let Some(loaded) = loaded else {
+    let Some((loaded, number)) = loaded else {
         drop(transaction);
         session.interrupt().await;
         return Err(TaskError::cancelled(format!("the load into `{}` was stopped and rolled back", task.table())));
     };
-    let number = watch.over("committing the load", outcome::number(&transaction)).await.map_err(rolled_back)?;
     // From here on nobody could say whether a stop came in time, so there is none.
     let doing = "committing the load";
     let commit = async { transaction.commit().await.map_err(|error| explain(doing, &error)) };

@@ -119,7 +119,7 @@ impl Merging<'_> {
                  WHERE k.place <= i.indnkeyatts ORDER BY k.place)
              FROM pg_index i WHERE i.indrelid = {}::regclass AND i.indisunique AND i.indpred IS NULL AND i.indexprs IS NULL
                  AND NOT EXISTS (SELECT 1 FROM pg_opclass c WHERE c.oid = ANY(i.indclass::oid[]) AND NOT c.opcdefault)",
-            quote(&self.target().sql_name)
+            quote(&self.target().table.sql_name)
         );
         let Sending { transaction, watch, .. } = self.sending;
         let rows = savepoint::over(watch, "reading the table's keys", transaction.query(&sql, &[])).await?;
@@ -150,7 +150,7 @@ impl Merging<'_> {
                  AND has_table_privilege(c.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE')",
             names("f.conkey", "f.conrelid"),
             names("f.confkey", "f.confrelid"),
-            quote(&self.target().sql_name)
+            quote(&self.target().table.sql_name)
         );
         let Sending { transaction, watch, .. } = self.sending;
         let doing = "reading the table's foreign keys";

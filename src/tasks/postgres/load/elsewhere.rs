@@ -24,7 +24,7 @@ impl Load {
         let key = planned.key;
         for (name, earlier) in ledger::under_former_names(transaction, key).await? {
             // Another table may have had the name, so the rows decide.
-            let own = rows::of_renamed(transaction, (&planned.target.sql_name, &name), &earlier).await?.own;
+            let own = rows::of_renamed(transaction, (&planned.target.table.sql_name, &name), &earlier).await?.own;
             if own > 0 {
                 let execution = &earlier.execution;
                 let known =

@@ -2,7 +2,7 @@
 
 use crate::stream::Conversions;
 use crate::task::TaskError;
-use crate::tasks::postgres::target::Field;
+use crate::tasks::postgres::table::Field;
 
 /// What is made of numbers.
 const NUMBERS: &[&str] =

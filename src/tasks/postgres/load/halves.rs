@@ -8,7 +8,7 @@ use crate::postgres::CopyError;
 use crate::postgres::name::quote_name;
 use crate::stream::kept;
 use crate::task::TaskError;
-use crate::tasks::postgres::target::Field;
+use crate::tasks::postgres::table::Field;
 use crate::tasks::postgres::transaction::{CHECKING, IMMEDIATE};
 
 /// Parts of the chosen rows, by their first and last numbers.

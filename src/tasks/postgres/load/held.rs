@@ -16,7 +16,7 @@ use crate::postgres::{FlowAddress, connect, explain};
 use crate::task::{Ledger, LedgerAnswer, LoadRecord, TaskError, read};
 use crate::tasks::postgres::ledger::{self, cell};
 use crate::tasks::postgres::rows::{self, Partition};
-use crate::tasks::postgres::target::Target;
+use crate::tasks::postgres::table::Table;
 
 /// Partitions that one statement asks for.
 const MAX_PARTITIONS: usize = 500;
@@ -86,14 +86,14 @@ async fn table_holds(
     answers: &mut [LedgerAnswer],
 ) -> Result<(), TaskError> {
     let Some(ledger) = ledger::readable(transaction).await? else { return Ok(()) };
-    let Some(target) = Target::look(transaction, table).await? else { return Ok(()) };
-    let Ok(column) = target.own_name(column) else { return Ok(()) };
-    let noted = noted(transaction, &target.sql_name, asked).await?;
+    let Some(found) = Table::find(transaction, table).await? else { return Ok(()) };
+    let Ok(column) = found.own_name(column) else { return Ok(()) };
+    let noted = noted(transaction, &found.sql_name, asked).await?;
     if noted.is_empty() {
         return Ok(());
     }
     let partitions: Vec<Partition> = noted.iter().map(|(value, noted)| Partition { value, load: noted.load }).collect();
-    let there = rows::of_each(transaction, (&ledger, &target.sql_name), &quote_name(column), &partitions).await?;
+    let there = rows::of_each(transaction, (&ledger, &found.sql_name), &quote_name(column), &partitions).await?;
     for asked in asked {
         let Some(Noted { load, held }) = noted.get(&asked.value) else { continue };
         let rows = there.get(load).cloned().unwrap_or_default();

@@ -24,7 +24,8 @@ use crate::tasks::polars::plan::KeyMaker;
 use crate::tasks::polars::row_id::{RowId, digest};
 use crate::tasks::polars::text::Texts;
 use crate::tasks::postgres::kind::Kind;
-use crate::tasks::postgres::target::{Field, Target};
+use crate::tasks::postgres::table::Field;
+use crate::tasks::postgres::target::Target;
 
 /// The table in which the server sees the rows of a question.
 const TABLE: &str = "jitney_key";

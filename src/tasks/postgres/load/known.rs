@@ -104,7 +104,7 @@ impl Load {
         let wanted = self.wanted_if_loaded();
         // Without the setting, the rows themselves tell it below.
         if (context.attempt > 1 || wanted == Some(IfLoaded::Load))
-            && let Some(own) = ledger::committed(transaction, key, context, target).await?
+            && let Some(own) = ledger::committed(transaction, key, context, &target.table).await?
         {
             return Ok(Known::Done(self.committed(planned, &own)));
         }
@@ -129,7 +129,7 @@ impl Load {
         };
         let standing = match before.depends_on_rows(wanted) {
             true => {
-                let rows = rows::of(transaction, &target.sql_name, None, &earlier).await?;
+                let rows = rows::of(transaction, &target.table.sql_name, None, &earlier).await?;
                 // A merge that brought nothing, since the rows were there, does not tell that they still are.
                 let is_gone = !earlier.has_same_steps && rows.are_of_others();
                 if is_gone { Standing::Gone } else { rows.standing(earlier.counts.loaded) }
@@ -168,7 +168,7 @@ impl Load {
             Some((column, value)) => Some(format!("t.{} = {}", quote_name(target.own_name(column)?), quote(&value))),
             None => None,
         };
-        let rows = rows::of(transaction, &target.sql_name, condition.as_deref(), earlier).await?;
+        let rows = rows::of(transaction, &target.table.sql_name, condition.as_deref(), earlier).await?;
         Ok(rows.are_those_of(earlier.counts.loaded))
     }
 }

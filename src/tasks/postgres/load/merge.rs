@@ -12,7 +12,8 @@ use crate::postgres::name::quote_name;
 use crate::task::TaskError;
 use crate::tasks::bad_rows::Rejected;
 use crate::tasks::postgres::kind::Kind;
-use crate::tasks::postgres::target::{Field, Target};
+use crate::tasks::postgres::table::Field;
+use crate::tasks::postgres::target::Target;
 
 /// The stage of a merge: a table that is gone with the transaction.
 pub(super) const STAGE: &str = "pg_temp.jitney_stage";
@@ -54,7 +55,7 @@ impl Stage {
     /// The statements that make it. It has no checks where they may not concern the row: triggers that see it before it is
     /// stored may make good what a check refuses, a merge may skip the row, and a check may look at where the row lies.
     pub(super) fn sql(&self, target: &Target, fields: &[Field], key: &[String]) -> String {
-        let (table, row) = (&target.sql_name, quote_name(&self.row));
+        let (table, row) = (&target.table.sql_name, quote_name(&self.row));
         let mut changes = vec![format!("ADD COLUMN {row} bigint GENERATED ALWAYS AS IDENTITY")];
         changes.extend(self.line.iter().map(|line| format!("ADD COLUMN {} bigint", quote_name(line))));
         let nature = &target.nature;
@@ -167,7 +168,7 @@ impl Merging<'_> {
 
     pub(super) fn doing(&self) -> String {
         let doing = if self.merge.is_some() { "merging" } else { "loading" };
-        format!("{doing} into `{}`", self.target().name)
+        format!("{doing} into `{}`", self.target().table.name)
     }
 
     fn updates(&self) -> bool {
@@ -311,7 +312,7 @@ impl Merge {
             "WITH changed AS (
                  UPDATE {} t SET {set} FROM {source} s WHERE {} AND {differs} RETURNING {changed})
              SELECT count(*) FROM (SELECT DISTINCT {} FROM changed) AS keys",
-            target.sql_name,
+            target.table.sql_name,
             same(key, "t", "s"),
             key.join(", ")
         ))
@@ -320,7 +321,7 @@ impl Merge {
 
 /// Adds the rows of `source` whose key the table has not, or all of them without a key.
 fn insert(target: &Target, fields: &[Field], key: &[String], source: &str) -> String {
-    let (table, columns) = (&target.sql_name, list(fields));
+    let (table, columns) = (&target.table.sql_name, list(fields));
     let overriding = if target.overrides_identity(fields) { " OVERRIDING SYSTEM VALUE" } else { "" };
     let insert = format!("INSERT INTO {table} ({columns}){overriding} SELECT {columns} FROM {source} s");
     match key {

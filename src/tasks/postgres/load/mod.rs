@@ -38,6 +38,7 @@ use super::create::check_types;
 use super::ledger::{self, Key};
 use super::loaded::Loaded;
 use super::source::Source;
+use super::table::Table;
 use super::target::{Making, Target};
 use super::transaction::{CHECKING, IMMEDIATE, Loading};
 use crate::fingerprint::{Fingerprint, FingerprintBuilder};
@@ -161,7 +162,7 @@ impl Task for Load {
                 "`force: true` means `if_loaded: load`; leave one of them out",
             )
         });
-        let table = Target::conflict(&self.table);
+        let table = Table::conflict(&self.table);
         let encoding = encoding::conflict(self.encoding.as_ref());
         table.into_iter().chain(forced).chain(encoding).chain(self.reading_conflicts()).collect()
     }
@@ -214,7 +215,7 @@ impl Loading for Load {
             watch.over("asking for the user's rights", ledger::check_temporary(transaction, what)).await?;
         }
         let session = watch.over("asking for the session's settings", Session::of(transaction)).await?;
-        encoding::check(self.encoding.as_ref(), session)?;
+        encoding::check(self.encoding.as_ref(), &session)?;
         let (way, feed) = PreparedLoad::open(self, context, (&target, source), session)?;
         if rejects && way.stage.is_none() {
             // What is only checked at the end is no row's any more.
@@ -286,7 +287,7 @@ impl Load {
     fn key(&self, target: &Target, source: &Source, partition: Option<&(&str, String)>, ledger: String) -> Key {
         Key {
             ledger,
-            target: target.sql_name.clone(),
+            target: target.table.sql_name.clone(),
             partition: partition.map_or_else(|| source.address.clone(), |(_, value)| value.clone()),
             address: source.address.clone(),
             source_sha256: source.sha256.clone(),
@@ -299,11 +300,11 @@ impl Load {
         &self,
         target: &Target,
         source: &Source,
-        (progress, is_utc): (Arc<Progress>, bool),
+        (progress, session): (Arc<Progress>, &Session),
     ) -> Result<(Reader, Plan), TaskError> {
         let mut reader = Reader::open(&source.file.path, &self.options(source)?, progress)?;
         let types = |name: &str| match target.column_type(name) {
-            Some(ColumnType::TimestampTz) if !is_utc => Some(ColumnType::Instant),
+            Some(ColumnType::TimestampTz) if !session.is_utc => Some(ColumnType::Instant),
             kind => kind,
         };
         let is_left_out = |name: &str| {
@@ -321,7 +322,7 @@ impl Load {
         let columns = if needed.is_empty() { columns } else { needed };
         let plan = self.transform.plan_for_texts(&columns, &types, &|found, wanted| reader.keeps(found, wanted));
         let plan = plan.map_err(|error| reader.of_columns(without_place(&columns, &types, &self.table, error)))?;
-        let comparable = |name: Option<&str>| target.comparable(name);
+        let comparable = |name: Option<&str>| target.comparable(name, &session.collation);
         let compared = self.transform.check_comparisons(&columns, (&types, &comparable), plan.columns());
         compared.map_err(|error| reader.of_columns(error))?;
         reader.set_kinds(plan.kinds());

@@ -12,7 +12,8 @@ use crate::postgres::name::quote_name;
 use crate::postgres::sql::quote;
 use crate::task::TaskError;
 use crate::tasks::appended::one_column;
-use crate::tasks::postgres::target::{Field, Target};
+use crate::tasks::postgres::table::Field;
+use crate::tasks::postgres::target::Target;
 use crate::text::plain;
 
 /// How rows get into the table. Each way is safe to repeat.
@@ -65,7 +66,7 @@ impl Mode {
     /// # Errors
     /// When it takes no rows, or would do something else than the mode says with them.
     pub(super) fn check(&self, target: &Target, rejects: bool) -> Result<(), TaskError> {
-        let (name, nature) = (&target.name, &target.nature);
+        let (name, nature) = (&target.table.name, &target.nature);
         let needed: &[(&str, i32)] = match self {
             Self::ReplacePartition(_) => &[("INSERT", 8), ("DELETE", 16)],
             Self::Merge(_) if self.changes_rows() => &[("INSERT", 8), ("UPDATE", 4)],
@@ -103,7 +104,7 @@ impl Mode {
     /// # Errors
     /// When the server refuses, or a trigger keeps some.
     async fn empty(transaction: &Transaction<'_>, target: &Target, rows: &str) -> Result<(), TaskError> {
-        let doing = format!("making room in `{}`", target.name);
+        let doing = format!("making room in `{}`", target.table.name);
         let failed = |error: Error| explain(&doing, &error);
         transaction.batch_execute(&format!("DELETE FROM {rows}")).await.map_err(failed)?;
         let left = format!("SELECT 1 FROM {rows} LIMIT 1");
@@ -138,7 +139,7 @@ impl Mode {
     pub(super) fn rows(&self, target: &Target) -> Result<Option<String>, TaskError> {
         let Some((column, value)) = self.partition()? else { return Ok(None) };
         let column = quote_name(target.own_name(column)?);
-        Ok(Some(format!("{} WHERE {column} = {}", target.sql_name, quote(&value))))
+        Ok(Some(format!("{} WHERE {column} = {}", target.table.sql_name, quote(&value))))
     }
 
     /// Whether a merge compares by the table's column that goes by this name in the file.
@@ -173,8 +174,8 @@ impl Mode {
         fields: &[Field],
         stage: Option<&Stage>,
     ) -> Result<String, TaskError> {
-        let table = &target.sql_name;
-        let failed = |error: Error| explain(&format!("making room in `{}`", target.name), &error);
+        let table = &target.table.sql_name;
+        let failed = |error: Error| explain(&format!("making room in `{}`", target.table.name), &error);
         match self {
             Self::Truncate if !target.is_new => {
                 transaction.batch_execute(&format!("TRUNCATE {table}")).await.map_err(failed)?;
@@ -189,7 +190,7 @@ impl Mode {
         let Some(stage) = stage else { return Ok(table.clone()) };
         let key = if let Self::Merge(merge) = self { merge.key(target)? } else { Vec::new() };
         transaction.batch_execute(&stage.sql(target, fields, &key)).await.map_err(|error| {
-            let problem = explain(&format!("creating the temporary table for the rows of `{}`", target.name), &error);
+            let problem = explain(&format!("creating the temporary table for the rows of `{}`", target.table.name), &error);
             match error.code() == Some(&SqlState::TOO_MANY_COLUMNS) {
                 true => problem.help(
                     "it has columns of its own besides the table's; without `on_bad_row` and `merge` the rows go straight \
@@ -212,7 +213,7 @@ impl Mode {
         target: &Target,
     ) -> Result<Option<String>, TaskError> {
         let Some((column, _)) = self.partition()?.filter(|_| !target.is_new) else { return Ok(None) };
-        let (column, table) = (target.own_name(column)?, &target.sql_name);
+        let (column, table) = (target.own_name(column)?, &target.table.sql_name);
         let sql = "SELECT c.relkind = 'r' AND c.reltuples >= $3 AND NOT EXISTS (
                        SELECT 1 FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
                        WHERE i.indrelid = c.oid AND i.indisvalid AND i.indpred IS NULL AND a.attname = $2)

@@ -65,7 +65,7 @@ impl Mode {
         }
         Err(TaskError::permanent(format!(
             "{stored} rows were stored and the partition `{value}` of `{}` has {there}: a trigger changes `{column}`",
-            target.name
+            target.table.name
         ))
         .help("name the value that the trigger stores"))
     }

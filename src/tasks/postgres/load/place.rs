@@ -49,7 +49,7 @@ impl PreparedLoad<'_> {
     /// The line of the file that a row which was sent (from 1) stands on; none when it is a query's.
     fn line_of(&self, row: u64) -> Result<Option<u64>, TaskError> {
         let (reader, plan) =
-            self.load.opened(self.target, self.source, (Arc::new(Progress::default()), self.encoder.is_utc))?;
+            self.load.opened(self.target, self.source, (Arc::new(Progress::default()), &self.session))?;
         let plan = plan.with_lines();
         let scratch = self.context.output_file("place.work")?.path;
         let wanted = self.load.wanted(&plan, self.target);

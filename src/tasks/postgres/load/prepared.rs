@@ -13,7 +13,8 @@ use crate::stream::{ColumnType, LINE};
 use crate::task::{TaskContext, TaskError};
 use crate::tasks::bad_rows::BadRows;
 use crate::tasks::postgres::source::Source;
-use crate::tasks::postgres::target::{Field, Leniency, Target};
+use crate::tasks::postgres::table::Field;
+use crate::tasks::postgres::target::{Leniency, Target};
 
 /// The way of one file's rows into the table, which may be gone again to find where a row stood.
 pub(super) struct PreparedLoad<'a> {
@@ -25,6 +26,7 @@ pub(super) struct PreparedLoad<'a> {
     pub fields: Vec<Field>,
     pub stage: Option<Stage>,
     pub encoder: Arc<Encoder>,
+    pub session: Session,
 }
 
 impl<'a> PreparedLoad<'a> {
@@ -36,7 +38,7 @@ impl<'a> PreparedLoad<'a> {
         session: Session,
     ) -> Result<(Self, Feed), TaskError> {
         let partition = load.mode.partition()?;
-        let (reader, plan) = load.opened(target, source, (context.progress.clone(), session.is_utc))?;
+        let (reader, plan) = load.opened(target, source, (context.progress.clone(), &session))?;
         let columns: Vec<String> = plan.columns().iter().map(|(name, _)| name.clone()).collect();
         let leniency = Leniency {
             extra: load.on_extra_column == ExtraColumn::Ignore,
@@ -55,8 +57,10 @@ impl<'a> PreparedLoad<'a> {
         formats::check(&load.options(source)?.conversions, &from_file)?;
         let stage = load.mode.stage(target, &fields, is_checked, plan.keeps_lines());
         let sends_once = stage.is_none() && target.nature.wants_one_statement;
-        let key =
-            plan.row_id().map(|row_id| RowKey::of(row_id, target, constant, (session, sends_once))).transpose()?;
+        let key = plan
+            .row_id()
+            .map(|row_id| RowKey::of(row_id, target, constant, (session.clone(), sends_once)))
+            .transpose()?;
         let constant = partition.map(|(_, value)| value);
         let mut sent = fields.clone();
         if let Some(line) = stage.as_ref().and_then(Stage::line) {
@@ -84,6 +88,6 @@ impl<'a> PreparedLoad<'a> {
             scratch: context.output_file("load.work")?.path,
             progress: context.progress.clone(),
         };
-        Ok((Self { load, context, target, source, fields, stage, encoder }, feed))
+        Ok((Self { load, context, target, source, fields, stage, encoder, session }, feed))
     }
 }

@@ -101,7 +101,7 @@ impl Comparison {
         if is_first {
             let what = "comparing a column of the file with `replace_partition`";
             watch.over(DOING, ledger::check_temporary(transaction, what)).await?;
-            let (column, from) = (quote_name(target.own_name(column)?), &target.sql_name);
+            let (column, from) = (quote_name(target.own_name(column)?), &target.table.sql_name);
             let rows = format!("SELECT 0::bigint AS n, {column} AS v FROM {from} WITH NO DATA");
             let sql = format!("CREATE TEMP TABLE {TABLE} ON COMMIT DROP AS {rows}");
             savepoint::over(watch, DOING, transaction.batch_execute(&sql)).await?;

@@ -12,8 +12,9 @@ use crate::stream::moment::{parse_date, parse_timestamp, parse_timestamptz};
 use crate::stream::print::{push_date, push_int, push_numeric, push_timestamp};
 use crate::stream::value::{parse_bool, parse_float, parse_int, parse_numeric, parse_real};
 use crate::task::TaskError;
+use crate::tasks::postgres::collation::DatabaseCollation;
 use crate::tasks::postgres::kind::Kind;
-use crate::tasks::postgres::target::Field;
+use crate::tasks::postgres::table::Field;
 
 /// Microseconds from 1970 to 2000, from where Postgres rounds.
 const EPOCH: i64 = 946_684_800_000_000;
@@ -23,7 +24,7 @@ const MODIFIER_OFFSET: i32 = 4;
 const MAX_DIGITS: usize = 1000;
 
 /// The settings of a session that decide how values are read and printed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Session {
     /// Whether it is in UTC, so that a time without an offset needs no table of time zones.
     pub(super) is_utc: bool,
@@ -35,6 +36,8 @@ pub(super) struct Session {
     pub(super) is_utf8: bool,
     /// Whether the database takes the bytes of texts for what they are.
     pub(super) is_sql_ascii: bool,
+    /// How the database compares texts, for the steps that do.
+    pub(super) collation: DatabaseCollation,
 }
 
 impl Session {
@@ -45,16 +48,18 @@ impl Session {
     pub(super) async fn of(transaction: &Transaction<'_>) -> Result<Self, TaskError> {
         let sql = "SELECT upper(current_setting('TimeZone')) IN ('UTC', 'ETC/UTC', 'GMT', 'ETC/GMT', 'UCT', 'ZULU'),
                           current_setting('DateStyle') LIKE 'ISO%', current_setting('extra_float_digits')::int > 0,
-                          current_setting('server_encoding') IN ('UTF8', 'SQL_ASCII'),
-                          current_setting('server_encoding') = 'SQL_ASCII'";
+                          current_setting('server_encoding'), to_jsonb(d)::text
+                   FROM pg_database d WHERE d.datname = current_database()";
         let row = transaction.query_one(sql, &[]).await;
         let row = row.map_err(|error| explain("asking for the session's settings", &error))?;
+        let encoding: &str = row.get(3);
         Ok(Self {
             is_utc: row.get(0),
             is_iso: row.get(1),
             is_exact: row.get(2),
-            is_utf8: row.get(3),
-            is_sql_ascii: row.get(4),
+            is_utf8: ["UTF8", "SQL_ASCII"].contains(&encoding),
+            is_sql_ascii: encoding == "SQL_ASCII",
+            collation: DatabaseCollation::read(row.get(4), encoding),
         })
     }
 

@@ -62,7 +62,7 @@ impl Merging<'_> {
                 "WITH gone AS (DELETE FROM {CHOSEN} s WHERE {row} BETWEEN {from} AND {to}
                      AND EXISTS (SELECT 1 FROM {} t WHERE {}) RETURNING *)
                  INSERT INTO pg_temp.jitney_updates SELECT * FROM gone",
-                self.target().sql_name,
+                self.target().table.sql_name,
                 same(key, "t", "s")
             ))
             .await?;
