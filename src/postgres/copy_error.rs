@@ -15,6 +15,8 @@ const OF_NO_ROW: [&str; 33] = [
 const OF_THE_SERVER: [&str; 11] = ["08", "25", "40", "53", "55P03", "57", "58", "72", "F0", "XX001", "XX002"];
 /// Those of a value, of a NULL and of a check, which speak of one row alone.
 const OF_ONE_ROW: [&str; 3] = ["22", "23502", "23514"];
+/// Those of keys: foreign, unique and excluded.
+const OF_A_KEY: [&str; 3] = ["23503", "23505", "23P01"];
 /// Mistakes in SQL and missing rights.
 const OF_THE_SQL: [&str; 1] = ["42"];
 
@@ -91,6 +93,20 @@ impl CopyError {
             Some(detail) => format!("{}: {detail}", self.complaint.sentence()),
             None => self.complaint.sentence(),
         }
+    }
+
+    /// The key that breaks a constraint: the names of its columns as the server has them, and its whole DETAIL, such as
+    /// `Key (a, b)=(1, 2) is not present in table "p".` None where the constraint is of none of these tables.
+    pub fn key(&self, tables: &[String]) -> Option<(&str, &str)> {
+        let table = self.complaint.table.as_ref().filter(|_| self.is_in(&OF_A_KEY))?;
+        let detail = self.complaint.detail.as_deref().filter(|_| tables.contains(table))?;
+        let names = detail.split_once(")=(")?.0.split_once('(')?.1;
+        Some((names, detail))
+    }
+
+    /// Whether the server was at work on a row, or a function was.
+    pub fn has_context(&self) -> bool {
+        self.complaint.context.is_some()
     }
 
     /// The row of the COPY into `table` (its name without the schema), from 1. Some errors belong to no row: those of

@@ -13,6 +13,8 @@ pub(super) struct ServerError {
     pub(super) hint: Option<String>,
     /// What the server was doing: `COPY trips, line 12, column fare`.
     pub(super) context: Option<String>,
+    /// The table of a constraint that is not kept, without its schema.
+    pub(super) table: Option<String>,
     /// Whether a function of the user's raised it with PL/pgSQL's RAISE.
     pub(super) is_raised: bool,
 }
@@ -29,6 +31,7 @@ impl From<&DbError> for ServerError {
             detail: error.detail().map(str::to_owned),
             hint: error.hint().map(str::to_owned),
             context: error.where_().map(str::to_owned),
+            table: error.table().map(str::to_owned),
             is_raised: error.routine() == Some(RAISE),
         }
     }
@@ -49,6 +52,7 @@ impl ServerError {
             detail: field(b'D'),
             hint: field(b'H'),
             context: field(b'W'),
+            table: field(b't'),
             is_raised: field(b'R').as_deref() == Some(RAISE),
         }
     }

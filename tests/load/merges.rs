@@ -97,10 +97,10 @@ async fn a_row_that_fails_a_merge_is_named_by_its_line_and_nothing_is_committed(
         place.file("a.csv", FILE);
         let before = place.t().await;
         let shown = place.refused("{from: a.csv, table: t, mode: {merge: {key: [id], on_match: update}}}").await;
-        let is_deferred = change.contains("DEFERRED");
+        // A merge may store either of two rows with the same key.
+        let is_either = change.contains("UNIQUE (email) DEFERRABLE");
         let at = format!("a.csv:{}", updated[0]);
-        let place_of_it = if is_deferred { "checking the deferred constraints" } else { &at };
-        assert_says(&shown, &[place_of_it, message]);
+        assert_says(&shown, &[if is_either { "Postgres does not say which row it is" } else { &at }, message]);
         assert_eq!((place.t().await, place.ledger().await), (before, String::new()), "{change}");
     }
 }
@@ -190,7 +190,7 @@ async fn the_last_row_of_a_key_wins_whatever_the_width_of_the_rows() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn deferred_constraints_speak_of_a_row_with_reject_and_before_the_commit_without() {
+async fn deferred_constraints_name_the_row_with_reject_and_without() {
     let place = Place::new("deferred").await;
     let made = "CREATE TABLE parent (id int PRIMARY KEY); INSERT INTO parent VALUES (1);
         CREATE TABLE t (id int UNIQUE DEFERRABLE INITIALLY DEFERRED,
@@ -202,7 +202,7 @@ async fn deferred_constraints_speak_of_a_row_with_reject_and_before_the_commit_w
         }
         place.file("a.csv", "id,parent\n1,1\n2,7\n3,1\n1,1\n4,\n");
         let shown = place.refused(&format!("{{from: a.csv, table: t, mode: {mode}}}")).await;
-        assert_says(&shown, &["checking the deferred constraints", "Key (", "nothing of them was committed"]);
+        assert_says(&shown, &["a.csv:3:3: `parent`: ", "Key (parent)=(7)"]);
         assert!(!shown.contains("not known"), "{shown}");
         assert_eq!((place.t().await, place.ledger().await), (String::new(), String::new()));
         let yaml = format!("{{from: a.csv, table: t, mode: {mode}, on_bad_row: {{reject: {{}}}}}}");

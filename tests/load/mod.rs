@@ -12,6 +12,7 @@ mod damaged;
 mod encodings;
 mod faults;
 mod held;
+mod keys;
 mod meaning;
 mod merges;
 mod modes;

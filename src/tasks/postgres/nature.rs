@@ -11,6 +11,10 @@ use crate::task::TaskError;
 pub(super) struct Nature {
     /// The table's name without its schema, as the server's messages have it.
     pub(super) relation: String,
+    /// The same for the table and its partitions.
+    pub(super) relations: Vec<String>,
+    /// Constraints of the table are checked when the transaction ends.
+    pub(super) has_deferred: bool,
     /// Triggers see each row before it is stored, and may leave it out or store it elsewhere.
     pub(super) may_skip_rows: bool,
     /// Rows may refer to later ones, or a trigger or a deferred constraint may look at more than its row: one COPY is not
@@ -73,7 +77,9 @@ pub(super) async fn nature(client: &impl GenericClient, sql_name: &str) -> Resul
                     FROM pg_rewrite WHERE ev_class = {0}::regclass AND ev_enabled <> 'D' AND ev_type IN ('2', '3', '4')),
                 EXISTS (SELECT 1 FROM functions),
                 has_table_privilege({0}::regclass, 'SELECT'),
-                EXISTS (SELECT 1 FROM pg_constraint WHERE contype = 'c' AND conrelid = {0}::regclass AND 0 > ANY(conkey))",
+                EXISTS (SELECT 1 FROM pg_constraint WHERE contype = 'c' AND conrelid = {0}::regclass AND 0 > ANY(conkey)),
+                ARRAY(SELECT relname::text FROM tables JOIN pg_class ON pg_class.oid = tables.id),
+                EXISTS (SELECT 1 FROM pg_constraint JOIN tables ON conrelid = id WHERE condeferred)",
         quote(sql_name)
     );
     let row = client.query_one(&sql, &[]).await.map_err(|error| explain("reading the table's triggers", &error))?;
@@ -88,5 +94,7 @@ pub(super) async fn nature(client: &impl GenericClient, sql_name: &str) -> Resul
         has_row_functions: row.get(7),
         can_be_read: row.get(8),
         checks_place: row.get(9),
+        relations: row.get(10),
+        has_deferred: row.get(11),
     })
 }

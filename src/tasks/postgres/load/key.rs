@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use polars::prelude::{
-    Column, DataFrame, DataType, IntoColumn, NewChunkedArray, PolarsError, PolarsResult, StringChunked,
-    StringChunkedBuilder,
+    Column, DataFrame, IntoColumn, NewChunkedArray, PolarsError, PolarsResult, StringChunked, StringChunkedBuilder,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio_postgres::{Error, Transaction};
@@ -16,7 +15,7 @@ use super::encode::Encoder;
 use super::feed::{Order, Question};
 use super::savepoint;
 use super::send::send_all;
-use super::stored::Session;
+use super::stored::{Session, StoredValues};
 use crate::postgres::WaitMonitor;
 use crate::stream::ColumnType;
 use crate::task::TaskError;
@@ -88,7 +87,8 @@ impl Key {
         if !self.session.is_utf8 {
             return Ok(None);
         }
-        let cells: Vec<Cells> = self.parts.iter().map(|part| self.cells(part, frame)).collect::<PolarsResult<_>>()?;
+        let cells: Vec<StoredValues> =
+            self.parts.iter().map(|part| self.cells(part, frame)).collect::<PolarsResult<_>>()?;
         let mut keys = StringChunkedBuilder::new(self.name.as_str().into(), frame.height());
         let mut text = Vec::with_capacity(256);
         for row in 0..frame.height() {
@@ -101,20 +101,11 @@ impl Key {
         Ok(Some(keys.finish().into_column()))
     }
 
-    fn cells<'a>(&'a self, part: &'a Part, frame: &'a DataFrame) -> PolarsResult<Cells<'a>> {
-        let Some(field) = &part.field else { return Texts::of(frame, &part.name, part.kind).map(Cells::Own) };
-        let series = frame.column(&part.name)?.as_materialized_series();
-        Ok(match series.dtype() {
-            DataType::String => Cells::Text(series.str()?, field),
-            _ => {
-                // A text that no step looks at may have been read as what its column holds.
-                let kind = if part.kind == ColumnType::Text { field.kind.column_type() } else { part.kind };
-                match self.session.prints(kind, field) {
-                    true => Cells::Own(Texts::of(frame, &part.name, kind)?),
-                    false => Cells::Unknown,
-                }
-            }
-        })
+    fn cells<'a>(&'a self, part: &'a Part, frame: &'a DataFrame) -> PolarsResult<StoredValues<'a>> {
+        let Some(field) = &part.field else { return Texts::of(frame, &part.name, part.kind).map(StoredValues::Own) };
+        // A text that no step looks at may have been read as what its column holds.
+        let kind = if part.kind == ColumnType::Text { field.kind.column_type() } else { part.kind };
+        StoredValues::of((frame, &part.name), kind, field, &self.session)
     }
 
     /// The keys as the server makes them.
@@ -221,30 +212,6 @@ impl Key {
         );
         TaskError::permanent(message)
             .help("leave columns of such types out of `row_id`, or compute the key in SQL after the load")
-    }
-}
-
-/// The values of a column of the key.
-enum Cells<'a> {
-    /// Printed by this program.
-    Own(Texts<'a>),
-    /// Texts that the server reads for this column.
-    Text(&'a StringChunked, &'a Field),
-    /// Values that only the server can print as it stores them.
-    Unknown,
-}
-
-impl Cells<'_> {
-    /// Appends the text of a row's value, nothing for NULL; `false` when it may differ from the server's.
-    fn push(&self, row: usize, session: &Session, out: &mut Vec<u8>) -> bool {
-        match self {
-            Self::Own(texts) => {
-                texts.push(row, out);
-                true
-            }
-            Self::Text(values, field) => values.get(row).is_none_or(|text| session.push(text, field, out)),
-            Self::Unknown => false,
-        }
     }
 }
 

@@ -4,7 +4,6 @@
 
 use super::Load;
 use super::mode::{Merge, Mode, OnMatch, list};
-use super::place::without_a_row;
 use super::savepoint;
 use super::send::{PARTS, Sending, Sent, part};
 use crate::postgres::CopyError;
@@ -136,7 +135,11 @@ impl Merging<'_> {
         let source = self.staged(&key);
         if rejected.room().is_none() && self.target().nature.wants_one_statement {
             // Rows may need each other, so that nothing is known of one alone.
-            let taken = self.all(&key, &source).await.map_err(|problem| self.of_no_row(problem))?;
+            let taken = self.all(&key, &source).await;
+            let taken = match taken {
+                Ok(taken) => taken,
+                Err(problem) => return Err(self.located(problem).await),
+            };
             return Ok(Merged { taken, parts: Vec::new() });
         }
         let whole = async {
@@ -154,10 +157,10 @@ impl Merging<'_> {
         Ok(merged)
     }
 
-    fn of_no_row(&self, problem: TaskError) -> TaskError {
-        let Sending { watch, relation, .. } = self.sending;
+    async fn located(&self, problem: TaskError) -> TaskError {
+        let Sending { watch, relation, way, .. } = self.sending;
         match watch.refusal().filter(|refusal| refusal.is_of_a_row(relation)) {
-            Some(_) => without_a_row(problem),
+            Some(refusal) => way.locate(&refusal, relation, 0, problem).await,
             None => problem,
         }
     }

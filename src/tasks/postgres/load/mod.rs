@@ -25,6 +25,7 @@ mod stored;
 mod strangers;
 mod together;
 mod turn;
+mod violated;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -228,6 +229,9 @@ impl Loading for Load {
         let mut rejected = Rejected::start(&self.on_bad_row, &source.name, context)?;
         let mut sent = sending.run(feed, &mut rejected).await?;
         let loaded = Box::pin(self.merged(&sending, &mut sent, &mut rejected)).await?;
+        if !rejects && target.nature.has_deferred {
+            sending.check_deferred().await?;
+        }
         let checking = self.mode.check_stored(transaction, &target, loaded);
         watch.over("counting the rows of the partition", checking).await?;
         let skipped = sent.read.saturating_sub(loaded + rejected.count());

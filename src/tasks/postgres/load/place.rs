@@ -1,6 +1,7 @@
 //! Where in the file a row stood that the server refused. The load itself keeps no places: the file is read once more.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use polars::prelude::DataFrame;
@@ -27,8 +28,15 @@ impl PreparedLoad<'_> {
         before: u64,
         problem: TaskError,
     ) -> TaskError {
-        let Some(row) = refusal.row(relation) else { return without_a_row(problem) };
-        let Ok(Some(line)) = run_blocking(|| self.line_of(before + row)) else { return problem };
+        let line = match refusal.row(relation) {
+            Some(row) => run_blocking(|| self.line_of(before + row)),
+            None => run_blocking(|| self.line_with_key(refusal)),
+        };
+        let line = match line {
+            Ok(Some(line)) => line,
+            _ if refusal.row(relation).is_none() => return without_a_row(problem),
+            _ => return problem,
+        };
         let mut refused = Refused::default();
         refused.add(Some(line), self.complaint(refusal, relation, String::new()));
         let located = async {
@@ -48,18 +56,35 @@ impl PreparedLoad<'_> {
 
     /// The line of the file that a row which was sent (from 1) stands on; none when it is a query's.
     fn line_of(&self, row: u64) -> Result<Option<u64>, TaskError> {
+        let mut seen = 0;
+        self.look_at_frames(&mut |frame| {
+            let before = seen;
+            seen += frame.height() as u64;
+            match row <= seen {
+                true => ControlFlow::Break(line(frame, (row - before - 1) as usize)),
+                false => ControlFlow::Continue(()),
+            }
+        })
+    }
+
+    /// Reads the file once more and gives its rows, batch by batch as they are sent, to `look` until that has found the
+    /// line that is wanted.
+    ///
+    /// # Errors
+    /// When the file cannot be read again.
+    pub(super) fn look_at_frames(
+        &self,
+        look: &mut dyn FnMut(&DataFrame) -> ControlFlow<Option<u64>>,
+    ) -> Result<Option<u64>, TaskError> {
         let (reader, plan) =
             self.load.opened(self.target, self.source, (Arc::new(Progress::default()), &self.session))?;
         let plan = plan.with_lines();
         let scratch = self.context.output_file("place.work")?.path;
         let wanted = self.load.wanted(&plan, self.target);
-        let mut seen = 0;
         for batch in plan.run(ahead(reader, wanted), &scratch, clock::now()) {
-            let frame = batch?.frame;
-            if row <= seen + frame.height() as u64 {
-                return Ok(line(&frame, (row - seen - 1) as usize));
+            if let ControlFlow::Break(line) = look(&batch?.frame) {
+                return Ok(line);
             }
-            seen += frame.height() as u64;
         }
         Ok(None)
     }
@@ -99,8 +124,8 @@ impl PreparedLoad<'_> {
 
     pub(super) fn complaint(&self, refusal: &CopyError, relation: &str, text: String) -> Complaint {
         let fields = self.encoder.fields.iter().map(|field| field.name.as_str());
-        let place =
-            refusal.column(relation, fields.clone()).and_then(|name| fields.clone().position(|other| other == name));
+        let named = refusal.column(relation, fields.clone()).or_else(|| self.key_column(refusal));
+        let place = named.and_then(|name| fields.clone().position(|other| other == name));
         let column = place.and_then(|place| self.encoder.used.get(place)).map(|name| self.file_column(name));
         let sentence = self.without_stage(refusal.sentence());
         let message = match &column {
@@ -161,7 +186,7 @@ impl PreparedLoad<'_> {
 }
 
 /// The problem of a row that the server does not name, as those of foreign keys and of triggers that run at the end.
-pub(super) fn without_a_row(problem: TaskError) -> TaskError {
+fn without_a_row(problem: TaskError) -> TaskError {
     match problem.help {
         Some(_) => problem,
         None => problem

@@ -22,6 +22,7 @@ use crate::postgres::{CopyError, WaitMonitor};
 use crate::stream::BadRow;
 use crate::task::{Level, TaskError};
 use crate::tasks::bad_rows::Rejected;
+use crate::tasks::postgres::transaction::{CHECKING, IMMEDIATE};
 use crate::text::count;
 
 /// The most bytes of one message. The server takes 1 GiB at most, which one row may reach.
@@ -138,6 +139,21 @@ impl Sending<'_> {
         // Without all parcels, `take_refused` has said why.
         let ended = worker.await.map_err(|error| TaskError::permanent(self.doing() + " broke off").caused_by(error))?;
         Ok(Sent { warnings: ended?, ..flow.sent })
+    }
+
+    /// Has deferred constraints checked while the row that breaks one can be looked for.
+    ///
+    /// # Errors
+    /// When one is not kept, with the place in the file where that is known.
+    pub(super) async fn check_deferred(&self) -> Result<(), TaskError> {
+        let Sending { transaction, watch, relation, way, .. } = self;
+        watch.before_copy();
+        let checked = savepoint::over(watch, CHECKING, transaction.batch_execute(IMMEDIATE)).await;
+        let Err(problem) = checked else { return Ok(()) };
+        match watch.refusal().filter(|refusal| refusal.is_of_a_row(relation)) {
+            Some(refusal) => Err(way.locate(&refusal, relation, 0, problem).await),
+            None => Err(problem),
+        }
     }
 
     fn doing(&self) -> String {

@@ -1,6 +1,7 @@
 //! What the server prints for a value that it has stored: the text of `CAST(column AS text)`, which depends on the
 //! column's type and its modifier, as `numeric(10,2)`, and on settings of the session.
 
+use polars::prelude::{DataFrame, DataType, PolarsResult, StringChunked};
 use tokio_postgres::Transaction;
 use tokio_postgres::types::Type;
 
@@ -12,6 +13,7 @@ use crate::stream::moment::{parse_date, parse_timestamp, parse_timestamptz};
 use crate::stream::print::{push_date, push_int, push_numeric, push_timestamp};
 use crate::stream::value::{parse_bool, parse_float, parse_int, parse_numeric, parse_real};
 use crate::task::TaskError;
+use crate::tasks::polars::text::Texts;
 use crate::tasks::postgres::collation::DatabaseCollation;
 use crate::tasks::postgres::kind::Kind;
 use crate::tasks::postgres::table::Field;
@@ -126,6 +128,49 @@ impl Session {
                 micros.map(|micros| push_timestamp(micros, "+00", out)).is_some()
             }
             _ => false,
+        }
+    }
+}
+
+/// The values of a column of the key.
+pub(super) enum StoredValues<'a> {
+    /// Printed by this program.
+    Own(Texts<'a>),
+    /// Texts that the server reads for this column.
+    Text(&'a StringChunked, &'a Field),
+    /// Values that only the server can print as it stores them.
+    Unknown,
+}
+
+impl<'a> StoredValues<'a> {
+    /// The values under a name of the frame, on their way into a column of the table. `kind` is what they are if they are
+    /// no texts.
+    ///
+    /// # Errors
+    /// When there are none, or they are something else.
+    pub(super) fn of(
+        (frame, name): (&'a DataFrame, &str),
+        kind: ColumnType,
+        field: &'a Field,
+        session: &Session,
+    ) -> PolarsResult<Self> {
+        let series = frame.column(name)?.as_materialized_series();
+        Ok(match series.dtype() {
+            DataType::String => Self::Text(series.str()?, field),
+            _ if session.prints(kind, field) => Self::Own(Texts::of(frame, name, kind)?),
+            _ => Self::Unknown,
+        })
+    }
+
+    /// Appends the text of a row's value, nothing for NULL; `false` when it may differ from the server's.
+    pub(super) fn push(&self, row: usize, session: &Session, out: &mut Vec<u8>) -> bool {
+        match self {
+            Self::Own(texts) => {
+                texts.push(row, out);
+                true
+            }
+            Self::Text(values, field) => values.get(row).is_none_or(|text| session.push(text, field, out)),
+            Self::Unknown => false,
         }
     }
 }
