@@ -355,3 +355,40 @@ async fn the_file_of_rejected_rows_is_in_the_order_of_its_lines() {
     let rows = [("4", "9,c"), ("5", "x,\"d\ne\""), ("7", "2,\"a\nb\""), ("9", "3")];
     assert_eq!(kept, rows.map(|(line, row)| (line.to_owned(), row.to_owned())));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn row_count_counts_the_rows_that_were_not_rejected() {
+    let kinds = [
+        ("CREATE TABLE t (id int CHECK (id > 0), r int)", "append"),
+        ("CREATE TABLE t (id int PRIMARY KEY CHECK (id > 0), r int REFERENCES t)", "append"),
+        (
+            "CREATE TABLE t (id int PRIMARY KEY CHECK (id > 0), r int); INSERT INTO t VALUES (1, 1)",
+            "{merge: {key: [id]}}",
+        ),
+    ];
+    let place = Place::new("bad_row_count").await;
+    for (made, mode) in kinds {
+        // One is the reader's bad row, and one the server's.
+        place.file("a.csv", "id,r\n1,\n2,\n-3,\n4\n");
+        for (count, says) in [("min: 3", "it has 2 rows, fewer than 3"), ("max: 1", "it has 2 rows, more than 1")] {
+            place.run(&format!("DROP TABLE IF EXISTS t, jitney_loads; {made}")).await;
+            let before = place.t().await;
+            let load = |on_fail: &str| {
+                format!(
+                    "{{from: a.csv, table: t, mode: {mode}, on_bad_row: {{reject: {{}}}},
+                       transform: {{expect: [{{row_count: {{{count}}}, on_fail: {on_fail}}}]}}}}"
+                )
+            };
+            let error = place.refused(&load("fail")).await;
+            assert_says(&error, &["the data is not as expected: ", says]);
+            assert_eq!((place.t().await, place.ledger().await), (before, String::new()), "{made}");
+            let (outputs, log) = place.load_in("e", &load("warn")).await;
+            let [read, loaded, rejected, skipped] = counts(&outputs.unwrap());
+            assert_eq!((read, loaded + skipped, rejected), (4, 2, 2), "{made}");
+            assert_says(&log, &[says]);
+        }
+        place.run(&format!("DROP TABLE IF EXISTS t, jitney_loads; {made}")).await;
+        let rest = "on_bad_row: {reject: {}}, transform: {expect: [{row_count: {min: 2, max: 2}}]}";
+        place.load(&format!("{{from: a.csv, table: t, mode: {mode}, {rest}}}")).await.unwrap();
+    }
+}

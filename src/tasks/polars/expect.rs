@@ -315,14 +315,44 @@ impl Checks {
                 (None, _) => {}
             }
         }
-        if failures.is_empty() {
-            return Ok(());
-        }
-        Err(Box::new(
-            Diagnostic::error(format!("the data is not as expected: {}", failures.join("; ")))
-                .help("correct the data or the rule; `on_fail: warn` accepts such data with a warning"),
-        ))
+        none_of(&failures)
     }
+}
+
+/// Rules about the number of rows, for a destination that leaves out some of those that come out.
+#[derive(Debug, Default)]
+pub struct RowCounts(Vec<Expectation>);
+
+impl RowCounts {
+    /// Takes these rules from the others.
+    pub fn take_from(rules: &mut Vec<Expectation>) -> Self {
+        Self(rules.extract_if(.., |rule| matches!(rule.condition, Condition::Count { .. })).collect())
+    }
+
+    /// Checks a number of rows; gives what the rules that only warn have to say.
+    ///
+    /// # Errors
+    /// When a rule does not hold.
+    pub fn check(&self, rows: u64) -> Result<Vec<String>> {
+        let verdict = |rule: &Expectation| match rule.condition {
+            Condition::Count { min, max } => out_of_bounds(rows, min, max).map(|message| (message, rule.on_fail)),
+            _ => None,
+        };
+        let (failures, warnings): (Vec<_>, Vec<_>) =
+            self.0.iter().filter_map(verdict).partition(|(_, on_fail)| *on_fail == OnFail::Fail);
+        none_of(&failures.into_iter().map(|(message, _)| message).collect::<Vec<_>>())?;
+        Ok(warnings.into_iter().map(|(message, _)| message).collect())
+    }
+}
+
+fn none_of(failures: &[String]) -> Result<()> {
+    if failures.is_empty() {
+        return Ok(());
+    }
+    Err(Box::new(
+        Diagnostic::error(format!("the data is not as expected: {}", failures.join("; ")))
+            .help("correct the data or the rule; `on_fail: warn` accepts such data with a warning"),
+    ))
 }
 
 #[cfg(test)]

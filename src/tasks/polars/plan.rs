@@ -7,7 +7,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use polars::prelude::*;
 
-use super::expect::{self, Expectation, Warnings, checked};
+use super::expect::{self, Expectation, RowCounts, Warnings, checked};
 use super::expression::{self, Columns, alike, convert, find, natural, plain, representation, unknown_column};
 use super::keys::{Keys, Nulls};
 use super::query::Whole;
@@ -325,6 +325,11 @@ impl Plan {
     /// The columns of the result, with what they hold.
     pub fn columns(&self) -> &Columns {
         &self.columns
+    }
+
+    /// Takes the rules about the number of rows, which the destination checks itself then.
+    pub fn take_row_counts(&mut self) -> RowCounts {
+        RowCounts::take_from(&mut self.expect)
     }
 
     /// What rules with `on_fail: warn` have to say, once the stream of [`Plan::run`] has ended.

@@ -289,7 +289,8 @@ pub struct Rule {
     /// The values of a column are among these. NULLs do not count.
     #[serde(default, rename = "in", skip_serializing_if = "Option::is_none")]
     pub among: Option<Among>,
-    /// There are so many rows.
+    /// There are so many rows, without those that `on_bad_row: reject` leaves out, be it for the reader, a step or the
+    /// server. The other rules look at rows before the server does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub row_count: Option<RowCount>,
     /// The newest value of a date or timestamp column is at most so old.

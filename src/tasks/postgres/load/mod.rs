@@ -228,7 +228,9 @@ impl Loading for Load {
         let sending = Sending { transaction, watch, table: &table, relation, way: &way };
         let mut rejected = Rejected::start(&self.on_bad_row, &source.name, context)?;
         let mut sent = sending.run(feed, &mut rejected).await?;
+        let (sent_rows, refused) = (sent.stored + sent.kept_out, rejected.count());
         let loaded = Box::pin(self.merged(&sending, &mut sent, &mut rejected)).await?;
+        sent.expect_rows(sent_rows.saturating_sub(rejected.count() - refused), &way.row_counts)?;
         if !rejects && target.nature.has_deferred {
             sending.check_deferred().await?;
         }

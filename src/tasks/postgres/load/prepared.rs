@@ -12,6 +12,7 @@ use super::{Load, formats};
 use crate::stream::{ColumnType, LINE};
 use crate::task::{TaskContext, TaskError};
 use crate::tasks::bad_rows::BadRows;
+use crate::tasks::polars::expect::RowCounts;
 use crate::tasks::postgres::source::Source;
 use crate::tasks::postgres::table::Field;
 use crate::tasks::postgres::target::{Leniency, Target};
@@ -26,6 +27,8 @@ pub(super) struct PreparedLoad<'a> {
     pub fields: Vec<Field>,
     pub stage: Option<Stage>,
     pub encoder: Arc<Encoder>,
+    /// What is checked once the server has had its say on each row.
+    pub row_counts: RowCounts,
     pub session: Session,
 }
 
@@ -38,7 +41,7 @@ impl<'a> PreparedLoad<'a> {
         session: Session,
     ) -> Result<(Self, Feed), TaskError> {
         let partition = load.mode.partition()?;
-        let (reader, plan) = load.opened(target, source, (context.progress.clone(), &session))?;
+        let (reader, mut plan) = load.opened(target, source, (context.progress.clone(), &session))?;
         let columns: Vec<String> = plan.columns().iter().map(|(name, _)| name.clone()).collect();
         let leniency = Leniency {
             extra: load.on_extra_column == ExtraColumn::Ignore,
@@ -51,6 +54,7 @@ impl<'a> PreparedLoad<'a> {
         let constant = partition.as_ref().map(|(column, _)| *column);
         let own_partition = constant.map(|name| target.columns_for(&columns, name)).unwrap_or_default();
         let is_checked = load.on_bad_row != BadRows::Fail;
+        let row_counts = if is_checked { plan.take_row_counts() } else { RowCounts::default() };
         load.mode.check_key(target, &fields)?;
         let is_from_file = |field: &Field| Some(field.name.as_str()) != partition.as_ref().map(|(column, _)| *column);
         let from_file: Vec<Field> = fields.iter().filter(|field| is_from_file(field)).cloned().collect();
@@ -88,6 +92,6 @@ impl<'a> PreparedLoad<'a> {
             scratch: context.output_file("load.work")?.path,
             progress: context.progress.clone(),
         };
-        Ok((Self { load, context, target, source, fields, stage, encoder, session }, feed))
+        Ok((Self { load, context, target, source, fields, stage, encoder, row_counts, session }, feed))
     }
 }

@@ -22,6 +22,7 @@ use crate::postgres::{CopyError, WaitMonitor};
 use crate::stream::BadRow;
 use crate::task::{Level, TaskError};
 use crate::tasks::bad_rows::Rejected;
+use crate::tasks::polars::expect::RowCounts;
 use crate::tasks::postgres::transaction::{CHECKING, IMMEDIATE};
 use crate::text::count;
 
@@ -58,6 +59,15 @@ pub(super) struct Sent {
 }
 
 impl Sent {
+    /// Checks how many rows there are without those that were rejected.
+    ///
+    /// # Errors
+    /// When a rule of `expect` wants more or fewer.
+    pub(super) fn expect_rows(&mut self, rows: u64, expected: &RowCounts) -> Result<(), TaskError> {
+        self.warnings.extend(expected.check(rows)?);
+        Ok(())
+    }
+
     /// What the log should hear of, once the load is committed.
     pub(super) fn notes(self, rejected: &Rejected) -> impl Iterator<Item = (Level, String)> {
         let aside = rejected.uri().map(|uri| format!("{} rejected; see {uri}", count(rejected.count(), "bad row")));
