@@ -406,7 +406,7 @@ fn comments_and_skipped_lines_are_no_rows() {
     assert_eq!((rows(&batches), bad(&batches)[0].line), (2, 8));
     let path = folder.file("b.csv", "made by x");
     let shown = read_with(&path, &options, trip_columns()).unwrap_err();
-    assert!(shown.message.contains("the file is empty"), "{shown}");
+    assert!(shown.message.contains("the file ends before its header"), "{shown}");
 }
 
 #[test]
@@ -431,8 +431,8 @@ fn a_file_without_rows_still_has_columns() {
     let folder = Folder::new();
     let frame = only(&folder.file("a.csv", "id,fare,note\n"), trip_columns());
     assert_eq!((frame.height(), frame.width()), (0, 3));
-    let shown = error(&folder.file("b.csv", ""));
-    assert!(shown.message.contains("the file is empty"), "{shown}");
+    let reader = Reader::open(&folder.file("b.csv", ""), &ReadOptions::default(), Arc::default()).unwrap();
+    assert!(reader.is_empty() && reader.columns().is_empty());
 }
 
 #[test]
@@ -470,16 +470,48 @@ fn json_documents_are_read_value_by_value_and_their_faults_located() {
     let batches = read(&folder.file("d.json", "[{\"id\": 1},\n {\"id\": \"x\"}, 7]"), wanted()).unwrap();
     let bad = bad(&batches);
     assert_eq!((bad[0].line, bad[0].column, bad[0].message.as_str()), (2, 9, "`id`: `x` is not a number"));
-    assert_eq!((bad[1].line, bad[1].column), (2, 0));
+    assert_eq!((bad[1].line, bad[1].column), (2, 15));
     assert!(bad[1].message.starts_with("row 3: the value is not a JSON object"), "{}", bad[1].message);
 
     let broken = read(&folder.file("e.json", "[\n  {\"id\": 1},\n  {\"id\": 2,}\n]"), wanted()).unwrap_err();
     assert_eq!((broken.line, broken.column), (3, 12));
     assert!(broken.message.contains("expected a key in double quotes, found `}`"), "{broken}");
-    let shown = read(&folder.file("f.json", "[{\"id\": 1}, {\"id\": 2"), wanted()).unwrap_err();
+    let shown = read(&folder.file("f.json", "[{\"id\": 1},\n {\"id\": 2"), wanted()).unwrap_err();
     assert!(shown.message.contains("cut in the middle"), "{shown}");
+    assert_eq!((shown.line, shown.column), (2, 2));
     let lines = read(&folder.file("g.ndjson", "[\n{\"id\" : 1}\n]\n"), wanted()).unwrap();
     assert!(lines[0].bad[0].hint.as_deref().unwrap_or_default().contains("format: json"), "{:?}", lines[0].bad);
+}
+
+#[test]
+fn a_mistake_in_json_has_its_line_and_column() {
+    let folder = Folder::new();
+    let cases: [(&str, &[u8], (u64, usize), &str); 9] = [
+        ("a.json", b"[{\"id\": 1}, {\"id\": \"x\"}]", (1, 20), "row 2: `id`: `x` is not a number"),
+        ("b.json", "[{\"id\": 1, \"é\": \"é\"}, {\"id\": \"x\"}]".as_bytes(), (1, 30), "row 2: `id`"),
+        ("c.json", b"[\n{\n  \"id\":\n   \"x\"\n}]", (4, 4), "`id`: `x` is not a number"),
+        ("d.json", b"{\"a\": 1,\n \"id\": \"x\"}\n", (2, 8), "`id`: `x` is not a number"),
+        ("e.json", b"[{\"id\": 1},\n  {\"n\": \"\xff\"}]", (2, 10), "the value is not valid UTF-8 text"),
+        ("f.ndjson", b"{\"id\": 1}\n{\"n\": \"\xc3\xa9\xff\"}", (2, 9), "the line is not valid UTF-8 text"),
+        ("g.ndjson", b"\n{\"id\": \"\xff\"}", (2, 9), "the line is not valid UTF-8 text"),
+        ("h.ndjson", b"\n{\"id\": tru}", (2, 11), "expected a value, found `tru`"),
+        ("i.json", b"[{\"id\": 1}, {\"id\":\n nil}]", (2, 2), "expected a value, found `nil`"),
+    ];
+    for (name, content, place, said) in cases {
+        let wanted = vec![column("id", ColumnType::Int(64))];
+        let found = match read(&folder.file(name, content), wanted) {
+            Ok(batches) => {
+                let bad = bad(&batches).remove(0);
+                (bad.line, bad.column, bad.message.clone())
+            }
+            Err(error) => (error.line as u64, error.column, error.message),
+        };
+        assert_eq!((found.0, found.1), place, "{name}: {}", found.2);
+        assert!(found.2.contains(said), "{name}: {}", found.2);
+    }
+    let long = format!("[{}{{\"id\": \"x\"}}]", "{\"id\": 1}, ".repeat(300_000));
+    let batches = read(&folder.file("j.json", long), vec![column("id", ColumnType::Int(64))]).unwrap();
+    assert_eq!((bad(&batches)[0].line, bad(&batches)[0].column), (1, 1 + 11 * 300_000 + 8));
 }
 
 #[test]

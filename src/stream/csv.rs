@@ -40,6 +40,7 @@ pub(super) struct CsvFile {
     /// What columns hold that are wanted as text and have to be rewritten.
     kinds: BTreeMap<String, ColumnType>,
     header: Vec<String>,
+    has_header: bool,
     /// The line of the header, from 1; 0 without one.
     header_line: u64,
     /// Whether the header ends with a delimiter. The rows do too then, and there is no column behind it.
@@ -51,7 +52,7 @@ impl CsvFile {
     /// Reads the header.
     ///
     /// # Errors
-    /// When the file is empty, or is no text.
+    /// When the file ends before its header, or is no text.
     pub(super) fn open(source: Text, options: &ReadOptions, name: &str) -> Result<Self> {
         let dialect = Dialect {
             delimiter: options.delimiter,
@@ -71,6 +72,7 @@ impl CsvFile {
             conversions: options.conversions.clone(),
             kinds: BTreeMap::new(),
             header: Vec::new(),
+            has_header: options.header,
             header_line: 0,
             has_trailer: false,
             max_row_bytes: options.max_row_bytes,
@@ -108,6 +110,11 @@ impl CsvFile {
     /// See [`super::Reader::set_kinds`].
     pub(super) fn set_kinds(&mut self, kinds: &[(String, ColumnType)]) {
         self.kinds = kinds.iter().filter(|(_, kind)| self.converts(*kind)).cloned().collect();
+    }
+
+    /// Whether the file has no text, not even the header that it should have.
+    pub(super) fn is_empty(&self) -> bool {
+        self.has_header && self.header_line == 0
     }
 
     /// The line of the header, from 1; 0 without one.
@@ -150,9 +157,12 @@ impl CsvFile {
         }
     }
 
+    /// The names in the header; none in a file without any text, which has no rows either.
     fn read_header(&mut self) -> Result<Vec<String>> {
+        let is_blank = self.rows.rest().trim_ascii().is_empty();
         if !self.find_rows(1)? {
-            return Err(self.error(1, "the file is empty; its first line should name its columns"));
+            let message = "the file ends before its header, the line that names its columns";
+            return if is_blank { Ok(Vec::new()) } else { Err(self.error(1, message)) };
         }
         let Some(row) = self.rows.found().first() else { return Ok(Vec::new()) };
         self.header_line = row.line;

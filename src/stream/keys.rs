@@ -51,6 +51,8 @@ impl Keys {
 pub(super) struct Survey {
     keys: Keys,
     columns: Vec<(String, Option<ColumnType>)>,
+    /// Rows that were seen, those that are no objects included.
+    rows: u64,
 }
 
 impl Survey {
@@ -59,6 +61,7 @@ impl Survey {
     /// # Errors
     /// When there are too many.
     pub(super) fn row(&mut self, row: &[u8]) -> Result<(), String> {
+        self.rows += 1;
         let mut number = 0;
         let mut new = Vec::new();
         let each = |key: Range<usize>, value: Range<usize>| {
@@ -92,6 +95,11 @@ impl Survey {
         self.keys.add(key, self.columns.len());
         self.columns.push((name, common(None, value)));
         Ok(())
+    }
+
+    /// Whether there was no row at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows == 0
     }
 
     pub(super) fn columns(self) -> Vec<(String, Option<ColumnType>)> {

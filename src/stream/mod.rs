@@ -122,13 +122,10 @@ impl Column {
     }
 }
 
-/// The most letters of a bad row that an error shows.
-const MAX_SNIPPET: usize = 2_000;
-
 /// A row that does not fit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadRow {
-    /// Line of the file on which the row starts, from 1.
+    /// Line of the file, from 1: of a row of JSON over several lines that of the mistake, of any other row its first.
     pub line: u64,
     /// Column of the field in characters, from 1; 0 where the whole row is meant.
     pub column: usize,
@@ -157,7 +154,6 @@ impl BadRow {
         diagnostic.file = file.to_owned();
         diagnostic.line = usize::try_from(self.line).unwrap_or(usize::MAX);
         diagnostic.column = self.column;
-        diagnostic.snippet = self.text.lines().next().map(|line| line.chars().take(MAX_SNIPPET).collect());
         diagnostic
     }
 }
@@ -300,7 +296,7 @@ impl Reader {
     /// Opens a file and reads as much of it as names its columns.
     ///
     /// # Errors
-    /// When the file is missing, empty, damaged, or not what its name promises.
+    /// When the file is missing, damaged, or not what its name promises.
     pub fn open(path: &Path, options: &ReadOptions, progress: Arc<Progress>) -> Result<Self> {
         let file_name = path.file_name().unwrap_or_default().to_string_lossy();
         let name = options.name.clone().unwrap_or_else(|| path.display().to_string());
@@ -333,6 +329,22 @@ impl Reader {
     /// The file's columns, with their types as far as the file tells.
     pub fn columns(&self) -> &[(String, Option<ColumnType>)] {
         &self.columns
+    }
+
+    /// Whether the file has neither rows nor anything that names its columns.
+    pub fn is_empty(&self) -> bool {
+        match &self.file {
+            OpenFile::Csv(file) => file.is_empty(),
+            OpenFile::Ndjson(file) => file.is_empty(),
+            OpenFile::Parquet(file) => file.is_empty(),
+        }
+    }
+
+    /// Gives an empty file the columns that its reader expects of it.
+    pub fn assume_columns(&mut self, names: impl Iterator<Item = String>) {
+        if self.is_empty() {
+            self.columns = names.map(|name| (name, None)).collect();
+        }
     }
 
     /// Whether a column is one of bytes that are no text.
@@ -434,12 +446,24 @@ impl Reader {
         if let Err(error) = self.check(&wanted) {
             return Box::new(std::iter::once(Err(error)));
         }
+        if self.is_empty() {
+            return Box::new(std::iter::once(no_rows(&wanted, &self.name)));
+        }
         match self.file {
             OpenFile::Csv(file) => Box::new(file.batches(wanted)),
             OpenFile::Ndjson(file) => Box::new(file.batches(wanted)),
             OpenFile::Parquet(file) => Box::new(file.batches(wanted)),
         }
     }
+}
+
+fn no_rows(wanted: &[Column], file: &str) -> Result<Batch> {
+    let columns = wanted.iter().map(|column| column::fill(column, std::iter::empty(), |_| {})).collect();
+    let frame = DataFrame::new(0, columns).map_err(|error| {
+        let diagnostic = Diagnostic::error(format!("cannot hold the columns: {error}"));
+        bytes::located(diagnostic, file)
+    })?;
+    Ok(Batch { frame, rows_read: 0, bad: Vec::new() })
 }
 
 /// The names of a header, each once; those that come again are noted.

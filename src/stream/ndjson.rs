@@ -19,9 +19,6 @@ use super::{BadRow, Batch, Column, ColumnType, Format, LINE, Result, column};
 use crate::diagnostic::Diagnostic;
 use crate::task::Progress;
 
-/// The largest column of an error that is shown below the row's text.
-const MAX_COLUMN: usize = 2_000;
-
 /// A file of JSON objects whose keys are known.
 #[derive(Debug)]
 pub(super) struct NdjsonFile {
@@ -34,7 +31,7 @@ impl NdjsonFile {
     /// Looks at all rows for their keys. A file that is longer than a block is read once for that; `open` opens it anew.
     ///
     /// # Errors
-    /// When the file is empty or damaged, or is no JSON at all.
+    /// When the file is damaged, or has something in it and no JSON object.
     pub(super) fn open(
         open: impl Fn(Arc<Progress>) -> Result<Text>,
         progress: Arc<Progress>,
@@ -51,11 +48,17 @@ impl NdjsonFile {
             true => records.for_each_row(|records, row| take(&mut survey, records, row))?,
             false => for_each_row_of_all(Records::start(open(Arc::default())?, name, format)?, &mut survey)?,
         }
+        let is_empty = survey.is_empty();
         let columns = survey.columns();
-        if columns.is_empty() {
+        if columns.is_empty() && !is_empty {
             return Err(no_object(&mut records, name));
         }
         Ok(Self { records, name: name.to_owned(), columns })
+    }
+
+    /// Whether the file has no rows.
+    pub(super) fn is_empty(&self) -> bool {
+        self.columns.is_empty()
     }
 
     /// The keys of all rows, with the types that they seem to have.
@@ -107,31 +110,26 @@ fn take(survey: &mut Survey, records: &Records, row: &RecordSpan) -> Result<()> 
 }
 
 fn no_object(records: &mut Records, name: &str) -> Box<Diagnostic> {
-    let (text, source) = (records.text(), records.source());
-    if let Some(found) = seems_utf16(text) {
-        let error = records.error(format!("the file is {found}, and is read as {}", source.encoding()));
+    if let Some(found) = seems_utf16(records.text()) {
+        let error = records.error(format!("the file is {found}, and is read as {}", records.source().encoding()));
         return Box::new(error.help(format!("say so: `encoding: {found}`")));
-    }
-    let first = text.split(|byte| *byte == b'\n').find(|line| !line.trim_ascii().is_empty()).unwrap_or_default();
-    if std::str::from_utf8(first).is_err() {
-        let mut error = records.error(format!("the line is not valid {} text", source.encoding()));
-        error.help = other_encoding(first).filter(|_| source.is_assumed());
-        return error;
     }
     let first = match records.next_rows() {
         Ok(rows) => rows.into_iter().next(),
         Err(error) => return error,
     };
     // A row that begins as an object was meant as one.
-    if let Some(row) = first.filter(|row| records.text_of(row).trim_ascii_start().starts_with(b"{"))
+    let is_meant = |text: &[u8]| text.trim_ascii_start().starts_with(b"{") || std::str::from_utf8(text).is_err();
+    if let Some(row) = first.filter(|row| is_meant(records.text_of(row)))
         && let Err(fault) = read_row(records.text(), &row, |_, _| {})
     {
         let bad = records.not_json(&row, &fault);
         return Box::new(Diagnostic { help: bad.hint.clone(), ..bad.diagnostic(name) });
     }
-    let mut error = records.error("no JSON object is in the file");
+    let mut error = Diagnostic::error("no JSON object with a key is in the file");
+    error.file = name.to_owned();
     error.help = records.whole_document();
-    error
+    Box::new(error)
 }
 
 /// Where the value of a key stands in the file's text.
@@ -252,8 +250,8 @@ fn read_row(
 ) -> std::result::Result<(), JsonError> {
     let fault = |at, reason: &'static str| JsonError { at, reason: reason.into(), is_end: false };
     let text = text.get(..row.range.end).unwrap_or_default();
-    if std::str::from_utf8(text.get(row.range.clone()).unwrap_or_default()).is_err() {
-        return Err(fault(row.range.start, "it is no text"));
+    if let Err(error) = std::str::from_utf8(text.get(row.range.clone()).unwrap_or_default()) {
+        return Err(fault(row.range.start + error.valid_up_to(), "it is no text"));
     }
     let end = json::after_blanks(text, json::object(text, row.range.start, each)?);
     if end < text.len() { Err(fault(end, "something follows the object")) } else { Ok(()) }
@@ -295,7 +293,7 @@ impl Records {
         let (text, source) = (self.text_of(row), self.source());
         let is_text = std::str::from_utf8(text).is_ok();
         let message = if !is_text {
-            format!("the line is not valid {} text", source.encoding())
+            format!("{} is not valid {} text", self.noun(), source.encoding())
         } else if fault.is_end && self.is_last(row) {
             "the file seems to be cut in the middle of its last row".to_owned()
         } else {
@@ -307,23 +305,19 @@ impl Records {
         } else {
             other_encoding(text).filter(|_| source.is_assumed())
         };
-        BadRow { hint, ..self.bad_row(row, Some(fault.at).filter(|_| is_text), message) }
+        BadRow { hint, ..self.bad_row(row, Some(fault.at), message) }
     }
 
     /// A row with what is wrong with it, and where in the text.
     fn bad_row(&self, row: &RecordSpan, at: Option<usize>, message: String) -> BadRow {
         let text = self.text_of(row);
-        // Its column in a line of many rows tells nobody anything.
-        let message = match row.is_first || message.is_empty() {
+        // In a line of many rows the number says more than a large column.
+        let message = match row.column == 0 || message.is_empty() {
             true => message,
             false => format!("row {}: {message}", row.place),
         };
-        let before = at.and_then(|at| text.get(..at.checked_sub(row.range.start)?)).filter(|_| row.is_first);
-        let column = before.filter(|before| !before.contains(&b'\n')).map_or(0, |before| {
-            let letters = String::from_utf8_lossy(before.get(..before.len().min(4 * MAX_COLUMN)).unwrap_or_default());
-            letters.chars().count() + 1
-        });
-        let column = if column > MAX_COLUMN { 0 } else { column };
-        BadRow { line: row.line, column, message, text: column::kept(text), hint: None }
+        let whole = (row.line, if row.column == 0 { 0 } else { row.column + 1 });
+        let (line, column) = at.map_or(whole, |at| self.position(row, at));
+        BadRow { line, column, message, text: column::kept(text), hint: None }
     }
 }

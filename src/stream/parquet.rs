@@ -99,6 +99,11 @@ impl ParquetFile {
         &self.columns
     }
 
+    /// Whether the file has neither columns nor rows.
+    pub(super) fn is_empty(&self) -> bool {
+        self.columns.is_empty() && self.layout.rows() == 0
+    }
+
     /// Whether a column is one of bytes that are no text.
     pub(super) fn is_of_bytes(&self, name: &str) -> bool {
         self.empty.column(name).is_ok_and(|column| *column.dtype() == DataType::Binary)

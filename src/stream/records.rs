@@ -20,8 +20,8 @@ pub(super) struct RecordSpan {
     pub place: u64,
     /// The line on which it begins.
     pub line: u64,
-    /// Whether its line begins with it.
-    pub is_first: bool,
+    /// How many letters of that line stand before it.
+    pub column: usize,
     /// Where it stands.
     pub range: Range<usize>,
 }
@@ -134,6 +134,7 @@ impl Records {
         let mut diagnostic = Diagnostic::error(message);
         diagnostic.file = self.name.clone();
         diagnostic.line = usize::try_from(self.place.line).unwrap_or(usize::MAX);
+        diagnostic.column = self.place.column + 1;
         Box::new(diagnostic)
     }
 
@@ -204,7 +205,7 @@ impl Records {
             let rest = self.text.get(start..end).unwrap_or_default();
             let length = memchr(b'\n', rest).unwrap_or(rest.len());
             if rest.get(..length).is_some_and(|line| !line.trim_ascii().is_empty()) {
-                rows.push(RecordSpan { place: line, line, is_first: true, range: start..start + length });
+                rows.push(RecordSpan { place: line, line, column: 0, range: start..start + length });
             }
             line += u64::from(length < rest.len());
             start += length + 1;
@@ -217,7 +218,7 @@ impl Records {
     fn values(&mut self, rows: &mut Vec<RecordSpan>) -> StopReason {
         loop {
             let at = json::after_blanks(&self.text, self.place.taken);
-            let (start, is_first) = self.start_of_row(at);
+            let (start, begins_line) = self.start_of_row(at);
             self.pass(at);
             let Some(byte) = self.text.get(at) else {
                 let is_over = self.is_last && matches!(self.place.next, Expected::Value | Expected::End);
@@ -246,7 +247,7 @@ impl Records {
                     rows.push(RecordSpan {
                         place: self.place.rows,
                         line: self.place.line,
-                        is_first,
+                        column: if begins_line { 0 } else { self.place.column },
                         range: start..end,
                     });
                     self.pass(end);
@@ -278,14 +279,14 @@ impl Records {
     /// The line of a place in the text that is not taken yet, and how many letters of it come before.
     fn after(&self, to: usize) -> (u64, usize) {
         let passed = self.text.get(self.place.taken..to).unwrap_or_default();
-        let letters = |text: &[u8]| text.iter().filter(|byte| **byte & 0xc0 != 0x80).count();
-        match memrchr(b'\n', passed) {
-            Some(end) => {
-                let lines = memchr_iter(b'\n', passed).count() as u64;
-                (self.place.line + lines, letters(passed.get(end + 1..).unwrap_or_default()))
-            }
-            None => (self.place.line, self.place.column + letters(passed)),
-        }
+        advanced((self.place.line, self.place.column), passed)
+    }
+
+    /// The line and column, both from 1, of a place in the text of a row.
+    pub(super) fn position(&self, row: &RecordSpan, at: usize) -> (u64, usize) {
+        let passed = self.text.get(row.range.start..at).unwrap_or_default();
+        let (line, letters) = advanced((row.line, row.column), passed);
+        (line, letters + 1)
     }
 
     fn located(&self, fault: &JsonError) -> Box<Diagnostic> {
@@ -294,6 +295,18 @@ impl Records {
         error.line = usize::try_from(line).unwrap_or(usize::MAX);
         error.column = column + 1;
         error
+    }
+}
+
+/// The line that is reached after some text, and how many letters of it come before.
+fn advanced((line, column): (u64, usize), passed: &[u8]) -> (u64, usize) {
+    let letters = |text: &[u8]| text.iter().filter(|byte| **byte & 0xc0 != 0x80).count();
+    match memrchr(b'\n', passed) {
+        Some(end) => {
+            let lines = memchr_iter(b'\n', passed).count() as u64;
+            (line + lines, letters(passed.get(end + 1..).unwrap_or_default()))
+        }
+        None => (line, column + letters(passed)),
     }
 }
 

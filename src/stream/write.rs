@@ -113,6 +113,10 @@ impl CsvSink {
     }
 
     fn write(&mut self, frame: DataFrame) -> PolarsResult<()> {
+        if frame.width() == 0 {
+            // A header without names would be read as one name, the empty one.
+            return Ok(());
+        }
         let mut frame = with_texts(&frame)?;
         frame.align_chunks();
         let has_header = std::mem::replace(&mut self.has_header, true);

@@ -163,6 +163,25 @@ async fn a_mistake_in_the_only_row_of_json_is_located() {
     assert_says(&shown, &["a.ndjson:1:8: the line is not a JSON object"]);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_value_of_json_that_the_server_refuses_is_located() {
+    let place = Place::with("bad_rows_json_places", "CREATE TABLE t (id int, span interval)").await;
+    for (name, content, said) in [
+        ("a.json", "[{\"id\": 1, \"span\": \"1 day\"}, {\"id\": 2, \"span\": \"x\"}]", "a.json:1:48: `span`"),
+        ("b.json", "{\"id\": 1,\n \"span\": \"1 day\"\n}\n{\"id\": 2,\n \"span\": \"x\"}", "b.json:5:10: `span`"),
+        ("c.json", "[{\"id\": 1}, {\"id\": 2147483648}]", "c.json:1:20: `id`"),
+        ("d.ndjson", "{\"id\": 1}\n{\"span\": \"x\"}\n", "d.ndjson:2:10: `span`"),
+    ] {
+        place.file(name, content);
+        let yaml = format!("{{from: {name}, table: t, on_missing_column: empty}}");
+        assert_says(&place.refused(&yaml).await, &[said]);
+        let rejecting = format!("{{from: {name}, table: t, on_missing_column: empty, on_bad_row: {{reject: {{}}}}}}");
+        let outputs = place.load(&rejecting).await.unwrap();
+        assert_eq!(counts(&outputs), [2, 1, 1, 0], "{name}");
+        place.run("TRUNCATE t").await;
+    }
+}
+
 /// Rows that a step cannot compute, and what is said of the first.
 const UNCOMPUTED: &[(&str, &str)] = &[
     ("{with_columns: {r: a / b}}", "a.csv:3:1: `with_columns.r`: division by zero"),

@@ -9,6 +9,7 @@ mod collations;
 mod columns;
 mod copy_in;
 mod damaged;
+mod empty;
 mod encodings;
 mod faults;
 mod held;
@@ -144,7 +145,7 @@ async fn run_task(name: &str, yaml: &str, context: TaskContext) -> Result<Output
     let fields: Value = serde_yaml::from_str(yaml).unwrap();
     let task = tasks::find(name).unwrap();
     let outputs = (task.run)(fields, Arc::new(context)).await?;
-    if outputs.contains_key("rows_read") {
+    if outputs.contains_key("rows_skipped") {
         let [read, loaded, rejected, skipped] = counts(&outputs);
         assert_eq!(read, loaded + rejected + skipped, "the counts of {outputs:?} do not add up");
     }

@@ -32,7 +32,7 @@ reads_csv! { with_steps! {
     /// lists and structures, which are JSON then. Columns of bytes are texts as of `bytea`: `\\x00ff`. In CSV dates and
     /// times are as Postgres prints them, a `timestamptz` with the offset `+00`. JSON values of an NDJSON file become
     /// texts, and strings lose their quotes: `"1"` and `1` are the same in the new file. To keep JSON as it is, load the
-    /// file without a transform before.
+    /// file without a transform before. A file without any content has the columns that `schema` names, and no rows.
     pub struct PolarsTransform {
         /// The file to read: a storage address such as `{{ outputs.extract.uri }}`, or a path from the flow's folder.
         pub from: String,
@@ -158,11 +158,13 @@ struct Job {
 impl Job {
     fn work(mut self) -> Result<(Written, Vec<String>), TaskError> {
         let started = Instant::now();
-        let reader = Reader::open(&self.input.path, &self.options, self.progress.clone())?;
-        let plan = self
-            .steps
-            .plan(reader.columns(), &|name| bytes(&reader, name))
-            .map_err(|error| reader.of_columns(error))?;
+        let mut reader = Reader::open(&self.input.path, &self.options, self.progress.clone())?;
+        reader.assume_columns(self.steps.schema.0.iter().map(|(name, _)| name.clone()));
+        let plan = self.steps.plan(reader.columns(), &|name| bytes(&reader, name));
+        let plan = plan.map_err(|error| match reader.is_empty() {
+            true => error.help("the file is empty, so only `schema` names its columns"),
+            false => reader.of_columns(error),
+        })?;
         let (rows_read, rows_written) = self.copy(reader, &plan)?;
         let bytes = std::fs::metadata(&self.output.path).map_or(0, |file| file.len());
         let written = Written {

@@ -154,6 +154,11 @@ impl Target {
         field(column)
     }
 
+    /// The names of the columns that a row may have values for.
+    pub(super) fn settable_columns(&self) -> impl Iterator<Item = String> {
+        self.table.columns.iter().filter(|column| !column.is_generated).map(|column| column.name.clone())
+    }
+
     /// The columns that no rows are sent for.
     pub(super) fn others(&self, fields: &[Field]) -> impl Iterator<Item = &str> {
         let names = self.table.columns.iter().map(|column| column.name.as_str());

@@ -150,6 +150,11 @@ fn count(
 ) -> Result<(Option<Vec<String>>, u64), TaskError> {
     let is_complete = !bare && options.format != Some(stream::Format::Ndjson);
     let reader = Reader::open(path, &options, progress)?;
+    if reader.is_empty() {
+        return Err(
+            TaskError::permanent(format!("{name}: the file is empty")).help("skip the task if there are no rows")
+        );
+    }
     let columns: Vec<String> = reader.columns().iter().map(|(column, _)| column.clone()).collect();
     if is_complete {
         fits(&columns, expected, name).map_err(|error| reader.of_columns(error))?;

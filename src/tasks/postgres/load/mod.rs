@@ -309,6 +309,9 @@ impl Load {
         (progress, session): (Arc<Progress>, &Session),
     ) -> Result<(Reader, Plan), TaskError> {
         let mut reader = Reader::open(&source.file.path, &self.options(source)?, progress)?;
+        if reader.is_empty() {
+            return self.opened_empty(reader, target, source);
+        }
         let types = |name: &str| match target.column_type(name) {
             Some(ColumnType::TimestampTz) if !session.is_utc => Some(ColumnType::Instant),
             kind => kind,
@@ -332,6 +335,20 @@ impl Load {
         let compared = self.transform.check_comparisons(&columns, (&types, &comparable), plan.columns());
         compared.map_err(|error| reader.of_columns(error))?;
         reader.set_kinds(plan.kinds());
+        Ok((reader, plan))
+    }
+
+    /// A file without columns has those of the table, and no rows for the steps to change: only rules about the result
+    /// are left to check.
+    fn opened_empty(&self, mut reader: Reader, target: &Target, source: &Source) -> Result<(Reader, Plan), TaskError> {
+        if self.transform.sql.is_some() {
+            let message = format!("{}: the file is empty, so it names no columns for the query of `sql`", source.name);
+            return Err(TaskError::permanent(message)
+                .help("skip the task if the file is empty, or let the file name its columns"));
+        }
+        reader.assume_columns(target.settable_columns());
+        let steps = Transform { expect: self.transform.expect.clone(), ..Transform::default() };
+        let plan = steps.plan(reader.columns(), &|name| target.column_type(name))?;
         Ok((reader, plan))
     }
 

@@ -42,6 +42,9 @@ impl<'a> PreparedLoad<'a> {
     ) -> Result<(Self, Feed), TaskError> {
         let partition = load.mode.partition()?;
         let (reader, mut plan) = load.opened(target, source, (context.progress.clone(), &session))?;
+        if reader.is_empty() {
+            context.warn(format!("{} is empty: it has no rows, and names no columns", source.name));
+        }
         let columns: Vec<String> = plan.columns().iter().map(|(name, _)| name.clone()).collect();
         let leniency = Leniency {
             extra: load.on_extra_column == ExtraColumn::Ignore,
@@ -58,7 +61,9 @@ impl<'a> PreparedLoad<'a> {
         load.mode.check_key(target, &fields)?;
         let is_from_file = |field: &Field| Some(field.name.as_str()) != partition.as_ref().map(|(column, _)| *column);
         let from_file: Vec<Field> = fields.iter().filter(|field| is_from_file(field)).cloned().collect();
-        formats::check(&load.options(source)?.conversions, &from_file)?;
+        if !reader.is_empty() {
+            formats::check(&load.options(source)?.conversions, &from_file)?;
+        }
         let stage = load.mode.stage(target, &fields, is_checked, plan.keeps_lines());
         let sends_once = stage.is_none() && target.nature.wants_one_statement;
         let key = plan
