@@ -45,7 +45,7 @@ fn zip_of(files: &[(&str, &str)]) -> Vec<u8> {
 }
 
 fn column(name: &str, kind: ColumnType) -> Column {
-    Column { name: name.to_owned(), kind, required: false, likely: None }
+    Column { name: name.to_owned(), kind, required: false, likely: None, shape: None }
 }
 
 fn trip_columns() -> Vec<Column> {

@@ -28,7 +28,7 @@ fn read_once(path: &PathBuf, as_text: bool) {
     let Ok(reader) = Reader::open(path, &ReadOptions::default(), Arc::new(Progress::default())) else { return };
     let kind = |kind: Option<ColumnType>| kind.filter(|_| !as_text).unwrap_or(ColumnType::Text);
     let wanted = reader.columns().iter();
-    let wanted = wanted.map(|(name, own)| Column { name: name.clone(), kind: kind(*own), required: false, likely: None }).collect();
+    let wanted = wanted.map(|(name, own)| Column { name: name.clone(), kind: kind(*own), required: false, likely: None, shape: None }).collect();
     let mut rows = 0;
     for batch in reader.batches(wanted) {
         match batch {

@@ -77,28 +77,8 @@ pub(super) fn plain(value: &[u8]) -> Option<Cow<'_, [u8]>> {
     }
 }
 
-/// A valid array as Postgres writes one whose items are JSON: `{"{\"a\":1}",NULL,"\"b\""}`. Arrays within it are its
-/// further dimensions if it has nothing else, and otherwise items.
-pub(super) fn array_of_json(value: &[u8]) -> Vec<u8> {
-    let mut out = vec![b'{'];
-    let items = items(value);
-    let is_deeper = !items.is_empty() && items.iter().all(|item| item.starts_with(b"["));
-    for (index, item) in items.into_iter().enumerate() {
-        if index > 0 {
-            out.push(b',');
-        }
-        match item {
-            b"null" => out.extend_from_slice(b"NULL"),
-            item if is_deeper => out.extend(array_of_json(item)),
-            item => push_quoted(item, &mut out),
-        }
-    }
-    out.push(b'}');
-    out
-}
-
 /// The items of a valid array.
-fn items(value: &[u8]) -> Vec<&[u8]> {
+pub(super) fn items(value: &[u8]) -> Vec<&[u8]> {
     let (mut items, mut at) = (Vec::new(), 1);
     loop {
         at = after_blanks(value, at);
@@ -112,48 +92,6 @@ fn items(value: &[u8]) -> Vec<&[u8]> {
             }
         }
     }
-}
-
-/// A valid array as Postgres writes one: `{1,NULL,"a b"}`. Objects are items as their text.
-pub(super) fn array(value: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(value.len());
-    let mut at = 0;
-    while let Some(byte) = value.get(at) {
-        at += 1;
-        match byte {
-            b'[' => out.push(b'{'),
-            b']' => out.push(b'}'),
-            b',' => out.push(b','),
-            b' ' | b'\t' | b'\n' | b'\r' => {}
-            _ => {
-                let start = at - 1;
-                at = end_of_value(value, start).unwrap_or(value.len());
-                push_item(value.get(start..at).unwrap_or_default(), &mut out);
-            }
-        }
-    }
-    out
-}
-
-fn push_item(item: &[u8], out: &mut Vec<u8>) {
-    match plain(item) {
-        None => out.extend_from_slice(b"NULL"),
-        Some(text) if item.starts_with(b"\"") || item.starts_with(b"{") => {
-            push_quoted(&text, out);
-        }
-        Some(text) => out.extend_from_slice(&text),
-    }
-}
-
-fn push_quoted(item: &[u8], out: &mut Vec<u8>) {
-    out.push(b'"');
-    for byte in item {
-        if matches!(byte, b'"' | b'\\') {
-            out.push(b'\\');
-        }
-        out.push(*byte);
-    }
-    out.push(b'"');
 }
 
 /// The text that the inside of a valid string stands for.
@@ -410,18 +348,6 @@ mod tests {
         let end = object(text.as_bytes(), 0, |key, value| found.push((text[key].to_owned(), text[value].to_owned())))?;
         assert_eq!(&text[end..].trim(), &"", "of {text}");
         Ok(found)
-    }
-
-    #[test]
-    fn arrays_are_written_as_postgres_writes_them() {
-        for (text, array) in [
-            (r#"[]"#, "{}"),
-            (r#"[ 1 , null,-2e3, true ]"#, "{1,NULL,-2e3,true}"),
-            (r#"[["a b", "c\"\\"], [{"x": [1]}]]"#, r#"{{"a b","c\"\\"},{"{\"x\": [1]}"}}"#),
-            (r#"["", "null", "\u00e9"]"#, r#"{"","null","é"}"#),
-        ] {
-            assert_eq!(String::from_utf8(super::array(text.as_bytes())).unwrap(), array);
-        }
     }
 
     #[test]

@@ -41,6 +41,7 @@ mod split;
 mod stored;
 mod text;
 mod thrift;
+mod type_shape;
 mod unsupported;
 pub mod value;
 mod write;
@@ -50,6 +51,7 @@ pub use column::kept;
 pub use convert::{Conversions, TimeFormat};
 pub use encoding::Encoding;
 pub use text::{Text, contradicted, decoded, seems_utf16};
+pub use type_shape::TypeShape;
 pub use write::write;
 
 /// The result of reading: an error names the file, the line and the column.
@@ -109,6 +111,8 @@ pub struct Column {
     /// What a text column of CSV may be read as instead, batch by batch, if every value of the batch is one and not bad.
     /// The consumer then gets typed values and no texts, which take several times as long to build and to parse later.
     pub likely: Option<ColumnType>,
+    /// What the server's type of the column is made of, if it is an array or a composite type: JSON is written as such.
+    pub shape: Option<Arc<TypeShape>>,
 }
 
 /// The name of a wanted column that holds what finds each row again: its line in the file, from 1; of Parquet, and of
@@ -118,7 +122,7 @@ pub const LINE: &str = "\u{1}line";
 impl Column {
     /// The column of the lines.
     pub fn line() -> Self {
-        Self { name: LINE.to_owned(), kind: ColumnType::Int(64), required: false, likely: None }
+        Self { name: LINE.to_owned(), kind: ColumnType::Int(64), required: false, likely: None, shape: None }
     }
 }
 

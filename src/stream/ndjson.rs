@@ -232,12 +232,13 @@ impl NdjsonBatches {
         let text = self.file.records.text();
         let values = cells.values.chunks(cells.width).map(|row| row.get(index).cloned().flatten());
         let values: Vec<Option<Range<usize>>> = values.collect();
-        let texts = values.iter().map(|value| text_of(text.get(value.clone()?)?, wanted.kind));
+        let texts = values.iter().map(|value| text_of(text.get(value.clone()?)?, wanted));
         let texts: Vec<Option<Cow<[u8]>>> = texts.collect();
         column::fill(wanted, texts.iter().map(|text| text.as_deref()), |row| {
             let found = texts.get(row).and_then(|text| text.as_deref());
-            let value = values.get(row).cloned().flatten();
-            complaints.entry(row).or_insert_with(|| (value.map(|value| value.start), complaint(wanted, found)));
+            let place = values.get(row).cloned().flatten();
+            let value = place.clone().and_then(|place| text.get(place)).unwrap_or_default();
+            complaints.entry(row).or_insert_with(|| (place.map(|place| place.start), complaint(wanted, value, found)));
         })
     }
 }
@@ -257,26 +258,22 @@ fn read_row(
     if end < text.len() { Err(fault(end, "something follows the object")) } else { Ok(()) }
 }
 
-/// Stands for an object where an array is due; it is in no UTF-8 text.
+/// Stands for a value that its column cannot have; it is in no UTF-8 text.
 const INVALID: &[u8] = b"\xff";
 
 /// A value as the text that its column is made of.
-fn text_of(value: &[u8], kind: ColumnType) -> Option<Cow<'_, [u8]>> {
-    match kind {
-        ColumnType::JsonArray if value.starts_with(b"[") => Some(Cow::Owned(json::array_of_json(value))),
-        ColumnType::Array if value.starts_with(b"[") => Some(Cow::Owned(json::array(value))),
-        // `{}` would be an array without items.
-        ColumnType::Array | ColumnType::JsonArray if value.starts_with(b"{") => Some(Cow::Borrowed(INVALID)),
-        ColumnType::Json if value != b"null" => Some(Cow::Borrowed(value)),
-        _ => json::plain(value),
+fn text_of<'a>(value: &'a [u8], wanted: &Column) -> Option<Cow<'a, [u8]>> {
+    match (&wanted.shape, wanted.kind) {
+        (Some(shape), _) => shape.text_of(value).unwrap_or(Some(Cow::Borrowed(INVALID))),
+        (None, ColumnType::Json) if value != b"null" => Some(Cow::Borrowed(value)),
+        (None, _) => json::plain(value),
     }
 }
 
-fn complaint(wanted: &Column, text: Option<&[u8]>) -> String {
-    if let ColumnType::Array | ColumnType::JsonArray = wanted.kind
-        && text == Some(INVALID)
-    {
-        return format!("`{}` is a JSON object, and the column holds an array", wanted.name);
+/// Why a column cannot have a value, or the text that was made of it.
+fn complaint(wanted: &Column, value: &[u8], text: Option<&[u8]>) -> String {
+    if let Some(Err(problem)) = wanted.shape.as_ref().map(|shape| shape.text_of(value)) {
+        return format!("`{}` {problem}", wanted.name);
     }
     match text.filter(|text| std::str::from_utf8(text).is_err()) {
         Some(text) => {

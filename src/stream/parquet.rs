@@ -1,5 +1,6 @@
 //! Parquet files, read from the disk directly, since their index stands at their end.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Read, Seek, SeekFrom};
@@ -416,11 +417,23 @@ fn by_text(values: &Series, wanted: &Column, complaints: &mut BTreeMap<usize, St
         let texts: Vec<Option<&[u8]>> = values.str()?.iter().map(|text| text.map(str::as_bytes)).collect();
         return Ok(from_texts(&texts, wanted, complaints));
     }
-    let printed = Printed::of(values, wanted.kind)?;
+    let shape =
+        wanted.shape.as_ref().filter(|shape| shape.has_composite() || matches!(values.dtype(), DataType::Struct(_)));
+    let printed = Printed::of(values, if shape.is_some() { ColumnType::Json } else { wanted.kind })?;
     for row in &printed.odd {
         complaints.entry(*row).or_insert_with(|| out_of_range(values));
     }
-    Ok(from_texts(&printed.texts(), wanted, complaints))
+    let Some(shape) = shape else { return Ok(from_texts(&printed.texts(), wanted, complaints)) };
+    let shaped = |(row, text): (usize, Option<&'_ [u8]>)| {
+        let text = shape.text_of(text?);
+        if let Err(problem) = &text {
+            complaints.entry(row).or_insert_with(|| format!("`{}` {problem}", wanted.name));
+        }
+        text.ok().flatten().map(Cow::into_owned)
+    };
+    let texts: Vec<Option<Vec<u8>>> = printed.texts().into_iter().enumerate().map(shaped).collect();
+    let texts: Vec<Option<&[u8]>> = texts.iter().map(|text| text.as_deref()).collect();
+    Ok(from_texts(&texts, wanted, complaints))
 }
 
 fn from_texts(texts: &[Option<&[u8]>], wanted: &Column, complaints: &mut BTreeMap<usize, String>) -> Filled {

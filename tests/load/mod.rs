@@ -7,6 +7,7 @@ mod appends;
 mod bad_rows;
 mod collations;
 mod columns;
+mod composites;
 mod copy_in;
 mod damaged;
 mod empty;

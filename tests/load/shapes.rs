@@ -89,6 +89,7 @@ impl Sample {
             kind: ColumnType::Text,
             required: false,
             likely: None,
+            shape: None,
         });
         let reader = Reader::open(path, &options, Arc::new(Progress::default())).map_err(|error| error.to_string())?;
         let mut rows = Vec::new();

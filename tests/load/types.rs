@@ -343,8 +343,8 @@ async fn arrays_of_json_become_arrays_of_postgres() {
         assert_eq!(place.rows(&format!("SELECT {column} FROM t")).await, stored, "{value}");
     }
     for (value, message) in [
-        ("{}", "a.ndjson:1:7: `n` is a JSON object"),
-        ("{\"1\": 2}", "the column holds an array"),
+        ("{}", "a.ndjson:1:7: `n` holds a JSON object where its type has an array"),
+        ("{\"1\": 2}", "where its type has an array"),
         ("[[1],2]", "a.ndjson:1"),
     ] {
         place.file("a.ndjson", format!("{{\"n\": {value}}}\n"));
@@ -374,7 +374,7 @@ async fn arrays_of_json_take_objects_and_mixed_values() {
     }
     place.file("a.ndjson", "{\"j\": {}, \"k\": null}\n");
     let shown = place.refused("{from: a.ndjson, table: t, mode: truncate}").await;
-    assert_says(&shown, &["a.ndjson:1:7: `j` is a JSON object, and the column holds an array"]);
+    assert_says(&shown, &["a.ndjson:1:7: `j` holds a JSON object where its type has an array"]);
 }
 
 async fn place_with_arrays(name: &str) -> Place {

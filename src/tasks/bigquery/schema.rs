@@ -105,7 +105,13 @@ pub(super) fn column(field: &TableFieldSchema, name: &str) -> Column {
         "TIMESTAMP" => ColumnType::TimestampTz,
         _ => ColumnType::Text,
     };
-    Column { name: name.to_owned(), kind, required: field.mode.as_deref() == Some("REQUIRED"), likely: None }
+    Column {
+        name: name.to_owned(),
+        kind,
+        required: field.mode.as_deref() == Some("REQUIRED"),
+        likely: None,
+        shape: None,
+    }
 }
 
 #[cfg(test)]

@@ -140,7 +140,8 @@ impl Transform {
         columns.extend(row_id.iter().map(|row_id| (row_id.name.clone(), ColumnType::Text)));
         let expect = expect::compile(&self.expect, &columns)?;
         let wanted = file.into_iter().filter(|(name, _)| used.contains(name));
-        let wanted = wanted.map(|(name, kind)| Column { name, kind, required: false, likely: None }).collect();
+        let wanted =
+            wanted.map(|(name, kind)| Column { name, kind, required: false, likely: None, shape: None }).collect();
         let (kinds, warnings) = (Vec::new(), Warnings::default());
         let has_lines = !rows.is_idle || query.is_some();
         let plan = Plan {

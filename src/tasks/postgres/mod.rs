@@ -12,6 +12,7 @@ mod loaded;
 mod nature;
 pub mod query;
 mod rows;
+mod shapes;
 mod source;
 mod table;
 mod target;

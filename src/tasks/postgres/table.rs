@@ -33,6 +33,8 @@ pub(super) struct TableColumn {
     pub(super) sql_type: String,
     /// The type of arrays, if it holds such.
     pub(super) array: Option<ColumnType>,
+    /// Its own type, if that or what the domain is made of is an array or a composite type.
+    pub(super) nested: Option<Oid>,
     pub(super) not_null: bool,
     /// Whether the server fills it in: a default, an identity or a generated column.
     pub(super) has_default: bool,
@@ -195,7 +197,8 @@ async fn columns(client: &impl GenericClient, sql_name: &str) -> Result<Vec<Tabl
                 a.atthasdef OR a.attidentity <> '' OR own.typdefault IS NOT NULL, a.attgenerated <> '', a.attidentity = 'a',
                 base.modifier, format_type(a.atttypid, a.atttypmod),
                 base.typcategory = 'A', (SELECT to_jsonb(c)::text FROM pg_collation c WHERE c.oid = a.attcollation),
-                base.typelem IN ('json'::regtype, 'jsonb'::regtype)
+                base.typelem IN ('json'::regtype, 'jsonb'::regtype),
+                CASE WHEN base.typcategory = 'A' OR base.typtype = 'c' THEN a.atttypid END
          FROM pg_attribute a JOIN pg_type own ON own.oid = a.atttypid CROSS JOIN LATERAL (
              WITH RECURSIVE made_of AS (
                  SELECT t.*, a.atttypmod AS modifier FROM pg_type t WHERE t.oid = a.atttypid
@@ -214,6 +217,7 @@ async fn columns(client: &impl GenericClient, sql_name: &str) -> Result<Vec<Tabl
         modifier: row.get(7),
         sql_type: row.get(8),
         array: row.get::<_, bool>(9).then(|| if row.get(11) { ColumnType::JsonArray } else { ColumnType::Array }),
+        nested: row.get(12),
         not_null: row.get(3),
         has_default: row.get(4),
         is_generated: row.get(5),

@@ -1,5 +1,7 @@
 //! The table that a load goes to: found or made, and what its columns hold.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 use tokio_postgres::Transaction;
 
@@ -7,13 +9,14 @@ use crate::diagnostic::nearest;
 use crate::postgres::name::TableName;
 use crate::postgres::sql::statements;
 use crate::postgres::{explain, explain_in};
-use crate::stream::ColumnType;
+use crate::stream::{ColumnType, TypeShape};
 use crate::task::{NO_COLUMN, TaskError};
 use crate::tasks::polars::comparable::Comparable;
 
 use super::collation::DatabaseCollation;
 use super::create::create_table;
 use super::nature::{Nature, nature};
+use super::shapes::Shapes;
 use super::table::{Field, Table, TableColumn, lookup};
 
 /// The table, inside the load's transaction.
@@ -24,6 +27,7 @@ pub(super) struct Target {
     pub(super) is_new: bool,
     /// What the server does with rows on their way into it.
     pub(super) nature: Nature,
+    shapes: Shapes,
 }
 
 /// How a table that is not there is made.
@@ -67,13 +71,19 @@ impl Target {
         };
         let table = Table::read(transaction, sql_name, name).await?;
         let nature = nature(transaction, &table.sql_name).await?;
-        Ok(Self { table, is_new, nature })
+        let shapes = Shapes::of_table(transaction, &table).await?;
+        Ok(Self { table, is_new, nature, shapes })
     }
 
     /// What the table holds under a name of the file.
     pub(super) fn column_type(&self, name: &str) -> Option<ColumnType> {
         let kind = |column: &TableColumn| column.array.unwrap_or_else(|| column.kind.column_type());
         self.column(name).map(kind)
+    }
+
+    /// What the type of the column under a name of the file is made of, if it is an array or a composite type.
+    pub(super) fn shape(&self, name: &str) -> Option<Arc<TypeShape>> {
+        self.column(name).and_then(|column| self.shapes.of(column.nested?))
     }
 
     /// How the server compares what is under a name of the file, or texts that are in no column.

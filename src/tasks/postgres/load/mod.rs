@@ -359,9 +359,13 @@ impl Load {
         let steps = &self.transform;
         let goes_straight =
             steps.filter.is_none() && steps.with_columns.0.is_empty() && steps.dedupe.is_none() && steps.sql.is_none();
-        for column in wanted.iter_mut().filter(|_| goes_straight) {
+        for column in &mut wanted {
             let renamed = steps.rename.0.iter().find(|(old, _)| *old == column.name);
             let name = renamed.map_or(&column.name, |(_, new)| new);
+            column.shape = target.shape(name);
+            if !goes_straight {
+                continue;
+            }
             // A trigger may give a value to what has none.
             let is_required = target.is_required(name) && !target.nature.may_skip_rows;
             column.required = is_required || self.mode.is_key(name, target);
