@@ -223,7 +223,7 @@ fn logs(journal: &Journal, id: &ExecutionId, as_json: bool) -> anyhow::Result<()
     }
     for line in lines {
         let time = line.time.with_timezone(&chrono::Local).format("%Y-%m-%d %H:%M:%S%.3f");
-        outln!("{time} {:<5} {:<16} {}", line.level, line.task, indented(&line.message, 4));
+        outln!("{time} {:<5} {:<16} {}", line.level, line.source.as_str(), indented(&line.message, 4));
     }
     Ok(())
 }

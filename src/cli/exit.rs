@@ -86,10 +86,10 @@ pub(super) fn cannot(doing: impl fmt::Display, error: &std::io::Error) -> Invali
 /// What the engine refuses is wrong with a flow, an input or a setting.
 pub(super) fn explain(error: EngineError) -> anyhow::Error {
     match error {
-        EngineError::Refused(findings) => InvalidFlow(findings).into(),
-        EngineError::Elsewhere { .. } => InvalidFlow::from(elsewhere(&error)).into(),
+        EngineError::Invalid(findings) => InvalidFlow(findings).into(),
+        EngineError::TargetMismatch { .. } => InvalidFlow::from(elsewhere(&error)).into(),
         EngineError::Unreachable(error) => error.into(),
-        EngineError::NotPossible { .. } => InvalidFlow::from(Diagnostic::error(error.to_string())).into(),
+        EngineError::InvalidState { .. } => InvalidFlow::from(Diagnostic::error(error.to_string())).into(),
         other => other.into(),
     }
 }
@@ -106,7 +106,7 @@ pub(super) fn code_of(error: &anyhow::Error) -> ExitStatus {
         ExitStatus::Invalid
     } else if error.is::<RejectedRun>()
         || error.is::<crate::task::TaskError>()
-        || matches!(error.downcast_ref(), Some(EngineError::Taken(_)))
+        || matches!(error.downcast_ref(), Some(EngineError::Locked(_)))
     {
         ExitStatus::Failed
     } else {

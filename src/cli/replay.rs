@@ -36,9 +36,9 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
     let old = executions::find(executor.journal(), &arguments.id)?;
     let state = executions::state(executor.journal(), &old)?;
     if !arguments.retarget.retarget {
-        executor.runner().expect_here(&format!("execution {old}"), state.target.as_ref()).map_err(explain)?;
+        executor.runner().check_target(&format!("execution {old}"), state.target.as_ref()).map_err(explain)?;
     }
-    let prepared = executor.revive(&state, arguments.input).map_err(InvalidFlow)?;
+    let prepared = executor.restore(&state, arguments.input).map_err(InvalidFlow)?;
     let (id, prepared) = executor.create_replay(&old, &prepared, arguments.from.as_deref()).map_err(explain)?;
     let (id, state) = session.start(&id, &prepared).await?;
     Ok(session.report(&id, &state, arguments.json))

@@ -12,7 +12,7 @@ use crate::cli::run::{RunSession, exit_of, to_json};
 use crate::cli::target::OnTargetChange;
 use crate::cli::{ExitStatus, InvalidFlow, executions};
 use crate::config::{ScriptRunner, Settings};
-use crate::engine::{lock::is_execution_locked, wanted_by_pauses};
+use crate::engine::{lock::is_locked, wanted_by_pauses};
 use crate::flow::Flow;
 use crate::flow::input::{ResolvedInputs, is_declared_secret, resolve_partial_without_host};
 use crate::id::{ExecutionId, RunId};
@@ -78,7 +78,7 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
         let flow = session.executor.flow(&state).map_err(InvalidFlow)?;
         let (own, mut answers): (Vec<_>, Vec<_>) =
             given.into_iter().partition(|(name, _)| is_asked_again(&state, &flow, name));
-        let prepared = session.executor.revive(&state, own).map_err(InvalidFlow)?;
+        let prepared = session.executor.restore(&state, own).map_err(InvalidFlow)?;
         if !arguments.json && can_ask(&settings) && !ask_for_pauses(&state, &flow, &mut answers)? {
             return Ok(ExitStatus::Cancelled);
         }
@@ -87,7 +87,7 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
         let resume = || session.executor.resume_with(&id, prepared.clone(), answer);
         session.follow(&id, &prepared, &inputs, resume).await?
     } else {
-        let prepared = session.executor.revive(&state, given).map_err(InvalidFlow)?;
+        let prepared = session.executor.restore(&state, given).map_err(InvalidFlow)?;
         session.start(&id, &prepared).await?
     };
     Ok(session.report(&id, &state, arguments.json))
@@ -124,8 +124,8 @@ enum ResumeCandidate {
 fn newest_at_rest(journal: &Journal, settings: &Settings) -> anyhow::Result<ResumeCandidate> {
     let mut before = None;
     while let Some(id) = journal.newest_unfinished(before.as_ref())? {
-        let queue = journal.queue_of(&id)?.map(ExecutionId::new);
-        if !is_execution_locked(settings, &id) && !queue.is_some_and(|queue| is_execution_locked(settings, &queue)) {
+        let queue = journal.queue_of(&id)?;
+        if !is_locked(settings, &id) && !queue.is_some_and(|queue| is_locked(settings, &queue)) {
             return Ok(ResumeCandidate::Found(id));
         }
         before = Some(id);

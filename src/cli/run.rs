@@ -143,7 +143,7 @@ impl RunSession {
             Ok(()) => self.executor.follow(id, prepared, &cancel).await,
             Err(error) => Err(error),
         };
-        self.executor.until_detached_end().await;
+        self.executor.wait_for_detached().await;
         self.executor.stop(Duration::ZERO).await;
         self.screen.clear();
         last.map_err(explain)
@@ -164,8 +164,8 @@ impl RunSession {
         wanted: OnTargetChange,
     ) -> Result<(), EngineError> {
         let runner = self.executor.runner();
-        match runner.expect_here(&format!("execution {id}"), state.target.as_ref()) {
-            Err(EngineError::Elsewhere { .. }) if wanted.retarget => runner.retarget(id).await,
+        match runner.check_target(&format!("execution {id}"), state.target.as_ref()) {
+            Err(EngineError::TargetMismatch { .. }) if wanted.retarget => runner.retarget(id).await,
             settled => settled,
         }
     }

@@ -20,11 +20,11 @@ use crate::file_access::{FileAccess, texts};
 use crate::flow::expression::{evaluate_condition, render};
 use crate::flow::input;
 use crate::flow::{CheckAction, CheckStyle, Flow};
-use crate::id::{ExecutionId, TaskId};
+use crate::id::ExecutionId;
 use crate::journal::{Event, ExecutionSpec, ExecutionState, StartedBy, State, Triggered};
 use crate::secret::secret_parts;
 use crate::storage::Storage;
-use crate::task::Level;
+use crate::task::{Level, LogSource};
 use crate::text::plain;
 
 /// The inputs of an execution that the journal does not keep.
@@ -178,7 +178,7 @@ impl Runner {
                 CheckStyle::Warning => Level::Warn,
                 CheckStyle::Info | CheckStyle::Success => Level::Info,
             };
-            self.say(id, level, &TaskId::new(""), message)?;
+            self.log(id, level, LogSource::Execution, message)?;
         }
         let fails = unmet.iter().any(|unmet| unmet.behavior == CheckAction::FailExecution);
         if fails {

@@ -233,7 +233,7 @@ impl Host for HostSnapshot<'_> {
         let shown = |time: DateTime<Utc>| time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
         Ok(errors
             .map(|line| {
-                json!({"taskId": line.task, "level": line.level, "message": line.message, "timestamp": shown(line.time)})
+                json!({"taskId": line.source, "level": line.level, "message": line.message, "timestamp": shown(line.time)})
             })
             .collect())
     }

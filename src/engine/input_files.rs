@@ -107,7 +107,7 @@ pub(super) fn keep_of(
         let uri = copied.map_err(|error| {
             // There is no execution yet that they could belong to; a half copy could fill the disk.
             let _ = storage.purge();
-            EngineError::InputFile(id.clone(), path.display().to_string(), error)
+            EngineError::InputFile { input: id.clone(), file: path.display().to_string(), error }
         })?;
         kept.insert(id.clone(), Value::String(uri));
     }

@@ -6,7 +6,7 @@ use serde_json::Map;
 use crate::clock;
 use crate::config::Settings;
 use crate::engine::error::EngineError;
-use crate::engine::lock::{ExecutionLock, is_execution_locked};
+use crate::engine::lock::{HomeLock, is_locked};
 use crate::id::ExecutionId;
 use crate::journal::{Event, ExecutionQuery, ExecutionState, Journal, JournalError, State, Summary};
 
@@ -34,14 +34,14 @@ pub fn is_interrupted(
     let is_missed = match state {
         Queued => {
             let queue = journal.queue_of(id)?;
-            !queue.is_some_and(|queue| is_execution_locked(settings, &ExecutionId::new(queue)))
+            !queue.is_some_and(|queue| is_locked(settings, &queue))
         }
         Created => clock::now() - created >= STARTUP_GRACE,
         Running | Killing | Retrying | Restarted => true,
         _ => false,
     };
     // A process that has just come to the end wrote so before it let the lock go.
-    Ok(is_missed && !is_execution_locked(settings, id) && journal.status(id)? == Some(state))
+    Ok(is_missed && !is_locked(settings, id) && journal.status(id)? == Some(state))
 }
 
 /// The executions whose process is gone, the newest first.
@@ -72,7 +72,7 @@ pub fn settle_killing<'a>(
 ) -> Result<bool, EngineError> {
     let mut settled = false;
     for id in killing {
-        let Some(_lock) = ExecutionLock::take_if_free(settings, id)? else { continue };
+        let Some(_lock) = HomeLock::try_acquire(settings, id)? else { continue };
         if let Some(mut state) = journal.state(id)? {
             settled |= end_killing(journal, id, &mut state)?;
         }

@@ -3,20 +3,20 @@
 use std::path::PathBuf;
 
 use crate::config::Settings;
-use crate::engine::lock::{self, ExecutionLock};
+use crate::engine::lock::{self, HomeLock};
 use crate::id::ExecutionId;
 use crate::journal::{Journal, JournalError};
 
 /// The locks that nobody holds.
 pub fn dead_locks(settings: &Settings) -> Vec<PathBuf> {
     let locks = entries(settings.home.join("locks"));
-    locks.filter(|path| path.is_file() && !lock::is_locked(path)).collect()
+    locks.filter(|path| path.is_file() && !lock::is_file_locked(path)).collect()
 }
 
 /// Removes the locks that nobody holds; how many there were. One that somebody takes meanwhile stays.
 pub fn remove_dead_locks(settings: &Settings) -> usize {
     // One that cannot be removed stays, and is not counted. A claim removes its file while it holds it, so that nobody loses a lock that he has just taken.
-    let removed = dead_locks(settings).into_iter().filter_map(|path| ExecutionLock::at(path).ok().flatten());
+    let removed = dead_locks(settings).into_iter().filter_map(|path| HomeLock::try_file(path).ok().flatten());
     removed.map(drop).count()
 }
 
@@ -29,7 +29,7 @@ pub fn old_work(settings: &Settings, journal: &Journal) -> Result<Vec<PathBuf>, 
     for folder in entries(settings.home.join("work")) {
         let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let id = ExecutionId::new(name.split('.').next().unwrap_or_default());
-        if !lock::is_execution_locked(settings, &id) && journal.ended(&id)?.is_none_or(|ended| ended.is_some()) {
+        if !lock::is_locked(settings, &id) && journal.ended(&id)?.is_none_or(|ended| ended.is_some()) {
             old.push(folder);
         }
     }

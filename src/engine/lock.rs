@@ -1,59 +1,60 @@
-//! One process at a time works on an execution, by a file lock that the system releases when the process ends.
+//! Locks between processes, as files in the home: the system releases them when a process ends, however it ends.
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use crate::config::Settings;
 use crate::engine::error::EngineError;
-use crate::id::ExecutionId;
+use crate::engine::lock_name::LockName;
 
-/// An execution that this process works on. Its lock file goes with it.
+/// A lock that this process holds. Its file goes with it.
 #[derive(Debug)]
-pub struct ExecutionLock {
+pub struct HomeLock {
     // Removed while the lock is held: a file that is there and not locked is that of a process that died.
     path: PathBuf,
     #[expect(dead_code, reason = "it is there to be held")]
     file: File,
 }
 
-impl Drop for ExecutionLock {
+impl Drop for HomeLock {
     fn drop(&mut self) {
-        // One that stays is taken over by the next claim.
+        // One that stays is taken over by the next one who acquires it.
         let _ = std::fs::remove_file(&self.path);
     }
 }
 
-impl ExecutionLock {
-    /// Takes an execution for this process.
+impl HomeLock {
+    /// Acquires a lock for this process.
     ///
     /// # Errors
-    /// [`EngineError::Taken`] when another process, or another part of this one, works on it.
-    pub fn take(settings: &Settings, id: &ExecutionId) -> Result<Self, EngineError> {
-        let path = path(settings, id);
+    /// [`EngineError::Locked`] when another process, or another part of this one, holds it.
+    pub fn acquire(settings: &Settings, name: impl Into<LockName>) -> Result<Self, EngineError> {
+        let name = name.into();
+        let path = name.path(settings);
         let failed = |error| EngineError::Lock(settings.home.join("locks"), error);
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(failed)?;
         }
-        match Self::at(path) {
-            Ok(Some(claim)) => Ok(claim),
-            Ok(None) => Err(EngineError::Taken(id.clone())),
+        match Self::try_file(path) {
+            Ok(Some(lock)) => Ok(lock),
+            Ok(None) => Err(EngineError::Locked(name)),
             Err(error) => Err(failed(error)),
         }
     }
 
-    /// Takes an execution unless another process, or another part of this one, works on it.
+    /// Acquires a lock unless another process, or another part of this one, holds it.
     ///
     /// # Errors
-    /// When the lock cannot be made.
-    pub fn take_if_free(settings: &Settings, id: &ExecutionId) -> Result<Option<Self>, EngineError> {
-        match Self::take(settings, id) {
-            Err(EngineError::Taken(_)) => Ok(None),
-            taken => taken.map(Some),
+    /// When the lock's file cannot be made.
+    pub fn try_acquire(settings: &Settings, name: impl Into<LockName>) -> Result<Option<Self>, EngineError> {
+        match Self::acquire(settings, name) {
+            Err(EngineError::Locked(_)) => Ok(None),
+            acquired => acquired.map(Some),
         }
     }
 
     /// Locks a file that holds the name of nothing else; none when it is locked.
-    pub(super) fn at(path: PathBuf) -> std::io::Result<Option<Self>> {
+    pub(super) fn try_file(path: PathBuf) -> std::io::Result<Option<Self>> {
         loop {
             let file = File::create(&path)?;
             match file.try_lock() {
@@ -67,18 +68,14 @@ impl ExecutionLock {
     }
 }
 
-/// Whether some process works on an execution.
-pub fn is_execution_locked(settings: &Settings, id: &ExecutionId) -> bool {
-    is_locked(&path(settings, id))
+/// Whether some process holds a lock.
+pub fn is_locked(settings: &Settings, name: impl Into<LockName>) -> bool {
+    is_file_locked(&name.into().path(settings))
 }
 
 /// Whether some process holds the lock on a file.
-pub fn is_locked(path: &Path) -> bool {
+pub fn is_file_locked(path: &Path) -> bool {
     File::open(path).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
-}
-
-fn path(settings: &Settings, id: &ExecutionId) -> PathBuf {
-    settings.home.join("locks").join(id.as_str())
 }
 
 #[cfg(unix)]

@@ -6,9 +6,9 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use crate::flow::Step;
-use crate::id::{RunId, TaskId};
+use crate::id::RunId;
 use crate::journal::TaskFailure;
-use crate::task::{Level, Outputs, Progress};
+use crate::task::{Level, LogSource, Outputs, Progress};
 
 /// What a display may want to know.
 pub enum Notice<'a> {
@@ -49,8 +49,8 @@ pub enum Notice<'a> {
     TaskSkipped(&'a Step),
     /// A task, or the engine, logs a line.
     Log {
-        /// The task; empty for the engine.
-        task: &'a TaskId,
+        /// Who logs it.
+        source: &'a LogSource,
         /// How severe it is.
         level: Level,
         /// The text, without secrets.

@@ -22,7 +22,7 @@ pub struct Request {
     /// The trigger that asks for it.
     pub trigger: Option<Triggered>,
     /// What the trigger asks it for, which happens once.
-    pub tick: Option<TriggerFiring>,
+    pub firing: Option<TriggerFiring>,
     /// Which of the flow's texts it is.
     pub revision: Option<u32>,
     /// What started it, when it is a sub-execution.
@@ -50,7 +50,7 @@ pub enum SubmitError {
     Disabled(Box<Diagnostic>),
     /// The trigger has started an execution for this already.
     #[error("trigger {} has started an execution for {} already", .0.of, .0.key)]
-    AlreadyRan(Box<TriggerFiring>),
+    AlreadyFired(Box<TriggerFiring>),
     /// The process stops.
     #[error("the server is stopping")]
     Stopping,
@@ -74,10 +74,10 @@ impl SubmitError {
 impl From<SubmitError> for EngineError {
     fn from(refused: SubmitError) -> Self {
         match refused {
-            SubmitError::Inputs(findings) => Self::Refused(findings),
+            SubmitError::Inputs(findings) => Self::Invalid(findings),
             SubmitError::Disabled(finding) => (*finding).into(),
             SubmitError::Engine(error) => error,
-            SubmitError::AlreadyRan(_) | SubmitError::Stopping => Self::Stopping,
+            SubmitError::AlreadyFired(_) | SubmitError::Stopping => Self::Stopping,
         }
     }
 }

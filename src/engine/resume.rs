@@ -33,7 +33,7 @@ impl Runner {
             return Ok(vec![Event::Queued]);
         }
         if paused.is_empty() || state.status.has_ended() {
-            return Err(EngineError::NotPossible { id: id.clone(), what: "resumed", state: state.status });
+            return Err(EngineError::InvalidState { id: id.clone(), what: "resumed", state: state.status });
         }
         let inputs = wanted_by_pauses(flow, &paused);
         let mut events = Vec::new();
@@ -42,7 +42,7 @@ impl Runner {
             let is_others = |name: &str| inputs.iter().flatten().any(|input| input.id == name);
             let given = given.iter().filter(|(name, _)| is_own(name) || !is_others(name));
             let given: Vec<(String, String)> = given.cloned().collect();
-            let values = input::resolve_without_host(own, &given).map_err(EngineError::Refused)?;
+            let values = input::resolve_without_host(own, &given).map_err(EngineError::Invalid)?;
             let values = self.keep_files(id, flow, &run, own, &values)?;
             let outputs = resumed(by, values);
             events.push(Event::TaskSucceeded { run, outputs, labels: Map::new(), warning: false });
@@ -65,7 +65,7 @@ impl Runner {
         let mut unreadable = input_files::unreadable_of(own, values, &files);
         unreadable.extend(input_files::lost(own, values, &storage));
         if !unreadable.is_empty() {
-            return Err(EngineError::Refused(unreadable));
+            return Err(EngineError::Invalid(unreadable));
         }
         let uploads = self.settings.uploads();
         input_files::keep_of(own, values, (&storage, &uploads), &format!("onResume[{run}]"), &files)

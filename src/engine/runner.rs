@@ -15,9 +15,9 @@ use crate::engine::notice::{Notice, Observer};
 use crate::engine::plan::Start;
 use crate::file_access::FileAccess;
 use crate::flow::Flow;
-use crate::id::{ExecutionId, TaskId};
+use crate::id::ExecutionId;
 use crate::journal::{Event, Journal, StartedBy, State, Triggered};
-use crate::task::{Level, LogQuota};
+use crate::task::{Level, LogQuota, LogSource};
 
 /// What executions are run with.
 #[derive(Clone)]
@@ -93,7 +93,7 @@ impl Runner {
     /// # Errors
     /// When there is none, or the journal cannot be read.
     pub fn state(&self, id: &ExecutionId) -> Result<State, EngineError> {
-        self.journal.state(id)?.ok_or_else(|| EngineError::Unknown(id.clone()))
+        self.journal.state(id)?.ok_or_else(|| EngineError::NotFound(id.clone()))
     }
 
     pub(super) fn append(&self, id: &ExecutionId, state: &mut State, event: Event) -> Result<(), EngineError> {
@@ -101,10 +101,16 @@ impl Runner {
     }
 
     /// Shows and keeps a line of the engine's.
-    pub(super) fn say(&self, id: &ExecutionId, level: Level, task: &TaskId, text: &str) -> Result<(), EngineError> {
-        let message = &self.settings.redactor.line(text);
-        (self.observer)(Notice::Log { task, level, message });
-        Ok(self.journal.log(id, clock::now(), task, level, message)?)
+    pub(super) fn log(
+        &self,
+        id: &ExecutionId,
+        level: Level,
+        source: impl Into<LogSource>,
+        text: &str,
+    ) -> Result<(), EngineError> {
+        let (source, message) = (source.into(), &self.settings.redactor.line(text));
+        (self.observer)(Notice::Log { source: &source, level, message });
+        Ok(self.journal.log(id, clock::now(), source, level, message)?)
     }
 }
 

@@ -3,7 +3,7 @@
 
 use crate::config::Settings;
 use crate::engine::error::EngineError;
-use crate::engine::lock::ExecutionLock;
+use crate::engine::lock::HomeLock;
 use crate::engine::runner::Runner;
 use crate::flow::{Flow, Step};
 use crate::gcp;
@@ -70,8 +70,8 @@ fn google(settings: &Settings, own: ExplicitTargets) -> GoogleTarget {
     GoogleTarget { project: gcp::default_project(settings), emulators, own }
 }
 
-/// Where something began and where it would go on, if these are not the same.
-pub fn elsewhere(settings: &Settings, began: Option<&ExecutionTarget>) -> Option<(String, String)> {
+/// What something began with and what it would reach now, if these are not the same.
+pub fn target_mismatch(settings: &Settings, began: Option<&ExecutionTarget>) -> Option<(String, String)> {
     began?.difference(&target_now(settings, began?))
 }
 
@@ -83,11 +83,11 @@ impl Runner {
     /// cannot be written; it belongs where it did then.
     pub async fn retarget(&self, id: &ExecutionId) -> Result<(), EngineError> {
         let began = self.state(id)?.target;
-        if elsewhere(&self.settings, began.as_ref()).is_none() {
+        if target_mismatch(&self.settings, began.as_ref()).is_none() {
             return Ok(());
         }
         self.reach(began.as_ref()).await?;
-        let _lock = ExecutionLock::take(&self.settings, id)?;
+        let _lock = HomeLock::acquire(&self.settings, id)?;
         let mut state = self.state(id)?;
         let Some(began) = &state.target else { return Ok(()) };
         let target = Some(target_now(&self.settings, began));
@@ -116,10 +116,10 @@ impl Runner {
     /// Refuses to go on with something that began with another target than the one that is set here.
     ///
     /// # Errors
-    /// [`EngineError::Elsewhere`]
-    pub fn expect_here(&self, what: &str, began: Option<&ExecutionTarget>) -> Result<(), EngineError> {
-        match elsewhere(&self.settings, began) {
-            Some((began, here)) => Err(EngineError::Elsewhere { what: what.to_owned(), began, here }),
+    /// [`EngineError::TargetMismatch`]
+    pub fn check_target(&self, what: &str, began: Option<&ExecutionTarget>) -> Result<(), EngineError> {
+        match target_mismatch(&self.settings, began) {
+            Some((recorded, current)) => Err(EngineError::TargetMismatch { what: what.to_owned(), recorded, current }),
             None => Ok(()),
         }
     }

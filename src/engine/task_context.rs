@@ -13,7 +13,7 @@ use crate::engine::runner::Runner;
 use crate::flow::Flow;
 use crate::journal::{JournalError, State};
 use crate::storage::Storage;
-use crate::task::{EngineServices, Level, SubflowStarter, TaskContext};
+use crate::task::{EngineServices, Level, LogSource, SubflowStarter, TaskContext};
 
 impl Runner {
     /// What an attempt of a task may use; `subflows` starts other flows, where there is an execution to start them.
@@ -52,10 +52,11 @@ impl Runner {
                 if level < lowest {
                     return;
                 }
-                observer(Notice::Log { task, level, message });
+                let source = LogSource::from(task);
+                observer(Notice::Log { source: &source, level, message });
                 // A line that cannot be kept has been shown. Without room on the disk there is no end of them, nor of
                 // what the task does.
-                if let Err(JournalError::Full) = journal.log(&execution, clock::now(), task, level, message) {
+                if let Err(JournalError::Full) = journal.log(&execution, clock::now(), source, level, message) {
                     no_room.cancel();
                 }
             }),

@@ -48,24 +48,24 @@ impl std::fmt::Display for TriggerKey {
 }
 
 impl TriggerFiring {
-    /// The tick of a schedule.
+    /// The firing of a schedule.
     pub fn at(of: TriggerKey, moment: DateTime<Utc>) -> Self {
         Self { of, key: stamp(moment), moment: Some(moment), end: None }
     }
 
-    /// A tick that is about something else than a moment.
+    /// A firing that is about something else than a moment.
     pub fn about(of: TriggerKey, key: impl Into<String>) -> Self {
         Self { of, key: key.into(), moment: None, end: None }
     }
 
-    /// A tick that is about an end of an execution.
+    /// A firing that is about an end of an execution.
     pub fn after(of: TriggerKey, end: &ExecutionEnd) -> Self {
         let (key, moment) = (end.summary.id.to_string(), end.summary.ended);
         Self { of, key, moment, end: Some(end.number) }
     }
 
     /// Notes it; false when it has been noted before.
-    pub(super) fn take(&self, transaction: &Transaction, execution: Option<&ExecutionId>) -> Result<bool> {
+    pub(super) fn record(&self, transaction: &Transaction, execution: Option<&ExecutionId>) -> Result<bool> {
         let TriggerKey { namespace, flow, trigger } = &self.of;
         let sql = "INSERT OR IGNORE INTO ticks VALUES (?, ?, ?, ?, ?)";
         let values = params![namespace, flow, trigger, self.key, execution.map(ExecutionId::as_str)];
@@ -131,16 +131,16 @@ impl Journal {
         Ok(())
     }
 
-    /// Notes a tick that starts nothing; false when it has been noted before.
-    pub fn record_firing(&self, tick: &TriggerFiring) -> Result<bool> {
+    /// Notes a firing that starts nothing; false when it has been noted before.
+    pub fn record_firing(&self, firing: &TriggerFiring) -> Result<bool> {
         let mut connection = self.lock();
         let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        let is_new = tick.take(&transaction, None)?;
+        let is_new = firing.record(&transaction, None)?;
         transaction.commit()?;
         Ok(is_new)
     }
 
-    /// Whether a tick has been noted.
+    /// Whether a firing has been noted.
     pub fn has_fired(&self, of: &TriggerKey, key: &str) -> Result<bool> {
         let sql = "SELECT 1 FROM ticks WHERE namespace = ? AND flow = ? AND trigger = ? AND date = ?";
         let connection = self.lock();

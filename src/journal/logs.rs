@@ -9,8 +9,8 @@ use rusqlite::{Connection, TransactionBehavior, params};
 use tokio::sync::broadcast;
 
 use super::{Journal, JournalUpdate, LogLine, Result, stamp};
-use crate::id::{ExecutionId, TaskId};
-use crate::task::{LINE_OVERHEAD, Level};
+use crate::id::ExecutionId;
+use crate::task::{LINE_OVERHEAD, Level, LogSource};
 
 /// How long a line may wait to be written.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(50);
@@ -97,8 +97,8 @@ fn insert(connection: &mut Connection, lines: &[(ExecutionId, LogLine)]) -> Resu
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     {
         let mut statement = transaction.prepare_cached("INSERT INTO logs VALUES (?, ?, ?, ?, ?)")?;
-        for (id, LogLine { time, task, level, message }) in lines {
-            statement.execute(params![id.as_str(), stamp(*time), task, level, message])?;
+        for (id, LogLine { time, source, level, message }) in lines {
+            statement.execute(params![id.as_str(), stamp(*time), source.as_str(), level, message])?;
         }
     }
     Ok(transaction.commit()?)
@@ -107,8 +107,15 @@ fn insert(connection: &mut Connection, lines: &[(ExecutionId, LogLine)]) -> Resu
 impl Journal {
     /// Appends a log line. It may wait for others for 50 ms, but not longer than until the next event is written or
     /// lines are read.
-    pub fn log(&self, id: &ExecutionId, time: DateTime<Utc>, task: &TaskId, level: Level, message: &str) -> Result<()> {
-        let line = LogLine { time, task: task.to_string(), level, message: message.to_owned() };
+    pub fn log(
+        &self,
+        id: &ExecutionId,
+        time: DateTime<Utc>,
+        source: impl Into<LogSource>,
+        level: Level,
+        message: &str,
+    ) -> Result<()> {
+        let line = LogLine { time, source: source.into(), level, message: message.to_owned() };
         let mut waiting = self.lines.lock();
         if waiting.has_just_failed() {
             if waiting.lines.len() < MAX_UNWRITTEN {
@@ -140,13 +147,14 @@ impl Journal {
     }
 
     /// The first log lines of an execution behind one, in the order of writing.
-    pub fn logs_after(&self, id: &ExecutionId, number: i64, most: u32) -> Result<Vec<NumberedLine>> {
+    pub fn logs_after(&self, id: &ExecutionId, number: i64, limit: u32) -> Result<Vec<NumberedLine>> {
         let connection = self.lock();
         let sql = "SELECT time, task, level, message, rowid FROM logs WHERE execution = ? AND rowid > ?
                    ORDER BY rowid LIMIT ?";
         let mut statement = connection.prepare_cached(sql)?;
-        let rows = statement.query_map(params![id.as_str(), number, most], |row| {
-            let line = LogLine { time: row.get(0)?, task: row.get(1)?, level: row.get(2)?, message: row.get(3)? };
+        let rows = statement.query_map(params![id.as_str(), number, limit], |row| {
+            let source = LogSource::from(row.get::<_, String>(1)?);
+            let line = LogLine { time: row.get(0)?, source, level: row.get(2)?, message: row.get(3)? };
             Ok((row.get(4)?, line))
         })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
@@ -173,6 +181,7 @@ impl Drop for Journal {
 mod tests {
     use super::*;
     use crate::clock;
+    use crate::id::TaskId;
 
     #[test]
     fn a_full_disk_is_an_error_once_a_second_and_costs_no_line_that_fits_in_memory() {
@@ -209,13 +218,13 @@ mod tests {
         let texts = |lines: Vec<LogLine>| lines.into_iter().map(|line| line.message).collect::<Vec<_>>();
         let expected: Vec<String> = (0..2500).map(|number| number.to_string()).collect();
         assert_eq!(texts(journal.logs(&id).unwrap()), expected);
-        let mut told = Vec::new();
+        let mut published = Vec::new();
         while let Ok(happened) = heard.try_recv() {
             if let JournalUpdate::Log { line, .. } = happened.as_ref() {
-                told.push(line.message.clone());
+                published.push(line.message.clone());
             }
         }
-        assert_eq!(told, expected);
+        assert_eq!(published, expected);
         for text in ["one", "two"] {
             journal.log(&id, clock::now(), &task, Level::Info, text).unwrap();
         }

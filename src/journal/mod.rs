@@ -18,6 +18,7 @@ mod notices;
 mod open;
 mod problem;
 mod queue;
+mod queue_name;
 mod reader;
 mod reserve;
 mod retention;
@@ -40,7 +41,7 @@ use serde_json::{Map, Value};
 use tokio::sync::broadcast;
 
 use crate::id::ExecutionId;
-use crate::task::Level;
+use crate::task::{Level, LogSource};
 use logs::LogBuffer;
 
 pub use backfill::{
@@ -55,7 +56,8 @@ pub use kv::{Kv, KvEntry, KvError, KvType, NewKvEntry};
 pub use logs::NumberedLine;
 pub use notices::NotificationKey;
 pub use problem::JournalError;
-pub use queue::{ConcurrencyLimit, OnLimit, Place, QueuedExecution, Submission, SubmitOutcome};
+pub use queue::{Admission, ConcurrencyLimit, OnLimit, QueuedExecution, Submission, SubmitOutcome};
+pub use queue_name::QueueName;
 use reader::ReadConnection;
 pub use reserve::release as release_reserve;
 pub use revisions::Revision;
@@ -104,8 +106,9 @@ pub struct Summary {
 pub struct LogLine {
     /// When.
     pub time: DateTime<Utc>,
-    /// The task that wrote it; empty for the engine.
-    pub task: String,
+    /// Who wrote it.
+    #[serde(rename = "task")]
+    pub source: LogSource,
     /// How severe it is.
     pub level: Level,
     /// The text.
@@ -208,7 +211,7 @@ impl Journal {
     pub fn state(&self, id: &ExecutionId) -> Result<Option<State>> {
         let mut connection = self.lock();
         let transaction = connection.transaction()?;
-        load(&transaction, id)
+        load_state(&transaction, id)
     }
 
     /// The full ids that begin with `prefix`, the newest first.
@@ -268,7 +271,12 @@ impl Journal {
 }
 
 /// The first event of an execution.
-fn begin(transaction: &Transaction, id: &ExecutionId, time: DateTime<Utc>, created: ExecutionSpec) -> Result<State> {
+fn insert_created(
+    transaction: &Transaction,
+    id: &ExecutionId,
+    time: DateTime<Utc>,
+    created: ExecutionSpec,
+) -> Result<State> {
     insert(transaction, id, 0, time, &Event::Created(created.clone()))?;
     let state = State::new(created);
     search::summarize_new(transaction, id, time, &state)?;
@@ -276,7 +284,7 @@ fn begin(transaction: &Transaction, id: &ExecutionId, time: DateTime<Utc>, creat
 }
 
 /// One more event; `state` includes it afterwards.
-fn add(
+fn append_in(
     transaction: &Transaction,
     id: &ExecutionId,
     state: &mut State,
@@ -301,7 +309,7 @@ fn insert(transaction: &Transaction, id: &ExecutionId, number: u32, time: DateTi
     Ok(())
 }
 
-fn load(transaction: &Transaction, id: &ExecutionId) -> Result<Option<State>> {
+fn load_state(transaction: &Transaction, id: &ExecutionId) -> Result<Option<State>> {
     let mut statement =
         transaction.prepare_cached("SELECT time, body FROM events WHERE execution = ? ORDER BY number")?;
     let mut rows = statement.query([id.as_str()])?;

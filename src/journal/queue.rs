@@ -1,27 +1,36 @@
-//! Who may start now and who waits. A flow's slots are held by its executions that are RUNNING or KILLING and whose process
-//! lives; nothing is counted apart from them, so that whatever ends an execution frees its slot. Looking and starting are
-//! one transaction, so that two processes never give one slot away twice.
+//! Admission and queues: which executions start now, and which wait. The slots of a flow are held by its executions that are
+//! RUNNING or KILLING and whose process lives; they are counted in no other way, so that whatever ends an execution frees its slot.
+//! The check and the start are one transaction, so that two processes never take one slot twice.
+//!
+//! Each process has a queue of its own, named in the column `queue`, since it alone knows the secrets of what it enqueued.
+//! `queued` is the place in it: enqueueing takes the highest plus one, what has been running before takes the lowest minus
+//! one. Once the process has died, another one adopts the queue: the places are moved behind its own, in their order.
+
+use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension, Transaction, TransactionBehavior, params};
 use serde_json::Map;
 
-use super::{Event, ExecutionSpec, ExecutionState, Journal, Result, State, TriggerFiring, add, begin, load};
+use super::{
+    Event, ExecutionSpec, ExecutionState, Journal, QueueName, Result, State, TriggerFiring, append_in, insert_created,
+    load_state,
+};
 use crate::id::ExecutionId;
 
 /// How many executions of a flow may run at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConcurrencyLimit {
-    /// The most.
-    pub most: u32,
-    /// What becomes of one more.
-    pub overflow: OnLimit,
+    /// The number of slots.
+    pub max: u32,
+    /// What happens to one more execution.
+    pub on_limit: OnLimit,
 }
 
-/// What becomes of an execution that finds all slots of its flow taken.
+/// What happens to an execution when all slots of its flow are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnLimit {
-    /// It waits.
+    /// It is queued.
     Queue,
     /// It is cancelled.
     Cancel,
@@ -29,44 +38,44 @@ pub enum OnLimit {
     Fail,
 }
 
-/// An execution that is to be.
+/// An execution that is submitted.
 pub struct Submission<'a> {
     /// Its id.
     pub id: &'a ExecutionId,
     /// What it runs.
     pub created: ExecutionSpec,
-    /// What a trigger starts it for; it happens once.
-    pub tick: Option<&'a TriggerFiring>,
-    /// Where it may start, or wait.
-    pub place: Place<'a>,
+    /// The firing of a trigger that it is for: there is one execution for each.
+    pub firing: Option<&'a TriggerFiring>,
+    /// The terms of its admission.
+    pub admission: Admission<'a>,
 }
 
-/// Where an execution may start, or wait.
+/// The terms on which an execution is admitted.
 #[derive(Clone, Copy)]
-pub struct Place<'a> {
-    /// The limit of its flow.
+pub struct Admission<'a> {
+    /// The concurrency limit of its flow.
     pub limit: Option<ConcurrencyLimit>,
     /// The queue that it waits in.
-    pub queue: &'a str,
-    /// Whether this process has room for it.
-    pub has_room: bool,
+    pub queue: &'a QueueName,
+    /// Whether this process may run one more.
+    pub has_capacity: bool,
 }
 
 /// What became of a submission.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "it lives for one call")]
 pub enum SubmitOutcome {
-    /// It runs; the caller sees to that.
-    Runs(State),
-    /// It waits in the queue.
-    Waits,
-    /// It was cancelled, or failed, because the flow's slots are taken.
-    TurnedAway,
-    /// Its tick has had an execution; there is no other.
-    AlreadyRan,
+    /// It is RUNNING; the caller runs it.
+    Started(State),
+    /// It is in the queue.
+    Queued,
+    /// It is CANCELLED or FAILED, because the flow's slots are taken.
+    Rejected,
+    /// Its trigger has fired for this before; nothing was written.
+    AlreadyFired,
 }
 
-/// An execution that waits.
+/// An execution in a queue.
 #[derive(Clone, Debug)]
 pub struct QueuedExecution {
     /// The execution.
@@ -79,37 +88,37 @@ pub struct QueuedExecution {
     pub slots: Option<u32>,
 }
 
-/// Says of an execution in state RUNNING whether a process works on it.
+/// Tells of an execution in state RUNNING whether a process works on it.
 pub(super) type IsAlive<'a> = &'a dyn Fn(&ExecutionId) -> bool;
 
-/// Says what time it is.
-pub(super) type Clock = fn() -> DateTime<Utc>;
+/// Reads the clock.
+pub(super) type NowFn = fn() -> DateTime<Utc>;
 
 impl SubmitOutcome {
     fn of(event: &Event, state: State) -> Self {
         match event {
-            Event::Started => Self::Runs(state),
-            Event::Queued => Self::Waits,
-            _ => Self::TurnedAway,
+            Event::Started => Self::Started(state),
+            Event::Queued => Self::Queued,
+            _ => Self::Rejected,
         }
     }
 }
 
 impl Journal {
-    /// Writes a new execution down, and starts it if it may. After a crash all of it is there, or nothing.
+    /// Creates an execution and admits it. After a crash all of that is there, or nothing.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn submit(&self, submission: Submission, clock: Clock, is_alive: IsAlive) -> Result<SubmitOutcome> {
-        let Submission { id, created, tick, place } = submission;
+    pub fn submit(&self, submission: Submission, clock: NowFn, is_alive: IsAlive) -> Result<SubmitOutcome> {
+        let Submission { id, created, firing, admission } = submission;
         let mut connection = self.lock();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        if !tick.map_or(Ok(true), |tick| tick.take(&transaction, Some(id)))? {
-            return Ok(SubmitOutcome::AlreadyRan);
+        if !firing.map_or(Ok(true), |firing| firing.record(&transaction, Some(id)))? {
+            return Ok(SubmitOutcome::AlreadyFired);
         }
         let now = clock();
-        let new = begin(&transaction, id, now, created)?;
-        let (time, event, state) = admit(&transaction, id, new.clone(), place, clock, is_alive)?;
+        let new = insert_created(&transaction, id, now, created)?;
+        let (time, event, state) = admit(&transaction, id, new.clone(), admission, clock, is_alive)?;
         transaction.commit()?;
         drop(connection);
         self.publish(id, now, &new.created, new.status, &Event::Created(new.created.clone()));
@@ -117,7 +126,7 @@ impl Journal {
         Ok(SubmitOutcome::of(&event, state))
     }
 
-    /// Starts an execution that has been written down and not started, if it may.
+    /// Admits an execution that has been created and not started.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -125,81 +134,81 @@ impl Journal {
         &self,
         id: &ExecutionId,
         state: State,
-        place: Place,
-        clock: Clock,
+        admission: Admission,
+        clock: NowFn,
         is_alive: IsAlive,
     ) -> Result<SubmitOutcome> {
         let mut connection = self.lock();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let (time, event, state) = admit(&transaction, id, state, place, clock, is_alive)?;
+        let (time, event, state) = admit(&transaction, id, state, admission, clock, is_alive)?;
         transaction.commit()?;
         drop(connection);
         self.publish(id, time, &state.created, state.status, &event);
         Ok(SubmitOutcome::of(&event, state))
     }
 
-    /// Lets an execution wait for its turn: behind all others, or before them when it had its turn once.
+    /// Enqueues an execution at the back, or with `first` at the front, where it has been running before.
     ///
     /// # Errors
-    /// When it cannot wait, or the file cannot be written.
+    /// When it cannot be queued from its state, or the file cannot be written.
     pub fn enqueue(
         &self,
         id: &ExecutionId,
         state: &mut State,
         now: DateTime<Utc>,
-        queue: &str,
+        queue: &QueueName,
         first: bool,
     ) -> Result<()> {
         let mut connection = self.lock();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        add(&transaction, id, state, now, &Event::Queued)?;
-        enter(&transaction, id, queue, if first { QueueEnd::Front } else { QueueEnd::Back })?;
+        append_in(&transaction, id, state, now, &Event::Queued)?;
+        place_in_queue(&transaction, id, queue, if first { QueueEnd::Front } else { QueueEnd::Back })?;
         transaction.commit()?;
         drop(connection);
         self.publish(id, now, &state.created, state.status, &Event::Queued);
         Ok(())
     }
 
-    /// Starts the first of a queue that may: for which there is room, whose flow has a free slot, and which `claim` gets
-    /// for this process. `limit` is the number of slots of its flow.
+    /// Starts the first execution of a queue that this process has capacity for, whose flow has a free slot, and which `lock`
+    /// locks for this process. `limit` is the number of slots of its flow.
     ///
     /// # Errors
     /// When the file cannot be written.
     pub fn start_next<C>(
         &self,
-        queue: &str,
-        clock: Clock,
-        has_room: &dyn Fn(&ExecutionId) -> bool,
+        queue: &QueueName,
+        clock: NowFn,
+        has_capacity: &dyn Fn(&ExecutionId) -> bool,
         limit: &dyn Fn(&QueuedExecution) -> Option<u32>,
         is_alive: IsAlive,
-        claim: &dyn Fn(&ExecutionId) -> Option<C>,
+        lock: &dyn Fn(&ExecutionId) -> Option<C>,
     ) -> Result<Option<(ExecutionId, State, C)>> {
         let mut connection = self.lock();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let Some((chosen, claim)) = first_free(&transaction, queue, has_room, limit, is_alive, claim)? else {
+        let Some((candidate, lock)) = next_startable(&transaction, queue, has_capacity, limit, is_alive, lock)? else {
             return Ok(None);
         };
-        let Some(mut state) = load(&transaction, &chosen.id)? else { return Ok(None) };
-        // Not before: the slot may have come free while this waited for the file.
+        let Some(mut state) = load_state(&transaction, &candidate.id)? else { return Ok(None) };
+        // Read only now: the slot may have become free while this waited for the file.
         let now = clock();
-        add(&transaction, &chosen.id, &mut state, now, &Event::Started)?;
+        append_in(&transaction, &candidate.id, &mut state, now, &Event::Started)?;
         transaction.commit()?;
         drop(connection);
-        self.publish(&chosen.id, now, &state.created, state.status, &Event::Started);
-        Ok(Some((chosen.id, state, claim)))
+        self.publish(&candidate.id, now, &state.created, state.status, &Event::Started);
+        Ok(Some((candidate.id, state, lock)))
     }
 
-    /// How many wait in a queue.
-    pub fn queued(&self, queue: &str) -> Result<usize> {
+    /// How many executions are in a queue.
+    pub fn queued(&self, queue: &QueueName) -> Result<usize> {
         self.read(|connection| {
             let sql = "SELECT count(*) FROM executions WHERE queue = ? AND queued IS NOT NULL";
-            let count: u32 = connection.prepare_cached(sql)?.query_row([queue], |row| row.get(0))?;
+            let count: u32 = connection.prepare_cached(sql)?.query_row([queue.as_str()], |row| row.get(0))?;
             Ok(count as usize)
         })
     }
 
-    /// The queues in which somebody waits.
-    pub fn queues(&self) -> Result<Vec<String>> {
+    /// The queues that are not empty.
+    pub fn queues(&self) -> Result<Vec<QueueName>> {
         let connection = self.lock();
         let sql = "SELECT DISTINCT queue FROM executions WHERE queued IS NOT NULL AND queue IS NOT NULL";
         let mut statement = connection.prepare_cached(sql)?;
@@ -207,44 +216,44 @@ impl Journal {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// The executions that wait in a queue.
-    pub fn queued_in(&self, queue: &str) -> Result<Vec<ExecutionId>> {
+    /// The executions in a queue.
+    pub fn queued_in(&self, queue: &QueueName) -> Result<Vec<ExecutionId>> {
         let connection = self.lock();
         let mut statement =
             connection.prepare_cached("SELECT id FROM executions WHERE queue = ? AND queued IS NOT NULL")?;
-        let rows = statement.query_map([queue], |row| row.get::<_, String>(0))?;
+        let rows = statement.query_map([queue.as_str()], |row| row.get::<_, String>(0))?;
         Ok(rows.map(|id| id.map(ExecutionId::new)).collect::<rusqlite::Result<_>>()?)
     }
 
-    /// The queue that an execution waits in.
-    pub fn queue_of(&self, id: &ExecutionId) -> Result<Option<String>> {
+    /// The queue that an execution is in.
+    pub fn queue_of(&self, id: &ExecutionId) -> Result<Option<QueueName>> {
         let connection = self.lock();
         let mut statement = connection.prepare_cached("SELECT queue FROM executions WHERE id = ?")?;
         Ok(statement.query_row([id.as_str()], |row| row.get(0)).optional()?.flatten())
     }
 
-    /// Takes an execution out of its queue; it stays QUEUED, and waits for somebody to resume it.
-    pub fn requeue(&self, id: &ExecutionId) -> Result<()> {
+    /// Takes an execution out of its queue. It stays QUEUED, until somebody resumes it.
+    pub fn dequeue(&self, id: &ExecutionId) -> Result<()> {
         self.lock().execute("UPDATE executions SET queue = NULL, queued = NULL WHERE id = ?", [id.as_str()])?;
         Ok(())
     }
 
-    /// Appends another process's queue to one's own, in order.
-    pub fn adopt_queue(&self, from: &str, to: &str) -> Result<()> {
+    /// Moves the executions of a queue to the back of another, in their order.
+    pub fn adopt_queue(&self, from: &QueueName, to: &QueueName) -> Result<()> {
         let mut connection = self.lock();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let last: i64 = edge(&transaction, to, "max")?.unwrap_or(0);
-        let first: i64 = edge(&transaction, from, "min")?.unwrap_or(0);
+        let last: i64 = queue_edge(&transaction, to, "max")?.unwrap_or(0);
+        let first: i64 = queue_edge(&transaction, from, "min")?.unwrap_or(0);
         let sql = "UPDATE executions SET queue = ?2, queued = queued + ?3 WHERE queue = ?1 AND queued IS NOT NULL";
         transaction.execute(sql, params![from, to, last + 1 - first])?;
         Ok(transaction.commit()?)
     }
 
-    /// The executions that somebody should take care of, the newest first: those that are RUNNING or CREATED, and those
-    /// that wait in no queue. Whether a process works on them is not known here.
+    /// The executions that a process should be working on, the newest first, and those that are QUEUED in no queue. Whether
+    /// one works on them is not known here.
     pub fn unattended(&self) -> Result<Vec<(ExecutionId, DateTime<Utc>)>> {
         let connection = self.lock();
-        // A sub-execution is taken care of by the one that started it, as long as that one goes on.
+        // A sub-execution is continued by the task that started it, unless its parent has ended.
         let sql = "SELECT id, created FROM executions AS own
                    WHERE (state IN ('RUNNING', 'CREATED', 'RESTARTED', 'RETRYING', 'KILLING')
                           OR (state = 'QUEUED' AND queued IS NULL))
@@ -256,45 +265,45 @@ impl Journal {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// Puts an execution that is QUEUED before all others of a queue.
-    pub fn move_to_front(&self, id: &ExecutionId, queue: &str) -> Result<()> {
+    /// Puts an execution that is QUEUED at the front of a queue.
+    pub fn move_to_front(&self, id: &ExecutionId, queue: &QueueName) -> Result<()> {
         let mut connection = self.lock();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        enter(&transaction, id, queue, QueueEnd::Front)?;
+        place_in_queue(&transaction, id, queue, QueueEnd::Front)?;
         Ok(transaction.commit()?)
     }
 }
 
-/// What becomes of an execution that is new: it starts, waits, or is turned away.
+/// Starts a new execution, queues it, or rejects it.
 fn admit(
     transaction: &Transaction,
     id: &ExecutionId,
     mut state: State,
-    place: Place,
-    clock: Clock,
+    admission: Admission,
+    clock: NowFn,
     is_alive: IsAlive,
 ) -> Result<(DateTime<Utc>, Event, State)> {
-    let Place { limit, queue, has_room } = place;
+    let Admission { limit, queue, has_capacity } = admission;
     let created = &state.created;
     let is_other = |other: &ExecutionId| other != id && is_alive(other);
     let event = match limit {
-        Some(limit) if !is_free(transaction, &created.namespace, &created.flow, limit.most, &is_other)? => {
-            match limit.overflow {
+        Some(limit) if !is_free(transaction, &created.namespace, &created.flow, limit.max, &is_other)? => {
+            match limit.on_limit {
                 OnLimit::Queue => Event::Queued,
                 OnLimit::Cancel => Event::Ended { state: ExecutionState::Cancelled, outputs: Map::new() },
                 OnLimit::Fail => Event::Ended { state: ExecutionState::Failed, outputs: Map::new() },
             }
         }
         Some(_) if has_queued(transaction, created)? => Event::Queued,
-        _ if has_room => Event::Started,
+        _ if has_capacity => Event::Started,
         _ => Event::Queued,
     };
     let now = clock();
-    add(transaction, id, &mut state, now, &event)?;
-    let slots = limit.map(|limit| limit.most);
+    append_in(transaction, id, &mut state, now, &event)?;
+    let slots = limit.map(|limit| limit.max);
     transaction.prepare_cached("UPDATE executions SET slots = ? WHERE id = ?")?.execute(params![slots, id.as_str()])?;
     if event == Event::Queued {
-        enter(transaction, id, queue, QueueEnd::Back)?;
+        place_in_queue(transaction, id, queue, QueueEnd::Back)?;
     }
     Ok((now, event, state))
 }
@@ -304,53 +313,55 @@ enum QueueEnd {
     Back,
 }
 
-fn enter(transaction: &Transaction, id: &ExecutionId, queue: &str, end: QueueEnd) -> Result<()> {
+fn place_in_queue(transaction: &Transaction, id: &ExecutionId, queue: &QueueName, end: QueueEnd) -> Result<()> {
     let number = match end {
-        QueueEnd::Back => edge(transaction, queue, "max")?.map_or(1, |last| last + 1),
-        QueueEnd::Front => edge(transaction, queue, "min")?.map_or(1, |first| first - 1),
+        QueueEnd::Back => queue_edge(transaction, queue, "max")?.map_or(1, |last| last + 1),
+        QueueEnd::Front => queue_edge(transaction, queue, "min")?.map_or(1, |first| first - 1),
     };
     let mut statement = transaction.prepare_cached("UPDATE executions SET queue = ?, queued = ? WHERE id = ?")?;
     statement.execute(params![queue, number, id.as_str()])?;
     Ok(())
 }
 
-fn edge(transaction: &Transaction, queue: &str, which: &str) -> Result<Option<i64>> {
+fn queue_edge(transaction: &Transaction, queue: &QueueName, which: &str) -> Result<Option<i64>> {
     let sql = format!("SELECT {which}(queued) FROM executions WHERE queue = ? AND queued IS NOT NULL");
-    Ok(transaction.prepare_cached(&sql)?.query_row([queue], |row| row.get(0))?)
+    Ok(transaction.prepare_cached(&sql)?.query_row([queue.as_str()], |row| row.get(0))?)
 }
 
-fn first_free<C>(
+fn next_startable<C>(
     transaction: &Transaction,
-    queue: &str,
-    has_room: &dyn Fn(&ExecutionId) -> bool,
+    queue: &QueueName,
+    has_capacity: &dyn Fn(&ExecutionId) -> bool,
     limit: &dyn Fn(&QueuedExecution) -> Option<u32>,
     is_alive: IsAlive,
-    claim: &dyn Fn(&ExecutionId) -> Option<C>,
+    lock: &dyn Fn(&ExecutionId) -> Option<C>,
 ) -> Result<Option<(QueuedExecution, C)>> {
     let mut statement = transaction.prepare_cached(
         "SELECT id, namespace, flow, slots FROM executions WHERE queue = ? AND queued IS NOT NULL ORDER BY queued",
     )?;
-    let mut rows = statement.query([queue])?;
-    // Where one of a flow must wait, those behind it do too.
-    let mut full: std::collections::HashSet<(String, String)> = std::collections::HashSet::new();
+    let mut rows = statement.query([queue.as_str()])?;
+    // Those behind one that has no slot have none either: executions of a flow start in their order.
+    let mut full: HashSet<(String, String)> = HashSet::new();
     while let Some(row) = rows.next()? {
-        let (namespace, flow): (String, String) = (row.get(1)?, row.get(2)?);
-        let place = (namespace, flow);
-        if full.contains(&place) {
+        let flow_key: (String, String) = (row.get(1)?, row.get(2)?);
+        if full.contains(&flow_key) {
             continue;
         }
         let id = ExecutionId::new(row.get::<_, String>(0)?);
-        if !has_room(&id) {
+        if !has_capacity(&id) {
             continue;
         }
-        let chosen = QueuedExecution { id, namespace: place.0.clone(), flow: place.1.clone(), slots: row.get(3)? };
-        let is_free = match limit(&chosen) {
-            Some(most) => is_free(transaction, &place.0, &place.1, most, is_alive)?,
+        let (namespace, flow) = flow_key.clone();
+        let candidate = QueuedExecution { id, namespace, flow, slots: row.get(3)? };
+        let is_free = match limit(&candidate) {
+            Some(max) => is_free(transaction, &flow_key.0, &flow_key.1, max, is_alive)?,
             None => true,
         };
-        match claim(&chosen.id).filter(|_| is_free) {
-            Some(claim) => return Ok(Some((chosen, claim))),
-            None => drop(full.insert(place)),
+        match lock(&candidate.id).filter(|_| is_free) {
+            Some(lock) => return Ok(Some((candidate, lock))),
+            None => {
+                full.insert(flow_key);
+            }
         }
     }
     Ok(None)

@@ -10,7 +10,7 @@ use crate::diagnostic::Diagnostic;
 use crate::engine::catalog::{Change, ChangeKind, Entry};
 use crate::id::ExecutionId;
 use crate::journal::{Event, ExecutionState, JournalUpdate, LogLine};
-use crate::task::Level;
+use crate::task::{Level, LogSource};
 use crate::text::count;
 
 /// An event whose level is known at run time only; `tracing` wants a constant.
@@ -100,7 +100,10 @@ impl ExecutionLog {
     /// A line of an execution's own log.
     fn line(&self, id: &ExecutionId, line: &LogLine) {
         let (namespace, flow) = self.flows.get(id).map(|(namespace, flow)| (namespace.as_str(), flow.as_str())).unzip();
-        let task = (!line.task.is_empty()).then_some(line.task.as_str());
+        let task = match &line.source {
+            LogSource::Execution => None,
+            LogSource::Task(task) => Some(task.as_str()),
+        };
         event!(line.level, target: "jitney::tasks", at = line.time.timestamp_millis(), namespace, flow,
             execution = id.as_str(), task, "{}", line.message);
     }

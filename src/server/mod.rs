@@ -145,7 +145,7 @@ impl Server {
             started_by: StartedBy::Server,
             ..Runner::new(settings.clone(), journal.clone(), Arc::new(|_| {}))
         };
-        let options = Options { parallel, tasks, catalog: Some(catalog.clone()), takes_all: true };
+        let options = Options { parallel, tasks, catalog: Some(catalog.clone()), takes_over: true };
         let executor = Executor::open(runner, options)?;
         let scheduler = Scheduler::new(executor.clone(), catalog.clone());
         if !listen.ip().is_loopback() {

@@ -14,7 +14,7 @@ use crate::diagnostic::Diagnostic;
 use crate::engine::SettingsHost;
 use crate::engine::executor::Executor;
 use crate::engine::health::{self, Part};
-use crate::engine::revive;
+use crate::engine::restore;
 use crate::engine::scheduler::TriggerStatus;
 use crate::id::ExecutionId;
 use crate::journal::{Event, ExecutionQuery, ExecutionState, Journal, JournalUpdate, State, Summary, TaskState};
@@ -161,7 +161,7 @@ impl Observers {
         if let Some((client, collector)) = &self.lineage {
             // The flow says which of the failed tasks are loads. If it can no longer be read, they are left out.
             let has_failed = state.tasks.values().any(|task| task.state == TaskState::Failed);
-            let flow = has_failed.then(|| revive::recorded_flow(&state.created, self.tasks).ok()).flatten();
+            let flow = has_failed.then(|| restore::recorded_flow(&state.created, self.tasks).ok()).flatten();
             let events = lineage::events(id, state, flow.as_ref());
             report(&app.executor, Part::Lineage, lineage::send(client, collector, &events).await.err());
         }

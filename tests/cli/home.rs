@@ -1,6 +1,6 @@
 //! A home folder that cannot be used as it is: what is told, what works all the same, and how room is made.
 
-use jitney::engine::lock::ExecutionLock;
+use jitney::engine::lock::HomeLock;
 use jitney::id::ExecutionId;
 use jitney::journal::Journal;
 
@@ -79,7 +79,7 @@ fn clean_frees_what_nobody_needs_and_says_how_much() {
     world.write("home/work/01nosuchexecutio.a.1/files/half.csv", "half");
     let overrides = jitney::config::CliOverrides { home: Some(world.home()), postgres: None };
     let settings = jitney::config::Settings::from_environment(overrides, Default::default()).unwrap();
-    let held = ExecutionLock::take(&settings, &ExecutionId::new("held")).unwrap();
+    let held = HomeLock::acquire(&settings, &ExecutionId::new("held")).unwrap();
 
     world
         .jitney(&["clean", "--dry-run"])

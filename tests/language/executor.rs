@@ -11,7 +11,7 @@ use jitney::tasks;
 use crate::language::world::{Place, flow};
 
 fn executor(place: &Place) -> Executor {
-    Executor::open(place.runner.clone(), Options { takes_all: true, ..Options::new(tasks::ALL) }).unwrap()
+    Executor::open(place.runner.clone(), Options { takes_over: true, ..Options::new(tasks::ALL) }).unwrap()
 }
 
 /// Submits a flow that stands in a file, as all flows of a server do.
@@ -157,7 +157,7 @@ async fn what_waits_for_a_sub_execution_does_not_keep_it_from_running() {
     for id in &ids {
         assert_eq!(executor.wait(id).await.unwrap().status, ExecutionState::Success);
     }
-    executor.until_detached_end().await;
+    executor.wait_for_detached().await;
     for child in ids.iter().flat_map(|id| place.runner.journal.children(id).unwrap()) {
         assert_eq!(place.runner.state(&child).unwrap().status, ExecutionState::Success);
     }

@@ -126,7 +126,7 @@ async fn what_is_not_waited_for_runs_all_the_same() {
   - {id: say, type: log, message: \"{{ outputs.sub.state }}\"}",
     );
     place.run(&text, &[]).await;
-    place.executor().until_detached_end().await;
+    place.executor().wait_for_detached().await;
     let mut lines = place.lines();
     lines.sort();
     assert_eq!(lines, ["CREATED", "hello you from f", "hello you from f none"]);
@@ -144,7 +144,7 @@ async fn flows_that_start_each_other_without_end_come_to_one() {
     let root = place.flow(&twins);
     let id = place.create(&root, &[]).unwrap();
     place.go_on(&root, &id).await;
-    place.executor().until_detached_end().await;
+    place.executor().wait_for_detached().await;
     // Those that are under way at a time may look at the same number.
     let count = place.runner.journal.descendants(&id).unwrap();
     assert!((40..60).contains(&count), "{count}");

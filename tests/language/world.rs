@@ -127,7 +127,7 @@ pub async fn run_on(
 ) -> (ExecutionId, State) {
     let prepared = executor.prepared(flow, inputs, false);
     match executor.start(id, prepared.clone()) {
-        Ok(()) | Err(EngineError::Taken(_) | EngineError::NotPossible { .. }) => {}
+        Ok(()) | Err(EngineError::Locked(_) | EngineError::InvalidState { .. }) => {}
         Err(error) => panic!("{error}"),
     }
     executor.follow(id, &prepared, &cancel).await.unwrap()

@@ -4,7 +4,7 @@ use chrono::{TimeDelta, Utc};
 use jitney::cli::demo::month::{TaxiColour, write_month};
 use jitney::clock;
 use jitney::id::ExecutionId;
-use jitney::journal::{Journal, TriggerKey};
+use jitney::journal::{Journal, QueueName, StartedBy, TriggerKey};
 use serde_json::{Value, json};
 
 use crate::common::receiver::receiver;
@@ -42,7 +42,7 @@ fn queued(place: &Place, flow: &str, trigger: &str) -> String {
     let journal = Journal::open(&place.path("home/journal.db")).unwrap();
     let id = ExecutionId::new("waits");
     let mut state = journal.create(&id, at, serde_json::from_value(created).unwrap()).unwrap();
-    journal.enqueue(&id, &mut state, at, "queue-of-nobody", false).unwrap();
+    journal.enqueue(&id, &mut state, at, &QueueName::generate(StartedBy::Server), false).unwrap();
     id.to_string()
 }
 

@@ -214,8 +214,8 @@ async fn check_target(runner: &Runner, backfill: &Backfill, on_change: OnTargetC
         }
         return Ok(());
     }
-    match runner.expect_here(&format!("backfill {id}"), backfill.spec.target.as_ref()) {
-        Err(EngineError::Elsewhere { .. }) if on_change.retarget => {
+    match runner.check_target(&format!("backfill {id}"), backfill.spec.target.as_ref()) {
+        Err(EngineError::TargetMismatch { .. }) if on_change.retarget => {
             runner.retarget_backfill(backfill).await.map_err(crate::cli::exit::explain)
         }
         checked => checked.map_err(crate::cli::exit::explain),

@@ -16,7 +16,7 @@ use crate::cli::inputs::from_here;
 use crate::cli::{ExitStatus, InvalidFlow};
 use crate::config::Settings;
 use crate::engine::backfill::BackfillError;
-use crate::engine::{EngineError, Runner};
+use crate::engine::{EngineError, LockName, Runner};
 use crate::flow::Flow;
 use crate::id::BackfillId;
 use crate::journal::{Journal, JournalError};
@@ -105,7 +105,7 @@ pub(super) fn explain(error: BackfillError) -> anyhow::Error {
 /// The error of an engine that another process keeps from a backfill.
 fn explained(error: EngineError, id: &BackfillId) -> anyhow::Error {
     match error {
-        EngineError::Taken(lock) if lock.as_str().starts_with("backfill-") => {
+        EngineError::Locked(LockName::Backfill(_)) => {
             let message = format!("backfill {id} is running in another process");
             explain(BackfillError::not_now(message, format!("`jitney backfill show {id}` shows its state")))
         }

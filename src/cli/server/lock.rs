@@ -10,7 +10,7 @@ use crate::cli::InvalidFlow;
 use crate::cli::home_errors::unusable;
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
-use crate::engine::lock::is_locked;
+use crate::engine::lock::is_file_locked;
 
 fn path(settings: &Settings) -> PathBuf {
     settings.home.join("server.lock")
@@ -18,7 +18,7 @@ fn path(settings: &Settings) -> PathBuf {
 
 /// Whether a server runs on the home folder.
 pub(in crate::cli) fn is_served(settings: &Settings) -> bool {
-    is_locked(&path(settings))
+    is_file_locked(&path(settings))
 }
 
 /// Locks the home folder for this server, for as long as the file is open.

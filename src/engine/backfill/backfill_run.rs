@@ -16,7 +16,7 @@ use crate::clock;
 use crate::config::Settings;
 use crate::engine::executor::Executor;
 use crate::engine::health::Part;
-use crate::engine::lock::{ExecutionLock, is_execution_locked};
+use crate::engine::lock::{HomeLock, is_locked};
 use crate::engine::{EngineError, Request, SubmitError};
 use crate::flow::Flow;
 use crate::id::{BackfillId, ExecutionId};
@@ -63,11 +63,7 @@ pub enum OnShutdown {
 
 /// Whether some process runs a backfill.
 pub fn is_running(settings: &Settings, id: &BackfillId) -> bool {
-    is_execution_locked(settings, &lock_name(id))
-}
-
-fn lock_name(id: &BackfillId) -> ExecutionId {
-    ExecutionId::new(format!("backfill-{id}"))
+    is_locked(settings, id)
 }
 
 struct UnderWay {
@@ -87,7 +83,7 @@ impl BackfillRun<'_> {
         show: &mut (dyn FnMut(&[PartitionState], DesiredState) + Send),
     ) -> Result<RunOutcome, EngineError> {
         let runner = self.executor.runner();
-        let _lock = ExecutionLock::take(&runner.settings, &lock_name(&self.backfill.id))?;
+        let _lock = HomeLock::acquire(&runner.settings, &self.backfill.id)?;
         let mut cells = runner.partition_states(self.backfill)?;
         let mut order: Vec<usize> = (0..cells.len()).collect();
         if self.backfill.spec.descending {
@@ -155,11 +151,13 @@ impl BackfillRun<'_> {
     fn execution(&self, cell: &PartitionState) -> Result<ExecutionId, EngineError> {
         let can_go_on = matches!(cell.status, PartitionStatus::Stopped | PartitionStatus::Running);
         if let Some(id) = cell.execution.as_ref().filter(|_| can_go_on) {
-            match self.executor.take_up(id, self.secrets.clone()) {
+            match self.executor.adopt(id, self.secrets.clone()) {
                 // Another process works on it, or has just ended it: there is nothing to do but to wait.
-                Ok(()) | Err(EngineError::Taken(_) | EngineError::NotPossible { .. }) => return Ok(id.clone()),
+                Ok(()) | Err(EngineError::Locked(_) | EngineError::InvalidState { .. }) => return Ok(id.clone()),
                 // Its flow has changed, a secret is gone, or the backfill was retargeted: a new one does the same work.
-                Err(EngineError::Stuck { .. } | EngineError::Unknown(_) | EngineError::Elsewhere { .. }) => {}
+                Err(
+                    EngineError::CannotContinue { .. } | EngineError::NotFound(_) | EngineError::TargetMismatch { .. },
+                ) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -175,7 +173,10 @@ impl BackfillRun<'_> {
         });
         submitted.map_err(|refused| match refused {
             SubmitError::Engine(error) => error,
-            other => EngineError::Stuck { id: lock_name(&self.backfill.id), reason: other.to_string() },
+            other => EngineError::CannotContinue {
+                what: (&self.backfill.id).into(),
+                reason: format!("cannot continue: {other}"),
+            },
         })
     }
 

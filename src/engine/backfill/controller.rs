@@ -210,7 +210,7 @@ impl BackfillController {
             BackfillError::not_now(message, "bring it back and resume the backfill")
         })?;
         let runner = self.executor.runner();
-        runner.expect_here(&format!("backfill {}", backfill.id), backfill.spec.target.as_ref())?;
+        runner.check_target(&format!("backfill {}", backfill.id), backfill.spec.target.as_ref())?;
         let known = self.given().get(&backfill.id).cloned().unwrap_or_default();
         let inputs: Given = known.into_iter().chain(inputs.iter().cloned()).collect();
         BackfillRequest::again(runner, flow, backfill, &inputs)
@@ -255,7 +255,7 @@ impl BackfillController {
                 log(&backfill, level, end.as_str());
             }
             // A process that stops refuses executions, and one that is faster drives it.
-            Ok(RunOutcome::Interrupted) | Err(EngineError::Taken(_)) => {}
+            Ok(RunOutcome::Interrupted) | Err(EngineError::Locked(_)) => {}
             Err(error) if !stop.is_cancelled() => self.failed(&backfill, BackfillError::Engine(error)),
             // What the stop broke off goes on at the next start.
             Err(_) => {}
@@ -265,7 +265,7 @@ impl BackfillController {
     /// What to do about a backfill that did not go on: one that only found the journal unusable is tried again.
     fn failed(&self, backfill: &Backfill, error: BackfillError) {
         match error {
-            BackfillError::Engine(error) if error.is_of_machine() => {
+            BackfillError::Engine(error) if error.is_system_error() => {
                 self.executor.health().bad(Part::Backfills, chain(&error));
             }
             error => self.rest(backfill, &error.in_full()),

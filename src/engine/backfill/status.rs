@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::partition_run::{PartitionRun, Partitioned};
-use crate::engine::lock::is_execution_locked;
+use crate::engine::lock::is_locked;
 use crate::engine::{EngineError, Runner};
 use crate::id::ExecutionId;
 use crate::journal::{Backfill, ExecutionQuery, ExecutionState, State, Summary, TaskState};
@@ -140,7 +140,7 @@ impl Runner {
             _ => {}
         }
         let Some(state) = self.journal.state(&summary.id)? else { return Ok(PartitionStatus::Waiting) };
-        if state.status.has_ended() || is_execution_locked(&self.settings, &summary.id) {
+        if state.status.has_ended() || is_locked(&self.settings, &summary.id) {
             return Ok(PartitionStatus::of_state(&state));
         }
         let rests = matches!(state.status, ExecutionState::Queued | ExecutionState::Paused);

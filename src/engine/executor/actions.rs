@@ -1,17 +1,18 @@
-//! What can be done to an execution from outside.
+//! What a user can do to an execution: kill, pause, resume, restart, replay, delete.
+
 use serde::{Deserialize, Serialize};
 use serde_json::Map;
 
-use super::adopt::{not_possible, stuck};
-use super::follow::possible;
-use super::{Executor, Prepared, lock};
+use super::adopt::{cannot_continue, invalid_state};
+use super::follow::was_applied;
+use super::{Executor, Prepared, locked};
 use crate::clock;
 use crate::engine::EngineError;
 use crate::engine::control::Suspend;
 use crate::id::ExecutionId;
 use crate::journal::{Event, EventBatch, ExecutionQuery, ExecutionState, State};
 
-/// Something done to many executions.
+/// An action on many executions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BulkAction {
@@ -27,47 +28,47 @@ pub enum BulkAction {
     Delete,
 }
 
-/// What ends the pauses of an execution.
-pub struct Answer {
-    /// The execution as it was answered.
+/// The events that end the pauses of an execution.
+pub struct PauseAnswer {
+    /// The state that they follow.
     paused: State,
     events: Vec<Event>,
 }
 
-/// The most executions that one bulk action is about.
+/// The maximum number of executions in one bulk action.
 const MAX_EXECUTIONS: u32 = 100_000;
 
 impl Executor {
-    /// Stops an execution for good. What is under way is broken off; [`Executor::wait`] says when it has ended.
+    /// Kills an execution. What runs is cancelled; [`Executor::wait`] returns when it has ended.
     ///
     /// # Errors
     /// When it has ended, or another process works on it.
     pub fn kill(&self, id: &ExecutionId) -> Result<(), EngineError> {
-        let under_way = self.under_way();
-        if let Some(job) = under_way.get(id) {
-            job.control.kill.cancel();
+        let running = self.running();
+        if let Some(execution) = running.get(id) {
+            execution.control.kill.cancel();
             return Ok(());
         }
-        let (_lock, mut state) = self.take(&under_way, id)?;
+        let (_lock, mut state) = self.lock_idle(&running, id)?;
         if state.status.has_ended() {
-            return Err(not_possible(id, "killed", &state));
+            return Err(invalid_state(id, "killed", &state));
         }
         self.shared.runner.append(
             id,
             &mut state,
             Event::Ended { state: ExecutionState::Killed, outputs: Map::new() },
         )?;
-        lock(&self.shared.waiting).remove(id);
-        drop(under_way);
-        self.wake_watchers(id, None);
+        locked(&self.shared.waiting).remove(id);
+        drop(running);
+        self.notify_watchers(id, None);
         for child in self.journal().children(id)? {
-            // One that has ended, or that another process works on, is none of ours.
-            drop(self.kill(&child));
+            // One that has ended, or that another process works on, is not ours to kill.
+            let _ = self.kill(&child);
         }
         Ok(())
     }
 
-    /// Repeats an execution by a new one: from a task on, with the outputs of what ran before it, or as a whole. `inputs`
+    /// Replays an execution as a new one: from a task on, with the outputs of what ran before it, or as a whole. `inputs`
     /// are secret ones, which the journal does not keep.
     ///
     /// # Errors
@@ -79,14 +80,14 @@ impl Executor {
         inputs: Vec<(String, String)>,
     ) -> Result<ExecutionId, EngineError> {
         let state = self.shared.runner.state(id)?;
-        self.expect_here(id, &state)?;
-        let prepared = self.revive(&state, inputs).map_err(|findings| stuck(id, &findings))?;
+        self.check_target(id, &state)?;
+        let prepared = self.restore(&state, inputs).map_err(|findings| cannot_continue(id, &findings))?;
         let (new, prepared) = self.create_replay(id, &prepared, from)?;
         self.start(&new, prepared)?;
         Ok(new)
     }
 
-    /// Writes down a new execution that repeats another one, which is started later.
+    /// Creates an execution that replays another one; it is started later.
     ///
     /// # Errors
     /// When there is no such task, or as [`Executor::create`].
@@ -102,33 +103,33 @@ impl Executor {
         Ok((new, Prepared { secrets, ..prepared.clone() }))
     }
 
-    /// Lets an execution rest once what is under way has come to its end. It holds no slot while it rests.
+    /// Pauses an execution once the attempts that are running have ended. It holds no slot while it is paused.
     ///
     /// # Errors
     /// When it is neither running nor waiting, or another process works on it.
     pub fn pause(&self, id: &ExecutionId) -> Result<(), EngineError> {
-        let under_way = self.under_way();
-        if let Some(job) = under_way.get(id) {
-            job.control.suspend(Suspend::Paused);
+        let running = self.running();
+        if let Some(execution) = running.get(id) {
+            execution.control.suspend(Suspend::Paused);
             return Ok(());
         }
-        let (_lock, mut state) = self.take(&under_way, id)?;
+        let (_lock, mut state) = self.lock_idle(&running, id)?;
         if state.status != ExecutionState::Queued {
-            return Err(not_possible(id, "paused", &state));
+            return Err(invalid_state(id, "paused", &state));
         }
         self.shared.runner.append(id, &mut state, Event::Paused)?;
-        drop(under_way);
-        self.wake_watchers(id, None);
+        drop(running);
+        self.notify_watchers(id, None);
         Ok(())
     }
 
-    /// Lets a paused execution go on when it is its turn. `inputs` are secret ones, which the journal does not keep.
+    /// Resumes a paused execution, which is enqueued. `inputs` are secret ones, which the journal does not keep.
     ///
     /// # Errors
-    /// When it is not paused, or cannot go on without an input that is not given.
+    /// When it is not paused, or cannot continue without an input that is not given.
     pub fn resume(&self, id: &ExecutionId, inputs: Vec<(String, String)>) -> Result<(), EngineError> {
         let state = self.shared.runner.state(id)?;
-        let prepared = self.needed(id, &state, inputs.clone())?;
+        let prepared = self.prepare(id, &state, inputs.clone())?;
         let answer = self.answer(id, state, &prepared, &inputs, "the server")?;
         self.resume_with(id, prepared, answer)
     }
@@ -144,19 +145,19 @@ impl Executor {
         prepared: &Prepared,
         given: &[(String, String)],
         by: &str,
-    ) -> Result<Answer, EngineError> {
+    ) -> Result<PauseAnswer, EngineError> {
         let events = self.shared.runner.answers(id, &prepared.flow, &paused, given, by)?;
-        Ok(Answer { paused, events })
+        Ok(PauseAnswer { paused, events })
     }
 
-    /// Ends the pauses of an execution, and lets it go on when it is its turn.
+    /// Ends the pauses of an execution, which is enqueued.
     ///
     /// # Errors
     /// When they have ended meanwhile, or another process works on it.
-    pub fn resume_with(&self, id: &ExecutionId, prepared: Prepared, answer: Answer) -> Result<(), EngineError> {
-        let Answer { paused, events } = answer;
+    pub fn resume_with(&self, id: &ExecutionId, prepared: Prepared, answer: PauseAnswer) -> Result<(), EngineError> {
+        let PauseAnswer { paused, events } = answer;
         let is_same = |state: &State| state.status == paused.status && state.paused().eq(paused.paused());
-        self.take_up_if(id, "resumed", is_same, |state| {
+        self.adopt_if(id, "resumed", is_same, |state| {
             let mut batch = EventBatch::default();
             for event in &events {
                 batch.add(id, state, clock::now(), event)?;
@@ -166,54 +167,54 @@ impl Executor {
         })
     }
 
-    /// Lets a paused execution go on whose pause has lasted its time.
+    /// Resumes a paused execution whose pause has timed out.
     pub(super) fn end_pause(&self, id: &ExecutionId) -> Result<(), EngineError> {
         let is_due = |state: &State| {
             state.status == ExecutionState::Paused && state.pause_ends().is_some_and(|at| at <= clock::now())
         };
-        possible(self.take_up_if(id, "resumed", is_due, |state| self.needed(id, state, Vec::new()))).map(drop)
+        was_applied(self.adopt_if(id, "resumed", is_due, |state| self.prepare(id, state, Vec::new()))).map(drop)
     }
 
-    /// Runs an execution that has not ended well again, from what failed or was stopped, or where its process died. `inputs` are secret ones, which
-    /// the journal does not keep.
+    /// Restarts an execution that did not end well, from what failed or was killed, or from where its process died. `inputs`
+    /// are secret ones, which the journal does not keep.
     ///
     /// # Errors
-    /// When it ended well, waits for its turn or is under way, or cannot go on without an input that is not given.
+    /// When it ended well, is queued or running, or cannot continue without an input that is not given.
     pub fn restart(&self, id: &ExecutionId, inputs: Vec<(String, String)>) -> Result<(), EngineError> {
-        let may = |state: &State| state.status.is_restartable() || is_at_work(state.status);
-        self.take_up_if(id, "restarted", may, |state| self.needed(id, state, inputs))
+        let is_allowed = |state: &State| state.status.is_restartable() || is_active(state.status);
+        self.adopt_if(id, "restarted", is_allowed, |state| self.prepare(id, state, inputs))
     }
 
-    /// Removes an execution with its events, logs and files. One that is under way is killed first.
+    /// Deletes an execution with its events, logs and files. One that is running is killed first.
     ///
     /// # Errors
     /// When there is none, or another process works on it.
     pub async fn delete(&self, id: &ExecutionId) -> Result<(), EngineError> {
         loop {
-            let left = self.shared.left.notified();
-            tokio::pin!(left);
-            left.as_mut().enable();
+            let finished = self.shared.execution_finished.notified();
+            tokio::pin!(finished);
+            finished.as_mut().enable();
             {
-                let under_way = self.under_way();
-                match under_way.get(id) {
-                    Some(job) => job.control.kill.cancel(),
+                let running = self.running();
+                match running.get(id) {
+                    Some(execution) => execution.control.kill.cancel(),
                     None => {
-                        let _lock = self.take(&under_way, id)?;
+                        let _lock = self.lock_idle(&running, id)?;
                         self.journal().delete(id)?;
                         break;
                     }
                 }
             }
-            left.await;
+            finished.await;
         }
-        lock(&self.shared.waiting).remove(id);
+        locked(&self.shared.waiting).remove(id);
         // Files that cannot be removed now are found by the next clean-up.
         let _ = std::fs::remove_dir_all(self.shared.runner.settings.storage().join(id.as_str()));
-        self.wake_watchers(id, None);
+        self.notify_watchers(id, None);
         Ok(())
     }
 
-    /// Does the same to all executions that a query means, the oldest first, and says what came of each.
+    /// Does the same to all executions that a query matches, the oldest first, and returns the result of each.
     ///
     /// # Errors
     /// When the journal cannot be read.
@@ -238,8 +239,8 @@ impl Executor {
     }
 }
 
-/// Whether a process should be working on it.
-fn is_at_work(state: ExecutionState) -> bool {
+/// Whether a process should be working on an execution in this state.
+fn is_active(state: ExecutionState) -> bool {
     matches!(
         state,
         ExecutionState::Created | ExecutionState::Running | ExecutionState::Restarted | ExecutionState::Retrying

@@ -1,87 +1,88 @@
-//! Taking an execution up: what it needs, and how it goes on from where it stands.
+//! Adopting an execution: what it needs, and how it continues from where it stands.
 
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::dispatch::told;
-use super::{Executor, Lane, Prepared, UnderWay, lock};
+use super::dispatch::describe;
+use super::{Executor, Pool, Prepared, RunningMap, locked};
 use crate::clock;
 use crate::diagnostic::Diagnostic;
 use crate::engine::interrupted::end_killing;
-use crate::engine::lock::ExecutionLock;
-use crate::engine::{EngineError, replay, revive};
+use crate::engine::lock::HomeLock;
+use crate::engine::{EngineError, replay, restore};
 use crate::flow::Flow;
 use crate::flow::input::to_argument;
 use crate::id::ExecutionId;
 use crate::journal::{Event, ExecutionState, StartedBy, State};
 
 impl Executor {
-    /// Takes up an execution that nobody works on and that is not done: a new one, what a process left that is no more, and
-    /// what ended otherwise than well. One that is paused goes on when somebody resumes it, or its pause ends.
+    /// Starts, or continues, an execution that nobody works on and that is not done: a new one, one whose process has died,
+    /// or one that did not end well. One that is paused continues when somebody resumes it, or its pause ends.
     ///
     /// # Errors
     /// When it ended well, or another process works on it.
     pub fn start(&self, id: &ExecutionId, prepared: Prepared) -> Result<(), EngineError> {
-        let may = |state: &State| !state.status.is_done();
-        self.take_up_if(id, "taken up", may, |state| {
-            // A sub-execution goes where the one goes that started it.
-            if prepared.lane == Lane::Main {
-                self.expect_here(id, state)?;
+        let is_open = |state: &State| !state.status.is_done();
+        self.adopt_if(id, "started", is_open, |state| {
+            // The target of a sub-execution is that of its parent, which has been checked.
+            if prepared.pool == Pool::Main {
+                self.check_target(id, state)?;
             }
             Ok(prepared)
         })
     }
 
-    /// The same for one of which the journal says what it needs. `inputs` are secret ones, which the journal does not keep.
+    /// The same with what the journal knows of it. `inputs` are secret ones, which the journal does not keep.
     ///
     /// # Errors
-    /// As [`Executor::start`], and when it cannot go on without an input that is not given.
-    pub fn take_up(&self, id: &ExecutionId, inputs: Vec<(String, String)>) -> Result<(), EngineError> {
-        self.take_up_if(id, "taken up", |state| !state.status.is_done(), |state| self.needed(id, state, inputs))
+    /// As [`Executor::start`], and when it cannot continue without an input that is not given.
+    pub fn adopt(&self, id: &ExecutionId, inputs: Vec<(String, String)>) -> Result<(), EngineError> {
+        self.adopt_if(id, "started", |state| !state.status.is_done(), |state| self.prepare(id, state, inputs))
     }
 
-    /// Takes up an execution that may be: first comes what has to be done to it, which gives what it needs. It waits for
-    /// its turn in the queue, but for one that is paused or that waits to be repeated.
-    pub(super) fn take_up_if(
+    /// Adopts an execution whose state `is_allowed`. `prepare` writes what has to happen to it first, and returns what it
+    /// needs. It is enqueued then, unless it is paused or waits to be retried.
+    pub(super) fn adopt_if(
         &self,
         id: &ExecutionId,
         what: &'static str,
-        may: impl FnOnce(&State) -> bool,
+        is_allowed: impl FnOnce(&State) -> bool,
         prepare: impl FnOnce(&mut State) -> Result<Prepared, EngineError>,
     ) -> Result<(), EngineError> {
-        let under_way = self.under_way();
-        let (claim, mut state) = self.take(&under_way, id)?;
+        let running = self.running();
+        let (lock, mut state) = self.lock_idle(&running, id)?;
         end_killing(self.journal(), id, &mut state)?;
-        if !may(&state) {
-            return Err(not_possible(id, what, &state));
+        if !is_allowed(&state) {
+            return Err(invalid_state(id, what, &state));
         }
-        let was_left = state.status == ExecutionState::Running;
+        // Nobody holds its lock: the process that wrote RUNNING has died.
+        let was_interrupted = state.status == ExecutionState::Running;
         let prepared = prepare(&mut state)?;
-        self.adopt(id, &mut state)?;
-        if was_left {
+        self.take_ownership(id, &mut state)?;
+        if was_interrupted {
             self.shared.runner.append(id, &mut state, Event::Interrupted)?;
         }
         if state.status == ExecutionState::Created {
-            let place = self.place(&under_way, &prepared);
-            let is_alive = |id: &ExecutionId| self.is_alive(&under_way, id);
-            let outcome = self.journal().admit(id, state, place, clock::now, &is_alive)?;
-            self.settle(under_way, claim, id, prepared, outcome);
+            let admission = self.admission(&running, &prepared);
+            let is_alive = |id: &ExecutionId| self.is_alive(&running, id);
+            let outcome = self.journal().admit(id, state, admission, clock::now, &is_alive)?;
+            self.apply_outcome(running, lock, id, prepared, outcome);
             return Ok(());
         }
-        if state.status == ExecutionState::Retrying && self.has_room(&under_way, prepared.lane) {
-            // It holds no slot of its flow, and knows when it is repeated, and by which execution.
-            self.begin(under_way, claim, id.clone(), state, Some(prepared));
+        if state.status == ExecutionState::Retrying && self.has_capacity(&running, prepared.pool) {
+            // It holds no slot of its flow, and knows when it is retried, and by which execution.
+            self.spawn(running, lock, id.clone(), state, Some(prepared));
             return Ok(());
         }
         let pause_ends = state.pause_ends().filter(|_| state.status == ExecutionState::Paused);
         if state.status != ExecutionState::Paused || pause_ends.is_some_and(|at| at <= clock::now()) {
             self.enqueue(id, &mut state, &prepared)?;
         }
-        lock(&self.shared.waiting).insert(id.clone(), prepared);
-        drop((claim, under_way));
+        locked(&self.shared.waiting).insert(id.clone(), prepared);
+        drop((lock, running));
         if state.status == ExecutionState::Paused {
-            self.wake_at(id, pause_ends);
+            self.schedule_wake(id, pause_ends);
         } else {
             self.dispatch();
         }
@@ -100,8 +101,8 @@ impl Executor {
         Ok(self.journal().enqueue(id, state, clock::now(), queue, false)?)
     }
 
-    /// What somebody has this process do is this process's from then on.
-    fn adopt(&self, id: &ExecutionId, state: &mut State) -> Result<(), EngineError> {
+    /// An execution that somebody has a server continue is resumed by servers from then on.
+    fn take_ownership(&self, id: &ExecutionId, state: &mut State) -> Result<(), EngineError> {
         let started_by = self.shared.runner.started_by;
         if started_by == StartedBy::Server && state.started_by == Some(StartedBy::Terminal) {
             let moved = Event::Moved { started_by: Some(started_by), target: None };
@@ -110,19 +111,19 @@ impl Executor {
         Ok(())
     }
 
-    pub(super) fn expect_here(&self, id: &ExecutionId, state: &State) -> Result<(), EngineError> {
-        self.shared.runner.expect_here(&format!("execution {id}"), state.target.as_ref())
+    pub(super) fn check_target(&self, id: &ExecutionId, state: &State) -> Result<(), EngineError> {
+        self.shared.runner.check_target(&format!("execution {id}"), state.target.as_ref())
     }
 
-    /// What an execution needs: what this process was told of it before, and over that what is given now.
-    pub(super) fn needed(
+    /// What an execution needs: what this process knows of it already, and over that what is given now.
+    pub(super) fn prepare(
         &self,
         id: &ExecutionId,
         state: &State,
         mut inputs: Vec<(String, String)>,
     ) -> Result<Prepared, EngineError> {
-        self.expect_here(id, state)?;
-        let known = lock(&self.shared.waiting).get(id).cloned();
+        self.check_target(id, state)?;
+        let known = locked(&self.shared.waiting).get(id).cloned();
         match known {
             Some(known) if inputs.is_empty() => return Ok(known),
             Some(known) => {
@@ -137,23 +138,23 @@ impl Executor {
             }
             None => {}
         }
-        self.revive(state, inputs).map_err(|findings| stuck(id, &findings))
+        self.restore(state, inputs).map_err(|findings| cannot_continue(id, &findings))
     }
 
     /// What an execution needs, from the journal and from what is given again.
     ///
     /// # Errors
     /// When its flow has changed, or an input is missing.
-    pub fn revive(&self, state: &State, secrets: Vec<(String, String)>) -> Result<Prepared, Vec<Diagnostic>> {
+    pub fn restore(&self, state: &State, secrets: Vec<(String, String)>) -> Result<Prepared, Vec<Diagnostic>> {
         let flow = self.flow(state)?;
-        let values = revive::recorded_values(&self.shared.runner.settings, state, &flow, secrets)?;
+        let values = restore::recorded_values(&self.shared.runner.settings, state, &flow, secrets)?;
         Ok(self.prepared(&flow, &values, state.created.parent.is_some()))
     }
 
     /// What an execution of a flow needs with these inputs, and whether it is a sub-execution.
     pub fn prepared(&self, flow: &Arc<Flow>, inputs: &Map<String, Value>, is_nested: bool) -> Prepared {
         let (_, secrets) = self.shared.runner.split_secrets(flow, inputs, is_nested);
-        Prepared { flow: flow.clone(), secrets, lane: Lane::Main }
+        Prepared { flow: flow.clone(), secrets, pool: Pool::Main }
     }
 
     /// The flow that an execution began with.
@@ -162,22 +163,24 @@ impl Executor {
     /// When its file has changed and the journal's copy is not whole, or it is no flow to this version.
     pub fn flow(&self, state: &State) -> Result<Arc<Flow>, Vec<Diagnostic>> {
         let tasks = self.shared.options.tasks;
-        self.shared.flows.find(&state.created, || revive::recorded_flow(&state.created, tasks))
+        self.shared.flows.get_or_parse(&state.created, || restore::recorded_flow(&state.created, tasks))
     }
 
-    /// Takes an execution that is not under way here, so that nobody else starts it meanwhile.
-    pub(super) fn take(&self, _under_way: &UnderWay, id: &ExecutionId) -> Result<(ExecutionLock, State), EngineError> {
-        // One that there is not would leave a lock.
+    /// Locks an execution that is not running here. The caller holds `running`, so that this process does not start it
+    /// meanwhile; the lock keeps other processes out.
+    pub(super) fn lock_idle(&self, _running: &RunningMap, id: &ExecutionId) -> Result<(HomeLock, State), EngineError> {
+        // Asked first, since an id that does not exist would leave a lock file behind.
         self.shared.runner.state(id)?;
-        let claim = ExecutionLock::take(&self.shared.runner.settings, id)?;
-        Ok((claim, self.shared.runner.state(id)?))
+        let lock = HomeLock::acquire(&self.shared.runner.settings, id)?;
+        Ok((lock, self.shared.runner.state(id)?))
     }
 }
 
-pub(super) fn stuck(id: &ExecutionId, findings: &[Diagnostic]) -> EngineError {
-    EngineError::Stuck { id: id.clone(), reason: findings.iter().map(told).collect::<Vec<_>>().join("; ") }
+pub(super) fn cannot_continue(id: &ExecutionId, findings: &[Diagnostic]) -> EngineError {
+    let reason = findings.iter().map(describe).collect::<Vec<_>>().join("; ");
+    EngineError::CannotContinue { what: id.into(), reason }
 }
 
-pub(super) fn not_possible(id: &ExecutionId, what: &'static str, state: &State) -> EngineError {
-    EngineError::NotPossible { id: id.clone(), what, state: state.status }
+pub(super) fn invalid_state(id: &ExecutionId, what: &'static str, state: &State) -> EngineError {
+    EngineError::InvalidState { id: id.clone(), what, state: state.status }
 }

@@ -1,4 +1,4 @@
-//! Starting what may start, and what happens when it has ended.
+//! Starting queued executions, running them, and what follows their end.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -9,12 +9,12 @@ use chrono::{DateTime, Utc};
 use serde_json::Map;
 
 use super::subflow::SubflowRunner;
-use super::{Executor, Job, Lane, Prepared, UnderWay, lock};
+use super::{Executor, Pool, Prepared, RunningExecution, RunningMap, locked};
 use crate::clock;
 use crate::diagnostic::Diagnostic;
 use crate::engine::control::Control;
 use crate::engine::health::Part;
-use crate::engine::lock::ExecutionLock;
+use crate::engine::lock::HomeLock;
 use crate::engine::lookup::Folder;
 use crate::engine::plan::Start;
 use crate::engine::work::Work;
@@ -25,24 +25,24 @@ use crate::journal::{Event, ExecutionSpec, ExecutionState, QueuedExecution, Stat
 use crate::task::SubflowStarter;
 use crate::text::chain;
 
-/// Flows that executions began with and that somebody still uses, by file and SHA-256.
+/// The flows that executions began with and that are still in use, by file and SHA-256: executions of one text share it.
 #[derive(Default)]
-pub(super) struct Flows {
+pub(super) struct FlowCache {
     known: Mutex<HashMap<(String, String), Weak<Flow>>>,
 }
 
-impl Flows {
-    pub(super) fn find(
+impl FlowCache {
+    pub(super) fn get_or_parse(
         &self,
         created: &ExecutionSpec,
-        read: impl FnOnce() -> Result<Flow, Vec<Diagnostic>>,
+        parse: impl FnOnce() -> Result<Flow, Vec<Diagnostic>>,
     ) -> Result<Arc<Flow>, Vec<Diagnostic>> {
         let key = (created.file.clone(), created.sha256.clone());
-        if let Some(flow) = lock(&self.known).get(&key).and_then(Weak::upgrade) {
+        if let Some(flow) = locked(&self.known).get(&key).and_then(Weak::upgrade) {
             return Ok(flow);
         }
-        let flow = Arc::new(read()?);
-        let mut known = lock(&self.known);
+        let flow = Arc::new(parse()?);
+        let mut known = locked(&self.known);
         known.retain(|_, flow| flow.strong_count() > 0);
         known.insert(key, Arc::downgrade(&flow));
         Ok(flow)
@@ -50,21 +50,24 @@ impl Flows {
 }
 
 impl Executor {
-    /// Starts all that may start.
+    /// Starts queued executions while there are slots and capacity for them.
+    ///
+    /// `running` is locked before the journal, here and everywhere: the journal's transaction asks back, through the closures,
+    /// what runs in this process.
     pub(in crate::engine) fn dispatch(&self) {
         loop {
-            let under_way = self.under_way();
-            if !self.may_start(&under_way) {
+            let running = self.running();
+            if !self.can_start_one(&running) {
                 return;
             }
-            let (settings, unlocked) = (&self.shared.runner.settings, RefCell::new(None));
-            // What another process works on is no trouble; a lock that cannot be made is.
-            let claim = |id: &ExecutionId| {
-                let claimed = ExecutionLock::take(settings, id);
-                claimed
+            let (settings, lock_error) = (&self.shared.runner.settings, RefCell::new(None));
+            // An execution that another process has locked is skipped; a lock file that cannot be made is an error.
+            let lock = |id: &ExecutionId| {
+                let acquired = HomeLock::acquire(settings, id);
+                acquired
                     .map_err(|error| {
-                        if error.is_of_machine() {
-                            drop(unlocked.replace(Some(error)));
+                        if error.is_system_error() {
+                            drop(lock_error.replace(Some(error)));
                         }
                     })
                     .ok()
@@ -72,62 +75,63 @@ impl Executor {
             let next = self.journal().start_next(
                 &self.shared.queue,
                 clock::now,
-                &|id| self.has_room(&under_way, self.lane(id)),
-                &|chosen| self.limit(chosen),
-                &|id| self.is_alive(&under_way, id),
-                &claim,
+                &|id| self.has_capacity(&running, self.pool(id)),
+                &|candidate| self.limit(candidate),
+                &|id| self.is_alive(&running, id),
+                &lock,
             );
-            let next = match (next, unlocked.take()) {
+            let next = match (next, lock_error.take()) {
                 (Ok(None), Some(error)) => Err(error),
                 (next, _) => next.map_err(EngineError::from),
             };
-            // A journal that cannot be written now is tried again when the next execution ends, or at the next look.
+            // A journal that cannot be written now is tried reset when the next execution ends, or at the next look.
             let next = self.shared.health.note(Part::Queue, next).flatten();
-            let Some((id, state, claim)) = next else { return };
-            let prepared = lock(&self.shared.waiting).remove(&id);
-            self.begin(under_way, claim, id, state, prepared);
+            let Some((id, state, lock)) = next else { return };
+            let prepared = locked(&self.shared.waiting).remove(&id);
+            self.spawn(running, lock, id, state, prepared);
         }
     }
 
-    /// Whether somebody may wait whom there is room for.
-    fn may_start(&self, under_way: &UnderWay) -> bool {
-        let knows_one = lock(&self.shared.waiting).values().any(|prepared| self.has_room(under_way, prepared.lane));
-        match self.shared.options.takes_all {
-            true => knows_one || self.has_room(under_way, Lane::Main),
-            // Nobody else puts anything into its queue; what it knows may be paused.
-            false => knows_one && self.journal().queued(&self.shared.queue).is_ok_and(|queued| queued > 0),
+    /// Whether there may be a queued execution that this process has capacity for.
+    fn can_start_one(&self, running: &RunningMap) -> bool {
+        let has_candidate =
+            locked(&self.shared.waiting).values().any(|prepared| self.has_capacity(running, prepared.pool));
+        match self.shared.options.takes_over {
+            true => has_candidate || self.has_capacity(running, Pool::Main),
+            // Nobody else enqueues anything for it; the executions that it knows may be paused.
+            false => has_candidate && self.journal().queued(&self.shared.queue).is_ok_and(|queued| queued > 0),
         }
     }
 
-    fn lane(&self, id: &ExecutionId) -> Lane {
-        lock(&self.shared.waiting).get(id).map_or(Lane::Main, |prepared| prepared.lane)
+    fn pool(&self, id: &ExecutionId) -> Pool {
+        locked(&self.shared.waiting).get(id).map_or(Pool::Main, |prepared| prepared.pool)
     }
 
     /// The limit that the flow has now, else the one it had.
-    fn limit(&self, chosen: &QueuedExecution) -> Option<u32> {
+    fn limit(&self, candidate: &QueuedExecution) -> Option<u32> {
         let catalog = self.shared.options.catalog.as_ref();
-        let flow = catalog.and_then(|catalog| catalog.flow(&chosen.namespace, &chosen.flow));
-        flow.map_or(chosen.slots, |flow| flow.concurrency.map(|concurrency| concurrency.limit))
+        let flow = catalog.and_then(|catalog| catalog.flow(&candidate.namespace, &candidate.flow));
+        flow.map_or(candidate.slots, |flow| flow.concurrency.map(|concurrency| concurrency.limit))
     }
 
-    /// Works on an execution that the journal says is RUNNING.
-    pub(super) fn begin(
+    /// Runs an execution that the journal has just set RUNNING, in a task of its own.
+    pub(super) fn spawn(
         &self,
-        mut under_way: UnderWay,
-        claim: ExecutionLock,
+        mut running: RunningMap,
+        lock: HomeLock,
         id: ExecutionId,
         state: State,
         prepared: Option<Prepared>,
     ) {
         let control = Control::default();
-        let lane = prepared.as_ref().map_or(Lane::Main, |prepared| prepared.lane);
-        under_way.insert(id.clone(), Job { control: control.clone(), lane });
-        // A runtime that is going drops the work at once, which then takes the lock itself.
-        drop(under_way);
-        let mut end = End { executor: self.clone(), id: id.clone(), claim: Some(claim), worked: None };
+        let pool = prepared.as_ref().map_or(Pool::Main, |prepared| prepared.pool);
+        running.insert(id.clone(), RunningExecution { control: control.clone(), pool });
+        // A runtime that shuts down drops the task at once, and its guard locks `running` itself.
+        drop(running);
+        let mut guard = RunGuard { executor: self.clone(), id: id.clone(), lock: Some(lock), result: None };
         tokio::spawn(async move {
-            let worked = end.executor.execute(&id, state, prepared, &control).await;
-            end.over(worked);
+            let result = guard.executor.execute(&id, state, prepared, &control).await;
+            guard.finish(result);
         });
     }
 
@@ -138,15 +142,15 @@ impl Executor {
         prepared: Option<Prepared>,
         control: &Control,
     ) -> Result<(), EngineError> {
-        let prepared = prepared.map_or_else(|| self.revive(&state, Vec::new()), Ok);
-        let worked = match prepared {
+        let prepared = prepared.map_or_else(|| self.restore(&state, Vec::new()), Ok);
+        let result = match prepared {
             Ok(prepared) => {
-                let worked = self.work(id, &mut state, &prepared, control).await;
+                let result = self.work(id, &mut state, &prepared, control).await;
                 self.after_work(id, &state, prepared);
-                worked
+                result
             }
             Err(findings) => {
-                findings.iter().for_each(|finding| self.say(id, &told(finding)));
+                findings.iter().for_each(|finding| self.log(id, &describe(finding)));
                 self.shared.runner.append(
                     id,
                     &mut state,
@@ -154,17 +158,17 @@ impl Executor {
                 )
             }
         };
-        match &worked {
+        match &result {
             Ok(()) => self.shared.health.good(Part::Executions),
             Err(error) => {
-                if error.is_of_machine() {
+                if error.is_system_error() {
                     self.shared.health.bad(Part::Executions, chain(error));
-                    lock(&self.shared.stalled).insert(id.clone());
+                    locked(&self.shared.stalled).insert(id.clone());
                 }
-                self.say(id, &chain(error));
+                self.log(id, &chain(error));
             }
         }
-        worked
+        result
     }
 
     async fn work(
@@ -175,9 +179,9 @@ impl Executor {
         control: &Control,
     ) -> Result<(), EngineError> {
         let (runner, flow) = (&self.shared.runner, &prepared.flow);
-        let again = replay::runs_to_reset(state, flow, false);
-        if state.status == ExecutionState::Running && !again.is_empty() {
-            runner.append(id, state, Event::Adopted { again })?;
+        let reset = replay::runs_to_reset(state, flow, false);
+        if state.status == ExecutionState::Running && !reset.is_empty() {
+            runner.append(id, state, Event::Adopted { again: reset })?;
         }
         let inputs = prepared.inputs(state);
         let is_new = state.status == ExecutionState::Running && state.tasks.is_empty();
@@ -192,72 +196,72 @@ impl Executor {
         Work::new(runner, flow, &run, &inputs, control, &subflows).until_end(state).await
     }
 
-    /// A pause ends some time, and what is repeated by another execution is so.
+    /// Schedules the end of a pause, and starts the execution that retries this one.
     fn after_work(&self, id: &ExecutionId, state: &State, prepared: Prepared) {
         if state.status == ExecutionState::Paused {
-            lock(&self.shared.waiting).insert(id.clone(), prepared);
-            self.wake_at(id, state.pause_ends());
+            locked(&self.shared.waiting).insert(id.clone(), prepared);
+            self.schedule_wake(id, state.pause_ends());
         } else if let (ExecutionState::Retried, Some(successor)) = (state.status, &state.successor)
             && let Err(error) = self.start(successor, prepared)
         {
-            self.say(successor, &chain(&error));
+            self.log(successor, &chain(&error));
         }
     }
 
-    /// Lets a paused execution go on at a moment, unless somebody has before.
-    pub(super) fn wake_at(&self, id: &ExecutionId, at: Option<DateTime<Utc>>) {
+    /// Resumes a paused execution at a moment, unless somebody has before.
+    pub(super) fn schedule_wake(&self, id: &ExecutionId, at: Option<DateTime<Utc>>) {
         let Some(at) = at else { return };
         let (executor, id) = (self.clone(), id.clone());
         tokio::spawn(async move {
             tokio::time::sleep((at - clock::now()).to_std().unwrap_or_default()).await;
             if let Err(error) = executor.end_pause(&id) {
-                executor.say(&id, &chain(&error));
+                executor.log(&id, &chain(&error));
             }
         });
     }
 }
 
-/// Frees the place of an execution, whichever way its work ends.
-struct End {
+/// Takes an execution out of `running` however its task ends: by its end, a panic, or with the runtime.
+struct RunGuard {
     executor: Executor,
     id: ExecutionId,
-    claim: Option<ExecutionLock>,
-    /// What came of the work; nothing when it was dropped.
-    worked: Option<Result<(), EngineError>>,
+    lock: Option<HomeLock>,
+    /// How its work ended; none when it was dropped.
+    result: Option<Result<(), EngineError>>,
 }
 
-impl End {
-    fn over(&mut self, worked: Result<(), EngineError>) {
-        self.worked = Some(worked);
+impl RunGuard {
+    fn finish(&mut self, result: Result<(), EngineError>) {
+        self.result = Some(result);
     }
 }
 
-impl Drop for End {
+impl Drop for RunGuard {
     fn drop(&mut self) {
-        let is_over = self.worked.is_some() || std::thread::panicking();
-        let problem = match self.worked.take() {
-            Some(worked) => worked.err(),
+        let has_ended = self.result.is_some() || std::thread::panicking();
+        let problem = match self.result.take() {
+            Some(result) => result.err(),
             None => {
                 let reason = "broke off; this is a defect of jitney".to_owned();
-                Some(EngineError::Stuck { id: self.id.clone(), reason })
+                Some(EngineError::CannotContinue { what: (&self.id).into(), reason })
             }
         };
-        let mut under_way = self.executor.under_way();
-        self.claim = None;
-        under_way.remove(&self.id);
-        drop(under_way);
-        self.executor.shared.left.notify_waiters();
-        self.executor.wake_watchers(&self.id, problem);
-        if is_over {
+        let mut running = self.executor.running();
+        self.lock = None;
+        running.remove(&self.id);
+        drop(running);
+        self.executor.shared.execution_finished.notify_waiters();
+        self.executor.notify_watchers(&self.id, problem);
+        if has_ended {
             self.executor.dispatch();
         } else {
-            // Work that was dropped was so with its runtime, on which nothing can be started any more.
+            // It was dropped with its runtime, on which nothing can be started any more.
             self.executor.shared.stopping.store(true, Ordering::SeqCst);
         }
     }
 }
 
-pub(super) fn told(finding: &Diagnostic) -> String {
+pub(super) fn describe(finding: &Diagnostic) -> String {
     match &finding.help {
         Some(help) => format!("cannot continue: {} ({help})", finding.message),
         None => format!("cannot continue: {}", finding.message),

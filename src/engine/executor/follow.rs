@@ -6,20 +6,20 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::{Executor, Prepared, lock};
+use super::{Executor, Prepared, locked};
 use crate::clock;
 use crate::engine::EngineError;
 use crate::engine::interrupted::is_interrupted;
 use crate::id::ExecutionId;
 use crate::journal::{ExecutionState, State};
 
-/// How often somebody who waits looks for what other processes did.
+/// How often a waiter looks at the journal for what other processes did.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
-/// How often whoever runs an execution looks for it while another process has it.
+/// How often whoever follows an execution looks at it while another process works on it.
 const FOLLOW_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Where an execution stands that a process works on, or should.
-const AT_WORK: &[ExecutionState] = &[
+/// The states of executions that a process works on, or should.
+const ACTIVE: &[ExecutionState] = &[
     ExecutionState::Created,
     ExecutionState::Queued,
     ExecutionState::Running,
@@ -28,10 +28,10 @@ const AT_WORK: &[ExecutionState] = &[
     ExecutionState::Killing,
 ];
 
-/// Those who wait for an execution.
+/// Wakes those who wait for an execution.
 #[derive(Default)]
 pub(super) struct Watcher {
-    told: Notify,
+    changed: Notify,
     /// Why the work on it broke off, for the first who asks.
     problem: Mutex<Option<EngineError>>,
 }
@@ -44,25 +44,25 @@ impl Executor {
     pub async fn wait(&self, id: &ExecutionId) -> Result<State, EngineError> {
         loop {
             let watcher = self.watch(id);
-            let told = watcher.told.notified();
-            tokio::pin!(told);
-            told.as_mut().enable();
-            // Its end is told before its place is free: whoever waited may do something with it at once.
-            if !self.under_way().contains_key(id) {
+            let changed = watcher.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            // The journal has its end before it leaves `running`: a waiter that returned then could not act on it yet.
+            if !self.running().contains_key(id) {
                 let state = self.shared.runner.state(id)?;
                 if state.status.has_ended() || state.status == ExecutionState::Paused {
-                    self.leave(id, &watcher);
+                    self.unwatch(id, &watcher);
                     return Ok(state);
                 }
             }
-            // What other processes do is seen by looking.
-            tokio::select! { () = told => {}, () = tokio::time::sleep(POLL_INTERVAL) => {} }
+            // What other processes do is seen by polling alone.
+            tokio::select! { () = changed => {}, () = tokio::time::sleep(POLL_INTERVAL) => {} }
         }
     }
 
-    /// Waits for an execution that has been started, and for those that repeat it, to the last: until that has ended or is
-    /// paused until somebody resumes it. It is taken up again where the process is gone that had taken it, and killed
-    /// once `cancel` comes, unless another process works on it.
+    /// Waits for an execution that has been started, and for those that retry it, to the last: until that has ended or is
+    /// paused until somebody resumes it. It is adopted when the process that worked on it has died, and killed on
+    /// `cancel`, unless another process works on it.
     ///
     /// # Errors
     /// When the work on it broke off, or the journal cannot be used.
@@ -75,29 +75,29 @@ impl Executor {
         let (mut id, mut is_killed) = (id.clone(), false);
         loop {
             let watcher = self.watch(&id);
-            let told = watcher.told.notified();
-            tokio::pin!(told);
-            told.as_mut().enable();
+            let changed = watcher.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
             if cancel.is_cancelled() && !is_killed {
-                is_killed = possible(self.kill(&id))?;
+                is_killed = was_applied(self.kill(&id))?;
             }
-            let is_ours = self.under_way().contains_key(&id);
+            let is_ours = self.running().contains_key(&id);
             if !is_ours {
-                let rested = self.rested(&id, prepared)?;
-                if let Some(State { status: ExecutionState::Retried, successor: Some(successor), .. }) = rested {
+                let settled = self.settled(&id, prepared)?;
+                if let Some(State { status: ExecutionState::Retried, successor: Some(successor), .. }) = settled {
                     (id, is_killed) = (successor, false);
                     continue;
                 }
-                if rested.is_some() || cancel.is_cancelled() {
-                    self.leave(&id, &watcher);
-                    let state = rested.map_or_else(|| self.shared.runner.state(&id), Ok)?;
+                if settled.is_some() || cancel.is_cancelled() {
+                    self.unwatch(&id, &watcher);
+                    let state = settled.map_or_else(|| self.shared.runner.state(&id), Ok)?;
                     return Ok((id, state));
                 }
             }
             let pause = if is_ours { POLL_INTERVAL } else { FOLLOW_INTERVAL };
             tokio::select! {
-                () = told => {
-                    if let Some(problem) = lock(&watcher.problem).take() {
+                () = changed => {
+                    if let Some(problem) = locked(&watcher.problem).take() {
                         return Err(problem);
                     }
                 }
@@ -109,11 +109,11 @@ impl Executor {
 
     /// The state of an execution that this process does not work on, once it has ended or is paused until somebody resumes
     /// it. Until then somebody must work on it: this process if nobody else does.
-    fn rested(&self, id: &ExecutionId, prepared: &Prepared) -> Result<Option<State>, EngineError> {
+    fn settled(&self, id: &ExecutionId, prepared: &Prepared) -> Result<Option<State>, EngineError> {
         let (journal, settings) = (self.journal(), &self.shared.runner.settings);
-        let status = journal.status(id)?.ok_or_else(|| EngineError::Unknown(id.clone()))?;
-        let is_nobodys = if AT_WORK.contains(&status) {
-            let summary = journal.summary(id)?.ok_or_else(|| EngineError::Unknown(id.clone()))?;
+        let status = journal.status(id)?.ok_or_else(|| EngineError::NotFound(id.clone()))?;
+        let is_orphaned = if ACTIVE.contains(&status) {
+            let summary = journal.summary(id)?.ok_or_else(|| EngineError::NotFound(id.clone()))?;
             is_interrupted(settings, journal, id, summary.state, summary.created)?
         } else {
             let state = self.shared.runner.state(id)?;
@@ -122,41 +122,40 @@ impl Executor {
                 Some(at) => at <= clock::now(),
             }
         };
-        if is_nobodys {
-            possible(self.start(id, prepared.clone()))?;
+        if is_orphaned {
+            was_applied(self.start(id, prepared.clone()))?;
         }
         Ok(None)
     }
 
     fn watch(&self, id: &ExecutionId) -> Arc<Watcher> {
-        lock(&self.shared.watchers).entry(id.clone()).or_default().clone()
+        locked(&self.shared.watchers).entry(id.clone()).or_default().clone()
     }
 
-    /// Forgets how to tell those who wait for an execution, when this was the last of them: one that ended before anybody
-    /// waited tells nobody.
-    fn leave(&self, id: &ExecutionId, watcher: &Arc<Watcher>) {
-        let mut watchers = lock(&self.shared.watchers);
+    /// Removes the watcher of an execution that ended before anybody waited for it, once nobody else uses it.
+    fn unwatch(&self, id: &ExecutionId, watcher: &Arc<Watcher>) {
+        let mut watchers = locked(&self.shared.watchers);
         let is_ours = watchers.get(id).is_some_and(|held| Arc::ptr_eq(held, watcher));
-        // One is ours, one is the map's.
+        // One reference is ours, one is the map's.
         if is_ours && Arc::strong_count(watcher) == 2 {
             watchers.remove(id);
         }
     }
 
-    /// Tells those who wait for an execution to look at it, and why the work on it broke off if it did.
-    pub(super) fn wake_watchers(&self, id: &ExecutionId, problem: Option<EngineError>) {
-        if let Some(watcher) = lock(&self.shared.watchers).remove(id) {
-            *lock(&watcher.problem) = problem;
-            watcher.told.notify_waiters();
+    /// Wakes those who wait for an execution; `problem` is why the work on it broke off, if it did.
+    pub(super) fn notify_watchers(&self, id: &ExecutionId, problem: Option<EngineError>) {
+        if let Some(watcher) = locked(&self.shared.watchers).remove(id) {
+            *locked(&watcher.problem) = problem;
+            watcher.changed.notify_waiters();
         }
     }
 }
 
-/// Whether something could be done to an execution: not where another process works on it, or it has ended.
-pub(super) fn possible(done: Result<(), EngineError>) -> Result<bool, EngineError> {
-    match done {
+/// Whether an action took effect; it has none where another process works on the execution, or its state does not allow it.
+pub(super) fn was_applied(result: Result<(), EngineError>) -> Result<bool, EngineError> {
+    match result {
         Ok(()) => Ok(true),
-        Err(EngineError::Taken(_) | EngineError::NotPossible { .. }) => Ok(false),
+        Err(EngineError::Locked(_) | EngineError::InvalidState { .. }) => Ok(false),
         Err(error) => Err(error),
     }
 }

@@ -1,18 +1,18 @@
-//! Runs executions, all that a process has: those of commands, triggers and backfills, and sub-executions. Those that may
-//! start do, the others wait in the journal's queue.
+//! Runs all executions of a process: those of commands, triggers and backfills, and sub-executions. Those for which there
+//! is a slot start, the others wait in the journal's queue.
 //!
 //! ```text
-//!     create (mod)                     submit (mod), at once: CREATED and what follows
+//!     create (mod)                     submit (mod), in one transaction: CREATED and what follows
 //!        |                                  |
 //!     CREATED ---- start (adopt) -----> admission (journal/queue.rs: `admit`)
 //!                                       |        |         |
-//!                      no slot, no room |        |         | no slot, and the flow says so
+//!                  no slot, no capacity |        |         | no slot, and the flow says so
 //!                                       v        |         v
 //!      +----------------------------> QUEUED     |    FAILED, CANCELLED
 //!      |                                |        |
-//!      |   `start_next` (dispatch: a slot and room are free)
+//!      |   `start_next` (dispatch: there is a slot, and capacity)
 //!      |                                v        v
-//!      |                               RUNNING: `begin`, `execute` (dispatch), `Work` (engine/work)
+//!      |                               RUNNING: `spawn`, `execute` (dispatch), `Work` (engine/work)
 //!      |                                |   ^
 //!      |              nothing to do but |   | the flow's `retry`, after a while: RESTARTED (work)
 //!      |              to wait, or pause |   |
@@ -25,16 +25,20 @@
 //!      |   (`end_pause`)       |
 //!      +-----------------------+
 //!      |
-//!      +---- `take_up_if` (adopt): what somebody restarts, RESTARTED first; what a process left that is no more
-//!            (takeover, or whoever waits for it: follow). One that is RETRYING begins at once, and waits on.
+//!      +---- `adopt_if` (adopt): what somebody restarts, RESTARTED first; an execution whose process has died
+//!            (takeover, or whoever waits for it: follow). One that is RETRYING starts at once, and keeps waiting.
 //! ```
 //!
-//! Whoever holds an execution's lock works on it or changes it, and nobody else. An execution waits without its lock, and
-//! while it is paused.
+//! Whoever holds an execution's lock works on it or changes it, and nobody else. A queued or paused execution is not locked.
 //!
-//! The map of what is under way is held while the journal decides who starts, so that the process's own limit is never
-//! exceeded either. Everything else that matters is in the journal: an executor that dies leaves nothing behind that
-//! the next one would have to clean up.
+//! Mutexes are locked in this order: `running`, the journal's connection, then one of `waiting`, `watchers` and the others,
+//! each for one access. `running` is held while the journal decides who starts: its transaction asks back, through
+//! closures, what is alive and which pool an execution counts towards, and one that is admitted is in `running` before the
+//! next is considered, so that the process's own limit is never exceeded either. Lock files are no part of the order: nobody
+//! waits for one.
+//!
+//! Everything else that matters is in the journal: an executor that dies leaves nothing behind that the next one would have
+//! to clean up.
 
 mod actions;
 mod adopt;
@@ -59,54 +63,51 @@ use crate::engine::catalog::Catalog;
 use crate::engine::control::{Control, Suspend};
 use crate::engine::health::{Health, Part};
 use crate::engine::leftovers;
-use crate::engine::lock::{self, ExecutionLock};
+use crate::engine::lock::{HomeLock, is_locked};
 use crate::engine::{EngineError, InputHost, Request, Runner, SubmitError};
 use crate::flow::input;
 use crate::flow::{ConcurrencyPolicy, Flow};
-use crate::id::{ExecutionId, TaskId};
+use crate::id::ExecutionId;
 use crate::journal::{
-    ConcurrencyLimit, Journal, JournalUpdate, OnLimit, Place, StartedBy, State, Submission, SubmitOutcome,
+    Admission, ConcurrencyLimit, Journal, JournalUpdate, OnLimit, QueueName, State, Submission, SubmitOutcome,
 };
-use crate::task::{Level, TaskType};
+use crate::task::{Level, LogSource, TaskType};
 use crate::text::chain;
 
-pub use actions::{Answer, BulkAction};
+pub use actions::{BulkAction, PauseAnswer};
 use follow::Watcher;
 
 /// How many sub-executions that nobody waits for run at a time.
 const MAX_DETACHED: usize = 16;
 
-/// How the names of queues begin that belong to a command in a terminal.
-const TERMINAL: &str = "terminal";
-
-/// How an executor works.
+/// The settings of an executor.
 #[derive(Clone)]
 pub struct Options {
-    /// The most executions that run at a time in this process.
+    /// The maximum number of executions that run at a time in this process.
     pub parallel: usize,
     /// The task types.
     pub tasks: &'static [TaskType],
-    /// Where the current limits of flows are found; without it each execution's own flow says.
+    /// The source of the current limits of flows; without it the flow that an execution began with says.
     pub catalog: Option<Arc<Catalog>>,
-    /// Whether it also takes up what processes left that are no more.
-    pub takes_all: bool,
+    /// Whether it takes over the executions of processes that have died.
+    pub takes_over: bool,
 }
 
 impl Options {
-    /// Those of a process that runs only what it submits: sixteen at a time.
+    /// Those of a process that runs only what it submits, sixteen at a time.
     pub fn new(tasks: &'static [TaskType]) -> Self {
-        Self { parallel: 16, tasks, catalog: None, takes_all: false }
+        Self { parallel: 16, tasks, catalog: None, takes_over: false }
     }
 }
 
 /// How much there is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct ExecutorLoad {
-    /// Executions under way in this process.
+    /// Executions that run in this process.
     pub running: usize,
     /// Executions that wait in its queue.
     pub queued: usize,
-    /// The most that run at a time.
+    /// The maximum number that run at a time.
     pub parallel: usize,
 }
 
@@ -120,23 +121,23 @@ struct Shared {
     runner: Runner,
     options: Options,
     /// The name of this process's queue.
-    queue: String,
+    queue: QueueName,
     /// Its lock, held until the executor stops.
-    queue_lock: Mutex<Option<ExecutionLock>>,
-    under_way: Mutex<HashMap<ExecutionId, Job>>,
-    /// What executions that wait need, as far as this process has been told: the journal keeps no secrets.
+    queue_lock: Mutex<Option<HomeLock>>,
+    running: Mutex<HashMap<ExecutionId, RunningExecution>>,
+    /// What queued and paused executions need, where this process knows it: the journal keeps no secrets.
     waiting: Mutex<HashMap<ExecutionId, Prepared>>,
     watchers: Mutex<HashMap<ExecutionId, Arc<Watcher>>>,
-    flows: dispatch::Flows,
-    /// What is not resumed because it began with another target; it is said once.
-    left_alone: Mutex<HashSet<ExecutionId>>,
-    /// What stands still because the journal could not be written. Its process has not died.
+    flows: dispatch::FlowCache,
+    /// Executions that are not resumed because they began with another target: each is logged once.
+    reported_mismatches: Mutex<HashSet<ExecutionId>>,
+    /// Executions that stopped because the journal could not be written. They were not interrupted: this process lives.
     stalled: Mutex<HashSet<ExecutionId>>,
     stopping: AtomicBool,
     health: Health,
-    /// Told whenever an execution leaves `under_way`.
-    left: Notify,
-    /// Those who see to sub-executions that nobody waits for.
+    /// Notified whenever an execution leaves `running`.
+    execution_finished: Notify,
+    /// The tasks that follow detached sub-executions.
     detached: TaskTracker,
 }
 
@@ -146,15 +147,15 @@ pub struct Prepared {
     /// Its flow.
     pub flow: Arc<Flow>,
     secrets: Map<String, Value>,
-    lane: Lane,
+    pool: Pool,
 }
 
-/// Among which executions one is that run at a time.
+/// Which limit an execution counts towards.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Lane {
-    /// Those that somebody submits.
+enum Pool {
+    /// Executions that somebody submits.
     Main,
-    /// Sub-executions that a task waits for: their number is that of these tasks, for none of them would end without.
+    /// Sub-executions that a task waits for: without limit, since executions that wait for each other could deadlock.
     Nested,
     /// Sub-executions that nobody waits for.
     Detached,
@@ -169,13 +170,13 @@ impl Prepared {
     }
 }
 
-/// An execution under way.
-struct Job {
+/// An execution that runs in this process.
+struct RunningExecution {
     control: Control,
-    lane: Lane,
+    pool: Pool,
 }
 
-type UnderWay<'a> = MutexGuard<'a, HashMap<ExecutionId, Job>>;
+type RunningMap<'a> = MutexGuard<'a, HashMap<ExecutionId, RunningExecution>>;
 
 impl Executor {
     /// An executor on the runner's home. Called within the runtime, which its executions run on.
@@ -183,31 +184,30 @@ impl Executor {
     /// # Errors
     /// When the home folder or the journal cannot be used.
     pub fn open(runner: Runner, options: Options) -> Result<Self, EngineError> {
-        let kind = if runner.started_by == StartedBy::Terminal { TERMINAL } else { "queue" };
-        let queue = format!("{kind}-{}-{:08x}", std::process::id(), rand::random::<u32>());
-        let claim = ExecutionLock::take(&runner.settings, &ExecutionId::new(&queue))?;
+        let queue = QueueName::generate(runner.started_by);
+        let lock = HomeLock::acquire(&runner.settings, &queue)?;
         let shared = Shared {
             runner,
             options,
             queue,
-            queue_lock: Mutex::new(Some(claim)),
-            under_way: Mutex::default(),
+            queue_lock: Mutex::new(Some(lock)),
+            running: Mutex::default(),
             waiting: Mutex::default(),
             watchers: Mutex::default(),
-            flows: dispatch::Flows::default(),
-            left_alone: Mutex::default(),
+            flows: dispatch::FlowCache::default(),
+            reported_mismatches: Mutex::default(),
             stalled: Mutex::default(),
             stopping: AtomicBool::new(false),
             health: Health::default(),
-            left: Notify::new(),
+            execution_finished: Notify::new(),
             detached: TaskTracker::new(),
         };
         let executor = Self { shared: Arc::new(shared) };
-        if executor.shared.options.takes_all {
+        if executor.shared.options.takes_over {
             executor.take_over()?;
             leftovers::remove_dead_locks(&executor.shared.runner.settings);
         }
-        executor.keep_looking();
+        executor.spawn_poll_loop();
         Ok(executor)
     }
 
@@ -221,11 +221,11 @@ impl Executor {
         input::resolve(flow, given, &host).map_err(SubmitError::Inputs)
     }
 
-    /// Writes a new execution down. It starts at once if it may, else it waits for its turn, or is turned away as its
-    /// flow's `concurrency` says.
+    /// Creates an execution. It starts at once if there is a slot for it, else it is queued, or rejected as its flow's
+    /// `concurrency` says.
     ///
     /// # Errors
-    /// When it is refused; nothing is written then.
+    /// When it is invalid; nothing is written then.
     pub fn submit(&self, flow: &Arc<Flow>, request: Request) -> Result<ExecutionId, SubmitError> {
         let submitted = self.shared.runner.write_new(flow, None, |id, now| self.submit_as(id, flow, request, now));
         submitted.map(|(id, ())| id)
@@ -240,70 +240,70 @@ impl Executor {
     ) -> Result<(), SubmitError> {
         let shared = &self.shared;
         let (created, secrets) = shared.runner.admissible(id, flow, &request, now)?;
-        let tick = request.tick;
-        let claim = ExecutionLock::take(&shared.runner.settings, id)?;
-        let under_way = self.under_way();
+        let firing = request.firing;
+        let lock = HomeLock::acquire(&shared.runner.settings, id)?;
+        let running = self.running();
         if shared.stopping.load(Ordering::SeqCst) {
             return Err(SubmitError::Stopping);
         }
-        let prepared = Prepared { flow: flow.clone(), secrets, lane: Lane::Main };
-        let place = self.place(&under_way, &prepared);
-        let submission = Submission { id, created, tick: tick.as_ref(), place };
+        let prepared = Prepared { flow: flow.clone(), secrets, pool: Pool::Main };
+        let admission = self.admission(&running, &prepared);
+        let submission = Submission { id, created, firing: firing.as_ref(), admission };
         // Times are in the order of starts, which is that of the lock.
-        let submitted = self.journal().submit(submission, clock::now, &|id| self.is_alive(&under_way, id));
+        let submitted = self.journal().submit(submission, clock::now, &|id| self.is_alive(&running, id));
         match submitted.map_err(EngineError::from)? {
-            SubmitOutcome::AlreadyRan => {
-                Err(tick.map_or(SubmitError::Stopping, |tick| SubmitError::AlreadyRan(Box::new(tick))))
+            SubmitOutcome::AlreadyFired => {
+                Err(firing.map_or(SubmitError::Stopping, |firing| SubmitError::AlreadyFired(Box::new(firing))))
             }
             outcome => {
-                self.settle(under_way, claim, id, prepared, outcome);
+                self.apply_outcome(running, lock, id, prepared, outcome);
                 Ok(())
             }
         }
     }
 
-    /// Writes a new execution down, which is started later, and gives what it needs then.
+    /// Creates an execution that is started later, and returns what it needs then.
     ///
     /// # Errors
-    /// When it is refused; nothing is written then.
+    /// When it is invalid; nothing is written then.
     pub fn create(&self, flow: &Arc<Flow>, request: Request) -> Result<(ExecutionId, Prepared), SubmitError> {
         let (id, secrets) = self.shared.runner.create(flow, request)?;
-        Ok((id, Prepared { flow: flow.clone(), secrets, lane: Lane::Main }))
+        Ok((id, Prepared { flow: flow.clone(), secrets, pool: Pool::Main }))
     }
 
-    /// Where a new execution of a flow may start, or wait.
-    fn place(&self, under_way: &UnderWay, prepared: &Prepared) -> Place<'_> {
-        let has_room = self.has_room(under_way, prepared.lane);
-        Place { limit: limit_of(&prepared.flow), queue: &self.shared.queue, has_room }
+    /// The terms on which the journal admits an execution.
+    fn admission(&self, running: &RunningMap, prepared: &Prepared) -> Admission<'_> {
+        let has_capacity = self.has_capacity(running, prepared.pool);
+        Admission { limit: concurrency_limit(&prepared.flow), queue: &self.shared.queue, has_capacity }
     }
 
-    /// Starts a new execution, or lets it wait, as the journal has decided.
-    fn settle(
+    /// Carries out what the journal has decided about a new execution.
+    fn apply_outcome(
         &self,
-        under_way: UnderWay,
-        claim: ExecutionLock,
+        running: RunningMap,
+        lock: HomeLock,
         id: &ExecutionId,
         prepared: Prepared,
         outcome: SubmitOutcome,
     ) {
-        let lane = prepared.lane;
+        let pool = prepared.pool;
         match outcome {
-            SubmitOutcome::Runs(state) => self.begin(under_way, claim, id.clone(), state, Some(prepared)),
-            SubmitOutcome::Waits => {
-                // Before anybody may look for the next one to start.
-                drop(claim);
-                lock(&self.shared.waiting).insert(id.clone(), prepared);
-                let has_room = self.has_room(&under_way, lane);
-                drop(under_way);
+            SubmitOutcome::Started(state) => self.spawn(running, lock, id.clone(), state, Some(prepared)),
+            SubmitOutcome::Queued => {
+                // Before anybody may dispatch it, which needs its lock.
+                drop(lock);
+                locked(&self.shared.waiting).insert(id.clone(), prepared);
+                let has_capacity = self.has_capacity(&running, pool);
+                drop(running);
                 self.dispatch();
-                if has_room && lock(&self.shared.waiting).contains_key(id) {
-                    self.announce(id, Level::Info, "queued: all slots of the flow's `concurrency` are taken");
+                if has_capacity && locked(&self.shared.waiting).contains_key(id) {
+                    self.log_and_show(id, Level::Info, "queued: all slots of the flow's `concurrency` are taken");
                 }
             }
-            SubmitOutcome::TurnedAway | SubmitOutcome::AlreadyRan => {
-                drop((claim, under_way));
-                self.announce(id, Level::Error, "turned away: all slots of the flow's `concurrency` are taken");
-                self.wake_watchers(id, None);
+            SubmitOutcome::Rejected | SubmitOutcome::AlreadyFired => {
+                drop((lock, running));
+                self.log_and_show(id, Level::Error, "rejected: all slots of the flow's `concurrency` are taken");
+                self.notify_watchers(id, None);
             }
         }
     }
@@ -318,7 +318,7 @@ impl Executor {
     /// # Errors
     /// When the journal cannot be read.
     pub fn load(&self) -> Result<ExecutorLoad, EngineError> {
-        let running = running_in(&self.under_way(), Lane::Main);
+        let running = running_in(&self.running(), Pool::Main);
         let queued = self.journal().queued(&self.shared.queue)?;
         Ok(ExecutorLoad { running, queued, parallel: self.shared.options.parallel })
     }
@@ -338,87 +338,87 @@ impl Executor {
         &self.shared.runner
     }
 
-    /// Starts nothing more. What is under way gets `grace` to come to its end; what has not by then is cut off, and
-    /// begins again when an executor takes it up. Waits until nothing is under way.
+    /// Shuts down: starts nothing more, gives running attempts `grace` to end, and aborts those that have not by then; they
+    /// start again when an executor adopts their execution. Returns when nothing runs any more.
     pub async fn stop(&self, grace: Duration) {
         let controls: Vec<Control> = {
-            let under_way = self.under_way();
+            let running = self.running();
             self.shared.stopping.store(true, Ordering::SeqCst);
-            // Sub-executions go on as long as what waits for them.
-            let own = under_way.values().filter(|job| job.lane != Lane::Nested);
-            own.map(|job| job.control.clone()).collect()
+            // Nested sub-executions run as long as the task that waits for them.
+            let own = running.values().filter(|execution| execution.pool != Pool::Nested);
+            own.map(|execution| execution.control.clone()).collect()
         };
         controls.iter().for_each(|control| control.suspend(Suspend::Queued));
-        if tokio::time::timeout(grace, self.until_idle()).await.is_err() {
+        if tokio::time::timeout(grace, self.wait_until_idle()).await.is_err() {
             controls.iter().for_each(Control::abort);
-            self.until_idle().await;
+            self.wait_until_idle().await;
         }
-        drop(lock(&self.shared.queue_lock).take());
+        drop(locked(&self.shared.queue_lock).take());
     }
 
-    /// Waits until sub-executions have ended that nobody waits for.
-    pub async fn until_detached_end(&self) {
+    /// Waits until the detached sub-executions have ended.
+    pub async fn wait_for_detached(&self) {
         self.shared.detached.close();
         self.shared.detached.wait().await;
     }
 
-    async fn until_idle(&self) {
+    async fn wait_until_idle(&self) {
         loop {
-            let left = self.shared.left.notified();
-            tokio::pin!(left);
-            left.as_mut().enable();
-            if self.under_way().is_empty() {
+            let finished = self.shared.execution_finished.notified();
+            tokio::pin!(finished);
+            finished.as_mut().enable();
+            if self.running().is_empty() {
                 return;
             }
-            left.await;
+            finished.await;
         }
     }
 
-    fn under_way(&self) -> UnderWay<'_> {
-        lock(&self.shared.under_way)
+    fn running(&self) -> RunningMap<'_> {
+        locked(&self.shared.running)
     }
 
-    /// Whether one more execution may run in this process.
-    fn has_room(&self, under_way: &UnderWay, lane: Lane) -> bool {
-        let most = match lane {
-            Lane::Nested => return true,
-            Lane::Main => self.shared.options.parallel,
-            Lane::Detached => MAX_DETACHED,
+    /// Whether this process may run one more execution.
+    fn has_capacity(&self, running: &RunningMap, pool: Pool) -> bool {
+        let max = match pool {
+            Pool::Nested => return true,
+            Pool::Main => self.shared.options.parallel,
+            Pool::Detached => MAX_DETACHED,
         };
-        !self.shared.stopping.load(Ordering::SeqCst) && running_in(under_way, lane) < most
+        !self.shared.stopping.load(Ordering::SeqCst) && running_in(running, pool) < max
     }
 
     /// Whether some process works on an execution that is RUNNING.
-    fn is_alive(&self, under_way: &UnderWay, id: &ExecutionId) -> bool {
-        under_way.contains_key(id) || lock::is_execution_locked(&self.shared.runner.settings, id)
+    fn is_alive(&self, running: &RunningMap, id: &ExecutionId) -> bool {
+        running.contains_key(id) || is_locked(&self.shared.runner.settings, id)
     }
 
     /// A line in the execution's log.
-    fn say(&self, id: &ExecutionId, text: &str) {
+    fn log(&self, id: &ExecutionId, text: &str) {
         let text = self.shared.runner.settings.redactor.line(text);
-        // A line that cannot be kept is no reason to stop.
-        if let Err(error) = self.journal().log(id, clock::now(), &TaskId::new(""), Level::Error, &text) {
+        // A line that cannot be written is no reason to stop.
+        if let Err(error) = self.journal().log(id, clock::now(), LogSource::Execution, Level::Error, &text) {
             let problem = format!("{id}: {text} (the execution's log does not have this line: {})", chain(&error));
             self.health().error(Part::Executions, &problem);
         }
     }
 
-    /// The same, shown to whoever watches this process too.
-    fn announce(&self, id: &ExecutionId, level: Level, text: &str) {
-        if let Err(error) = self.shared.runner.say(id, level, &TaskId::new(""), text) {
+    /// The same, also passed to the observer.
+    fn log_and_show(&self, id: &ExecutionId, level: Level, text: &str) {
+        if let Err(error) = self.shared.runner.log(id, level, LogSource::Execution, text) {
             self.health().error(Part::Executions, &format!("{id}: {}", chain(&error)));
         }
     }
 }
 
-fn running_in(under_way: &UnderWay, lane: Lane) -> usize {
-    under_way.values().filter(|job| job.lane == lane).count()
+fn running_in(running: &RunningMap, pool: Pool) -> usize {
+    running.values().filter(|execution| execution.pool == pool).count()
 }
 
-fn limit_of(flow: &Flow) -> Option<ConcurrencyLimit> {
+fn concurrency_limit(flow: &Flow) -> Option<ConcurrencyLimit> {
     flow.concurrency.map(|concurrency| ConcurrencyLimit {
-        most: concurrency.limit,
-        overflow: match concurrency.behavior {
+        max: concurrency.limit,
+        on_limit: match concurrency.behavior {
             ConcurrencyPolicy::Queue => OnLimit::Queue,
             ConcurrencyPolicy::Cancel => OnLimit::Cancel,
             ConcurrencyPolicy::Fail => OnLimit::Fail,
@@ -426,7 +426,7 @@ fn limit_of(flow: &Flow) -> Option<ConcurrencyLimit> {
     })
 }
 
-/// What a panic elsewhere left is whole: nothing here is changed in more than one step.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+/// Locks a mutex, poisoned or not: nothing in these is changed in more than one step, so that a panic leaves them whole.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

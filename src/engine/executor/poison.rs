@@ -4,7 +4,7 @@ use serde_json::Map;
 
 use super::Executor;
 use crate::engine::EngineError;
-use crate::engine::lock::ExecutionLock;
+use crate::engine::lock::HomeLock;
 use crate::id::ExecutionId;
 use crate::journal::{Event, ExecutionState, State, TaskFailure, TaskState};
 use crate::task::ErrorClass;
@@ -31,7 +31,7 @@ impl Executor {
 
     fn fail_with(&self, id: &ExecutionId, state: &mut State, failure: &TaskFailure) -> Result<(), EngineError> {
         let runner = &self.shared.runner;
-        self.say(id, &failure.message);
+        self.log(id, &failure.message);
         let running = state.tasks.iter().filter(|(_, task)| task.state == TaskState::Running);
         for run in running.map(|(run, _)| run.clone()).collect::<Vec<_>>() {
             runner.append(id, state, Event::TaskFailed { run, error: failure.clone(), retry_at: None })?;
@@ -39,7 +39,7 @@ impl Executor {
         runner.append(id, state, Event::Ended { state: ExecutionState::Failed, outputs: Map::new() })?;
         for child in self.journal().children(id)? {
             // One that another process works on is none of ours.
-            let Some(_lock) = ExecutionLock::take_if_free(&runner.settings, &child)? else { continue };
+            let Some(_lock) = HomeLock::try_acquire(&runner.settings, &child)? else { continue };
             let Some(mut state) = self.journal().state(&child)? else { continue };
             if state.status == ExecutionState::Running {
                 runner.append(&child, &mut state, Event::Interrupted)?;

@@ -1,12 +1,12 @@
-//! Sub-executions: a task starts another flow, and goes on with the same execution when it is itself repeated.
+//! Sub-executions: a task starts another flow, and continues with the same execution when it is itself retried.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::follow::possible;
-use super::{Executor, Lane, Prepared};
+use super::follow::was_applied;
+use super::{Executor, Pool, Prepared};
 use crate::clock;
 use crate::config::MAX_DESCENDANTS;
 use crate::diagnostic::Diagnostic;
@@ -22,9 +22,9 @@ use crate::id::{ExecutionId, TaskId};
 use crate::journal::{ExecutionState, Parent, State};
 use crate::task::{Level, StartedSubflow, SubflowRequest, SubflowResult, SubflowStarter, TaskError};
 
-/// How deep executions may start executions.
+/// How deep executions may nest.
 const MAX_DEPTH: u32 = 16;
-/// How often a paused sub-execution is looked at.
+/// How often the state of a paused sub-execution is read.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// What an attempt of a task needs to start executions.
@@ -32,7 +32,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(200);
 pub(super) struct SubflowRunner {
     executor: Executor,
     catalog: Arc<dyn Lookup>,
-    run: ExecutionContext,
+    context: ExecutionContext,
     task: TaskId,
     parent: Parent,
     labels: Map<String, Value>,
@@ -45,14 +45,14 @@ impl SubflowRunner {
     pub(super) fn new(
         executor: &Executor,
         catalog: &Arc<dyn Lookup>,
-        run: &ExecutionContext,
+        context: &ExecutionContext,
         flow: &Flow,
         start: &Start,
         state: &State,
     ) -> Self {
         let renders = !start.names.is_empty();
         let parent = Parent {
-            execution: run.id.clone(),
+            execution: context.id.clone(),
             run: start.run.to_string(),
             flow: flow.id.to_string(),
             namespace: flow.namespace.clone(),
@@ -61,7 +61,7 @@ impl SubflowRunner {
         Self {
             executor: executor.clone(),
             catalog: catalog.clone(),
-            run: run.clone(),
+            context: context.clone(),
             task: start.step.id.clone(),
             parent,
             labels: state.labels.clone(),
@@ -71,7 +71,7 @@ impl SubflowRunner {
         }
     }
 
-    async fn get(self, request: SubflowRequest) -> Result<SubflowResult, TaskError> {
+    async fn run_subflow(self, request: SubflowRequest) -> Result<SubflowResult, TaskError> {
         let flow = self.catalog.find(&request.namespace, &request.flow)?;
         if self.parent.depth > MAX_DEPTH {
             let error =
@@ -80,17 +80,17 @@ impl SubflowRunner {
         }
         let given = request.inputs.iter().filter(|(_, value)| !value.is_null());
         let given: Vec<(String, Value)> = given.map(|(name, value)| (name.clone(), value.clone())).collect();
-        let before = InputHost::of(&self.executor.shared.runner.settings, &flow, clock::now());
-        let inputs = input::resolve(&flow, &given, &before).map_err(|findings| unfit(&flow, &findings))?;
-        let broken = |error: EngineError| self.broken(&flow, &error);
+        let host = InputHost::of(&self.executor.shared.runner.settings, &flow, clock::now());
+        let inputs = input::resolve(&flow, &given, &host).map_err(|findings| invalid_inputs(&flow, &findings))?;
+        let broken = |error: EngineError| self.cannot_run(&flow, &error);
         let (id, prepared, is_new) = self.find_or_create(&flow, inputs, &request).map_err(broken)?;
         if !request.waits {
             if is_new {
-                self.leave(id.clone(), prepared, request);
+                self.detach(id.clone(), prepared, request);
             }
             return Ok(SubflowResult { id, state: "CREATED", is_well: true, outputs: Map::new() });
         }
-        let (id, state) = self.run(&id, &prepared, &request).await.map_err(broken)?;
+        let (id, state) = self.run_to_end(&id, &prepared, &request).await.map_err(broken)?;
         if request.cancel.is_cancelled() && !state.status.is_done() {
             return Err(TaskError::cancelled("it was stopped"));
         }
@@ -106,7 +106,7 @@ impl SubflowRunner {
         request: &SubflowRequest,
     ) -> Result<(ExecutionId, Prepared, bool), EngineError> {
         let runner = &self.executor.shared.runner;
-        let lane = if request.waits { Lane::Nested } else { Lane::Detached };
+        let pool = if request.waits { Pool::Nested } else { Pool::Detached };
         let mut parent = self.parent.clone();
         if let Some(key) = request.key {
             parent.run = format!("{}#{key}", parent.run);
@@ -114,21 +114,21 @@ impl SubflowRunner {
         if let Some(id) = runner.journal.child(&parent.execution, &parent.run)? {
             let status = runner.state(&id)?.status;
             if !(request.anew && status.is_restartable()) {
-                return Ok((id, Prepared { lane, ..self.executor.prepared(flow, &inputs, true) }, false));
+                return Ok((id, Prepared { pool, ..self.executor.prepared(flow, &inputs, true) }, false));
             }
         }
-        self.check_room()?;
+        self.check_descendants()?;
         let mut labels = if request.inherits_labels { self.labels.clone() } else { Map::new() };
         labels.extend(request.labels.clone());
-        let (from_outside, files) = (self.run.restricted, Some(self.files.clone()));
+        let (from_outside, files) = (self.context.restricted, Some(self.files.clone()));
         let (parent, trigger_date) = (Some(parent), request.date);
         let request = Request { inputs, labels, trigger_date, parent, from_outside, files, ..Request::default() };
         let (id, prepared) = self.executor.create(flow, request)?;
-        Ok((id, Prepared { lane, ..prepared }, true))
+        Ok((id, Prepared { pool, ..prepared }, true))
     }
 
-    /// Refuses one more execution where flows start flows without end.
-    fn check_room(&self) -> Result<(), EngineError> {
+    /// Rejects one more execution where flows start flows without end.
+    fn check_descendants(&self) -> Result<(), EngineError> {
         let runner = &self.executor.shared.runner;
         let limit = runner.settings.max_descendants;
         if runner.journal.descendants(&self.parent.execution)? < limit {
@@ -139,43 +139,43 @@ impl SubflowRunner {
         Err(Diagnostic::error(message).help(help).into())
     }
 
-    /// Lets an execution run that nobody waits for.
-    fn leave(self, id: ExecutionId, prepared: Prepared, request: SubflowRequest) {
+    /// Runs an execution that nobody waits for.
+    fn detach(self, id: ExecutionId, prepared: Prepared, request: SubflowRequest) {
         let detached = self.executor.shared.detached.clone();
         detached.spawn(async move {
-            if let Err(error) = self.run(&id, &prepared, &request).await {
+            if let Err(error) = self.run_to_end(&id, &prepared, &request).await {
                 let message = format!("the execution of `{}` broke off: {error}", prepared.flow.id);
-                self.say(Level::Error, &message);
+                self.log(Level::Error, &message);
             }
         });
     }
 
-    /// Runs an execution until it has ended. While it is paused, or another process works on it, that is waited for.
-    async fn run(
+    /// Runs an execution until it has ended, and waits while it is paused or another process works on it.
+    async fn run_to_end(
         &self,
         id: &ExecutionId,
         prepared: &Prepared,
         request: &SubflowRequest,
     ) -> Result<(ExecutionId, State), EngineError> {
-        self.until_date(request).await;
-        possible(self.executor.start(id, prepared.clone()))?;
-        let (mut id, mut told) = (id.clone(), false);
+        self.wait_until_date(request).await;
+        was_applied(self.executor.start(id, prepared.clone()))?;
+        let (mut id, mut is_logged) = (id.clone(), false);
         loop {
             let (last, state) = self.executor.follow(&id, prepared, &request.cancel).await?;
             if state.status != ExecutionState::Paused || request.cancel.is_cancelled() {
                 return Ok((last, state));
             }
             id = last;
-            if !told {
+            if !is_logged {
                 let message = format!("waiting for {id}, which is paused; resume it with: jitney resume {id}");
-                self.say(Level::Info, &message);
-                told = true;
+                self.log(Level::Info, &message);
+                is_logged = true;
             }
-            self.while_paused(&id, request).await?;
+            self.wait_while_paused(&id, request).await?;
         }
     }
 
-    async fn while_paused(&self, id: &ExecutionId, request: &SubflowRequest) -> Result<(), EngineError> {
+    async fn wait_while_paused(&self, id: &ExecutionId, request: &SubflowRequest) -> Result<(), EngineError> {
         while self.executor.journal().status(id)? == Some(ExecutionState::Paused) && !request.cancel.is_cancelled() {
             tokio::select! {
                 () = tokio::time::sleep(POLL_INTERVAL) => {}
@@ -186,27 +186,27 @@ impl SubflowRunner {
     }
 
     /// A line in the log of the execution that starts others.
-    fn say(&self, level: Level, message: &str) {
+    fn log(&self, level: Level, message: &str) {
         // A journal that cannot keep the line has been reported by then.
-        let _ = self.executor.shared.runner.say(&self.run.id, level, &self.task, message);
+        let _ = self.executor.shared.runner.log(&self.context.id, level, &self.task, message);
     }
 
-    async fn until_date(&self, request: &SubflowRequest) {
-        let Some(left) = request.date.and_then(|date| (date - clock::now()).to_std().ok()) else { return };
+    async fn wait_until_date(&self, request: &SubflowRequest) {
+        let Some(remaining) = request.date.and_then(|date| (date - clock::now()).to_std().ok()) else { return };
         tokio::select! {
-            () = tokio::time::sleep(left) => {}
+            () = tokio::time::sleep(remaining) => {}
             () = request.cancel.cancelled() => {}
         }
     }
 
-    fn broken(&self, flow: &Flow, error: &EngineError) -> TaskError {
+    fn cannot_run(&self, flow: &Flow, error: &EngineError) -> TaskError {
         TaskError::permanent(format!("cannot run the flow `{}.{}`", flow.namespace, flow.id)).caused_by(error)
     }
 }
 
 impl SubflowStarter for SubflowRunner {
     fn start(&self, request: SubflowRequest) -> StartedSubflow {
-        Box::pin(self.clone().get(request))
+        Box::pin(self.clone().run_subflow(request))
     }
 
     fn render(&self, value: &Value, taskrun: Map<String, Value>) -> Result<Value, TaskError> {
@@ -216,15 +216,15 @@ impl SubflowStarter for SubflowRunner {
             own.extend(taskrun);
         }
         let found = FoundSecrets::default();
-        let snapshot = HostSnapshot { host: &self.run.host, state, now: clock::now(), found: &found };
+        let snapshot = HostSnapshot { host: &self.context.host, state, now: clock::now(), found: &found };
         let rendered = render(value, &names, &snapshot);
-        self.run.host.register(&found);
+        self.context.host.register(&found);
         rendered.map_err(|error| TaskError::permanent(error.message))
     }
 }
 
-fn unfit(flow: &Flow, findings: &[Diagnostic]) -> TaskError {
-    let told: Vec<&str> = findings.iter().map(|finding| finding.message.as_str()).collect();
-    let error = TaskError::permanent(format!("the flow `{}.{}`: {}", flow.namespace, flow.id, told.join("; ")));
+fn invalid_inputs(flow: &Flow, findings: &[Diagnostic]) -> TaskError {
+    let messages: Vec<&str> = findings.iter().map(|finding| finding.message.as_str()).collect();
+    let error = TaskError::permanent(format!("the flow `{}.{}`: {}", flow.namespace, flow.id, messages.join("; ")));
     error.help("see the field `inputs` of this task")
 }

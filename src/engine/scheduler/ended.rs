@@ -150,9 +150,9 @@ impl Scheduler {
                     (known.last, known.last_end) = (known.last.max(ended), known.last_end.max(end.number));
                 });
             }
-            Err(SubmitError::AlreadyRan(_)) => {}
+            Err(SubmitError::AlreadyFired(_)) => {}
             Err(SubmitError::Stopping) => return Err(EngineError::Stopping),
-            Err(SubmitError::Engine(error)) if error.is_of_machine() => return Err(error),
+            Err(SubmitError::Engine(error)) if error.is_system_error() => return Err(error),
             Err(refused) => complain(format!("no execution after {}: {refused}", summary.id)),
         }
         Ok(())

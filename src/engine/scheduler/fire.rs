@@ -106,8 +106,8 @@ impl Scheduler {
             if !holds(&armed, &facts, None, now).map_err(WebhookError::Undecided)? {
                 return Ok(None);
             }
-            let tick = what.map(|what| TriggerFiring::about(key.clone(), what));
-            let id = self.start(&armed, key, now, facts, tick)?;
+            let firing = what.map(|what| TriggerFiring::about(key.clone(), what));
+            let id = self.start(&armed, key, now, facts, firing)?;
             self.is_well(key);
             Ok(Some(id))
         })
@@ -165,7 +165,7 @@ impl Scheduler {
         key: &TriggerKey,
         moment: DateTime<Utc>,
         mut facts: Value,
-        tick: Option<TriggerFiring>,
+        firing: Option<TriggerFiring>,
     ) -> Result<ExecutionId, SubmitError> {
         let trigger = armed.trigger();
         if let Some(facts) = facts.as_object_mut() {
@@ -201,7 +201,7 @@ impl Scheduler {
             labels,
             trigger_date: Some(moment),
             trigger: Some(Triggered { id: key.trigger.clone(), kind: kind(trigger).to_owned(), facts }),
-            tick,
+            firing,
             revision: Some(armed.revision),
             ..Request::default()
         };

@@ -44,10 +44,10 @@ impl Scheduler {
                         return Ok(());
                     }
                 }
-                Err(SubmitError::AlreadyRan(_)) => {}
+                Err(SubmitError::AlreadyFired(_)) => {}
                 // The moment is not dealt with: the next process does.
                 Err(SubmitError::Stopping) => return Ok(()),
-                Err(SubmitError::Engine(error)) if error.is_of_machine() => return Err(error),
+                Err(SubmitError::Engine(error)) if error.is_system_error() => return Err(error),
                 Err(refused) => {
                     self.executor.journal().record_firing(&TriggerFiring::at(key.clone(), *moment))?;
                     self.report(job, &mut None, format!("no execution for {moment}: {refused}"));

@@ -13,10 +13,10 @@ use crate::engine::scope::value_text;
 use crate::engine::work::Work;
 use crate::flow::expression::ExpressionError;
 use crate::flow::{RetryBehavior, RetrySpec, Sla, SlaAction, Step, contains, labels_of};
-use crate::id::{RunId, TaskId};
+use crate::id::RunId;
 use crate::journal::{Event, ExecutionState, State, TaskFailure, TaskOutcome, TaskRun, TaskState};
 use crate::storage::Storage;
-use crate::task::{ErrorClass, Level, OnPauseTimeout, Outputs, TaskError};
+use crate::task::{ErrorClass, Level, LogSource, OnPauseTimeout, Outputs, TaskError};
 
 impl Work<'_> {
     /// All sub-tasks have ended; the task ends as they did.
@@ -78,7 +78,7 @@ impl Work<'_> {
                 self.fail(state, run, step, error)
             }
             OnPauseTimeout::Cancel => {
-                self.say(Level::Warn, &step.id, "nobody resumed it in time: the execution is cancelled")?;
+                self.log(Level::Warn, &step.id, "nobody resumed it in time: the execution is cancelled")?;
                 self.add(state, Event::Killing { state: ExecutionState::Cancelled })
             }
         }
@@ -145,7 +145,7 @@ impl Work<'_> {
     /// The execution has not kept a promise of its flow's.
     pub(super) fn violate(&mut self, state: &mut State, sla: &Sla, why: &str) -> Result<(), EngineError> {
         let labels = labels_of(&sla.labels);
-        self.say(Level::Warn, &TaskId::new(""), &format!("the promise `{}` is broken: {why}", sla.id))?;
+        self.log(Level::Warn, LogSource::Execution, &format!("the promise `{}` is broken: {why}", sla.id))?;
         self.add(state, Event::Violated { sla: sla.id.clone(), labels })?;
         match sla.behavior {
             SlaAction::Fail => self.add(state, Event::Killing { state: ExecutionState::Failed }),
@@ -156,7 +156,7 @@ impl Work<'_> {
 
     pub(super) fn end_execution(&mut self, state: &mut State, ending: Ending) -> Result<(), EngineError> {
         if let Some(problem) = &ending.problem {
-            self.say(Level::Error, &TaskId::new(""), problem)?;
+            self.log(Level::Error, LogSource::Execution, problem)?;
         }
         let outputs = self.run.host.without_secrets(ending.outputs);
         self.add(state, Event::Ended { state: ending.state, outputs })
@@ -170,7 +170,7 @@ impl Work<'_> {
         let successor = anew.then(|| self.runner.journal.new_id(now)).transpose()?;
         let who = if anew { "a new execution repeats it" } else { "what failed is repeated" };
         let shown = at.with_timezone(&chrono::Local).format("%H:%M:%S");
-        self.say(Level::Warn, &TaskId::new(""), &format!("the execution failed; {who} at {shown}"))?;
+        self.log(Level::Warn, LogSource::Execution, &format!("the execution failed; {who} at {shown}"))?;
         self.add(state, Event::Retrying { at, successor })
     }
 
@@ -190,8 +190,8 @@ impl Work<'_> {
         self.add(state, Event::Started)
     }
 
-    pub(super) fn say(&self, level: Level, task: &TaskId, message: &str) -> Result<(), EngineError> {
-        self.runner.say(&self.run.id, level, task, message)
+    pub(super) fn log(&self, level: Level, source: impl Into<LogSource>, message: &str) -> Result<(), EngineError> {
+        self.runner.log(&self.run.id, level, source, message)
     }
 
     /// Removes the folder that the sub-tasks of a task shared.

@@ -133,11 +133,11 @@ impl From<JournalError> for ApiError {
 impl From<EngineError> for ApiError {
     fn from(error: EngineError) -> Self {
         match error {
-            EngineError::Unknown(_) => Self::not_found(error.to_string()),
-            EngineError::Taken(_) | EngineError::NotPossible { .. } | EngineError::Stuck { .. } => {
+            EngineError::NotFound(_) => Self::not_found(error.to_string()),
+            EngineError::Locked(_) | EngineError::InvalidState { .. } | EngineError::CannotContinue { .. } => {
                 Self::conflict(error.to_string())
             }
-            EngineError::Elsewhere { ref what, .. } => {
+            EngineError::TargetMismatch { ref what, .. } => {
                 let help = match what.split_once(' ') {
                     Some(("execution", _)) => "`?retarget=true` resumes or restarts it with the new one",
                     _ => "to continue with the new one, stop the server and use `jitney backfill resume ID --retarget`",
@@ -145,7 +145,7 @@ impl From<EngineError> for ApiError {
                 Self::conflict(format!("{error}; {help}"))
             }
             EngineError::Unreachable(problem) => Self::new(StatusCode::BAD_GATEWAY, problem.to_string()),
-            EngineError::Refused(findings) => Self::findings(findings),
+            EngineError::Invalid(findings) => Self::findings(findings),
             EngineError::Stopping => Self::stopping(),
             other => Self::internal(&other),
         }

@@ -31,7 +31,7 @@ impl LogQuery {
     }
 
     pub(super) fn matches(&self, line: &LogLine) -> bool {
-        line.level >= self.least && self.task.as_ref().is_none_or(|task| *task == line.task)
+        line.level >= self.least && self.task.as_ref().is_none_or(|task| task == line.source.as_str())
     }
 }
 
@@ -68,7 +68,8 @@ pub(super) async fn download(
     let mut text = String::new();
     for line in run_blocking(|| lines(&app, id, &parameters))? {
         // Writing into a string does not fail.
-        let _ = writeln!(text, "{} {:<5} {} {}", line.time.to_rfc3339(), line.level, line.task, line.message);
+        let _ =
+            writeln!(text, "{} {:<5} {} {}", line.time.to_rfc3339(), line.level, line.source.as_str(), line.message);
     }
     Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8".to_owned()), (header::CONTENT_DISPOSITION, name)], text))
 }

@@ -265,7 +265,7 @@ impl Sensors {
         facts: serde_json::Value,
     ) -> Result<(), SensorError> {
         match self.scheduler.found(&watched.key, firing, facts, clock::now()) {
-            Ok(_) | Err(WebhookError::Refused(SubmitError::AlreadyRan(_) | SubmitError::Stopping)) => Ok(()),
+            Ok(_) | Err(WebhookError::Refused(SubmitError::AlreadyFired(_) | SubmitError::Stopping)) => Ok(()),
             Err(problem) => {
                 if let (Some(firing), WebhookError::Refused(SubmitError::Inputs(_) | SubmitError::Disabled(_))) =
                     (firing, &problem)
@@ -273,7 +273,7 @@ impl Sensors {
                     self.journal.record_firing(&TriggerFiring::about(watched.key.clone(), firing))?;
                 }
                 Err(match problem {
-                    WebhookError::Refused(SubmitError::Engine(error)) if error.is_of_machine() => {
+                    WebhookError::Refused(SubmitError::Engine(error)) if error.is_system_error() => {
                         SensorError::Server(text::chain(&error))
                     }
                     problem => SensorError::Source(problem.to_string()),
