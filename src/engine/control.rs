@@ -1,53 +1,52 @@
-//! How an execution under way is asked to stop.
+//! Asking a running execution to stop: to be killed, paused or suspended for a shutdown.
 
 use std::sync::{Arc, OnceLock};
 
 use tokio_util::sync::CancellationToken;
 
-/// What an execution that is to rest becomes.
+/// The state that a suspended execution gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Suspend {
-    /// It waits for its turn again: its process stops.
+    /// It is queued again, since its process stops.
     Queued,
     /// It is paused.
     Paused,
 }
 
-/// The ways to stop an execution under way, held by whoever may do so. The first one that is used holds, but for a
-/// kill, which always does.
+/// A handle to stop a running execution. Of suspensions the first one counts; a kill always does.
 #[derive(Clone, Debug, Default)]
 pub struct Control {
-    /// Stops it for good: what is under way is broken off.
+    /// Kills it: running attempts are cancelled.
     pub kill: CancellationToken,
-    rest: CancellationToken,
-    cut: CancellationToken,
-    becomes: Arc<OnceLock<Suspend>>,
+    suspend: CancellationToken,
+    abort: CancellationToken,
+    suspended_as: Arc<OnceLock<Suspend>>,
 }
 
 impl Control {
-    /// Begins nothing more; what is under way goes on to its end.
+    /// Suspends it: it starts no more attempts, and those that are running go on to their end.
     pub fn suspend(&self, suspend: Suspend) {
-        self.becomes.get_or_init(|| suspend);
-        self.rest.cancel();
+        self.suspended_as.get_or_init(|| suspend);
+        self.suspend.cancel();
     }
 
-    /// Breaks off what is under way in an execution that is to rest. It will begin again.
+    /// Cancels the running attempts of a suspended execution. They will start again.
     pub fn abort(&self) {
-        self.cut.cancel();
+        self.abort.cancel();
     }
 
-    /// What it is to become, once it is to rest.
+    /// The state that it is to get, once it has been suspended.
     pub(super) fn suspended(&self) -> Option<Suspend> {
-        self.becomes.get().copied()
+        self.suspended_as.get().copied()
     }
 
-    /// Comes when it is to stop in any way.
+    /// Completes when it is to stop in any way.
     pub(super) async fn stop_requested(&self) {
-        tokio::select! { () = self.kill.cancelled() => {}, () = self.rest.cancelled() => {} }
+        tokio::select! { () = self.kill.cancelled() => {}, () = self.suspend.cancelled() => {} }
     }
 
-    /// Comes when what is under way is to be broken off.
+    /// Completes when running attempts are to be cancelled.
     pub(super) async fn aborted(&self) {
-        tokio::select! { () = self.kill.cancelled() => {}, () = self.cut.cancelled() => {} }
+        tokio::select! { () = self.kill.cancelled() => {}, () = self.abort.cancelled() => {} }
     }
 }

@@ -1,5 +1,5 @@
-//! What keeps a process from its work. Each cause is said once when it comes, again after longer and longer pauses while
-//! it stays, and once when it is over.
+//! The health of a process. Each problem is logged once when it appears, again at growing intervals while it lasts, and
+//! once when it is over.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
@@ -13,298 +13,275 @@ use tokio::sync::broadcast;
 use crate::clock;
 use crate::text;
 
-/// After this long a cause that stays is said again; then after twice as long, and so on,
-const RETRY_DELAY: Duration = Duration::from_secs(60);
+/// A problem that lasts is logged again after this long, then after twice as long, and so on,
+const FIRST_INTERVAL: Duration = Duration::from_secs(60);
 /// but at least this often.
-const SELDOM: Duration = Duration::from_secs(3600);
-/// How long all must be well before a cause counts as over: one that comes and goes is said once.
-const SETTLED: Duration = Duration::from_secs(4);
+const MAX_INTERVAL: Duration = Duration::from_secs(3600);
+/// How long a problem must be gone before it is reported as over: one that comes and goes is logged once.
+const RECOVERY_PERIOD: Duration = Duration::from_secs(4);
 /// How many different errors are remembered, so that each is logged once.
 const MAX_ERRORS: usize = 256;
-/// How many news may wait for a listener.
+/// How many events may wait for a subscriber.
 const BACKLOG: usize = 256;
 
-/// The part of a process that cannot do its work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Part {
-    /// The journal.
-    Journal,
-    /// The disk of the home folder.
-    Disk,
-    /// The folders of flows.
-    Flows,
-    /// Starting executions by triggers.
-    Scheduler,
-    /// Starting executions that wait.
-    Queue,
-    /// Taking up what other processes left.
-    Takeover,
-    /// Backfills.
-    Backfills,
-    /// Files and answers that triggers wait for.
-    Arrivals,
-    /// Removing what is too old.
-    Retention,
-    /// Working on executions.
-    Executions,
-    /// Telling people.
-    Notifications,
-    /// Telling a lineage collector.
-    Lineage,
-    /// Telling a trace collector.
-    Traces,
-    /// Triggers, each for itself: a condition or an input of one that cannot be rendered, a place that cannot be listed.
-    Triggers,
-    /// Hearing from the system that files have changed.
-    Watcher,
-    /// Accepting connections.
-    Connections,
-    /// Answering calls.
-    Api,
-    /// Measuring what `/metrics` says.
-    Metrics,
-}
-
-impl Part {
-    /// All of them.
-    pub const ALL: [Self; 18] = [
-        Self::Journal,
-        Self::Disk,
-        Self::Flows,
-        Self::Scheduler,
-        Self::Queue,
-        Self::Takeover,
-        Self::Backfills,
-        Self::Arrivals,
-        Self::Retention,
-        Self::Executions,
-        Self::Notifications,
-        Self::Lineage,
-        Self::Traces,
-        Self::Triggers,
-        Self::Watcher,
-        Self::Connections,
-        Self::Api,
-        Self::Metrics,
-    ];
-
-    /// The word for it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Journal => "journal",
-            Self::Disk => "disk",
-            Self::Flows => "flows",
-            Self::Scheduler => "scheduler",
-            Self::Queue => "queue",
-            Self::Takeover => "takeover",
-            Self::Backfills => "backfills",
-            Self::Arrivals => "arrivals",
-            Self::Retention => "retention",
-            Self::Executions => "executions",
-            Self::Notifications => "notifications",
-            Self::Lineage => "lineage",
-            Self::Traces => "traces",
-            Self::Triggers => "triggers",
-            Self::Watcher => "watcher",
-            Self::Connections => "connections",
-            Self::Api => "api",
-            Self::Metrics => "metrics",
+/// Declares the components with the word that users see for each.
+macro_rules! components {
+    ($($(#[$doc:meta])* $name:ident = $word:literal,)*) => {
+        /// A component of a process that can fail by itself.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+        pub enum Component {
+            $($(#[$doc])* #[serde(rename = $word)] $name,)*
         }
-    }
+
+        impl Component {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The word for it.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $word,)*
+                }
+            }
+        }
+    };
 }
 
-/// A cause and the parts that suffer from it.
+components! {
+    /// The journal.
+    Journal = "journal",
+    /// The disk of the home folder.
+    Disk = "disk",
+    /// The folders of flows.
+    Flows = "flows",
+    /// Starting executions by triggers.
+    Scheduler = "scheduler",
+    /// Starting queued executions.
+    Queue = "queue",
+    /// Taking over the executions of processes that have died.
+    Takeover = "takeover",
+    /// Running backfills.
+    Backfills = "backfills",
+    /// Looking for the files and answers that triggers wait for.
+    Sensors = "arrivals",
+    /// Deleting what is too old.
+    Retention = "retention",
+    /// Running executions.
+    Executions = "executions",
+    /// Notifying people.
+    Notifications = "notifications",
+    /// Sending events to a lineage collector.
+    Lineage = "lineage",
+    /// Sending traces to a collector.
+    Traces = "traces",
+    /// Triggers, each for itself: a condition or an input of one that cannot be rendered, a folder that cannot be listed.
+    Triggers = "triggers",
+    /// Watching the file system for changes of flows.
+    Watcher = "watcher",
+    /// Accepting connections.
+    Connections = "connections",
+    /// Answering calls.
+    Api = "api",
+    /// Measuring what `/metrics` shows.
+    Metrics = "metrics",
+}
+
+/// A problem and the components that it affects.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct HealthProblem {
     /// What is wrong, in plain words.
     pub problem: String,
-    /// The parts that cannot do their work.
-    pub parts: BTreeSet<Part>,
+    /// The components that cannot work.
+    pub parts: BTreeSet<Component>,
     /// Since when.
     pub since: DateTime<Utc>,
 }
 
-/// Something that people should know.
+/// A change of health.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HealthEvent {
-    /// A cause has come, or stays.
-    Bad(HealthProblem),
-    /// A cause is over.
-    Good(HealthProblem),
+    /// A problem has appeared, or lasts.
+    Failing(HealthProblem),
+    /// A problem is over.
+    Recovered(HealthProblem),
 }
 
 struct ProblemRecord {
-    trouble: HealthProblem,
-    /// When it is said again.
-    again: Instant,
-    pause: Duration,
-    /// Since when no part suffers from it any more.
-    over: Option<Instant>,
+    problem: HealthProblem,
+    /// When it is logged again.
+    repeat_at: Instant,
+    interval: Duration,
+    /// When the last component recovered from it.
+    recovered: Option<Instant>,
 }
 
-/// When an error that stops nothing is logged again, and how often it has come since it was.
+/// When an error that stops nothing is logged again, and how often it has occurred since it was.
 struct ErrorRecord {
-    again: Instant,
-    pause: Duration,
-    unlogged: u64,
+    repeat_at: Instant,
+    interval: Duration,
+    suppressed: u64,
 }
 
 /// The health of a process. Clones are one and the same.
 #[derive(Clone)]
 pub struct Health {
-    known: Arc<Mutex<BTreeMap<String, ProblemRecord>>>,
-    errors: Arc<Mutex<BTreeMap<(Part, String), ErrorRecord>>>,
-    counts: Arc<Mutex<BTreeMap<Part, u64>>>,
-    news: broadcast::Sender<HealthEvent>,
+    problems: Arc<Mutex<BTreeMap<String, ProblemRecord>>>,
+    errors: Arc<Mutex<BTreeMap<(Component, String), ErrorRecord>>>,
+    counts: Arc<Mutex<BTreeMap<Component, u64>>>,
+    events: broadcast::Sender<HealthEvent>,
 }
 
 impl Default for Health {
     fn default() -> Self {
-        let (known, errors, counts) = (Arc::default(), Arc::default(), Arc::default());
-        Self { known, errors, counts, news: broadcast::channel(BACKLOG).0 }
+        let (problems, errors, counts) = (Arc::default(), Arc::default(), Arc::default());
+        Self { problems, errors, counts, events: broadcast::channel(BACKLOG).0 }
     }
 }
 
 impl Health {
-    /// All that people should know from now on.
+    /// All changes from now on.
     pub fn subscribe(&self) -> broadcast::Receiver<HealthEvent> {
-        self.news.subscribe()
+        self.events.subscribe()
     }
 
-    /// Notes how a part's work went, and gives its result if there is one.
-    pub fn note<T, E: Error>(&self, part: Part, result: Result<T, E>) -> Option<T> {
+    /// Records whether a component's work succeeded, and returns its result if so.
+    pub fn record<T, E: Error>(&self, component: Component, result: Result<T, E>) -> Option<T> {
         match result {
             Ok(value) => {
-                self.good(part);
+                self.report_success(component);
                 Some(value)
             }
             Err(error) => {
-                self.bad(part, text::chain(&error));
+                self.report_failure(component, text::chain(&error));
                 None
             }
         }
     }
 
     /// Reports an error that stops nothing: one thing could not be done, and the next may be. The same error of the same
-    /// part is logged again after longer and longer pauses only.
-    pub fn error(&self, part: Part, problem: &str) {
-        self.count(part);
-        if let Some(unlogged) = self.is_due(part, problem, Instant::now()) {
-            let before = match unlogged {
+    /// component is logged again at growing intervals only.
+    pub fn report_error(&self, component: Component, problem: &str) {
+        self.count_error(component);
+        if let Some(suppressed) = self.due(component, problem, Instant::now()) {
+            let before = match suppressed {
                 0 => String::new(),
                 times => format!(" ({times} more since the last such line)"),
             };
-            tracing::warn!(target: "jitney::health", place = part.as_str(), "{problem}{before}");
+            tracing::warn!(target: "jitney::health", place = component.as_str(), "{problem}{before}");
         }
     }
 
-    /// How often an error came without a line, if there is to be one now.
-    fn is_due(&self, part: Part, problem: &str, now: Instant) -> Option<u64> {
+    /// How often an error was suppressed, if it is to be logged now.
+    fn due(&self, component: Component, problem: &str, now: Instant) -> Option<u64> {
         let mut errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
-        // Those that no longer come are forgotten, and of too many all: then they are logged like new ones.
-        errors.retain(|_, known| now.duration_since(known.again) < SELDOM);
+        // Old ones are forgotten, and all of them when there are too many: then they are logged like new ones.
+        errors.retain(|_, known| now.duration_since(known.repeat_at) < MAX_INTERVAL);
         if errors.len() >= MAX_ERRORS {
             errors.clear();
         }
-        let new = ErrorRecord { again: now, pause: RETRY_DELAY, unlogged: 0 };
-        let known = errors.entry((part, problem.to_owned())).or_insert(new);
-        if known.again > now {
-            known.unlogged += 1;
+        let new = ErrorRecord { repeat_at: now, interval: FIRST_INTERVAL, suppressed: 0 };
+        let record = errors.entry((component, problem.to_owned())).or_insert(new);
+        if record.repeat_at > now {
+            record.suppressed += 1;
             return None;
         }
-        known.again = now + known.pause;
-        known.pause = (known.pause * 2).min(SELDOM);
-        Some(std::mem::take(&mut known.unlogged))
+        record.repeat_at = now + record.interval;
+        record.interval = (record.interval * 2).min(MAX_INTERVAL);
+        Some(std::mem::take(&mut record.suppressed))
     }
 
     /// Counts an error that is reported elsewhere.
-    pub fn count(&self, part: Part) {
-        *self.counts.lock().unwrap_or_else(PoisonError::into_inner).entry(part).or_default() += 1;
+    pub fn count_error(&self, component: Component) {
+        *self.counts.lock().unwrap_or_else(PoisonError::into_inner).entry(component).or_default() += 1;
     }
 
-    /// How many errors each part has had, logged or not.
-    pub fn counts(&self) -> BTreeMap<Part, u64> {
+    /// How many errors each component has had, logged or not.
+    pub fn error_counts(&self) -> BTreeMap<Component, u64> {
         let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        Part::ALL.map(|part| (part, counts.get(&part).copied().unwrap_or_default())).into()
+        let count = |component: &Component| (*component, counts.get(component).copied().unwrap_or_default());
+        Component::ALL.iter().map(count).collect()
     }
 
-    /// A part cannot do its work.
-    pub fn bad(&self, part: Part, problem: String) {
-        self.count(part);
+    /// Reports that a component cannot work.
+    pub fn report_failure(&self, component: Component, problem: String) {
+        self.count_error(component);
         let now = Instant::now();
-        let mut known = self.lock();
-        known.iter_mut().filter(|(other, _)| **other != problem).for_each(|(_, other)| other.leave(part, now));
-        let one = known.entry(problem.clone()).or_insert_with(|| ProblemRecord {
-            trouble: HealthProblem { problem, parts: BTreeSet::new(), since: clock::now() },
-            again: now,
-            pause: RETRY_DELAY,
-            over: None,
+        let mut problems = self.lock();
+        let others = problems.iter_mut().filter(|(other, _)| **other != problem);
+        others.for_each(|(_, other)| other.recover(component, now));
+        let record = problems.entry(problem.clone()).or_insert_with(|| ProblemRecord {
+            problem: HealthProblem { problem, parts: BTreeSet::new(), since: clock::now() },
+            repeat_at: now,
+            interval: FIRST_INTERVAL,
+            recovered: None,
         });
-        one.over = None;
-        one.trouble.parts.insert(part);
-        if one.again <= now {
-            one.again = now + one.pause;
-            one.pause = (one.pause * 2).min(SELDOM);
-            let news = HealthEvent::Bad(one.trouble.clone());
-            drop(known);
-            self.tell(news);
+        record.recovered = None;
+        record.problem.parts.insert(component);
+        if record.repeat_at <= now {
+            record.repeat_at = now + record.interval;
+            record.interval = (record.interval * 2).min(MAX_INTERVAL);
+            let event = HealthEvent::Failing(record.problem.clone());
+            drop(problems);
+            self.publish(event);
         }
     }
 
-    /// A part has done its work.
-    pub fn good(&self, part: Part) {
+    /// Reports that a component works.
+    pub fn report_success(&self, component: Component) {
         let now = Instant::now();
-        self.lock().values_mut().for_each(|known| known.leave(part, now));
+        self.lock().values_mut().for_each(|record| record.recover(component, now));
     }
 
-    /// Says of causes that they are over, once that is sure. Called from time to time.
-    pub fn settle(&self) {
-        self.settle_at(Instant::now());
+    /// Reports problems as over that have been gone for long enough. Called from time to time.
+    pub fn expire_recovered(&self) {
+        self.expire_recovered_at(Instant::now());
     }
 
-    fn settle_at(&self, now: Instant) {
-        let mut known = self.lock();
-        let is_over = |known: &ProblemRecord| known.over.is_some_and(|over| now.duration_since(over) >= SETTLED);
-        let over = known.extract_if(.., |_, known| is_over(known)).collect::<Vec<_>>();
-        drop(known);
-        over.into_iter().for_each(|(_, known)| self.tell(HealthEvent::Good(known.trouble)));
+    fn expire_recovered_at(&self, now: Instant) {
+        let mut problems = self.lock();
+        let is_over = |record: &ProblemRecord| {
+            record.recovered.is_some_and(|recovered| now.duration_since(recovered) >= RECOVERY_PERIOD)
+        };
+        let over = problems.extract_if(.., |_, record| is_over(record)).collect::<Vec<_>>();
+        drop(problems);
+        over.into_iter().for_each(|(_, record)| self.publish(HealthEvent::Recovered(record.problem)));
     }
 
-    /// What is wrong now, by the last look at each part.
-    pub fn troubles(&self) -> Vec<HealthProblem> {
-        self.lock().values().filter(|known| known.over.is_none()).map(|known| known.trouble.clone()).collect()
+    /// The problems that there are now, by the last report of each component.
+    pub fn problems(&self) -> Vec<HealthProblem> {
+        let records = self.lock();
+        records.values().filter(|record| record.recovered.is_none()).map(|record| record.problem.clone()).collect()
     }
 
-    /// Logs news and sends it to those who listen, while nobody has to wait for what is known.
-    fn tell(&self, news: HealthEvent) {
-        match &news {
-            HealthEvent::Bad(HealthProblem { problem, parts, .. }) => {
+    /// Logs an event and sends it to the subscribers. The problems are not locked meanwhile.
+    fn publish(&self, event: HealthEvent) {
+        match &event {
+            HealthEvent::Failing(HealthProblem { problem, parts, .. }) => {
                 let places: Vec<&str> = parts.iter().map(|part| part.as_str()).collect();
                 let places = places.join(", ");
                 tracing::error!(target: "jitney::health", place = places, "{problem} (affects: {places})");
             }
-            HealthEvent::Good(HealthProblem { problem, .. }) => {
+            HealthEvent::Recovered(HealthProblem { problem, .. }) => {
                 tracing::info!(target: "jitney::health", "over: {problem}");
             }
         }
-        // Where nobody listens, nobody wants to know.
-        let _ = self.news.send(news);
+        // Nobody need have subscribed.
+        let _ = self.events.send(event);
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, ProblemRecord>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.problems.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl ProblemRecord {
-    /// A part suffers from this no more; what was said of the others stays.
-    fn leave(&mut self, part: Part, now: Instant) {
-        if self.over.is_none() && self.trouble.parts.contains(&part) {
-            if self.trouble.parts.len() == 1 {
-                self.over = Some(now);
+    /// A component is not affected any more. The last one stays named, for the report that the problem is over.
+    fn recover(&mut self, component: Component, now: Instant) {
+        if self.recovered.is_none() && self.problem.parts.contains(&component) {
+            if self.problem.parts.len() == 1 {
+                self.recovered = Some(now);
             } else {
-                self.trouble.parts.remove(&part);
+                self.problem.parts.remove(&component);
             }
         }
     }
@@ -315,35 +292,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cause_is_said_once_whatever_it_stops_and_once_when_it_is_over() {
+    fn a_problem_is_reported_once_whatever_it_stops_and_once_when_it_is_over() {
         let health = Health::default();
         let mut heard = health.subscribe();
         for _ in 0..100 {
-            health.bad(Part::Scheduler, "the disk is full".to_owned());
-            health.bad(Part::Queue, "the disk is full".to_owned());
+            health.report_failure(Component::Scheduler, "the disk is full".to_owned());
+            health.report_failure(Component::Queue, "the disk is full".to_owned());
         }
-        assert!(matches!(heard.try_recv(), Ok(HealthEvent::Bad(trouble)) if trouble.problem == "the disk is full"));
+        assert!(matches!(heard.try_recv(), Ok(HealthEvent::Failing(found)) if found.problem == "the disk is full"));
         assert!(heard.try_recv().is_err(), "it was said twice");
-        assert_eq!(health.troubles()[0].parts, BTreeSet::from([Part::Scheduler, Part::Queue]));
-        health.good(Part::Queue);
-        let later = Instant::now() + SETTLED;
-        health.settle_at(later);
-        assert_eq!(health.troubles().len(), 1, "the scheduler still suffers from it");
-        health.good(Part::Scheduler);
-        health.bad(Part::Scheduler, "the disk is full".to_owned());
+        assert_eq!(health.problems()[0].parts, BTreeSet::from([Component::Scheduler, Component::Queue]));
+        health.report_success(Component::Queue);
+        let later = Instant::now() + RECOVERY_PERIOD;
+        health.expire_recovered_at(later);
+        assert_eq!(health.problems().len(), 1, "the scheduler still suffers from it");
+        health.report_success(Component::Scheduler);
+        health.report_failure(Component::Scheduler, "the disk is full".to_owned());
         assert!(heard.try_recv().is_err(), "one that comes and goes is the same one");
-        health.good(Part::Scheduler);
-        assert!(health.troubles().is_empty(), "what is over counts no more, even before that is said");
-        health.settle_at(Instant::now() + SETTLED);
-        assert!(matches!(heard.try_recv(), Ok(HealthEvent::Good(_))));
-        assert!(health.troubles().is_empty());
+        health.report_success(Component::Scheduler);
+        assert!(health.problems().is_empty(), "what is over counts no more, even before that is said");
+        health.expire_recovered_at(Instant::now() + RECOVERY_PERIOD);
+        assert!(matches!(heard.try_recv(), Ok(HealthEvent::Recovered(_))));
+        assert!(health.problems().is_empty());
     }
 
     #[test]
     fn an_error_that_stops_nothing_is_logged_once_and_counted_each_time() {
         let (health, start) = (Health::default(), Instant::now());
         let logged =
-            |seconds: u64, problem: &str| health.is_due(Part::Lineage, problem, start + Duration::from_secs(seconds));
+            |seconds: u64, problem: &str| health.due(Component::Lineage, problem, start + Duration::from_secs(seconds));
         assert_eq!([logged(0, "away"), logged(1, "away"), logged(2, "away")], [Some(0), None, None]);
         assert_eq!([logged(3, "full"), logged(60, "away"), logged(61, "away")], [Some(0), Some(2), None]);
         assert_eq!(logged(179, "away"), None, "the pause doubles");
@@ -352,23 +329,27 @@ mod tests {
         }
         assert!(health.errors.lock().unwrap().len() <= MAX_ERRORS);
         let mut heard = health.subscribe();
-        (0..3).for_each(|_| health.error(Part::Api, "broken"));
-        health.bad(Part::Queue, "full".to_owned());
-        assert!(matches!(heard.try_recv(), Ok(HealthEvent::Bad(problem)) if problem.problem == "full"));
-        assert!(health.troubles().iter().all(|trouble| !trouble.parts.contains(&Part::Api)), "it stops nothing");
+        (0..3).for_each(|_| health.report_error(Component::Api, "broken"));
+        health.report_failure(Component::Queue, "full".to_owned());
+        assert!(matches!(heard.try_recv(), Ok(HealthEvent::Failing(problem)) if problem.problem == "full"));
+        assert!(health.problems().iter().all(|trouble| !trouble.parts.contains(&Component::Api)), "it stops nothing");
         assert_eq!(
-            (health.counts()[&Part::Api], health.counts()[&Part::Queue], health.counts()[&Part::Disk]),
+            (
+                health.error_counts()[&Component::Api],
+                health.error_counts()[&Component::Queue],
+                health.error_counts()[&Component::Disk]
+            ),
             (3, 1, 0)
         );
     }
 
     #[test]
-    fn another_cause_of_the_same_part_takes_the_place_of_the_first() {
+    fn another_problem_of_the_same_component_replaces_the_first() {
         let health = Health::default();
-        health.bad(Part::Journal, "locked".to_owned());
-        health.bad(Part::Journal, "full".to_owned());
-        health.settle_at(Instant::now() + SETTLED);
-        let problems: Vec<String> = health.troubles().into_iter().map(|trouble| trouble.problem).collect();
+        health.report_failure(Component::Journal, "locked".to_owned());
+        health.report_failure(Component::Journal, "full".to_owned());
+        health.expire_recovered_at(Instant::now() + RECOVERY_PERIOD);
+        let problems: Vec<String> = health.problems().into_iter().map(|trouble| trouble.problem).collect();
         assert_eq!(problems, ["full"]);
     }
 }

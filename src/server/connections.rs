@@ -23,7 +23,7 @@ use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::engine::health::{Health, Part};
+use crate::engine::health::{Component, Health};
 use crate::server::api::error::ApiError;
 use crate::server::router::HEALTH;
 use crate::server::timeouts::WriteTimeout;
@@ -88,7 +88,7 @@ impl ConnectionLimits {
                 // The client has left already, which is no problem of the server.
                 Err(error) if error.kind() == ErrorKind::ConnectionAborted => continue,
                 Err(error) => {
-                    health.error(Part::Connections, &format!("cannot accept connections: {error}"));
+                    health.report_error(Component::Connections, &format!("cannot accept connections: {error}"));
                     tokio::time::sleep(ACCEPT_DELAY).await;
                     continue;
                 }

@@ -16,7 +16,7 @@ use tokio::sync::Mutex;
 use tokio::task::JoinError;
 
 use crate::config::Settings;
-use crate::engine::health::Part;
+use crate::engine::health::Component;
 use crate::journal::State;
 use crate::server::retention::HomeUsage;
 
@@ -143,7 +143,7 @@ impl Metrics {
         self.files.set(number(disk.files));
     }
 
-    pub(super) fn set_errors(&self, counts: BTreeMap<Part, u64>) {
+    pub(super) fn set_errors(&self, counts: BTreeMap<Component, u64>) {
         for (part, count) in counts {
             self.errors.get_or_create(&PlaceLabels { place: part.as_str() }).inner().store(count, Ordering::Relaxed);
         }

@@ -36,7 +36,7 @@ use crate::engine::backfill::BackfillController;
 use crate::engine::catalog::{Catalog, CatalogError, Look};
 use crate::engine::clock::SystemClock;
 use crate::engine::executor::{Executor, Options};
-use crate::engine::health::Part;
+use crate::engine::health::Component;
 use crate::engine::scheduler::Scheduler;
 use crate::engine::{EngineError, Runner, SettingsHost};
 use crate::journal::{Journal, JournalError, JournalUpdate, StartedBy};
@@ -233,15 +233,15 @@ async fn watch_flows(app: Arc<App>, shutdown: CancellationToken) {
     let reload = move |reloaded: Result<Look, CatalogError>| {
         let reloaded = match reloaded {
             Ok(reloaded) => reloaded,
-            Err(error) => return health.bad(Part::Flows, text::chain(&error)),
+            Err(error) => return health.report_failure(Component::Flows, text::chain(&error)),
         };
         reloaded.changes.iter().for_each(log::change);
         reloaded.problems.iter().for_each(log::finding);
         if reloaded.unreadable.is_empty() {
-            health.good(Part::Flows);
+            health.report_success(Component::Flows);
         } else {
             let problems: Vec<&str> = reloaded.unreadable.iter().map(|problem| problem.message.as_str()).collect();
-            health.bad(Part::Flows, problems.join("; "));
+            health.report_failure(Component::Flows, problems.join("; "));
         }
     };
     app.catalog.clone().watch(app.executor.health().clone(), shutdown, reload).await;

@@ -13,7 +13,7 @@ use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
 use crate::engine::SettingsHost;
 use crate::engine::executor::Executor;
-use crate::engine::health::{self, Part};
+use crate::engine::health::{self, Component};
 use crate::engine::restore;
 use crate::engine::scheduler::TriggerStatus;
 use crate::id::ExecutionId;
@@ -91,7 +91,7 @@ impl Observers {
                     Ok(update) => self.handle(app, &update).await,
                     Err(RecvError::Lagged(missed)) => {
                         let problem = format!("{missed} events came too fast to be reported");
-                        health.error(Part::Notifications, &problem);
+                        health.report_error(Component::Notifications, &problem);
                     }
                     Err(RecvError::Closed) => return,
                 },
@@ -109,14 +109,14 @@ impl Observers {
                 change = changes.recv() => change,
             };
             let problems = match change {
-                Ok(health::HealthEvent::Bad(cause)) => self.notifier.unhealthy(&cause.problem).await,
-                Ok(health::HealthEvent::Good(cause)) => self.notifier.healthy(&cause.problem).await,
+                Ok(health::HealthEvent::Failing(cause)) => self.notifier.unhealthy(&cause.problem).await,
+                Ok(health::HealthEvent::Recovered(cause)) => self.notifier.healthy(&cause.problem).await,
                 Err(RecvError::Lagged(missed)) => {
                     vec![format!("{missed} changes of the server's health came too fast to be reported")]
                 }
                 Err(RecvError::Closed) => return,
             };
-            report(executor, Part::Notifications, problems);
+            report(executor, Component::Notifications, problems);
         }
     }
 
@@ -131,7 +131,7 @@ impl Observers {
             let now = (Instant::now(), clock::now());
             if has_jumped(before, now) {
                 let text = "the clock was set forward; what is too old by it is kept for another hour";
-                executor.health().error(Part::Retention, text);
+                executor.health().report_error(Component::Retention, text);
             } else {
                 self.sweep(executor, shutdown).await;
             }
@@ -150,23 +150,23 @@ impl Observers {
             Ok(None) => {}
             Err(error) => {
                 let problem = format!("nobody was notified of the end of an execution: {}", chain(&error));
-                app.executor.health().error(Part::Notifications, &problem);
+                app.executor.health().report_error(Component::Notifications, &problem);
             }
         }
     }
 
     async fn report_end(&self, app: &App, id: &ExecutionId, state: &State, now: DateTime<Utc>) {
         app.metrics.record_end(state);
-        report(&app.executor, Part::Notifications, self.notifier.ended(id, state, now).await);
+        report(&app.executor, Component::Notifications, self.notifier.ended(id, state, now).await);
         if let Some((client, collector)) = &self.lineage {
             // The flow says which of the failed tasks are loads. If it can no longer be read, they are left out.
             let has_failed = state.tasks.values().any(|task| task.state == TaskState::Failed);
             let flow = has_failed.then(|| restore::recorded_flow(&state.created, self.tasks).ok()).flatten();
             let events = lineage::events(id, state, flow.as_ref());
-            report(&app.executor, Part::Lineage, lineage::send(client, collector, &events).await.err());
+            report(&app.executor, Component::Lineage, lineage::send(client, collector, &events).await.err());
         }
         if let Some(traces) = &self.traces {
-            report(&app.executor, Part::Traces, traces.send(id, state).await.err());
+            report(&app.executor, Component::Traces, traces.send(id, state).await.err());
         }
     }
 
@@ -182,14 +182,14 @@ impl Observers {
             ..ExecutionQuery::default()
         };
         let waiting = app.executor.journal().search(&queued, MAX_QUEUED, 0);
-        if let Some(page) = app.executor.health().note(Part::Notifications, waiting) {
+        if let Some(page) = app.executor.health().record(Component::Notifications, waiting) {
             late.extend(page.executions.iter().filter_map(|queued| queued_late(&schedules, queued)));
         }
         for notification in late {
             let Notification { namespace, flow, date, execution, .. } = &notification;
             if reported.insert(format!("{namespace}.{flow} {date:?} {execution:?}")) {
                 let problems = self.notifier.notify(NotificationEvent::Late, notification, now).await;
-                report(&app.executor, Part::Notifications, problems);
+                report(&app.executor, Component::Notifications, problems);
             }
         }
     }
@@ -199,16 +199,16 @@ impl Observers {
         let sweep = move || retention.sweep(&runner.journal, &runner.settings, clock::now(), &stop);
         match tokio::task::spawn_blocking(sweep).await {
             Ok(swept) => {
-                let problem = executor.health().note(Part::Retention, swept).and_then(|swept| swept.problem);
-                report(executor, Part::Retention, problem);
+                let problem = executor.health().record(Component::Retention, swept).and_then(|swept| swept.problem);
+                report(executor, Component::Retention, problem);
             }
-            Err(error) => report(executor, Part::Retention, Some(format!("the sweep panicked: {error}"))),
+            Err(error) => report(executor, Component::Retention, Some(format!("the sweep panicked: {error}"))),
         }
     }
 }
 
-fn report(executor: &Executor, part: Part, problems: impl IntoIterator<Item = String>) {
-    problems.into_iter().for_each(|problem| executor.health().error(part, &problem));
+fn report(executor: &Executor, part: Component, problems: impl IntoIterator<Item = String>) {
+    problems.into_iter().for_each(|problem| executor.health().report_error(part, &problem));
 }
 
 /// Whether the clock has gained on the monotonic one. It may be wrong, and a sweep would delete what is not old.

@@ -10,7 +10,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::diagnostic::Diagnostic;
-use crate::engine::health::{Health, HealthProblem, Part};
+use crate::engine::health::{Component, Health, HealthProblem};
 use crate::server::App;
 use crate::storage::DiskSpace;
 
@@ -22,7 +22,8 @@ const SCHEDULER_TIMEOUT: Duration = Duration::from_secs(60);
 const MIN_FREE_BYTES: u64 = 32 << 20;
 
 /// The parts without which a server is not ready. A problem of another part makes it degraded.
-const NEEDED: [Part; 5] = [Part::Journal, Part::Disk, Part::Flows, Part::Scheduler, Part::Queue];
+const NEEDED: [Component; 5] =
+    [Component::Journal, Component::Disk, Component::Flows, Component::Scheduler, Component::Queue];
 
 /// How ready a server is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -39,7 +40,7 @@ pub(super) enum ReadinessStatus {
 /// The state of one part.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct ReadinessCheck {
-    pub name: Part,
+    pub name: Component,
     pub status: ReadinessStatus,
     /// What is wrong; left out for those who have no login.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -60,11 +61,11 @@ pub(super) struct Readiness {
 impl Readiness {
     /// The readiness now, with reasons if `may_know`.
     pub(super) fn of(app: &App, may_know: bool) -> Self {
-        let problems_by_cause = app.executor.health().troubles();
+        let problems_by_cause = app.executor.health().problems();
         let mut checks: Vec<ReadinessCheck> =
             NEEDED.iter().map(|part| check(*part, &problems_by_cause, ReadinessStatus::Down)).collect();
         let is_late = app.scheduler.last_turn().is_none_or(|last| last.elapsed() > SCHEDULER_TIMEOUT);
-        for late in checks.iter_mut().filter(|check| is_late && check.name == Part::Scheduler) {
+        for late in checks.iter_mut().filter(|check| is_late && check.name == Component::Scheduler) {
             late.status = ReadinessStatus::Down;
             late.problem
                 .get_or_insert_with(|| "the triggers have not been checked yet, or not for a minute".to_owned());
@@ -88,7 +89,7 @@ impl Readiness {
     }
 }
 
-fn check(part: Part, causes: &[HealthProblem], bad: ReadinessStatus) -> ReadinessCheck {
+fn check(part: Component, causes: &[HealthProblem], bad: ReadinessStatus) -> ReadinessCheck {
     let problem = causes.iter().find(|cause| cause.parts.contains(&part)).map(|cause| cause.problem.clone());
     ReadinessCheck { name: part, status: if problem.is_some() { bad } else { ReadinessStatus::Up }, problem }
 }
@@ -104,12 +105,14 @@ fn note_disk(health: &Health, home: &Path, disk: io::Result<DiskSpace>) {
     let home = home.display();
     match disk {
         Ok(disk) if disk.lacks(MIN_FREE_BYTES) => {
-            health.bad(Part::Disk, format!("the disk of {home} is nearly full"));
+            health.report_failure(Component::Disk, format!("the disk of {home} is nearly full"));
         }
-        Ok(_) => health.good(Part::Disk),
+        Ok(_) => health.report_success(Component::Disk),
         // Some systems do not say. A disk that is full is then noticed by the journal.
-        Err(error) if error.kind() == io::ErrorKind::Unsupported => health.good(Part::Disk),
-        Err(error) => health.bad(Part::Disk, format!("cannot determine the free space of {home}: {error}")),
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => health.report_success(Component::Disk),
+        Err(error) => {
+            health.report_failure(Component::Disk, format!("cannot determine the free space of {home}: {error}"))
+        }
     }
 }
 
@@ -126,11 +129,13 @@ pub(super) async fn watch(app: Arc<App>, shutdown: CancellationToken) {
         let probed = tokio::task::spawn_blocking(move || (executor.journal().probe(), DiskSpace::of(&settings.home)));
         match probed.await {
             Ok((journal, disk)) => {
-                health.note(Part::Journal, journal);
+                health.record(Component::Journal, journal);
                 note_disk(&health, &app.settings.home, disk);
             }
-            Err(error) => health.bad(Part::Journal, format!("the probe of the journal panicked: {error}")),
+            Err(error) => {
+                health.report_failure(Component::Journal, format!("the probe of the journal panicked: {error}"))
+            }
         }
-        health.settle();
+        health.expire_recovered();
     }
 }

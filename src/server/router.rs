@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::App;
 use crate::blocking::run_blocking;
-use crate::engine::health::{Health, Part};
+use crate::engine::health::{Component, Health};
 use crate::server::access::{AccessControl, Authenticated, guard, recognize};
 use crate::server::api;
 use crate::server::api::error::{ApiError, FailureMessage, as_json};
@@ -54,7 +54,7 @@ async fn observe(State(health): State<Health>, request: Request, next: Next) -> 
     tracing::debug!(target: "jitney::http", "{method} {path}  {status} in {millis} ms");
     if response.status() == StatusCode::INTERNAL_SERVER_ERROR {
         let problem = response.extensions().get::<FailureMessage>().map_or("no reason was given", |failure| &failure.0);
-        health.error(Part::Api, &format!("a request failed: {problem}"));
+        health.report_error(Component::Api, &format!("a request failed: {problem}"));
     }
     response
 }
@@ -89,14 +89,14 @@ async fn ready(State(app): State<Arc<App>>, login: Option<Extension<Authenticate
 /// be measured keeps its last value.
 async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
     let health = app.executor.health();
-    if let Some(load) = health.note(Part::Metrics, run_blocking(|| app.executor.load())) {
+    if let Some(load) = health.record(Component::Metrics, run_blocking(|| app.executor.load())) {
         app.metrics.set_load(load.running, load.queued);
     }
     match app.metrics.disk(app.settings.clone()).await {
         Ok(disk) => app.metrics.set_disk(disk),
-        Err(error) => health.error(Part::Metrics, &format!("cannot measure the home folder: {error}")),
+        Err(error) => health.report_error(Component::Metrics, &format!("cannot measure the home folder: {error}")),
     }
-    app.metrics.set_errors(health.counts());
+    app.metrics.set_errors(health.error_counts());
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], app.metrics.text())
 }

@@ -15,7 +15,7 @@ use super::status::{PartitionState, PartitionStatus};
 use crate::clock;
 use crate::config::Settings;
 use crate::engine::executor::Executor;
-use crate::engine::health::Part;
+use crate::engine::health::Component;
 use crate::engine::lock::{HomeLock, is_locked};
 use crate::engine::{EngineError, Request, SubmitError};
 use crate::flow::Flow;
@@ -201,7 +201,7 @@ impl BackfillRun<'_> {
             Ok(ended) => ended,
             Err(error) => {
                 let problem = format!("the wait for an execution of backfill {} broke off: {error}", self.backfill.id);
-                self.executor.health().error(Part::Backfills, &problem);
+                self.executor.health().report_error(Component::Backfills, &problem);
                 // Whoever takes the backfill up again finds the execution in the journal.
                 return Err(EngineError::Stopping);
             }

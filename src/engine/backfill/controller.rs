@@ -20,7 +20,7 @@ use crate::clock;
 use crate::engine::EngineError;
 use crate::engine::catalog::Catalog;
 use crate::engine::executor::Executor;
-use crate::engine::health::Part;
+use crate::engine::health::Component;
 use crate::flow::Flow;
 use crate::id::BackfillId;
 use crate::journal::{Backfill, BackfillEnd, BackfillSpec, DesiredState};
@@ -73,7 +73,7 @@ impl BackfillController {
         while !stop.is_cancelled() {
             // A journal that cannot be read now is asked again at the next glance.
             let health = self.executor.health();
-            for backfill in health.note(Part::Backfills, self.to_do()).unwrap_or_default() {
+            for backfill in health.record(Component::Backfills, self.to_do()).unwrap_or_default() {
                 match self.begin(&backfill, &stop, &mut runs) {
                     Ok(true) => log(&backfill, Level::Info, "RUNNING"),
                     Ok(false) => {}
@@ -87,7 +87,7 @@ impl BackfillController {
                 Some(ended) = runs.join_next(), if !runs.is_empty() => match ended {
                     Ok((backfill, outcome)) => self.ended(backfill, outcome, &stop),
                     // Nobody drives it now: the next glance begins it again.
-                    Err(error) => health.error(Part::Backfills, &format!("a backfill broke off: {error}")),
+                    Err(error) => health.report_error(Component::Backfills, &format!("a backfill broke off: {error}")),
                 },
             }
         }
@@ -266,7 +266,7 @@ impl BackfillController {
     fn failed(&self, backfill: &Backfill, error: BackfillError) {
         match error {
             BackfillError::Engine(error) if error.is_system_error() => {
-                self.executor.health().bad(Part::Backfills, chain(&error));
+                self.executor.health().report_failure(Component::Backfills, chain(&error));
             }
             error => self.rest(backfill, &error.in_full()),
         }
@@ -278,7 +278,7 @@ impl BackfillController {
         log(backfill, Level::Warn, &format!("rests: {problem}"));
         // Where the journal cannot be written it is tried again, and said again, at the next glance.
         let rested = self.executor.journal().put_backfill_on_hold(&backfill.id, &problem);
-        self.executor.health().note(Part::Backfills, rested);
+        self.executor.health().record(Component::Backfills, rested);
     }
 
     fn given(&self) -> MutexGuard<'_, HashMap<BackfillId, Given>> {

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::{Catalog, CatalogError, Look};
-use crate::engine::health::{Health, Part};
+use crate::engine::health::{Component, Health};
 
 /// How long a folder must be quiet before it is looked at: editors write a file in several steps.
 const QUIET: Duration = Duration::from_millis(100);
@@ -55,7 +55,10 @@ impl Catalog {
                 }
             }
             if let Some(problem) = unwatched.take() {
-                health.error(Part::Watcher, &format!("changes of flows are noticed late: cannot watch {problem}"));
+                health.report_error(
+                    Component::Watcher,
+                    &format!("changes of flows are noticed late: cannot watch {problem}"),
+                );
             }
             tokio::select! {
                 () = shutdown.cancelled() => return,
@@ -71,7 +74,8 @@ impl Catalog {
                     untold.into_iter().for_each(|look| tell(Ok(look)));
                     tell(found);
                 }
-                Err(error) => health.bad(Part::Flows, format!("the look at the folders of flows broke off: {error}")),
+                Err(error) => health
+                    .report_failure(Component::Flows, format!("the look at the folders of flows broke off: {error}")),
             }
         }
     }

@@ -13,7 +13,7 @@ use super::{Executor, Pool, Prepared, RunningExecution, RunningMap, locked};
 use crate::clock;
 use crate::diagnostic::Diagnostic;
 use crate::engine::control::Control;
-use crate::engine::health::Part;
+use crate::engine::health::Component;
 use crate::engine::lock::HomeLock;
 use crate::engine::lookup::Folder;
 use crate::engine::plan::Start;
@@ -85,7 +85,7 @@ impl Executor {
                 (next, _) => next.map_err(EngineError::from),
             };
             // A journal that cannot be written now is tried reset when the next execution ends, or at the next look.
-            let next = self.shared.health.note(Part::Queue, next).flatten();
+            let next = self.shared.health.record(Component::Queue, next).flatten();
             let Some((id, state, lock)) = next else { return };
             let prepared = locked(&self.shared.waiting).remove(&id);
             self.spawn(running, lock, id, state, prepared);
@@ -159,10 +159,10 @@ impl Executor {
             }
         };
         match &result {
-            Ok(()) => self.shared.health.good(Part::Executions),
+            Ok(()) => self.shared.health.report_success(Component::Executions),
             Err(error) => {
                 if error.is_system_error() {
-                    self.shared.health.bad(Part::Executions, chain(error));
+                    self.shared.health.report_failure(Component::Executions, chain(error));
                     locked(&self.shared.stalled).insert(id.clone());
                 }
                 self.log(id, &chain(error));

@@ -61,7 +61,7 @@ use tokio_util::task::TaskTracker;
 use crate::clock;
 use crate::engine::catalog::Catalog;
 use crate::engine::control::{Control, Suspend};
-use crate::engine::health::{Health, Part};
+use crate::engine::health::{Component, Health};
 use crate::engine::leftovers;
 use crate::engine::lock::{HomeLock, is_locked};
 use crate::engine::{EngineError, InputHost, Request, Runner, SubmitError};
@@ -399,14 +399,14 @@ impl Executor {
         // A line that cannot be written is no reason to stop.
         if let Err(error) = self.journal().log(id, clock::now(), LogSource::Execution, Level::Error, &text) {
             let problem = format!("{id}: {text} (the execution's log does not have this line: {})", chain(&error));
-            self.health().error(Part::Executions, &problem);
+            self.health().report_error(Component::Executions, &problem);
         }
     }
 
     /// The same, also passed to the observer.
     fn log_and_show(&self, id: &ExecutionId, level: Level, text: &str) {
         if let Err(error) = self.shared.runner.log(id, level, LogSource::Execution, text) {
-            self.health().error(Part::Executions, &format!("{id}: {}", chain(&error)));
+            self.health().report_error(Component::Executions, &format!("{id}: {}", chain(&error)));
         }
     }
 }

@@ -7,7 +7,7 @@ use super::poison::is_poisoned;
 use super::{Executor, locked};
 use crate::clock;
 use crate::engine::EngineError;
-use crate::engine::health::Part;
+use crate::engine::health::Component;
 use crate::engine::interrupted::{STARTUP_GRACE, end_killing};
 use crate::engine::lock::{HomeLock, is_locked};
 use crate::id::ExecutionId;
@@ -151,7 +151,7 @@ impl Executor {
                 let executor = Self { shared };
                 if executor.shared.options.takes_over && poll.is_multiple_of(POLLS_PER_TAKEOVER) {
                     // A journal that cannot be used now is tried again at the next poll.
-                    executor.shared.health.note(Part::Takeover, executor.take_over());
+                    executor.shared.health.record(Component::Takeover, executor.take_over());
                 } else {
                     executor.dispatch();
                 }

@@ -4,13 +4,14 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{Armed, Scheduler, kind};
+use super::{Scheduler, TriggerDefinition, kind};
 use crate::blocking::run_blocking;
 use crate::diagnostic::Diagnostic;
 use crate::engine::input_host::InputHost;
 use crate::engine::request::{Request, SubmitError};
+use crate::engine::schedule::ClockHost;
 use crate::engine::secrets;
-use crate::flow::expression::{Host, Names, render, render_interactive};
+use crate::flow::expression::{Names, render, render_interactive};
 use crate::flow::input::is_declared_secret;
 use crate::flow::trigger::{ConditionContext, TriggerKind, UpstreamExecution};
 use crate::id::ExecutionId;
@@ -46,15 +47,6 @@ pub enum WebhookError {
     Refused(#[from] SubmitError),
 }
 
-/// What triggers' expressions may ask: the time.
-pub(super) struct ClockHost(pub(super) DateTime<Utc>);
-
-impl Host for ClockHost {
-    fn now(&self) -> Result<DateTime<Utc>, String> {
-        Ok(self.0)
-    }
-}
-
 impl Scheduler {
     /// Starts an execution for a call of `/executions/webhook/{namespace}/{flow}/{key}`.
     ///
@@ -70,21 +62,21 @@ impl Scheduler {
     ) -> Result<ExecutionId, WebhookError> {
         let found = self.lock().known.iter().find_map(|(of, known)| {
             let is_it = |on: &TriggerKind| match on {
-                TriggerKind::Webhook(webhook) => is_same(&webhook.key, key) && self.unserved(on).is_none(),
+                TriggerKind::Webhook(webhook) => is_same(&webhook.key, key) && self.why_not_served(on).is_none(),
                 _ => false,
             };
             let is_meant = of.namespace == namespace && of.flow == flow && !known.is_disabled();
-            (is_meant && is_it(&known.trigger().on)).then(|| (of.clone(), known.armed.clone()))
+            (is_meant && is_it(&known.trigger().on)).then(|| (of.clone(), known.definition.clone()))
         });
-        let Some((of, armed)) = found else { return Err(WebhookError::Unknown) };
+        let Some((of, definition)) = found else { return Err(WebhookError::Unknown) };
         let WebhookCall { body, headers, parameters } = call;
         let facts = json!({"body": body, "headers": headers, "parameters": parameters});
         run_blocking(|| {
-            if !holds(&armed, &facts, None, now).map_err(WebhookError::Undecided)? {
+            if !holds(&definition, &facts, None, now).map_err(WebhookError::Undecided)? {
                 return Err(WebhookError::Conditions);
             }
-            let id = self.start(&armed, &of, now, facts, None)?;
-            self.is_well(&of);
+            let id = self.start(&definition, &of, now, facts, None)?;
+            self.clear_problem(&of);
             Ok(id)
         })
     }
@@ -94,21 +86,21 @@ impl Scheduler {
     ///
     /// # Errors
     /// When it is refused, or a condition cannot be decided.
-    pub fn found(
+    pub fn fire(
         &self,
         key: &TriggerKey,
         what: Option<&str>,
         facts: Value,
         now: DateTime<Utc>,
     ) -> Result<Option<ExecutionId>, WebhookError> {
-        let Some(armed) = self.armed(key) else { return Ok(None) };
+        let Some(definition) = self.definition(key) else { return Ok(None) };
         run_blocking(|| {
-            if !holds(&armed, &facts, None, now).map_err(WebhookError::Undecided)? {
+            if !holds(&definition, &facts, None, now).map_err(WebhookError::Undecided)? {
                 return Ok(None);
             }
             let firing = what.map(|what| TriggerFiring::about(key.clone(), what));
-            let id = self.start(&armed, key, now, facts, firing)?;
-            self.is_well(key);
+            let id = self.start(&definition, key, now, facts, firing)?;
+            self.clear_problem(key);
             Ok(Some(id))
         })
     }
@@ -118,9 +110,9 @@ impl Scheduler {
     /// # Errors
     /// In plain words, when an expression has no value.
     pub fn rendered(&self, key: &TriggerKey, fields: &Value, now: DateTime<Utc>) -> Result<Value, String> {
-        let Some(armed) = self.armed(key) else { return Err("the trigger is gone".to_owned()) };
-        let host = InputHost::of(&self.executor.runner().settings, &armed.flow, now);
-        run_blocking(|| render(fields, &names(&armed, &json!({})), &host)).map_err(|error| error.message)
+        let Some(definition) = self.definition(key) else { return Err("the trigger is gone".to_owned()) };
+        let host = InputHost::of(&self.executor.runner().settings, &definition.flow, now);
+        run_blocking(|| render(fields, &names(&definition, &json!({})), &host)).map_err(|error| error.message)
     }
 
     /// Whether a trigger's own condition holds for what it found, which expressions know by `name`.
@@ -135,25 +127,25 @@ impl Scheduler {
         found: Value,
         now: DateTime<Utc>,
     ) -> Result<bool, String> {
-        let Some(armed) = self.armed(key) else { return Ok(false) };
-        let mut names = names(&armed, &json!({}));
+        let Some(definition) = self.definition(key) else { return Ok(false) };
+        let mut names = names(&definition, &json!({}));
         names.insert(name.to_owned(), found);
         run_blocking(|| crate::flow::expression::evaluate_condition(condition, &names, &ClockHost(now)))
             .map_err(|error| error.message)
     }
 
     /// Says something about a trigger that is no problem.
-    pub fn say(&self, key: &TriggerKey, text: &str) {
+    pub fn log(&self, key: &TriggerKey, text: &str) {
         log(key, text);
     }
 
     /// Says that something went wrong with a trigger, or that it is well again.
-    pub fn note_problem(&self, key: &TriggerKey, problem: Option<String>) {
-        let mut inner = self.lock();
-        let Some(known) = inner.known.get_mut(key) else { return };
+    pub fn set_problem(&self, key: &TriggerKey, problem: Option<String>) {
+        let mut state = self.lock();
+        let Some(known) = state.known.get_mut(key) else { return };
         match problem {
             // The same again is not said again.
-            Some(problem) if known.problem.as_ref() != Some(&problem) => self.complain(known, key, problem),
+            Some(problem) if known.problem.as_ref() != Some(&problem) => self.report_problem(known, key, problem),
             Some(_) => {}
             None => known.problem = None,
         }
@@ -161,24 +153,24 @@ impl Scheduler {
 
     pub(super) fn start(
         &self,
-        armed: &Armed,
+        definition: &TriggerDefinition,
         key: &TriggerKey,
         moment: DateTime<Utc>,
         mut facts: Value,
         firing: Option<TriggerFiring>,
     ) -> Result<ExecutionId, SubmitError> {
-        let trigger = armed.trigger();
+        let trigger = definition.trigger();
         if let Some(facts) = facts.as_object_mut() {
             facts.entry("date").or_insert_with(|| Value::from(moment.to_rfc3339()));
         }
-        let redactor = self.secrets_of(armed, &facts);
+        let redactor = self.secrets_of(definition, &facts);
         let hidden = redactor.value_without_known(facts.clone());
         let rendered = |map: &Map<String, Value>| -> Result<Map<String, Value>, SubmitError> {
             // What is kept of a call holds no secret of the flow, but for its secret inputs.
-            let of = |name: &str| if is_declared_secret(&armed.flow.inputs, name) { &facts } else { &hidden };
+            let of = |name: &str| if is_declared_secret(&definition.flow.inputs, name) { &facts } else { &hidden };
             let one = |(name, value): (&String, &Value)| match render_interactive(
                 value,
-                &names(armed, of(name)),
+                &names(definition, of(name)),
                 &ClockHost(moment),
             ) {
                 Ok(value) => Ok((name.clone(), value)),
@@ -197,29 +189,29 @@ impl Scheduler {
             _ => Map::new(),
         };
         let request = Request {
-            inputs: self.executor.resolve(&armed.flow, &inputs)?,
+            inputs: self.executor.resolve(&definition.flow, &inputs)?,
             labels,
             trigger_date: Some(moment),
             trigger: Some(Triggered { id: key.trigger.clone(), kind: kind(trigger).to_owned(), facts }),
             firing,
-            revision: Some(armed.revision),
+            revision: Some(definition.revision),
             ..Request::default()
         };
-        self.executor.submit(&armed.flow, request)
+        self.executor.submit(&definition.flow, request)
     }
 }
 
 impl Scheduler {
     /// What knows the secrets that a flow names in its text; nothing where a trigger says no more than its moments.
-    fn secrets_of(&self, armed: &Armed, facts: &Value) -> Redactor {
+    fn secrets_of(&self, definition: &TriggerDefinition, facts: &Value) -> Redactor {
         let redactor = Redactor::default();
         let says_more = facts.as_object().is_some_and(|facts| facts.values().any(|fact| !fact.is_null()));
-        if matches!(armed.trigger().on, TriggerKind::Schedule(..)) || !says_more {
+        if matches!(definition.trigger().on, TriggerKind::Schedule(..)) || !says_more {
             return redactor;
         }
-        for name in secrets::named_in(&armed.flow.document.text) {
+        for name in secrets::named_in(&definition.flow.document.text) {
             // One that is missing is the concern of whoever asks for it.
-            if let Ok(secret) = secrets::find(&self.executor.runner().settings, &armed.flow.folder, name) {
+            if let Ok(secret) = secrets::find(&self.executor.runner().settings, &definition.flow.folder, name) {
                 redactor.learn(&secret);
             }
         }
@@ -234,13 +226,13 @@ pub(super) fn log(TriggerKey { namespace, flow, trigger }: &TriggerKey, text: &s
 
 /// Whether a trigger's conditions hold.
 pub(super) fn holds(
-    armed: &Armed,
+    definition: &TriggerDefinition,
     facts: &Value,
     upstream: Option<&UpstreamExecution>,
     now: DateTime<Utc>,
 ) -> Result<bool, String> {
-    let names = names(armed, facts);
-    armed.trigger().is_met(&ConditionContext {
+    let names = names(definition, facts);
+    definition.trigger().is_met(&ConditionContext {
         date: now.fixed_offset(),
         upstream,
         names: &names,
@@ -248,13 +240,13 @@ pub(super) fn holds(
     })
 }
 
-fn names(armed: &Armed, facts: &Value) -> Names {
-    let flow = &armed.flow;
+fn names(definition: &TriggerDefinition, facts: &Value) -> Names {
+    let flow = &definition.flow;
     Names::from_iter([
         ("trigger".to_owned(), facts.clone()),
         ("vars".to_owned(), Value::Object(flow.variables.clone())),
         ("labels".to_owned(), Value::Object(flow.labels.clone())),
-        ("flow".to_owned(), json!({"id": flow.id, "namespace": flow.namespace, "revision": armed.revision})),
+        ("flow".to_owned(), json!({"id": flow.id, "namespace": flow.namespace, "revision": definition.revision})),
     ])
 }
 

@@ -1,32 +1,32 @@
-//! What a trigger has to do at its turn, done without the lock: one job at a time for each trigger, many triggers at a time.
+//! The work of one trigger, done without the scheduler's lock: one job at a time for each trigger, many triggers at a time.
 
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use tokio::sync::Semaphore;
 
-use super::{Armed, Inner, RETRY_DELAY, Scheduler, TrackedTrigger};
+use super::{RETRY_DELAY, Scheduler, SchedulerState, TrackedTrigger, TriggerDefinition};
 use crate::engine::EngineError;
-use crate::engine::health::Part;
+use crate::engine::health::Component;
 use crate::flow::trigger::TriggerKind;
 use crate::journal::TriggerKey;
 use crate::text;
 
-/// Whether a trigger is being worked on.
+/// Whether a job of a trigger is running.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum JobStatus {
-    /// It is not.
-    None,
-    /// It is.
-    UnderWay,
-    /// It is, and there has come more to do since.
-    UnderWayWithMore,
+    /// None is.
+    Idle,
+    /// One is.
+    Running,
+    /// One is, and the trigger has become due again since.
+    RunningWithMore,
 }
 
-/// What one trigger has to do.
-pub(super) struct Job {
+/// A job of one trigger, with its progress as the job began.
+pub(super) struct TriggerJob {
     pub(super) key: TriggerKey,
-    pub(super) armed: Armed,
+    pub(super) definition: TriggerDefinition,
     pub(super) now: DateTime<Utc>,
     /// The latest moment that it has dealt with.
     pub(super) last: DateTime<Utc>,
@@ -37,23 +37,23 @@ pub(super) struct Job {
     pub(super) until: i64,
 }
 
-impl Inner {
-    /// A trigger has something to do; if it is being worked on, once more after that.
-    pub(super) fn want(&mut self, key: &TriggerKey, from: DateTime<Utc>) {
+impl SchedulerState {
+    /// Marks a trigger as due from a moment on; if a job of it is running, once more after that.
+    pub(super) fn mark_due(&mut self, key: &TriggerKey, from: DateTime<Utc>) {
         let Some(known) = self.known.get_mut(key) else { return };
-        if known.work == JobStatus::None {
-            self.wanted.entry(key.clone()).or_insert(from);
+        if known.work == JobStatus::Idle {
+            self.due.entry(key.clone()).or_insert(from);
         } else {
-            known.work = JobStatus::UnderWayWithMore;
+            known.work = JobStatus::RunningWithMore;
         }
     }
 
-    /// What a trigger has to do; nothing if it is being worked on, or waits for what others look for.
-    pub(super) fn take_up(&mut self, key: TriggerKey, now: DateTime<Utc>) -> Option<Job> {
+    /// The job of a trigger that is due; none if one is running, or sensors look for what it waits for.
+    pub(super) fn start_job(&mut self, key: TriggerKey, now: DateTime<Utc>) -> Option<TriggerJob> {
         let until = self.ends_seen.unwrap_or_default();
         let known = self.known.get_mut(&key)?;
-        if known.work != JobStatus::None {
-            known.work = JobStatus::UnderWayWithMore;
+        if known.work != JobStatus::Idle {
+            known.work = JobStatus::RunningWithMore;
             return None;
         }
         known.next = None;
@@ -61,59 +61,61 @@ impl Inner {
             self.failing.remove(&key);
             return None;
         }
-        known.work = JobStatus::UnderWay;
+        known.work = JobStatus::Running;
         let TrackedTrigger { last, last_end, since_end, seen, .. } = *known;
-        Some(Job { armed: known.armed.clone(), key, now, last, last_end, since_end, seen, until })
+        Some(TriggerJob { definition: known.definition.clone(), key, now, last, last_end, since_end, seen, until })
     }
 }
 
 impl Scheduler {
-    /// Works on a job once there is a slot for it, off the threads that answer calls.
-    pub(super) async fn work_in_turn(self: Arc<Self>, job: Job, slots: Arc<Semaphore>) {
-        // It is never closed.
+    /// Runs a job once there is a slot for it, off the threads that answer calls.
+    pub(super) async fn run_in_slot(self: Arc<Self>, job: TriggerJob, slots: Arc<Semaphore>) {
+        // The semaphore is never closed.
         let _slot = slots.acquire().await;
-        let (scheduler, key, armed, now) = (self.clone(), job.key.clone(), job.armed.clone(), job.now);
+        let (scheduler, key, definition, now) = (self.clone(), job.key.clone(), job.definition.clone(), job.now);
         let worked = tokio::task::spawn_blocking(move || scheduler.work(job)).await;
         match worked {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => self.executor.health().bad(Part::Scheduler, text::chain(&error)),
+            Ok(Err(error)) => self.executor.health().report_failure(Component::Scheduler, text::chain(&error)),
             // It panicked; the trigger itself lives on.
             Err(error) => {
-                self.with(&key, &armed, |known| self.complain(known, &key, format!("its work broke off: {error}")));
-                self.finish(&key, &armed, now, true);
+                self.with(&key, &definition, |known| {
+                    self.report_problem(known, &key, format!("its work broke off: {error}"))
+                });
+                self.finish(&key, &definition, now, true);
             }
         }
         self.changed.notify_one();
     }
 
-    /// Does what a trigger has to do.
+    /// Runs a job.
     ///
     /// # Errors
     /// When the journal cannot be used; it is tried again soon.
-    pub(super) fn work(&self, job: Job) -> Result<(), EngineError> {
-        let worked = match &job.armed.trigger().on {
-            TriggerKind::Flow(wanted) => self.start_followers(&job, wanted),
+    pub(super) fn work(&self, job: TriggerJob) -> Result<(), EngineError> {
+        let worked = match &job.definition.trigger().on {
+            TriggerKind::Flow(flow_end) => self.start_followers(&job, flow_end),
             _ => self.start_due(&job),
         };
-        self.finish(&job.key, &job.armed, job.now, worked.is_err());
+        self.finish(&job.key, &job.definition, job.now, worked.is_err());
         worked
     }
 
-    fn finish(&self, key: &TriggerKey, armed: &Armed, now: DateTime<Utc>, has_failed: bool) {
-        let mut inner = self.lock();
-        let ends_seen = inner.ends_seen.unwrap_or_default();
-        let Some(known) = inner.known.get_mut(key).filter(|known| known.armed.is(armed)) else { return };
+    fn finish(&self, key: &TriggerKey, definition: &TriggerDefinition, now: DateTime<Utc>, has_failed: bool) {
+        let mut state = self.lock();
+        let ends_seen = state.ends_seen.unwrap_or_default();
+        let Some(known) = state.known.get_mut(key).filter(|known| known.definition.is(definition)) else { return };
         let is_behind =
             matches!(known.trigger().on, TriggerKind::Flow(_)) && known.seen < ends_seen && !known.is_disabled();
-        let has_more = std::mem::replace(&mut known.work, JobStatus::None) == JobStatus::UnderWayWithMore;
+        let has_more = std::mem::replace(&mut known.work, JobStatus::Idle) == JobStatus::RunningWithMore;
         if has_failed {
-            inner.failing.insert(key.clone());
-            inner.want(key, now + RETRY_DELAY);
+            state.failing.insert(key.clone());
+            state.mark_due(key, now + RETRY_DELAY);
             return;
         }
-        inner.failing.remove(key);
+        state.failing.remove(key);
         if has_more || is_behind {
-            inner.want(key, now);
+            state.mark_due(key, now);
         }
     }
 
@@ -121,19 +123,20 @@ impl Scheduler {
     pub(super) fn with<T>(
         &self,
         key: &TriggerKey,
-        armed: &Armed,
+        definition: &TriggerDefinition,
         change: impl FnOnce(&mut TrackedTrigger) -> T,
     ) -> Option<T> {
-        self.lock().known.get_mut(key).filter(|known| known.armed.is(armed)).map(change)
+        self.lock().known.get_mut(key).filter(|known| known.definition.is(definition)).map(change)
     }
 
-    /// Whether a trigger may start something still: nobody has changed it or switched it off since the job began.
-    pub(super) fn may_start(&self, job: &Job) -> bool {
-        self.with(&job.key, &job.armed, |known| !known.is_disabled() && known.since_end == job.since_end) == Some(true)
+    /// Whether a job may still start executions: nobody has changed its trigger or switched it off since it began.
+    pub(super) fn is_current(&self, job: &TriggerJob) -> bool {
+        self.with(&job.key, &job.definition, |known| !known.is_disabled() && known.since_end == job.since_end)
+            == Some(true)
     }
 }
 
-impl Armed {
+impl TriggerDefinition {
     /// Whether both are of the same reading of the flow.
     pub(super) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.flow, &other.flow)

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use chrono::{DateTime, Utc};
 
-use super::{Job, ON_TIME, Scheduler};
+use super::{ON_TIME_TOLERANCE, Scheduler, TriggerJob};
 use crate::engine::SubmitError;
 use crate::engine::{EngineError, schedule};
 use crate::id::ExecutionId;
@@ -12,11 +12,11 @@ use crate::journal::TriggerFiring;
 
 impl Scheduler {
     /// Starts executions for the next moments of a schedule that have come, and plans the next one.
-    pub(super) fn start_due(&self, job: &Job) -> Result<(), EngineError> {
-        let Job { key, armed, now, .. } = job;
-        let alone = !armed.trigger().common.allow_concurrent;
+    pub(super) fn start_due(&self, job: &TriggerJob) -> Result<(), EngineError> {
+        let TriggerJob { key, definition, now, .. } = job;
+        let alone = !definition.trigger().common.allow_concurrent;
         let mut problem = None;
-        let due = schedule::due(armed.trigger(), job.last, *now, ON_TIME).unwrap_or_else(|error| {
+        let due = schedule::due(definition.trigger(), job.last, *now, ON_TIME_TOLERANCE).unwrap_or_else(|error| {
             self.report(job, &mut problem, error);
             Vec::new()
         });
@@ -28,14 +28,14 @@ impl Scheduler {
             return Ok(());
         }
         for moment in &due {
-            if !self.may_start(job) {
+            if !self.is_current(job) {
                 return Ok(());
             }
-            let facts = schedule::facts(armed.trigger().times(), *moment);
-            let started = self.start(armed, key, *moment, facts, Some(TriggerFiring::at(key.clone(), *moment)));
+            let facts = schedule::facts(definition.trigger().times(), *moment);
+            let started = self.start(definition, key, *moment, facts, Some(TriggerFiring::at(key.clone(), *moment)));
             match started {
                 Ok(id) => {
-                    self.with(key, armed, |known| {
+                    self.with(key, definition, |known| {
                         known.problem = None;
                         known.last = known.last.max(*moment);
                     });
@@ -53,38 +53,46 @@ impl Scheduler {
                     self.report(job, &mut None, format!("no execution for {moment}: {refused}"));
                 }
             }
-            self.with(key, armed, |known| known.last = known.last.max(*moment));
+            self.with(key, definition, |known| known.last = known.last.max(*moment));
         }
         // Of a long past only the first part is due at a time.
         let after = due.last().copied().filter(|_| due.len() > 1).unwrap_or(*now).min(*now);
-        self.with(key, armed, |known| known.last = known.last.max(after));
+        self.with(key, definition, |known| known.last = known.last.max(after));
         self.plan(job, after, None, problem);
         Ok(())
     }
 
     /// Puts a schedule's next moment after this one on the heap, unless it waits for an execution.
-    fn plan(&self, job: &Job, after: DateTime<Utc>, waits_for: Option<ExecutionId>, mut problem: Option<String>) {
-        let next = schedule::next(job.armed.trigger(), after).unwrap_or_else(|error| {
+    fn plan(
+        &self,
+        job: &TriggerJob,
+        after: DateTime<Utc>,
+        waits_for: Option<ExecutionId>,
+        mut problem: Option<String>,
+    ) {
+        let next = schedule::next(job.definition.trigger(), after).unwrap_or_else(|error| {
             self.report(job, &mut problem, error);
             None
         });
-        let mut inner = self.lock();
-        let Some(known) = inner.known.get_mut(&job.key).filter(|known| known.armed.is(&job.armed)) else { return };
+        let mut state = self.lock();
+        let Some(known) = state.known.get_mut(&job.key).filter(|known| known.definition.is(&job.definition)) else {
+            return;
+        };
         if known.is_disabled() {
             return;
         }
         known.next = next;
         known.waits_for = waits_for;
         if let Some(next) = next.filter(|_| known.waits_for.is_none()) {
-            inner.heap.push(Reverse((next, job.key.clone())));
+            state.heap.push(Reverse((next, job.key.clone())));
         }
     }
 
     /// Tells what is wrong with a trigger, the same thing once.
-    fn report(&self, job: &Job, told: &mut Option<String>, problem: String) {
-        if told.as_ref() != Some(&problem) {
-            self.with(&job.key, &job.armed, |known| self.complain(known, &job.key, problem.clone()));
-            *told = Some(problem);
+    fn report(&self, job: &TriggerJob, reported: &mut Option<String>, problem: String) {
+        if reported.as_ref() != Some(&problem) {
+            self.with(&job.key, &job.definition, |known| self.report_problem(known, &job.key, problem.clone()));
+            *reported = Some(problem);
         }
     }
 }

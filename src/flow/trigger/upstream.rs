@@ -7,8 +7,9 @@ use serde_json::{Map, Value};
 
 use super::filter::ExecutionFilter;
 use crate::duration::DurationSpec;
+use crate::journal::ExecutionState;
 
-/// The state of an execution.
+/// The state of an execution in a condition: those that there are, and Kestra's SKIPPED, in which none ends here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum UpstreamStatus {
@@ -40,6 +41,26 @@ pub enum UpstreamStatus {
     Failed,
     /// Ended well.
     Success,
+}
+
+impl From<ExecutionState> for UpstreamStatus {
+    fn from(state: ExecutionState) -> Self {
+        match state {
+            ExecutionState::Created => Self::Created,
+            ExecutionState::Queued => Self::Queued,
+            ExecutionState::Running => Self::Running,
+            ExecutionState::Paused => Self::Paused,
+            ExecutionState::Restarted => Self::Restarted,
+            ExecutionState::Retrying => Self::Retrying,
+            ExecutionState::Retried => Self::Retried,
+            ExecutionState::Killing => Self::Killing,
+            ExecutionState::Killed => Self::Killed,
+            ExecutionState::Cancelled => Self::Cancelled,
+            ExecutionState::Warning => Self::Warning,
+            ExecutionState::Failed => Self::Failed,
+            ExecutionState::Success => Self::Success,
+        }
+    }
 }
 
 impl UpstreamStatus {

@@ -16,7 +16,7 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::blocking::run_blocking;
-use crate::engine::health::Part;
+use crate::engine::health::Component;
 use crate::id::ExecutionId;
 use crate::journal::{ExecutionState, Journal, JournalError, JournalUpdate, NumberedLine};
 use crate::server::App;
@@ -94,7 +94,7 @@ fn read<T>(app: &App, reading: impl FnOnce(&Journal) -> Result<T, JournalError>)
     let read = run_blocking(|| reading(app.executor.journal()));
     read.inspect_err(|error| {
         let problem = format!("an execution cannot be followed any longer: {}", chain(error));
-        app.executor.health().error(Part::Api, &problem);
+        app.executor.health().report_error(Component::Api, &problem);
     })
     .ok()
 }

@@ -23,14 +23,14 @@ impl Sensors {
         let arrival = &self.rendered(arrival, watched)?;
         let (source, found) = self.files(arrival, watched).await?;
         if std::mem::take(&mut watched.is_unreachable) {
-            self.scheduler.note_problem(&watched.key, None);
+            self.scheduler.set_problem(&watched.key, None);
         }
         if self.journal.record_firing(&TriggerFiring::about(watched.key.clone(), FIRST_PROBE))? {
             for file in &found {
                 self.journal.record_firing(&TriggerFiring::about(watched.key.clone(), firing_key(file)))?;
             }
             if !found.is_empty() {
-                self.scheduler.say(&watched.key, &ignored(found.len()));
+                self.scheduler.log(&watched.key, &ignored(found.len()));
             }
         }
         let mut handled = std::mem::take(&mut watched.handled);

@@ -40,7 +40,7 @@ impl Sensors {
         if is_met {
             self.fire(watched, None, response)?;
         }
-        self.scheduler.note_problem(&watched.key, None);
+        self.scheduler.set_problem(&watched.key, None);
         Ok(None)
     }
 

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock;
 use crate::engine::SubmitError;
-use crate::engine::health::{Health, Part};
+use crate::engine::health::{Component, Health};
 use crate::engine::scheduler::{Scheduler, WebhookError};
 use crate::flow::trigger::TriggerKind;
 use crate::flow::{Flow, Trigger};
@@ -192,7 +192,7 @@ impl Sensors {
                     // It panicked. The trigger is watched anew, as one that was just added.
                     Err(error) => {
                         let key = probing.remove(&error.id()).map(|key| format!("{key}: ")).unwrap_or_default();
-                        self.health.error(Part::Arrivals, &format!("{key}the probe panicked: {error}"));
+                        self.health.report_error(Component::Sensors, &format!("{key}the probe panicked: {error}"));
                     }
                 },
                 () = tokio::time::sleep_until(next) => {}
@@ -237,12 +237,12 @@ impl Sensors {
         match probed {
             Ok(delay) => {
                 watched.due = Instant::now() + delay.unwrap_or(interval).min(interval);
-                self.health.good(Part::Arrivals);
+                self.health.report_success(Component::Sensors);
             }
             Err(error) => {
                 match error {
-                    SensorError::Source(problem) => self.scheduler.note_problem(&watched.key, Some(problem)),
-                    SensorError::Server(problem) => self.health.bad(Part::Arrivals, problem),
+                    SensorError::Source(problem) => self.scheduler.set_problem(&watched.key, Some(problem)),
+                    SensorError::Server(problem) => self.health.report_failure(Component::Sensors, problem),
                 }
                 watched.due = Instant::now() + interval.max(RETRY_DELAY);
             }
@@ -264,7 +264,7 @@ impl Sensors {
         firing: Option<&str>,
         facts: serde_json::Value,
     ) -> Result<(), SensorError> {
-        match self.scheduler.found(&watched.key, firing, facts, clock::now()) {
+        match self.scheduler.fire(&watched.key, firing, facts, clock::now()) {
             Ok(_) | Err(WebhookError::Refused(SubmitError::AlreadyFired(_) | SubmitError::Stopping)) => Ok(()),
             Err(problem) => {
                 if let (Some(firing), WebhookError::Refused(SubmitError::Inputs(_) | SubmitError::Disabled(_))) =
