@@ -6,6 +6,7 @@ pub mod clock;
 pub mod config;
 pub mod diagnostic;
 pub mod duration;
+pub mod execution_state;
 pub mod fingerprint;
 pub mod id;
 pub mod log;

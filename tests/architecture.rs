@@ -11,7 +11,19 @@ use jitney::tasks::ALL;
 
 /// The modules of each layer, lowest first. A module imports from its own layer and those below.
 const LAYERS: [&[&str]; 5] = [
-    &["blocking", "clock", "config", "diagnostic", "duration", "fingerprint", "id", "log", "secret", "text"],
+    &[
+        "blocking",
+        "clock",
+        "config",
+        "diagnostic",
+        "duration",
+        "execution_state",
+        "fingerprint",
+        "id",
+        "log",
+        "secret",
+        "text",
+    ],
     &[
         "file_access",
         "gcp",
@@ -293,9 +305,6 @@ const CYCLES: &[(&str, &str)] = &[
     ("flow/check.rs", "the steps of the parser share its paths and its findings"),
     ("flow/expression/builtin.rs", "an interpreter: what is called evaluates what it is called with"),
     ("flow/trigger/filter.rs", "filters and the executions that they choose are one idea in two files"),
-    ("journal/ends.rs", "ends are searched for, and a search tells ends"),
-    ("journal/event.rs", "an event holds task runs, which hold its outcomes"),
-    ("journal/state.rs", "the time worked on a state is a part of it"),
     ("postgres/connect.rs", "a session is watched over a second one"),
     ("postgres/dial.rs", "a connection is dialled with a tap on it"),
     ("secret/forms.rs", "the parts of a secret have forms, and its forms parts"),

@@ -1,4 +1,4 @@
-//! One attempt of a task: within its time, stopped cleanly, and what it came to.
+//! One attempt of a task: its timeout, its cancellation and its outcome.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,76 +11,76 @@ use crate::flow::Step;
 use crate::task::{Expansion, Outputs, PauseRequest, TaskContext, TaskError, TaskFuture};
 use crate::text::{MAX_DEPTH, nests_too_deeply};
 
-/// How long a stopped task may take to clean up.
-const GRACE: Duration = Duration::from_secs(10);
+/// How long a cancelled task may take to clean up.
+const CANCEL_GRACE_PERIOD: Duration = Duration::from_secs(10);
 
-/// What an attempt came to.
-pub(super) enum Decided {
-    Expands(Expansion),
-    Pauses(PauseRequest),
-    Gives(Outputs),
+/// The outcome of an attempt that did not fail.
+pub(super) enum AttemptOutcome {
+    Expanded(Expansion),
+    Paused(PauseRequest),
+    Succeeded(Outputs),
 }
 
-/// A task with sub-tasks decides which of them run, one may ask for a pause; any other gives its outputs.
-pub(super) fn decided(
+/// Interprets what an attempt returned: the decision of a task with sub-tasks, the request for a pause, or outputs.
+pub(super) fn interpret(
     step: &Step,
     context: &TaskContext,
     outputs: Outputs,
-    concludes: bool,
+    is_epilogue: bool,
     host: &ExecutionHost,
-) -> Result<Decided, TaskError> {
+) -> Result<AttemptOutcome, TaskError> {
     if outputs.values().any(nests_too_deeply) {
         return Err(TaskError::permanent(format!("an output nests deeper than {MAX_DEPTH} levels")));
     }
     if let Some(pause) = context.services.pause.lock().ok().and_then(|mut pause| pause.take()) {
-        return Ok(Decided::Pauses(pause));
+        return Ok(AttemptOutcome::Paused(pause));
     }
-    if !step.task.is_flowable() || concludes {
-        return Ok(Decided::Gives(outputs));
+    if !step.task.is_flowable() || is_epilogue {
+        return Ok(AttemptOutcome::Succeeded(outputs));
     }
     let outputs = host.fit_to_keep(outputs)?;
     serde_json::from_value(Value::Object(outputs))
-        .map(Decided::Expands)
+        .map(AttemptOutcome::Expanded)
         .map_err(|error| TaskError::permanent("the task cannot say which tasks to run").caused_by(error))
 }
 
 /// Work within its time, stopped cleanly when the user asks.
-pub(super) async fn bounded(
+pub(super) async fn run_with_timeout(
     work: TaskFuture,
-    limit: Option<Duration>,
+    timeout: Option<Duration>,
     context: Arc<TaskContext>,
 ) -> Result<Outputs, TaskError> {
     let cancel = context.cancel.clone();
     // Work that nobody waits for any more does not go on unseen.
     let mut work = AbortOnDropHandle::new(tokio::spawn(work));
-    let late = async {
-        match limit {
-            Some(limit) => tokio::time::sleep(limit).await,
+    let timed_out = async {
+        match timeout {
+            Some(timeout) => tokio::time::sleep(timeout).await,
             None => std::future::pending().await,
         }
     };
     let stopped = tokio::select! {
-        done = &mut work => return finished(done),
+        done = &mut work => return joined(done),
         () = cancel.cancelled() => TaskError::cancelled("it was stopped"),
         () = context.services.full.cancelled() => {
             let home = context.settings.home.display();
             TaskError::permanent(format!("no space left on the disk of {home}: what the task logs cannot be kept"))
                 .help("make room; `jitney clean` removes what nobody needs any more")
         }
-        () = late => {
-            let limit = crate::duration::DurationSpec(limit.unwrap_or_default());
-            TaskError::transient(format!("took longer than its timeout of {limit}")).code("timeout")
+        () = timed_out => {
+            let timeout = crate::duration::DurationSpec(timeout.unwrap_or_default());
+            TaskError::transient(format!("took longer than its timeout of {timeout}")).code("timeout")
         }
     };
     cancel.cancel();
-    match tokio::time::timeout(GRACE, &mut work).await {
+    match tokio::time::timeout(CANCEL_GRACE_PERIOD, &mut work).await {
         // It was done just before it could be stopped: the work is real, so it counts.
-        Ok(done) => finished(done).or(Err(stopped)),
+        Ok(done) => joined(done).or(Err(stopped)),
         Err(_) => Err(stopped),
     }
 }
 
-fn finished(done: Result<Result<Outputs, TaskError>, tokio::task::JoinError>) -> Result<Outputs, TaskError> {
+fn joined(done: Result<Result<Outputs, TaskError>, tokio::task::JoinError>) -> Result<Outputs, TaskError> {
     done.unwrap_or_else(|error| {
         Err(TaskError::permanent("the task broke off; this is a defect of jitney").caused_by(error))
     })

@@ -47,7 +47,7 @@ impl Runner {
         events: &[Event],
     ) -> Result<(ExecutionId, SecretInputs), SubmitError> {
         self.write_new(flow, request.id.clone(), |id, now| {
-            let (created, secrets) = self.admissible(id, flow, &request, now)?;
+            let (created, secrets) = self.validated_spec(id, flow, &request, now)?;
             self.journal.create_with(id, now, created, events).map_err(EngineError::from)?;
             Ok(secrets)
         })
@@ -73,7 +73,7 @@ impl Runner {
 
     /// What the journal keeps of a new execution, and the secret inputs that it does not, if there may be one. Files
     /// among the inputs are copied into its storage.
-    pub(super) fn admissible(
+    pub(super) fn validated_spec(
         &self,
         id: &ExecutionId,
         flow: &Flow,
@@ -91,7 +91,7 @@ impl Runner {
             }
         }
         let inputs = input_files::keep(flow, &request.inputs, (&storage, &self.settings.uploads()), &files)?;
-        let (created, secrets) = self.recorded(flow, &inputs, request, now);
+        let (created, secrets) = self.spec(flow, &inputs, request, now);
         let blocking = self.blocking_checks(id, flow, &request.inputs, &created)?;
         if blocking.is_empty() { Ok((created, secrets)) } else { Err(SubmitError::Inputs(blocking)) }
     }
@@ -112,7 +112,7 @@ impl Runner {
 
     /// What the journal keeps of a new execution whose files are where they are to be, and the secret inputs that it does
     /// not.
-    pub(super) fn recorded(
+    pub(super) fn spec(
         &self,
         flow: &Flow,
         inputs: &Map<String, Value>,
@@ -172,7 +172,7 @@ impl Runner {
         state: &mut State,
     ) -> Result<bool, EngineError> {
         let unmet = self.unmet_checks(id, flow, inputs, state)?;
-        for Unheld { message, style, .. } in &unmet {
+        for UnmetCheck { message, style, .. } in &unmet {
             let level = match style {
                 CheckStyle::Error => Level::Error,
                 CheckStyle::Warning => Level::Warn,
@@ -193,7 +193,7 @@ impl Runner {
         flow: &Flow,
         inputs: &Map<String, Value>,
         state: &State,
-    ) -> Result<Vec<Unheld>, EngineError> {
+    ) -> Result<Vec<UnmetCheck>, EngineError> {
         if flow.checks.is_empty() {
             return Ok(Vec::new());
         }
@@ -206,7 +206,7 @@ impl Runner {
     }
 
     /// The execution that repeats one which failed; it is made unless it is there.
-    pub(super) fn repeat_anew(
+    pub(super) fn create_retry(
         &self,
         flow: &Flow,
         inputs: &Map<String, Value>,
@@ -301,7 +301,7 @@ impl Runner {
     }
 }
 
-fn unmet_of(flow: &Flow, eval: &EvalContext) -> Result<Vec<Unheld>, EngineError> {
+fn unmet_of(flow: &Flow, eval: &EvalContext) -> Result<Vec<UnmetCheck>, EngineError> {
     let names = eval.of_flow();
     let mut unmet = Vec::new();
     for (index, check) in flow.checks.iter().enumerate() {
@@ -315,14 +315,14 @@ fn unmet_of(flow: &Flow, eval: &EvalContext) -> Result<Vec<Unheld>, EngineError>
         {
             let message = render(&check.message, &names, &eval.snapshot()).map_err(|error| broken("message", error))?;
             let (style, behavior) = (check.style, check.behavior);
-            unmet.push(Unheld { message: plain(&message), style, behavior, path: path("condition") });
+            unmet.push(UnmetCheck { message: plain(&message), style, behavior, path: path("condition") });
         }
     }
     Ok(unmet)
 }
 
 /// A check that does not hold.
-struct Unheld {
+struct UnmetCheck {
     message: String,
     style: CheckStyle,
     behavior: CheckAction,

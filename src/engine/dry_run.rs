@@ -59,7 +59,7 @@ impl Runner {
         let id = ExecutionId::new("none");
         let (date, trigger) = (hypothetical.date, hypothetical.trigger.clone());
         let request = Request { trigger_date: Some(date), trigger, ..Request::default() };
-        let (created, _) = self.recorded(flow, &hypothetical.inputs, &request, date);
+        let (created, _) = self.spec(flow, &hypothetical.inputs, &request, date);
         let state = State::new(created);
         let run = self.execution_context(&id, flow, &hypothetical.inputs, &state);
         let mut dry_run =
@@ -163,7 +163,7 @@ impl<'a> DryRun<'_, 'a> {
             false => BTreeSet::new(),
         };
         self.run.host.register(&self.secrets);
-        Start { run, step, fields, attempt: 1, literal, folder: None, limit: None, names: Names::new() }
+        Start { run, step, fields, attempt: 1, literal, folder: None, timeout: None, names: Names::new() }
     }
 
     fn push(&mut self, step: &'a Step, fields: Result<Value, String>) {

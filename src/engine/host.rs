@@ -14,7 +14,7 @@ use crate::file_access::FileAccess;
 use crate::flow::Flow;
 use crate::flow::expression::Host;
 use crate::id::ExecutionId;
-use crate::journal::{Journal, Kv, KvEntry, State};
+use crate::journal::{ExecutionState, Journal, Kv, KvEntry, State};
 use crate::namespace_files::NamespaceFiles;
 use crate::secret::Redactor;
 use crate::storage::{self, Storage};
@@ -25,23 +25,8 @@ const MAX_READ: u64 = 16 << 20;
 /// What the variables of `envs` begin with.
 const ENVS: &str = "ENV_";
 
-/// The states that a task may be asked for.
-const STATES: &[&str] = &[
-    "CREATED",
-    "QUEUED",
-    "RUNNING",
-    "PAUSED",
-    "RESTARTED",
-    "RETRYING",
-    "RETRIED",
-    "KILLING",
-    "KILLED",
-    "CANCELLED",
-    "SKIPPED",
-    "WARNING",
-    "FAILED",
-    "SUCCESS",
-];
+/// The state of a task that its condition kept from running; it has the others in common with executions.
+const SKIPPED: &str = "SKIPPED";
 
 /// What the expressions of one execution may ask, and the secrets that they were told.
 pub struct ExecutionHost {
@@ -240,8 +225,9 @@ impl Host for HostSnapshot<'_> {
 
     fn tasks_with_state(&self, state: &str) -> Result<Value, String> {
         let wanted = state.to_uppercase();
-        if !STATES.contains(&wanted.as_str()) {
-            return Err(format!("there is no state `{state}`; there is {}", STATES.join(", ")));
+        let states: Vec<&str> = ExecutionState::ALL.iter().map(|state| state.as_str()).chain([SKIPPED]).collect();
+        if !states.contains(&wanted.as_str()) {
+            return Err(format!("there is no state `{state}`; there is {}", states.join(", ")));
         }
         let tasks = self.state.tasks.iter().filter(|(_, task)| task.state.as_str() == wanted);
         Ok(tasks.map(|(run, _)| json!({"taskId": run.task(), "taskRunId": run, "state": wanted})).collect())

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use crate::engine::error::EngineError;
 use crate::engine::input_files;
 use crate::engine::runner::Runner;
-use crate::engine::work::handlers::resumed;
+use crate::engine::work::handlers::resume_outputs;
 use crate::flow::input::{self, Input};
 use crate::flow::{Flow, Step};
 use crate::id::{ExecutionId, RunId};
@@ -44,7 +44,7 @@ impl Runner {
             let given: Vec<(String, String)> = given.cloned().collect();
             let values = input::resolve_without_host(own, &given).map_err(EngineError::Invalid)?;
             let values = self.keep_files(id, flow, &run, own, &values)?;
-            let outputs = resumed(by, values);
+            let outputs = resume_outputs(by, values);
             events.push(Event::TaskSucceeded { run, outputs, labels: Map::new(), warning: false });
         }
         Ok(events)

@@ -100,7 +100,7 @@ impl<'a> ReferenceChecker<'a> {
             if let Some(Timeout::Later(timeout)) = &step.common.timeout {
                 self.template(timeout, &below(&step.path, "timeout"));
             }
-            if !step.task.late.is_empty() {
+            if !step.task.deferred.is_empty() {
                 // Its deferred fields see its own outputs so far.
                 self.before.insert(step.id.as_str(), step.task);
             }
@@ -119,7 +119,7 @@ impl<'a> ReferenceChecker<'a> {
     /// The fields that are rendered before the task runs, or those rendered late.
     fn fields(&mut self, step: &'a Step, late: bool) {
         let Value::Object(fields) = &step.fields else { return };
-        for (key, value) in fields.iter().filter(|(key, _)| step.task.late.contains(&key.as_str()) == late) {
+        for (key, value) in fields.iter().filter(|(key, _)| step.task.deferred.contains(&key.as_str()) == late) {
             match key.as_str() {
                 "condition" => self.condition(value, below(&step.path, key)),
                 _ => self.value(value, below(&step.path, key)),

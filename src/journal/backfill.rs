@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::row::{json, word};
-use super::search::{COLUMNS, ExecutionQuery, summary};
+use super::search::ExecutionQuery;
+use super::summary::{COLUMNS, summary};
 use super::{ExecutionTarget, Journal, Result, Summary, stamp};
 use crate::id::{BackfillId, ExecutionId};
 

@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
-use super::search::{COLUMNS, summary};
+use super::summary::{COLUMNS, summary};
 use super::{Journal, Result, Summary, stamp};
 use crate::id::ExecutionId;
 

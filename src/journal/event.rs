@@ -6,11 +6,13 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::outcome::{TaskFailure, TaskOutcome};
 use super::row::word;
 use super::target::{ExecutionTarget, StartedBy};
 use super::task_run::TaskRunSnapshot;
+use crate::execution_state::ExecutionState;
 use crate::id::{ExecutionId, RunId};
-use crate::task::{ErrorClass, Expansion, OnPauseTimeout, Outputs};
+use crate::task::{Expansion, OnPauseTimeout, Outputs};
 
 /// One thing that happened. Events are only ever appended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,27 +21,27 @@ use crate::task::{ErrorClass, Expansion, OnPauseTimeout, Outputs};
 pub enum Event {
     /// The execution exists: what it runs and with what.
     Created(ExecutionSpec),
-    /// The execution repeats another from a task on: what ran before that task is taken over.
+    /// The execution replays another one from a task on: the runs of earlier tasks are copied.
     Replayed {
         /// The task that it begins with.
         from: String,
-        /// The task runs that are taken over.
+        /// The task runs that are copied.
         tasks: BTreeMap<RunId, TaskRunSnapshot>,
     },
-    /// It waits for its turn: others of its flow are under way, or its process has gone.
+    /// It is queued: no slot of its flow is free, or its process has died.
     Queued,
     /// The execution begins, or begins again: tasks that had not ended well start anew.
     Started,
-    /// A process goes on where another one broke off: attempts that were under way start anew.
+    /// A process adopts an execution whose process has died: attempts that were running start anew.
     #[serde(rename = "taken_up")]
     Adopted {
-        /// The task runs that are forgotten.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        again: Vec<RunId>,
+        /// The task runs that are reset.
+        #[serde(default, rename = "again", skip_serializing_if = "Vec::is_empty")]
+        reset: Vec<RunId>,
     },
-    /// The process that worked on it has died, as a server finds that resumes it.
+    /// The process that worked on it has died; written by the server that resumes it.
     Interrupted,
-    /// It belongs elsewhere from now on, because somebody said so.
+    /// Somebody has moved it to another kind of process, or to another target.
     Moved {
         /// Who resumes it from now on.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -50,9 +52,9 @@ pub enum Event {
     },
     /// The execution is to run again from the tasks that had not ended well.
     Restarted {
-        /// The task runs that are forgotten, such as those of `errors`, to run anew should they be needed.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        again: Vec<RunId>,
+        /// The task runs that are reset, such as those of `errors`: they run anew should they be needed.
+        #[serde(default, rename = "again", skip_serializing_if = "Vec::is_empty")]
+        reset: Vec<RunId>,
     },
     /// An attempt of a task begins.
     TaskStarted {
@@ -61,7 +63,7 @@ pub enum Event {
         /// The attempt's number, from 1.
         attempt: u32,
     },
-    /// A task with sub-tasks has decided which of them run; it goes on until they have ended.
+    /// A task with sub-tasks has decided which of them run; it is running until they have ended.
     TaskExpanded {
         /// The task run.
         run: RunId,
@@ -76,12 +78,12 @@ pub enum Event {
         index: u32,
         /// How it ended.
         outcome: TaskOutcome,
-        /// What the iteration gives to tasks after the loop, where the loop says so.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        gave: Option<Map<String, Value>>,
-        /// Whether the condition that the loop waits for holds now.
-        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-        over: bool,
+        /// The outputs of the iteration, of a loop that declares some.
+        #[serde(default, rename = "gave", skip_serializing_if = "Option::is_none")]
+        outputs: Option<Map<String, Value>>,
+        /// Whether the condition that the loop waits for is met.
+        #[serde(default, rename = "over", skip_serializing_if = "std::ops::Not::not")]
+        condition_met: bool,
     },
     /// A task waits: for somebody to resume it, or for a moment.
     TaskPaused {
@@ -92,7 +94,7 @@ pub enum Event {
         /// What happens then.
         behavior: OnPauseTimeout,
     },
-    /// It rests until somebody resumes it, or until a paused task goes on.
+    /// It is paused until somebody resumes it, or a pause of a task times out.
     Paused,
     /// An attempt, or all sub-tasks, ended well.
     TaskSucceeded {
@@ -120,27 +122,27 @@ pub enum Event {
         /// The task run.
         run: RunId,
     },
-    /// The execution failed and is repeated.
+    /// The execution failed and is retried.
     Retrying {
         /// When.
         at: DateTime<Utc>,
-        /// The new execution that repeats it; none when it is repeated itself.
+        /// The new execution that retries it; none when it is retried itself.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         successor: Option<ExecutionId>,
     },
-    /// The execution has not kept what its flow's `sla` promises.
+    /// The execution has violated an SLA of its flow.
     Violated {
-        /// The id of the promise.
+        /// The id of the SLA.
         sla: String,
         /// Labels that the execution gets.
         labels: Map<String, Value>,
     },
-    /// The execution is to stop; attempts under way are being ended.
+    /// The execution is being killed; running attempts are being cancelled.
     Killing {
         /// How it ends.
         state: ExecutionState,
     },
-    /// The execution is over, or stopped until somebody resumes it.
+    /// The execution has ended, for good or until somebody restarts it.
     Ended {
         /// How it ended.
         state: ExecutionState,
@@ -148,18 +150,6 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Map::is_empty")]
         outputs: Map<String, Value>,
     },
-}
-
-/// How tasks ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum TaskOutcome {
-    /// Well.
-    Success,
-    /// Well, but for something that may fail.
-    Warning,
-    /// Badly.
-    Failed,
 }
 
 /// What an execution runs.
@@ -250,102 +240,4 @@ impl Triggered {
     }
 }
 
-/// Why an attempt failed, as data.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct TaskFailure {
-    /// Whether a repeat could help.
-    pub class: ErrorClass,
-    /// What went wrong.
-    pub message: String,
-    /// What to do next.
-    pub help: Option<String>,
-    /// What went wrong in a word or two, if the task knows: `404`, `corrupt`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub code: Option<String>,
-}
-
-/// The states of an execution, in Kestra's words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum ExecutionState {
-    /// Written down, not started.
-    Created,
-    /// Waits until others of its flow have ended.
-    Queued,
-    /// A process works on it, or died while it did.
-    Running,
-    /// Waits for somebody, or for a moment.
-    Paused,
-    /// To be run again from the tasks that had not ended well.
-    Restarted,
-    /// Failed, and repeated soon.
-    Retrying,
-    /// Failed, and repeated by another execution.
-    Retried,
-    /// What is under way is being stopped.
-    Killing,
-    /// The user stopped it.
-    Killed,
-    /// Not run, or stopped, as its flow says.
-    Cancelled,
-    /// A task that may fail did.
-    Warning,
-    /// A task failed.
-    Failed,
-    /// All tasks ended well.
-    Success,
-}
-
 word!(ExecutionState);
-
-impl ExecutionState {
-    /// The state as users see it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Created => "CREATED",
-            Self::Queued => "QUEUED",
-            Self::Running => "RUNNING",
-            Self::Paused => "PAUSED",
-            Self::Restarted => "RESTARTED",
-            Self::Retrying => "RETRYING",
-            Self::Retried => "RETRIED",
-            Self::Killing => "KILLING",
-            Self::Killed => "KILLED",
-            Self::Cancelled => "CANCELLED",
-            Self::Warning => "WARNING",
-            Self::Failed => "FAILED",
-            Self::Success => "SUCCESS",
-        }
-    }
-
-    /// Whether nothing remains to be done.
-    pub fn is_done(self) -> bool {
-        matches!(self, Self::Success | Self::Warning | Self::Retried)
-    }
-
-    /// Whether it is over, for good or until somebody restarts it.
-    pub fn has_ended(self) -> bool {
-        self.is_done() || matches!(self, Self::Failed | Self::Killed | Self::Cancelled)
-    }
-
-    /// Whether it is over and can be restarted.
-    pub fn is_restartable(self) -> bool {
-        self.has_ended() && !self.is_done()
-    }
-}
-
-impl From<TaskOutcome> for ExecutionState {
-    fn from(outcome: TaskOutcome) -> Self {
-        match outcome {
-            TaskOutcome::Success => Self::Success,
-            TaskOutcome::Warning => Self::Warning,
-            TaskOutcome::Failed => Self::Failed,
-        }
-    }
-}
-
-impl std::fmt::Display for ExecutionState {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(self.as_str())
-    }
-}

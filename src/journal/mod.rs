@@ -16,6 +16,7 @@ mod logs;
 mod migrate;
 mod notices;
 mod open;
+mod outcome;
 mod problem;
 mod queue;
 mod queue_name;
@@ -26,6 +27,7 @@ mod revisions;
 mod row;
 mod search;
 mod state;
+mod summary;
 mod target;
 mod task_run;
 mod update;
@@ -37,24 +39,25 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use chrono::{DateTime, SecondsFormat, SubsecRound, Utc};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde::Serialize;
-use serde_json::{Map, Value};
 use tokio::sync::broadcast;
 
 use crate::id::ExecutionId;
 use crate::task::{Level, LogSource};
 use logs::LogBuffer;
 
+pub use crate::execution_state::ExecutionState;
 pub use backfill::{
     BACKFILL_LABEL, Backfill, BackfillEnd, BackfillPartition, BackfillSpec, DesiredState, PARTITION_LABEL,
     PartitionFilter,
 };
 pub use batch::EventBatch;
 pub use ends::ExecutionEnd;
-pub use event::{Event, ExecutionSpec, ExecutionState, Parent, TaskFailure, TaskOutcome, Triggered};
+pub use event::{Event, ExecutionSpec, Parent, Triggered};
 pub use firings::{TriggerFiring, TriggerKey, TriggerProgress};
 pub use kv::{Kv, KvEntry, KvError, KvType, NewKvEntry};
 pub use logs::NumberedLine;
 pub use notices::NotificationKey;
+pub use outcome::{TaskFailure, TaskOutcome};
 pub use problem::JournalError;
 pub use queue::{Admission, ConcurrencyLimit, OnLimit, QueuedExecution, Submission, SubmitOutcome};
 pub use queue_name::QueueName;
@@ -63,43 +66,13 @@ pub use reserve::release as release_reserve;
 pub use revisions::Revision;
 pub use search::{ExecutionQuery, SearchPage};
 pub use state::{IllegalTransition, State};
+pub use summary::Summary;
 pub use target::{ExecutionTarget, ExplicitTargets, GoogleTarget, PostgresTarget, StartedBy};
 pub use task_run::{LoopProgress, TaskRun, TaskRunSnapshot, TaskState};
 pub use update::JournalUpdate;
 
 /// The result of a journal call.
 pub type Result<T> = std::result::Result<T, JournalError>;
-
-/// An execution as a list shows it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Summary {
-    /// The execution.
-    pub id: ExecutionId,
-    /// The flow's namespace.
-    pub namespace: String,
-    /// The flow's id.
-    pub flow: String,
-    /// Its state.
-    pub state: ExecutionState,
-    /// The inputs it ran with.
-    pub inputs: Map<String, Value>,
-    /// When it was created.
-    pub created: DateTime<Utc>,
-    /// When it was first taken up.
-    pub started: Option<DateTime<Utc>>,
-    /// When it ended.
-    pub ended: Option<DateTime<Utc>>,
-    /// How many seconds processes have worked on it, once it has ended.
-    pub took: Option<f64>,
-    /// Rows that its tasks loaded.
-    pub rows: u64,
-    /// Its labels.
-    pub labels: Map<String, Value>,
-    /// The trigger that started it.
-    pub trigger: Option<String>,
-    /// The moment that it is for.
-    pub trigger_date: Option<DateTime<Utc>>,
-}
 
 /// A log line.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use rusqlite::types::{Value as Sql, ValueRef};
-use rusqlite::{OptionalExtension, Row, Transaction, params, params_from_iter};
+use rusqlite::{OptionalExtension, Transaction, params, params_from_iter};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::row::json;
+use super::summary::{COLUMNS, summary};
 use super::{ExecutionState, Journal, Result, State, Summary, Triggered, children, ends, stamp};
 use crate::id::ExecutionId;
 use crate::text::plain;
@@ -44,9 +45,6 @@ pub struct SearchPage {
     /// Some of them, the newest first.
     pub executions: Vec<Summary>,
 }
-
-pub(super) const COLUMNS: &str =
-    "id, namespace, flow, state, inputs, created, started, ended, rows, labels, trigger_id, trigger_date, worked";
 
 impl ExecutionQuery {
     /// The condition in SQL, and its values.
@@ -195,32 +193,6 @@ impl Journal {
     }
 }
 
-pub(super) fn summary(row: &Row) -> rusqlite::Result<Summary> {
-    let (started, ended) = (row.get(6)?, row.get(7)?);
-    Ok(Summary {
-        id: ExecutionId::new(row.get::<_, String>(0)?),
-        namespace: row.get(1)?,
-        flow: row.get(2)?,
-        state: row.get(3)?,
-        inputs: json(row, 4)?,
-        created: row.get(5)?,
-        started,
-        ended,
-        took: took(started, ended, row.get(12)?),
-        rows: row.get::<_, i64>(8)?.unsigned_abs(),
-        labels: json(row, 9)?,
-        trigger: row.get(10)?,
-        trigger_date: row.get(11)?,
-    })
-}
-
-/// How long an execution was worked on; journals of earlier versions know only when it began and ended.
-fn took(started: Option<DateTime<Utc>>, ended: Option<DateTime<Utc>>, worked: Option<i64>) -> Option<f64> {
-    let (ended, started) = ended.zip(started)?;
-    let worked = worked.map_or(ended - started, TimeDelta::milliseconds);
-    Some(worked.as_seconds_f64())
-}
-
 /// What the summary says beside what was known at the beginning. Most events change none of it.
 #[derive(PartialEq)]
 pub(super) struct SummaryUpdate {
@@ -239,7 +211,7 @@ impl SummaryUpdate {
             started: state.started,
             ended: state.ended,
             rows: state.rows,
-            worked: state.worked.total.num_milliseconds(),
+            worked: state.work_time.total.num_milliseconds(),
             labels: labels(state),
         }
     }
@@ -283,7 +255,7 @@ pub(super) fn summarize_new(
 pub(super) fn summarize(transaction: &Transaction, id: &ExecutionId, state: &State) -> Result<()> {
     let rows = i64::try_from(state.rows).unwrap_or(i64::MAX);
     let (started, ended) = (state.started.map(stamp), state.ended.map(stamp));
-    let worked = state.worked.total.num_milliseconds();
+    let worked = state.work_time.total.num_milliseconds();
     ends::note(transaction, id, ended.as_deref())?;
     let values = params![id.as_str(), state.status.as_str(), started, ended, rows, labels(state), worked];
     let sql = "UPDATE executions SET state = ?2, started = ?3, ended = ?4, rows = ?5, labels = ?6, worked = ?7,

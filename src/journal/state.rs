@@ -1,26 +1,29 @@
-//! What the events of an execution add up to: a pure function, which refuses what cannot be.
+//! The state of an execution, computed from its events by a pure function that rejects illegal transitions.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
-use super::event::{Event, ExecutionSpec, ExecutionState, TaskOutcome};
+use super::event::{Event, ExecutionSpec};
+use super::outcome::TaskOutcome;
 use super::target::{ExecutionTarget, StartedBy};
 use super::task_run::{LoopProgress, TaskRun, TaskState};
 use super::work_time::WorkTime;
+use crate::execution_state::ExecutionState;
 use crate::id::{ExecutionId, RunId};
 use crate::task::ErrorClass;
 use crate::text::plain;
 
-/// All that is known about an execution: its events, summed up.
+/// The state of an execution: its events, summed up.
 #[derive(Clone, Debug, PartialEq)]
 pub struct State {
     /// What it runs.
     pub created: ExecutionSpec,
     /// Where it stands.
     pub status: ExecutionState,
-    /// When it was first taken up.
+    /// When it was first started.
     pub started: Option<DateTime<Utc>>,
     /// When it ended.
     pub ended: Option<DateTime<Utc>>,
@@ -32,26 +35,26 @@ pub struct State {
     pub outputs: Map<String, Value>,
     /// Rows that its tasks loaded.
     pub rows: u64,
-    /// How often the flow's `retry` has repeated it since somebody started it.
+    /// How often the flow's `retry` has retried it since somebody started it.
     pub retries: u32,
-    /// When it is repeated, while it waits for that.
+    /// When it is retried, while it waits for that.
     pub retry_at: Option<DateTime<Utc>>,
-    /// The new execution that repeats it.
+    /// The new execution that retries it.
     pub successor: Option<ExecutionId>,
-    /// How it ends, while it is being stopped.
+    /// The state that it ends in, while it is being killed.
     pub ending: Option<ExecutionState>,
-    /// The promises of the flow's `sla` that it has not kept.
+    /// The SLAs of the flow that it has violated.
     pub violated: BTreeSet<String>,
     /// Which kind of process it belongs to; none in journals of earlier versions.
     pub started_by: Option<StartedBy>,
     /// What its tasks reach that do not name it themselves; none in journals of earlier versions.
     pub target: Option<ExecutionTarget>,
-    /// How often a server found that the process which worked on it had died.
+    /// How often a process has died while it worked on it.
     pub interruptions: u32,
     /// How long processes have worked on it.
-    pub(super) worked: WorkTime,
-    /// Whether it was under way before it waited for its turn, so that it goes on when that comes.
-    pub(super) goes_on: bool,
+    pub(super) work_time: WorkTime,
+    /// Whether it was running, paused or retrying before it was queued, so that it continues once it starts.
+    pub(super) continues: bool,
     /// How many events there are.
     pub(super) events: u32,
 }
@@ -84,13 +87,18 @@ impl State {
             ending: None,
             violated: BTreeSet::new(),
             interruptions: 0,
-            worked: WorkTime::default(),
-            goes_on: false,
+            work_time: WorkTime::default(),
+            continues: false,
             events: 1,
         }
     }
 
-    /// When the first of the paused tasks goes on by itself; none when all wait for somebody.
+    /// How long processes have worked on it, once it has ended.
+    pub fn took(&self) -> Option<Duration> {
+        self.ended.and_then(|_| self.work_time.total.to_std().ok())
+    }
+
+    /// When the first pause times out; none when all wait for somebody.
     pub fn pause_ends(&self) -> Option<DateTime<Utc>> {
         self.paused().filter_map(|(_, until)| until).min()
     }
@@ -103,21 +111,21 @@ impl State {
         })
     }
 
-    /// Sums up one more event.
+    /// Applies one more event.
     ///
     /// # Errors
     /// When the event cannot follow the ones before; the state is then unchanged.
     pub fn apply(&mut self, time: DateTime<Utc>, event: &Event) -> Result<(), IllegalTransition> {
         match event {
-            Event::Created(_) => return Err(self.refuse("created")),
+            Event::Created(_) => return Err(self.illegal("created")),
             Event::Replayed { tasks, .. } => {
                 self.when("replayed", &[ExecutionState::Created])?;
                 self.tasks = tasks.iter().map(|(run, kept)| (run.clone(), kept.clone().into())).collect();
             }
             Event::Queued => self.queue()?,
             Event::Started => self.start(time)?,
-            Event::Adopted { again } => self.adopt(again)?,
-            Event::Restarted { again } => self.restart(again)?,
+            Event::Adopted { reset } => self.adopt(reset)?,
+            Event::Restarted { reset } => self.restart(reset)?,
             Event::Interrupted => {
                 self.when("interrupted", &[ExecutionState::Running, ExecutionState::Killing])?.interruptions += 1;
             }
@@ -125,7 +133,10 @@ impl State {
                 self.started_by = started_by.or(self.started_by);
                 self.target = target.clone().or_else(|| self.target.take());
             }
-            Event::Paused => self.pause()?,
+            Event::Paused => {
+                self.when("paused", &[ExecutionState::Running, ExecutionState::Queued])?.status =
+                    ExecutionState::Paused;
+            }
             Event::Retrying { at, successor } => {
                 self.running("retrying")?.status = ExecutionState::Retrying;
                 self.retry_at = Some(*at);
@@ -145,7 +156,7 @@ impl State {
             }
             of_a_task => self.apply_to_task(time, of_a_task)?,
         }
-        self.worked.follow(time, event, self.status);
+        self.work_time.follow(time, event, self.status);
         self.events += 1;
         Ok(())
     }
@@ -156,11 +167,11 @@ impl State {
             Event::TaskExpanded { run, expansion } => {
                 self.running_task("task_expanded", run)?.expansion = Some(expansion.clone());
             }
-            Event::IterationEnded { run, index, outcome, gave, over } => {
+            Event::IterationEnded { run, index, outcome, outputs, condition_met } => {
                 self.end_iteration(time, run, *index, *outcome)?;
                 if let Some(task) = self.tasks.get_mut(run) {
-                    task.progress.over |= over;
-                    task.progress.gave.extend(gave.clone().map(|gave| (*index, gave)));
+                    task.progress.condition_met |= condition_met;
+                    task.progress.isolated_outputs.extend(outputs.clone().map(|outputs| (*index, outputs)));
                 }
             }
             Event::TaskPaused { run, until, behavior } => {
@@ -181,22 +192,22 @@ impl State {
                 self.end_task("task_failed", time, run, state)?.error = Some(error.clone());
             }
             Event::TaskSkipped { run } => self.skip_task(time, run)?,
-            _ => return Err(self.refuse("an event of its own")),
+            _ => return Err(self.illegal("an event of its own")),
         }
         Ok(())
     }
 
-    /// An execution starts when it is new, or again when it has ended otherwise than well. (In journals of the first
-    /// version also when its process died.) Tasks that had not ended well start again; those with sub-tasks go on from
+    /// An execution starts when it is new, or reset when it has ended otherwise than well. (In journals of the first
+    /// version also when its process died.) Tasks that had not ended well start reset; those with sub-tasks go on from
     /// these.
     fn start(&mut self, time: DateTime<Utc>) -> Result<(), IllegalTransition> {
         if self.status.is_done() {
-            return Err(self.refuse("started"));
+            return Err(self.illegal("started"));
         }
         self.status = ExecutionState::Running;
         self.started.get_or_insert(time);
         (self.ended, self.retry_at, self.ending) = (None, None, None);
-        if std::mem::take(&mut self.goes_on) {
+        if std::mem::take(&mut self.continues) {
             self.reopen_interrupted();
             return Ok(());
         }
@@ -213,27 +224,22 @@ impl State {
         Ok(())
     }
 
-    /// What is not done may wait for its turn: a new execution, one whose process has gone, one that is taken up again.
+    /// What is not done may wait for its turn: a new execution, one whose process has gone, one that is taken up reset.
     fn queue(&mut self) -> Result<(), IllegalTransition> {
         if self.status.is_done() || self.status == ExecutionState::Queued {
-            return Err(self.refuse("queued"));
+            return Err(self.illegal("queued"));
         }
-        self.goes_on |=
+        self.continues |=
             matches!(self.status, ExecutionState::Running | ExecutionState::Paused | ExecutionState::Retrying);
         self.status = ExecutionState::Queued;
         self.ended = None;
         Ok(())
     }
 
-    fn pause(&mut self) -> Result<(), IllegalTransition> {
-        self.when("paused", &[ExecutionState::Running, ExecutionState::Queued])?.status = ExecutionState::Paused;
-        Ok(())
-    }
-
-    /// Another process goes on: only attempts that were under way are lost.
-    fn adopt(&mut self, again: &[RunId]) -> Result<(), IllegalTransition> {
+    /// Another process continues: only attempts that were running are lost.
+    fn adopt(&mut self, reset: &[RunId]) -> Result<(), IllegalTransition> {
         self.running("taken_up")?;
-        self.reset_task(again);
+        self.reset_task(reset);
         self.reopen_interrupted();
         Ok(())
     }
@@ -243,16 +249,16 @@ impl State {
         self.tasks.values_mut().filter(interrupted).for_each(|task| task.state = TaskState::Created);
     }
 
-    fn restart(&mut self, again: &[RunId]) -> Result<(), IllegalTransition> {
+    fn restart(&mut self, reset: &[RunId]) -> Result<(), IllegalTransition> {
         if self.status != ExecutionState::Retrying && !self.status.is_restartable() {
-            return Err(self.refuse("restarted"));
+            return Err(self.illegal("restarted"));
         }
         self.retries = if self.status == ExecutionState::Retrying { self.retries + 1 } else { 0 };
         self.status = ExecutionState::Restarted;
         (self.ended, self.retry_at, self.ending) = (None, None, None);
-        self.goes_on = false;
+        self.continues = false;
         self.violated.clear();
-        self.reset_task(again);
+        self.reset_task(reset);
         Ok(())
     }
 
@@ -276,8 +282,8 @@ impl State {
         Ok(())
     }
 
-    /// The task runs of an iteration that ended well are dropped, and their outputs go to the loop: memory depends on
-    /// how many iterations are under way, not on how many there are.
+    /// The task runs of an iteration that ended well are dropped, and their outputs go to the loop: memory depends on how many
+    /// iterations are running, not on how many there are.
     fn end_iteration(
         &mut self,
         time: DateTime<Utc>,
@@ -290,10 +296,11 @@ impl State {
             return Err(IllegalTransition { event: "iteration_ended", what: format!("task `{run}`") });
         };
         let (value, is_isolated) = (expansion.value(index).map(plain), expansion.isolated);
-        let go_on = expansion.go_on;
+        let continue_on_failure = expansion.continue_on_failure;
         task.progress.end(index, time);
-        task.progress.warning |= outcome == TaskOutcome::Warning || (go_on && outcome == TaskOutcome::Failed);
-        if outcome == TaskOutcome::Failed && !go_on {
+        task.progress.warning |=
+            outcome == TaskOutcome::Warning || (continue_on_failure && outcome == TaskOutcome::Failed);
+        if outcome == TaskOutcome::Failed && !continue_on_failure {
             task.progress.failed.insert(index);
             return Ok(());
         }
@@ -323,7 +330,7 @@ impl State {
     ) -> Result<&mut TaskRun, IllegalTransition> {
         let is_paused = self.tasks.get(run).is_some_and(|task| matches!(task.state, TaskState::Paused { .. }));
         if is_paused && self.status == ExecutionState::Paused {
-            // Whoever ends a pause sets the execution going.
+            // The end of a pause makes the execution run again.
             self.status = ExecutionState::Running;
         }
         let is_open = |task: &&mut TaskRun| is_paused || task.state == TaskState::Running;
@@ -346,9 +353,9 @@ impl State {
     }
 
     fn end(&mut self, time: DateTime<Utc>, state: ExecutionState) -> Result<(), IllegalTransition> {
-        let is_kept_out = matches!(self.status, ExecutionState::Created | ExecutionState::Queued);
-        if self.status.has_ended() || !state.has_ended() || (is_kept_out && state.is_done()) {
-            return Err(self.refuse("ended"));
+        let has_not_started = matches!(self.status, ExecutionState::Created | ExecutionState::Queued);
+        if self.status.has_ended() || !state.has_ended() || (has_not_started && state.is_done()) {
+            return Err(self.illegal("ended"));
         }
         self.status = state;
         self.ended = Some(time);
@@ -357,7 +364,7 @@ impl State {
     }
 
     fn when(&mut self, event: &'static str, states: &[ExecutionState]) -> Result<&mut Self, IllegalTransition> {
-        if states.contains(&self.status) { Ok(self) } else { Err(self.refuse(event)) }
+        if states.contains(&self.status) { Ok(self) } else { Err(self.illegal(event)) }
     }
 
     fn running(&mut self, event: &'static str) -> Result<&mut Self, IllegalTransition> {
@@ -365,24 +372,24 @@ impl State {
     }
 
     fn alive(&mut self, event: &'static str) -> Result<&mut Self, IllegalTransition> {
-        if self.status.has_ended() { Err(self.refuse(event)) } else { Ok(self) }
+        if self.status.has_ended() { Err(self.illegal(event)) } else { Ok(self) }
     }
 
-    /// A task run that is under way, also while the execution is being stopped.
+    /// A running task run, also while the execution is being killed.
     fn running_task(&mut self, event: &'static str, run: &RunId) -> Result<&mut TaskRun, IllegalTransition> {
         let execution = self.when(event, &[ExecutionState::Running, ExecutionState::Killing])?;
         let task = execution.tasks.get_mut(run).filter(|task| task.state == TaskState::Running);
         task.ok_or_else(|| IllegalTransition { event, what: format!("task `{run}`") })
     }
 
-    fn refuse(&self, event: &'static str) -> IllegalTransition {
+    fn illegal(&self, event: &'static str) -> IllegalTransition {
         IllegalTransition { event, what: format!("an execution that is {}", self.status) }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::event::TaskFailure;
+    use super::super::outcome::TaskFailure;
     use super::*;
     use crate::task::{Expansion, Outputs};
 
@@ -428,7 +435,7 @@ mod tests {
         vec![
             Event::TaskStarted { run: run.clone(), attempt: 1 },
             Event::TaskSucceeded { run, outputs, labels: Map::new(), warning: false },
-            Event::IterationEnded { run: RunId::new("t"), index, outcome, gave: None, over: false },
+            Event::IterationEnded { run: RunId::new("t"), index, outcome, outputs: None, condition_met: false },
         ]
     }
 

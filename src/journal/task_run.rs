@@ -1,4 +1,4 @@
-//! One run of a task, as the events leave it.
+//! The state of one run of a task.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,24 +6,24 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::event::TaskFailure;
+use super::outcome::TaskFailure;
 use crate::task::{Expansion, OnPauseTimeout, Outputs};
 use crate::text::plain;
 
-/// Where a task run stands.
+/// The state of a task run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "UPPERCASE")]
 pub enum TaskState {
     /// To be started.
     Created,
-    /// An attempt or sub-tasks are under way, or their process died.
+    /// An attempt or sub-tasks are running, or their process died.
     Running,
     /// Waits for its next attempt.
     Retrying {
         /// When that is.
         at: DateTime<Utc>,
     },
-    /// Waits for somebody, or for a moment.
+    /// Waits until somebody resumes it, or a moment comes.
     Paused {
         /// The moment.
         until: Option<DateTime<Utc>>,
@@ -38,7 +38,7 @@ pub enum TaskState {
     Skipped,
     /// Its last attempt failed.
     Failed,
-    /// It was stopped.
+    /// It was cancelled.
     Killed,
 }
 
@@ -73,7 +73,7 @@ impl std::fmt::Display for TaskState {
 /// One run of a task.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TaskRun {
-    /// Where it stands.
+    /// Its state.
     #[serde(flatten)]
     pub state: TaskState,
     /// Attempts so far.
@@ -84,7 +84,7 @@ pub struct TaskRun {
     pub started: Option<DateTime<Utc>>,
     /// When its latest attempt ended.
     pub ended: Option<DateTime<Utc>>,
-    /// What it gave; empty unless it succeeded.
+    /// Its outputs; empty unless it succeeded.
     pub outputs: Outputs,
     /// Why its latest attempt failed.
     pub error: Option<TaskFailure>,
@@ -109,15 +109,15 @@ pub struct LoopProgress {
     pub warning: bool,
     /// The outputs of the sub-tasks: by task, then by the iteration's value.
     pub outputs: Map<String, Value>,
-    /// What the iterations gave, where the loop says so.
-    #[serde(default)]
-    pub gave: BTreeMap<u32, Map<String, Value>>,
+    /// The outputs of the iterations, of a loop that declares some.
+    #[serde(default, rename = "gave")]
+    pub isolated_outputs: BTreeMap<u32, Map<String, Value>>,
     /// When the latest one ended.
     #[serde(default)]
     pub latest: Option<DateTime<Utc>>,
-    /// Whether the condition that the loop waits for holds.
-    #[serde(default)]
-    pub over: bool,
+    /// Whether the condition that the loop waits for is met.
+    #[serde(default, rename = "over")]
+    pub condition_met: bool,
 }
 
 impl LoopProgress {
@@ -134,9 +134,12 @@ impl LoopProgress {
         }
     }
 
-    /// Keeps what a sub-task gave, by the iteration's value. Of a loop without values, what was given last counts.
+    /// Keeps the outputs of a sub-task by the iteration's value; of a loop without values, the latest.
     pub(super) fn keep(&mut self, task: String, value: Option<&str>, outputs: Value) {
-        let Some(value) = value else { return drop(self.outputs.insert(task, outputs)) };
+        let Some(value) = value else {
+            self.outputs.insert(task, outputs);
+            return;
+        };
         let child = self.outputs.entry(task).or_insert_with(|| Map::new().into());
         if let Some(by_value) = child.as_object_mut() {
             by_value.insert(value.to_owned(), outputs);
@@ -155,7 +158,7 @@ impl LoopProgress {
 }
 
 impl TaskRun {
-    /// Puts what the iterations of a loop gave into the order of the values, whatever the order in which they ended.
+    /// Puts the outputs of a loop's iterations into the order of the values, whatever the order in which they ended.
     pub(super) fn order_outputs(&mut self) {
         let Some(values) = self.expansion.as_ref().and_then(|expansion| expansion.values.as_ref()) else { return };
         let names: Vec<String> = values.iter().map(plain).collect();
@@ -180,7 +183,7 @@ impl TaskRun {
         }
     }
 
-    /// What a replay takes over.
+    /// What a replay copies.
     pub fn kept(&self) -> TaskRunSnapshot {
         TaskRunSnapshot {
             state: self.state.clone(),
@@ -193,16 +196,16 @@ impl TaskRun {
     }
 }
 
-/// A task run that a replay takes over from the execution that it repeats.
+/// A task run that a replay copies from the execution that it repeats.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TaskRunSnapshot {
-    /// Where it stands.
+    /// Its state.
     pub state: TaskState,
     /// When its latest attempt began.
     pub started: Option<DateTime<Utc>>,
     /// When its latest attempt ended.
     pub ended: Option<DateTime<Utc>>,
-    /// What it gave.
+    /// Its outputs.
     pub outputs: Outputs,
     /// Which sub-tasks it runs.
     pub expansion: Option<Expansion>,

@@ -1,11 +1,9 @@
 //! How long processes have worked on an execution. The time between them, and that of pauses, does not count.
 
-use std::time::Duration;
-
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::event::{Event, ExecutionState};
-use super::state::State;
+use super::event::Event;
+use crate::execution_state::ExecutionState;
 
 /// The time that was worked, and the stretch that goes on now.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -14,13 +12,6 @@ pub(super) struct WorkTime {
     pub(super) total: TimeDelta,
     since: Option<DateTime<Utc>>,
     latest: Option<DateTime<Utc>>,
-}
-
-impl State {
-    /// How long processes have worked on it, once it has ended.
-    pub fn took(&self) -> Option<Duration> {
-        self.ended.and_then(|_| self.worked.total.to_std().ok())
-    }
 }
 
 impl WorkTime {
@@ -52,6 +43,7 @@ mod tests {
     use serde_json::Map;
 
     use super::super::event::ExecutionSpec;
+    use super::super::state::State;
     use super::*;
     use crate::id::RunId;
 
@@ -75,14 +67,14 @@ mod tests {
     fn the_time_between_processes_and_in_pauses_does_not_count() {
         let end = ended(ExecutionState::Success);
         assert_eq!(took(&[(0, Event::Started), (3, end.clone())]), 3);
-        let by_hand = Event::Adopted { again: Vec::new() };
+        let by_hand = Event::Adopted { reset: Vec::new() };
         let died = [(0, Event::Started), (2, started(1))];
         let resumed = [(1000, by_hand), (1000, started(2)), (1003, end.clone())];
         assert_eq!(took(&[&died[..], &resumed].concat()), 5);
         let found = [(1000, Event::Interrupted), (1000, Event::Queued), (1007, Event::Started), (1010, end.clone())];
         assert_eq!(took(&[&died[..], &found].concat()), 5);
         let stopped = [(0, Event::Started), (2, ended(ExecutionState::Killed))];
-        let again = [(500, Event::Restarted { again: Vec::new() }), (500, Event::Started), (501, end.clone())];
+        let again = [(500, Event::Restarted { reset: Vec::new() }), (500, Event::Started), (501, end.clone())];
         assert_eq!(took(&[&stopped[..], &again].concat()), 3);
         let paused = [(0, Event::Started), (1, Event::Paused), (900, Event::Queued), (901, Event::Started), (903, end)];
         assert_eq!(took(&paused), 3);

@@ -24,9 +24,9 @@ pub struct Expansion {
     /// Whether a failure of the sub-tasks is a warning.
     #[serde(default)]
     pub allow_failure: bool,
-    /// Whether the other iterations of a loop go on when one has failed.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub go_on: bool,
+    /// Whether the other iterations of a loop run when one has failed.
+    #[serde(default, rename = "go_on", skip_serializing_if = "std::ops::Not::not")]
+    pub continue_on_failure: bool,
     /// Whether the outputs of a loop's tasks stay inside of the loop.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub isolated: bool,
@@ -68,7 +68,7 @@ impl Expansion {
             concurrent: 1,
             concurrent_within: 1,
             allow_failure: false,
-            go_on: false,
+            continue_on_failure: false,
             isolated: false,
             until: None,
             folder: None,

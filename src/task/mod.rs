@@ -101,8 +101,8 @@ pub trait Task: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// Does the work of one attempt.
     fn run(&self, context: &TaskContext) -> impl Future<Output = Result<Self::Outputs, TaskError>> + Send;
 
-    /// Does what is to be done when all sub-tasks have ended well, if [`Task::HAS_EPILOGUE`]; gives further outputs.
-    fn conclude(&self, _context: &TaskContext) -> impl Future<Output = Result<Outputs, TaskError>> + Send {
+    /// The work after the sub-tasks, once all have ended well, if [`Task::HAS_EPILOGUE`]; returns further outputs.
+    fn epilogue(&self, _context: &TaskContext) -> impl Future<Output = Result<Outputs, TaskError>> + Send {
         async { Ok(Outputs::new()) }
     }
 }
@@ -156,9 +156,9 @@ pub struct TaskType {
     /// Those of them that are a part of the flow, such as SQL.
     pub definitions: &'static [&'static str],
     /// The fields whose templates are not rendered before the task runs.
-    pub late: &'static [&'static str],
+    pub deferred: &'static [&'static str],
     /// The fields to which an expression gives a text, be its result a list or a map.
-    pub texts: &'static [&'static str],
+    pub stringify: &'static [&'static str],
     /// The fields that are accepted and change nothing, each with what to do instead.
     pub without_effect: &'static [(&'static str, &'static str)],
     /// How to ask what its target holds already.
@@ -175,8 +175,8 @@ pub struct TaskType {
     pub check: fn(&Value) -> Result<(), FieldError>,
     /// Starts one attempt.
     pub run: fn(Value, Arc<TaskContext>) -> TaskFuture,
-    /// Does what is to be done after the sub-tasks; none when that is nothing.
-    pub conclude: Option<fn(Value, Arc<TaskContext>) -> TaskFuture>,
+    /// Starts the work after the sub-tasks, if there is any.
+    pub epilogue: Option<fn(Value, Arc<TaskContext>) -> TaskFuture>,
 }
 
 impl std::fmt::Debug for TaskType {
@@ -198,8 +198,8 @@ impl TaskType {
             sql: T::SQL,
             files: T::FILES,
             definitions: T::DEFINITIONS,
-            late: T::DEFERRED,
-            texts: T::STRINGIFY,
+            deferred: T::DEFERRED,
+            stringify: T::STRINGIFY,
             without_effect: T::WITHOUT_EFFECT,
             ledger: T::LEDGER,
             source: T::SOURCE,
@@ -208,8 +208,8 @@ impl TaskType {
             outputs: T::output_schema,
             check: check::<T>,
             run: |fields, context| Box::pin(run::<T>(fields, context)),
-            conclude: if T::HAS_EPILOGUE {
-                Some(|fields, context| Box::pin(conclude::<T>(fields, context)))
+            epilogue: if T::HAS_EPILOGUE {
+                Some(|fields, context| Box::pin(epilogue::<T>(fields, context)))
             } else {
                 None
             },
@@ -232,8 +232,8 @@ impl TaskType {
     }
 }
 
-async fn conclude<T: Task>(fields: Value, context: Arc<TaskContext>) -> Result<Outputs, TaskError> {
-    read_rendered::<T>(&fields)?.conclude(&context).await
+async fn epilogue<T: Task>(fields: Value, context: Arc<TaskContext>) -> Result<Outputs, TaskError> {
+    read_rendered::<T>(&fields)?.epilogue(&context).await
 }
 
 async fn run<T: Task>(fields: Value, context: Arc<TaskContext>) -> Result<Outputs, TaskError> {

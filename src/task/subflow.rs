@@ -1,4 +1,4 @@
-//! What a task may ask of the engine that runs it: executions of other flows.
+//! The engine's services for tasks: executions of other flows among them.
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -9,13 +9,14 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
+use crate::execution_state::ExecutionState;
 use crate::id::ExecutionId;
 use crate::task::{LogQuota, PauseRequest, TaskError};
 
 /// What the engine offers to an attempt.
 #[derive(Default)]
 pub struct EngineServices {
-    /// The way to other flows; none outside of an execution.
+    /// Starts other flows; none outside of an execution.
     pub subflows: Option<Arc<dyn SubflowStarter>>,
     /// The folder that the task shares with others.
     pub folder: Option<PathBuf>,
@@ -47,31 +48,31 @@ pub struct SubflowRequest {
     pub waits: bool,
     /// When it starts; none is at once.
     pub date: Option<DateTime<Utc>>,
-    /// Whether one that did not end well is repeated by a new execution, not restarted.
-    pub anew: bool,
+    /// Whether an execution that did not end well is retried as a new one, not restarted.
+    pub as_new: bool,
     /// Set when the task is to stop.
     pub cancel: CancellationToken,
 }
 
-/// An execution that a task got.
+/// The execution that a task has started.
 #[derive(Clone, Debug)]
 pub struct SubflowResult {
     /// The execution.
     pub id: ExecutionId,
-    /// Where it stands, in capitals.
-    pub state: &'static str,
-    /// Whether it did its work, perhaps with a warning; true as well when nobody waited for it.
-    pub is_well: bool,
+    /// Its state; CREATED when nobody waits for it.
+    pub state: ExecutionState,
+    /// Whether it succeeded, perhaps with a warning; true as well when nobody waited for it.
+    pub succeeded: bool,
     /// The outputs of its flow.
     pub outputs: Map<String, Value>,
 }
 
-/// An execution on its way.
+/// An execution that is running.
 pub type StartedSubflow = Pin<Box<dyn Future<Output = Result<SubflowResult, TaskError>> + Send>>;
 
 /// The engine's side.
 pub trait SubflowStarter: Send + Sync {
-    /// Starts an execution, or goes on with the one that an earlier attempt started.
+    /// Starts an execution, or continues the one that an earlier attempt started.
     fn start(&self, request: SubflowRequest) -> StartedSubflow;
 
     /// Renders a field that [`Task::DEFERRED`](crate::task::Task::DEFERRED) names; `taskrun` gets these further names.

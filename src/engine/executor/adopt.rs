@@ -92,8 +92,8 @@ impl Executor {
     fn enqueue(&self, id: &ExecutionId, state: &mut State, prepared: &Prepared) -> Result<(), EngineError> {
         let queue = &self.shared.queue;
         if state.status.is_restartable() {
-            let again = replay::runs_to_reset(state, &prepared.flow, true);
-            self.shared.runner.append(id, state, Event::Restarted { again })?;
+            let reset = replay::runs_to_reset(state, &prepared.flow, true);
+            self.shared.runner.append(id, state, Event::Restarted { reset })?;
         }
         if state.status == ExecutionState::Queued {
             return Ok(self.journal().move_to_front(id, queue)?);

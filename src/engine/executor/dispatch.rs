@@ -181,7 +181,7 @@ impl Executor {
         let (runner, flow) = (&self.shared.runner, &prepared.flow);
         let reset = replay::runs_to_reset(state, flow, false);
         if state.status == ExecutionState::Running && !reset.is_empty() {
-            runner.append(id, state, Event::Adopted { again: reset })?;
+            runner.append(id, state, Event::Adopted { reset })?;
         }
         let inputs = prepared.inputs(state);
         let is_new = state.status == ExecutionState::Running && state.tasks.is_empty();
@@ -193,7 +193,7 @@ impl Executor {
         let subflows = |start: &Start, state: &State| -> Arc<dyn SubflowStarter> {
             Arc::new(SubflowRunner::new(self, &catalog, &run, flow, start, state))
         };
-        Work::new(runner, flow, &run, &inputs, control, &subflows).until_end(state).await
+        Work::new(runner, flow, &run, &inputs, control, &subflows).run_to_end(state).await
     }
 
     /// Schedules the end of a pause, and starts the execution that retries this one.

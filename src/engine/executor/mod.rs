@@ -239,7 +239,7 @@ impl Executor {
         now: DateTime<Utc>,
     ) -> Result<(), SubmitError> {
         let shared = &self.shared;
-        let (created, secrets) = shared.runner.admissible(id, flow, &request, now)?;
+        let (created, secrets) = shared.runner.validated_spec(id, flow, &request, now)?;
         let firing = request.firing;
         let lock = HomeLock::acquire(&shared.runner.settings, id)?;
         let running = self.running();

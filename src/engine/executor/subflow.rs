@@ -88,14 +88,14 @@ impl SubflowRunner {
             if is_new {
                 self.detach(id.clone(), prepared, request);
             }
-            return Ok(SubflowResult { id, state: "CREATED", is_well: true, outputs: Map::new() });
+            return Ok(SubflowResult { id, state: ExecutionState::Created, succeeded: true, outputs: Map::new() });
         }
         let (id, state) = self.run_to_end(&id, &prepared, &request).await.map_err(broken)?;
         if request.cancel.is_cancelled() && !state.status.is_done() {
             return Err(TaskError::cancelled("it was stopped"));
         }
-        let (is_well, outputs) = (state.status.is_done(), state.outputs);
-        Ok(SubflowResult { id, state: state.status.as_str(), is_well, outputs })
+        let (succeeded, outputs) = (state.status.is_done(), state.outputs);
+        Ok(SubflowResult { id, state: state.status, succeeded, outputs })
     }
 
     /// The execution that an earlier attempt started, or a new one.
@@ -113,7 +113,7 @@ impl SubflowRunner {
         }
         if let Some(id) = runner.journal.child(&parent.execution, &parent.run)? {
             let status = runner.state(&id)?.status;
-            if !(request.anew && status.is_restartable()) {
+            if !(request.as_new && status.is_restartable()) {
                 return Ok((id, Prepared { pool, ..self.executor.prepared(flow, &inputs, true) }, false));
             }
         }

@@ -1,4 +1,4 @@
-//! The beginning and the end of an execution as a whole: its tasks, what runs after them, promises, outputs, retries.
+//! The plan of an execution as a whole: its tasks, what runs after them, SLAs, outputs, retries.
 
 use chrono::Duration;
 use serde_json::{Map, Value};
@@ -15,31 +15,31 @@ use crate::text::plain;
 impl<'a> Planner<'_, 'a> {
     /// The whole execution.
     pub(super) fn execution(&mut self) {
-        if self.watch_the_clock() {
+        if self.check_durations() {
             return;
         }
         let (flow, top) = (self.eval.flow, Scope::default());
-        let BlockStatus::Done(outcome) = self.list(&flow.steps, &top, 1) else { return self.rest() };
-        let again = if outcome == TaskOutcome::Failed { self.retry() } else { None };
-        if let Some(retry) = again.filter(|retry| retry.behavior == RetryBehavior::RetryFailedTask) {
+        let BlockStatus::Done(outcome) = self.list(&flow.steps, &top, 1) else { return self.pause_if_idle() };
+        let retry = if outcome == TaskOutcome::Failed { self.retry() } else { None };
+        if let Some(retry) = retry.filter(|retry| retry.behavior == RetryBehavior::RetryFailedTask) {
             return self.actions.push(Action::Retry(retry));
         }
         let block = Block { tasks: &flow.steps, errors: &flow.errors, finally: &flow.finally };
         match self.handlers(outcome, block, &top) {
-            BlockStatus::Open => self.rest(),
-            BlockStatus::Done(outcome) => self.end(outcome, again),
+            BlockStatus::Open => self.pause_if_idle(),
+            BlockStatus::Done(outcome) => self.end(outcome, retry),
         }
     }
 
-    /// Looks at promises about time; whether one is broken just now.
-    fn watch_the_clock(&mut self) -> bool {
+    /// Checks the SLAs about durations; whether one is violated now.
+    fn check_durations(&mut self) -> bool {
         let (state, now) = (self.eval.state, self.eval.now);
         let Some(started) = state.started else { return false };
         for sla in self.eval.flow.sla.iter().filter(|sla| !state.violated.contains(&sla.id)) {
             let Some(longest) = sla.duration.filter(|_| sla.kind == SlaKind::MaxDuration) else { continue };
             let at = started + Duration::from_std(longest.0).unwrap_or(Duration::MAX);
             if at <= now {
-                self.actions.push(Action::Violate(sla, format!("it takes longer than {longest}")));
+                self.actions.push(Action::ViolateSla(sla, format!("it takes longer than {longest}")));
                 return true;
             }
             self.wait(at);
@@ -48,9 +48,9 @@ impl<'a> Planner<'_, 'a> {
     }
 
     /// When only pauses are open, the execution is paused.
-    fn rest(&mut self) {
+    fn pause_if_idle(&mut self) {
         let state = self.eval.state;
-        let waits_alone = self.under_way == 0 && self.actions.iter().all(|next| matches!(next, Action::Wait(_)));
+        let waits_alone = self.running == 0 && self.actions.iter().all(|next| matches!(next, Action::Wait(_)));
         let retries = state.tasks.values().any(|task| matches!(task.state, TaskState::Retrying { .. }));
         let is_paused = state.paused().next().is_some();
         if state.status == ExecutionState::Running && waits_alone && is_paused && !retries && !self.waits_in_loop() {
@@ -71,11 +71,11 @@ impl<'a> Planner<'_, 'a> {
     }
 
     /// All tasks have ended, and so have those for errors and those that run in any case.
-    fn end(&mut self, outcome: TaskOutcome, again: Option<&'a RetrySpec>) {
+    fn end(&mut self, outcome: TaskOutcome, retry: Option<&'a RetrySpec>) {
         let mut ending = Ending { state: outcome.into(), outputs: Map::new(), problem: None };
         if outcome != TaskOutcome::Failed {
-            if let Some((sla, why)) = self.broken_assertion() {
-                return self.actions.push(Action::Violate(sla, why));
+            if let Some((sla, why)) = self.violated_assertion() {
+                return self.actions.push(Action::ViolateSla(sla, why));
             }
             match self.outputs() {
                 Ok(outputs) => ending.outputs = outputs,
@@ -87,13 +87,13 @@ impl<'a> Planner<'_, 'a> {
                 ending.state = ExecutionState::Warning;
             }
         }
-        self.eval.end = Some(if again.is_some() { ExecutionState::Retried } else { ending.state });
+        self.eval.end = Some(if retry.is_some() { ExecutionState::Retried } else { ending.state });
         if self.list(&self.eval.flow.after, &Scope::default(), 1) != BlockStatus::Open {
-            self.actions.push(again.map_or(Action::End(ending), Action::Retry));
+            self.actions.push(retry.map_or(Action::End(ending), Action::Retry));
         }
     }
 
-    fn broken_assertion(&self) -> Option<(&'a Sla, String)> {
+    fn violated_assertion(&self) -> Option<(&'a Sla, String)> {
         let open = self.eval.flow.sla.iter().filter(|sla| !self.eval.state.violated.contains(&sla.id));
         let names = self.eval.of_flow();
         open.filter(|sla| sla.kind == SlaKind::ExecutionAssertion).find_map(|sla| {
@@ -128,7 +128,7 @@ impl<'a> Planner<'_, 'a> {
         Ok(outputs)
     }
 
-    /// How the execution is repeated after a failure, if it is: as a failed task says, or else the flow.
+    /// How the execution is retried after a failure, if it is: as a failed task says, or else the flow.
     fn retry(&self) -> Option<&'a RetrySpec> {
         let (state, flow) = (self.eval.state, self.eval.flow);
         let is_failed = |task: &TaskRun| task.state == TaskState::Failed;
@@ -142,8 +142,8 @@ impl<'a> Planner<'_, 'a> {
         }
         let own = flow.all_steps().into_iter().filter(|step| names.contains(&step.id.as_str()));
         let own = own.filter_map(|step| step.common.retry.as_ref());
-        let anew = own.filter(|retry| retry.behavior == RetryBehavior::CreateNewExecution);
-        anew.chain(&flow.retry).find(|retry| {
+        let as_new = own.filter(|retry| retry.behavior == RetryBehavior::CreateNewExecution);
+        as_new.chain(&flow.retry).find(|retry| {
             let tries = match retry.behavior {
                 RetryBehavior::CreateNewExecution => state.created.attempt,
                 RetryBehavior::RetryFailedTask => state.retries + 1,

@@ -37,7 +37,8 @@ impl<'a> Planner<'_, 'a> {
         }
     }
 
-    /// Once an iteration has failed no other begins, unless the loop goes on; those that have begun go on to their end.
+    /// Once an iteration has failed no other begins, unless the loop continues on failure; those that have begun run to their
+    /// end.
     fn iterations(
         &mut self,
         run: &RunId,
@@ -81,27 +82,27 @@ impl<'a> Planner<'_, 'a> {
         outcome: TaskOutcome,
         inside: &Scope,
     ) {
-        let gives = expansion.isolated && outcome != TaskOutcome::Failed;
-        let outputs = if gives { self.iteration_outputs(step, inside) } else { Ok(None) };
+        let has_outputs = expansion.isolated && outcome != TaskOutcome::Failed;
+        let outputs = if has_outputs { self.iteration_outputs(step, inside) } else { Ok(None) };
         self.actions.push(match outputs {
             Ok(outputs) => Action::Iteration { run: run.clone(), index, outcome, outputs, condition_met: false },
-            Err(error) => Action::Break(run.clone(), step, error),
+            Err(error) => Action::Fail(run.clone(), step, error),
         });
     }
 
-    /// What an iteration gives: the loop's `outputs`, rendered.
+    /// The outputs of an iteration: the loop's `outputs`, rendered.
     fn iteration_outputs(&self, step: &Step, inside: &Scope) -> Result<Option<Map<String, Value>>, ExpressionError> {
         let Some(Value::Array(outputs)) = step.fields.get("outputs") else { return Ok(None) };
         let names = self.eval.of_task(step, inside, 1);
-        let mut gave = Map::new();
+        let mut rendered = Map::new();
         for output in outputs.iter().filter_map(|output| read::<FlowOutput>(output).ok()) {
             let value = render(&output.value, &names, &self.eval.snapshot())?;
             let typed = output.typed(value);
             let culprit = output.value.as_str().unwrap_or(&output.id);
             let typed = typed.map_err(|message| ExpressionError::new(message, culprit))?;
-            gave.insert(output.id, typed);
+            rendered.insert(output.id, typed);
         }
-        Ok(Some(gave))
+        Ok(Some(rendered))
     }
 
     /// One iteration after another until the condition holds, or the bounds are reached.
@@ -121,7 +122,7 @@ impl<'a> Planner<'_, 'a> {
         if !progress.failed.is_empty() {
             return BlockStatus::Done(TaskOutcome::Failed);
         }
-        if progress.over {
+        if progress.condition_met {
             return BlockStatus::Done(warned);
         }
         if let Some(latest) = progress.latest {
@@ -146,24 +147,24 @@ impl<'a> Planner<'_, 'a> {
             Ok(condition_met) => {
                 Action::Iteration { run: run.clone(), index: progress.next, outcome, outputs: None, condition_met }
             }
-            Err(error) => Action::Break(run.clone(), step, error),
+            Err(error) => Action::Fail(run.clone(), step, error),
         });
         BlockStatus::Open
     }
 
-    /// Why a loop that waits for a condition failed, if for want of it.
+    /// Why a loop that waits for a condition failed, if that was not met.
     pub(super) fn unmet_condition(&self, task: &TaskRun) -> Option<String> {
         let until = task.expansion.as_ref()?.until.as_ref()?;
-        let unmet_condition = task.progress.failed.is_empty() && !task.progress.over && until.fail_on_max;
+        let unmet_condition = task.progress.failed.is_empty() && !task.progress.condition_met && until.fail_on_max;
         unmet_condition.then(|| {
             format!("the condition still did not hold after {}", count(u64::from(task.progress.next), "iteration"))
         })
     }
 }
 
-/// Whether there is no room for another iteration.
+/// Whether the bounds of the loop allow no further iteration.
 fn is_exhausted(until: &LoopCondition, task: &TaskRun) -> bool {
-    let too_many = until.max_iterations.is_some_and(|most| task.progress.next >= most);
+    let too_many = until.max_iterations.is_some_and(|max| task.progress.next >= max);
     let (Some(longest), Some(latest), Some(since)) = (until.max_duration, task.progress.latest, task.started) else {
         return too_many;
     };

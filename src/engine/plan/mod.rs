@@ -23,10 +23,10 @@ use crate::journal::{ExecutionState, State, TaskOutcome, TaskRun, TaskState};
 use crate::task::{Expansion, OnPauseTimeout};
 use crate::text::plain;
 
-/// The most attempts that are under way at a time in one execution.
+/// The maximum number of attempts that run at a time in one execution.
 pub(super) const MAX_CONCURRENT: usize = 64;
 
-/// A thing to do next.
+/// Something to do next.
 #[derive(Debug)]
 pub enum Action<'a> {
     /// Start an attempt of a task.
@@ -34,9 +34,9 @@ pub enum Action<'a> {
     /// The task's condition does not hold.
     Skip(RunId, &'a Step),
     /// The task cannot start: an expression in it has no value.
-    Refuse(RunId, &'a Step, ExpressionError),
-    /// The task, which has begun, cannot go on: an expression in it has no value.
-    Break(RunId, &'a Step, ExpressionError),
+    FailToStart(RunId, &'a Step, ExpressionError),
+    /// The task, which is running, fails: an expression in it has no value.
+    Fail(RunId, &'a Step, ExpressionError),
     /// All sub-tasks of an iteration have ended.
     Iteration {
         /// The loop's run.
@@ -50,19 +50,19 @@ pub enum Action<'a> {
         /// Whether the condition that the loop waits for holds.
         condition_met: bool,
     },
-    /// All sub-tasks of a task have ended well; it has work to do itself.
-    Conclude(Start<'a>),
+    /// All sub-tasks of a task have ended well; it has work to do after them.
+    RunEpilogue(Start<'a>),
     /// All sub-tasks of a task have ended.
     Finish(RunId, &'a Step, TaskOutcome, Option<String>),
-    /// A pause has lasted its time.
+    /// A pause has timed out.
     Resume(RunId, &'a Step, OnPauseTimeout),
     /// Nothing can be done until a pause ends.
     Pause,
-    /// A promise of the flow's is broken, and why.
-    Violate(&'a Sla, String),
-    /// The execution failed and is repeated, itself or by a new one.
+    /// An SLA of the flow is violated, and why.
+    ViolateSla(&'a Sla, String),
+    /// The execution failed and is retried, itself or by a new one.
     Retry(&'a RetrySpec),
-    /// Nothing is to be done before.
+    /// Nothing is to be done before this moment.
     Wait(DateTime<Utc>),
     /// Nothing is left to do.
     End(Ending),
@@ -85,8 +85,8 @@ pub struct Start<'a> {
     pub literal: BTreeSet<String>,
     /// The folder that the task shares with others.
     pub folder: Option<String>,
-    /// The longest that it may take.
-    pub limit: Option<DurationSpec>,
+    /// Its timeout.
+    pub timeout: Option<DurationSpec>,
 }
 
 /// How an execution ends.
@@ -103,29 +103,29 @@ pub struct Ending {
 /// What to do next, and the secrets that came to light while that was found out.
 #[derive(Debug)]
 pub struct Plan<'a> {
-    /// All that can be done now; nothing, while what is under way must be waited for.
+    /// All that can be done now; none while running attempts must be waited for.
     pub actions: Vec<Action<'a>>,
     /// To be registered with the host before anything of the actions is shown or kept.
     pub secrets: FoundSecrets,
 }
 
-/// Says what to do next. Nothing is changed for it, and the same arguments give the same answer, as long as secrets, files
-/// and stored values stay the same; but for chance.
+/// Decides what to do next. It changes nothing, and the same arguments give the same answer as long as secrets, files and
+/// stored values stay the same, but for random values.
 pub fn plan<'a>(state: &State, flow: &'a Flow, run: &ExecutionContext, now: DateTime<Utc>) -> Plan<'a> {
-    let under_way = state.tasks.values().filter(|task| is_under_way(task)).count();
+    let running = state.tasks.values().filter(|task| is_running(task)).count();
     let secrets = FoundSecrets::default();
     let eval = EvalContext { state, flow, run, now, found: &secrets, end: None };
-    let mut planner = Planner { eval, under_way, actions: Vec::new() };
+    let mut planner = Planner { eval, running, actions: Vec::new() };
     planner.execution();
     let actions = planner.actions;
     Plan { actions, secrets }
 }
 
-fn is_under_way(task: &TaskRun) -> bool {
+fn is_running(task: &TaskRun) -> bool {
     task.state == TaskState::Running && task.expansion.is_none()
 }
 
-/// How far a task, or a list of them, has come.
+/// Whether a task, or a list of them, has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BlockStatus {
     Open,
@@ -142,7 +142,7 @@ pub(super) struct Block<'a> {
 
 pub(super) struct Planner<'s, 'a> {
     pub(super) eval: EvalContext<'s, 'a>,
-    pub(super) under_way: usize,
+    pub(super) running: usize,
     pub(super) actions: Vec<Action<'a>>,
 }
 
@@ -229,7 +229,7 @@ impl<'a> Planner<'_, 'a> {
     }
 
     fn start(&mut self, run: RunId, step: &'a Step, scope: &Scope, attempt: u32) -> BlockStatus {
-        if self.under_way >= MAX_CONCURRENT {
+        if self.running >= MAX_CONCURRENT {
             return BlockStatus::Open;
         }
         let names = self.eval.of_task(step, scope, attempt);
@@ -237,23 +237,23 @@ impl<'a> Planner<'_, 'a> {
         let condition =
             step.common.run_if.as_ref().map_or(Ok(true), |condition| evaluate_condition(condition, &names, &snapshot));
         let rendered = condition.and_then(|is_met| {
-            Ok(if is_met { Some((self.fields(step, &names)?, self.limit(step, &names)?)) } else { None })
+            Ok(if is_met { Some((self.fields(step, &names)?, self.timeout(step, &names)?)) } else { None })
         });
         let next = match rendered {
-            Ok(Some((fields, limit))) => {
-                self.under_way += 1;
-                let names = if step.task.late.is_empty() { Names::new() } else { names };
+            Ok(Some((fields, timeout))) => {
+                self.running += 1;
+                let names = if step.task.deferred.is_empty() { Names::new() } else { names };
                 let (folder, literal) = (scope.folder.clone(), self.literal(step, scope));
-                Action::Start(Start { run, step, fields, names, attempt, literal, folder, limit })
+                Action::Start(Start { run, step, fields, names, attempt, literal, folder, timeout })
             }
             Ok(None) => Action::Skip(run, step),
-            Err(error) => Action::Refuse(run, step, error),
+            Err(error) => Action::FailToStart(run, step, error),
         };
         self.actions.push(next);
         BlockStatus::Open
     }
 
-    fn limit(&self, step: &Step, names: &Names) -> Result<Option<DurationSpec>, ExpressionError> {
+    fn timeout(&self, step: &Step, names: &Names) -> Result<Option<DurationSpec>, ExpressionError> {
         match &step.common.timeout {
             None => Ok(None),
             Some(Timeout::Fixed(span)) => Ok(Some(*span)),
@@ -273,7 +273,7 @@ impl<'a> Planner<'_, 'a> {
     /// A task's fields, rendered but for those that are rendered late.
     fn fields(&self, step: &Step, names: &Names) -> Result<Value, ExpressionError> {
         let mut fields = self.rendered(step, names)?;
-        for name in step.task.texts.iter().filter(|name| step.fields.get(**name).is_some_and(Value::is_string)) {
+        for name in step.task.stringify.iter().filter(|name| step.fields.get(**name).is_some_and(Value::is_string)) {
             if let Some(value @ (Value::Array(_) | Value::Object(_))) = fields.get_mut(*name) {
                 *value = Value::String(value.to_string());
             }
@@ -283,18 +283,18 @@ impl<'a> Planner<'_, 'a> {
 
     fn rendered(&self, step: &Step, names: &Names) -> Result<Value, ExpressionError> {
         let snapshot = self.eval.snapshot();
-        let Some(fields) = step.fields.as_object().filter(|_| !step.task.late.is_empty()) else {
+        let Some(fields) = step.fields.as_object().filter(|_| !step.task.deferred.is_empty()) else {
             return render(&step.fields, names, &snapshot);
         };
         let one = |(key, value): (&String, &Value)| -> Result<(String, Value), ExpressionError> {
-            let is_late = step.task.late.contains(&key.as_str());
+            let is_late = step.task.deferred.contains(&key.as_str());
             let value = if is_late { value.clone() } else { render(value, names, &snapshot)? };
             Ok((key.clone(), value))
         };
         Ok(Value::Object(fields.iter().map(one).collect::<Result<_, ExpressionError>>()?))
     }
 
-    /// A task that has decided which of its sub-tasks run.
+    /// Plans the sub-tasks of a task that has decided which of them run.
     fn expanded(
         &mut self,
         run: RunId,
@@ -327,7 +327,7 @@ impl<'a> Planner<'_, 'a> {
         outcome: TaskOutcome,
         scope: &Scope,
     ) -> Action<'a> {
-        if outcome == TaskOutcome::Failed || step.task.conclude.is_none() {
+        if outcome == TaskOutcome::Failed || step.task.epilogue.is_none() {
             return Action::Finish(run, step, outcome, self.unmet_condition(task));
         }
         let names = self.eval.of_task(step, scope, task.attempts);
@@ -335,7 +335,7 @@ impl<'a> Planner<'_, 'a> {
         match self.fields(step, &names) {
             Ok(fields) => {
                 let literal = self.literal(step, scope);
-                Action::Conclude(Start {
+                Action::RunEpilogue(Start {
                     run,
                     step,
                     fields,
@@ -343,10 +343,10 @@ impl<'a> Planner<'_, 'a> {
                     attempt: task.attempts,
                     literal,
                     folder,
-                    limit: None,
+                    timeout: None,
                 })
             }
-            Err(error) => Action::Break(run, step, error),
+            Err(error) => Action::Fail(run, step, error),
         }
     }
 }

@@ -144,7 +144,7 @@ impl TestEnv {
             ("started", _) => Event::Started,
             ("paused", _) => Event::Paused,
             ("failed", _) => Event::Ended { state: ExecutionState::Failed, outputs: Map::new() },
-            ("restarted", _) => Event::Restarted { again: Vec::new() },
+            ("restarted", _) => Event::Restarted { reset: Vec::new() },
             ("retrying", at) => Event::Retrying { at: self.at(at.parse().unwrap()), successor: None },
             ("violated", sla) => Event::Violated { sla: sla.to_owned(), labels: Map::new() },
             (_, "starts") => Event::TaskStarted { run, attempt: attempts + 1 },
@@ -167,7 +167,7 @@ impl TestEnv {
                 let mut words = rest.split(' ');
                 let index = words.next().unwrap().parse().unwrap();
                 let outcome = serde_json::from_value(json!(words.next().unwrap())).unwrap();
-                Event::IterationEnded { run, index, outcome, gave: None, over: words.next() == Some("met") }
+                Event::IterationEnded { run, index, outcome, outputs: None, condition_met: words.next() == Some("met") }
             }
             _ => panic!("{line}"),
         }
@@ -180,17 +180,17 @@ impl TestEnv {
         };
         let started = |start: &Start| {
             let attempt = if start.attempt > 1 { format!(" attempt {}", start.attempt) } else { String::new() };
-            let limit = start.limit.map(|limit| format!(" within {limit}")).unwrap_or_default();
+            let timeout = start.timeout.map(|timeout| format!(" within {timeout}")).unwrap_or_default();
             let folder = start.folder.as_ref().map(|folder| format!(" in {folder}")).unwrap_or_default();
             let text = start.fields.get("text").map(|text| format!(": {}", plain(text))).unwrap_or_default();
-            format!("{}{attempt}{limit}{folder}{text}", start.run)
+            format!("{}{attempt}{timeout}{folder}{text}", start.run)
         };
         match action {
             Action::Start(start) => format!("start {}", started(start)),
-            Action::Conclude(start) => format!("conclude {}", started(start)),
+            Action::RunEpilogue(start) => format!("run epilogue of {}", started(start)),
             Action::Skip(run, _) => format!("skip {run}"),
-            Action::Refuse(run, _, error) => format!("refuse {run}: {}", error.message),
-            Action::Break(run, _, error) => format!("break {run}: {}", error.message),
+            Action::FailToStart(run, _, error) => format!("fail to start {run}: {}", error.message),
+            Action::Fail(run, _, error) => format!("fail {run}: {}", error.message),
             Action::Iteration { run, index, outcome, outputs, condition_met } => {
                 let met = if *condition_met { " met" } else { "" };
                 let outputs = outputs.as_ref().map(json).unwrap_or_default();
@@ -201,7 +201,7 @@ impl TestEnv {
             }
             Action::Resume(run, _, behavior) => format!("resume {run} {behavior:?}"),
             Action::Pause => "pause".to_owned(),
-            Action::Violate(sla, why) => format!("violate {}: {why}", sla.id),
+            Action::ViolateSla(sla, why) => format!("violate {}: {why}", sla.id),
             Action::Retry(retry) => format!("retry {:?}", retry.behavior),
             Action::Wait(at) => format!("wait until {}", (*at - self.begin).num_seconds()),
             Action::End(ending) => {

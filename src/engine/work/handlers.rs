@@ -1,4 +1,5 @@
-//! What happens to an execution when its tasks, pauses and promises have come to an end.
+//! How the ends of tasks, pauses and retries, and violations of SLAs, change an execution.
+
 use serde_json::{Map, Value, json};
 
 use crate::clock;
@@ -28,7 +29,7 @@ impl Work<'_> {
         outcome: TaskOutcome,
         why: Option<String>,
     ) -> Result<(), EngineError> {
-        self.forget_folder(state, &run);
+        self.remove_folder(state, &run);
         if outcome == TaskOutcome::Failed {
             if let Some(message) = why {
                 return self.fail(state, run, step, TaskError::permanent(message));
@@ -37,21 +38,21 @@ impl Work<'_> {
             let error = TaskFailure { class: ErrorClass::Permanent, message, help: None, code: None };
             return self.add(state, Event::TaskFailed { run, error, retry_at: None });
         }
-        let outputs = state.tasks.get(&run).map(of_sub_tasks).unwrap_or_default();
+        let outputs = state.tasks.get(&run).map(expansion_outputs).unwrap_or_default();
         let warning = outcome == TaskOutcome::Warning;
         self.add(state, Event::TaskSucceeded { run, outputs, labels: Map::new(), warning })
     }
 
     /// A task has done its own work after its sub-tasks.
-    pub(super) fn conclusion(
+    pub(super) fn finish_epilogue(
         &mut self,
         state: &mut State,
         run: RunId,
         step: &Step,
         further: Outputs,
     ) -> Result<(), EngineError> {
-        self.forget_folder(state, &run);
-        let mut outputs = state.tasks.get(&run).map(of_sub_tasks).unwrap_or_default();
+        self.remove_folder(state, &run);
+        let mut outputs = state.tasks.get(&run).map(expansion_outputs).unwrap_or_default();
         outputs.extend(self.run.host.without_secrets(further));
         let inside = |task: &str| contains(step, task);
         let warns = |(id, task): (&RunId, &TaskRun)| task.state == TaskState::Warning && inside(id.task());
@@ -59,7 +60,7 @@ impl Work<'_> {
         self.add(state, Event::TaskSucceeded { run, outputs, labels: Map::new(), warning })
     }
 
-    /// A pause has lasted its time.
+    /// A pause has timed out.
     pub(super) fn resume(
         &mut self,
         state: &mut State,
@@ -69,7 +70,7 @@ impl Work<'_> {
     ) -> Result<(), EngineError> {
         match behavior {
             OnPauseTimeout::Resume | OnPauseTimeout::Warn => {
-                let outputs = resumed("time", Map::new());
+                let outputs = resume_outputs("time", Map::new());
                 let warning = behavior == OnPauseTimeout::Warn && !step.common.allow_warning;
                 self.add(state, Event::TaskSucceeded { run, outputs, labels: Map::new(), warning })
             }
@@ -91,7 +92,7 @@ impl Work<'_> {
         step: &Step,
         error: TaskError,
     ) -> Result<(), EngineError> {
-        self.forget_folder(state, &run);
+        self.remove_folder(state, &run);
         let now = clock::now();
         let task = state.tasks.get(&run);
         // A task around others has files that these go on from.
@@ -116,7 +117,7 @@ impl Work<'_> {
     }
 
     /// A task whose expressions have no value fails without an attempt of its own code.
-    pub(super) fn refuse(
+    pub(super) fn fail_to_start(
         &mut self,
         state: &mut State,
         run: RunId,
@@ -125,11 +126,11 @@ impl Work<'_> {
     ) -> Result<(), EngineError> {
         let attempt = state.tasks.get(&run).map_or(0, |task| task.attempts) + 1;
         self.add(state, Event::TaskStarted { run: run.clone(), attempt })?;
-        self.break_off(state, run, step, error)
+        self.fail_expression(state, run, step, error)
     }
 
-    /// A task that has begun cannot go on: an expression in it has no value.
-    pub(super) fn break_off(
+    /// A running task fails, since an expression in it has no value.
+    pub(super) fn fail_expression(
         &mut self,
         state: &mut State,
         run: RunId,
@@ -142,10 +143,10 @@ impl Work<'_> {
         self.fail(state, run, step, TaskError::permanent(message))
     }
 
-    /// The execution has not kept a promise of its flow's.
+    /// The execution has violated an SLA of its flow.
     pub(super) fn violate(&mut self, state: &mut State, sla: &Sla, why: &str) -> Result<(), EngineError> {
         let labels = labels_of(&sla.labels);
-        self.log(Level::Warn, LogSource::Execution, &format!("the promise `{}` is broken: {why}", sla.id))?;
+        self.log(Level::Warn, LogSource::Execution, &format!("the SLA `{}` is violated: {why}", sla.id))?;
         self.add(state, Event::Violated { sla: sla.id.clone(), labels })?;
         match sla.behavior {
             SlaAction::Fail => self.add(state, Event::Killing { state: ExecutionState::Failed }),
@@ -162,31 +163,31 @@ impl Work<'_> {
         self.add(state, Event::Ended { state: ending.state, outputs })
     }
 
-    /// The execution failed and is repeated after a while.
-    pub(super) fn schedule_repeat(&mut self, state: &mut State, retry: &RetrySpec) -> Result<(), EngineError> {
+    /// The execution failed and is retried after a while.
+    pub(super) fn schedule_retry(&mut self, state: &mut State, retry: &RetrySpec) -> Result<(), EngineError> {
         let now = clock::now();
         let at = now + retry::pause(retry, state.retries.max(state.created.attempt - 1) + 1, rand::random::<f64>());
-        let anew = retry.behavior == RetryBehavior::CreateNewExecution;
-        let successor = anew.then(|| self.runner.journal.new_id(now)).transpose()?;
-        let who = if anew { "a new execution repeats it" } else { "what failed is repeated" };
+        let as_new = retry.behavior == RetryBehavior::CreateNewExecution;
+        let successor = as_new.then(|| self.runner.journal.new_id(now)).transpose()?;
+        let who = if as_new { "a new execution retries it" } else { "what failed is retried" };
         let shown = at.with_timezone(&chrono::Local).format("%H:%M:%S");
         self.log(Level::Warn, LogSource::Execution, &format!("the execution failed; {who} at {shown}"))?;
         self.add(state, Event::Retrying { at, successor })
     }
 
-    /// Waits until the execution is to be repeated, and does so.
-    pub(super) async fn repeat(&mut self, state: &mut State) -> Result<(), EngineError> {
+    /// Waits until the execution is to be retried, and retries it.
+    pub(super) async fn retry(&mut self, state: &mut State) -> Result<(), EngineError> {
         self.flush(state)?;
         let pause = state.retry_at.map(|at| (at - clock::now()).to_std().unwrap_or_default()).unwrap_or_default();
         if !self.sleep(pause).await {
             return Ok(());
         }
         if let Some(successor) = state.successor.clone() {
-            self.runner.repeat_anew(self.flow, self.inputs, &self.run.id, state, &successor)?;
+            self.runner.create_retry(self.flow, self.inputs, &self.run.id, state, &successor)?;
             return self.add(state, Event::Ended { state: ExecutionState::Retried, outputs: Map::new() });
         }
-        let again = replay::runs_to_reset(state, self.flow, true);
-        self.add(state, Event::Restarted { again })?;
+        let reset = replay::runs_to_reset(state, self.flow, true);
+        self.add(state, Event::Restarted { reset })?;
         self.add(state, Event::Started)
     }
 
@@ -195,39 +196,39 @@ impl Work<'_> {
     }
 
     /// Removes the folder that the sub-tasks of a task shared.
-    fn forget_folder(&self, state: &State, run: &RunId) {
+    fn remove_folder(&self, state: &State, run: &RunId) {
         let expansion = state.tasks.get(run).and_then(|task| task.expansion.as_ref());
         if let Some(folder) = expansion.and_then(|expansion| expansion.folder.as_ref()) {
-            // What cannot be removed is only untidy.
-            drop(std::fs::remove_dir_all(self.runner.settings.home.join("work").join(folder)));
+            // A folder that stays is removed by `jitney clean`.
+            let _ = std::fs::remove_dir_all(self.runner.settings.home.join("work").join(folder));
         }
     }
 
-    pub(super) fn forget_folders(&self, state: &State) {
-        state.tasks.keys().for_each(|run| self.forget_folder(state, run));
+    pub(super) fn remove_folders(&self, state: &State) {
+        state.tasks.keys().for_each(|run| self.remove_folder(state, run));
     }
 }
 
-/// What a pause gives when it ends.
-pub(in crate::engine) fn resumed(by: &str, inputs: Map<String, Value>) -> Outputs {
+/// The outputs of a pause that has ended.
+pub(in crate::engine) fn resume_outputs(by: &str, inputs: Map<String, Value>) -> Outputs {
     let resumed = json!({"on": stamp(clock::now()), "by": by});
     Map::from_iter([("onResume".to_owned(), Value::Object(inputs)), ("resumed".to_owned(), resumed)])
 }
 
-/// The outputs of a task with sub-tasks: what it decided, and what its iterations gave.
-fn of_sub_tasks(task: &TaskRun) -> Outputs {
+/// The outputs of a task with sub-tasks: those of its decision, and those of its iterations.
+fn expansion_outputs(task: &TaskRun) -> Outputs {
     let Some(expansion) = &task.expansion else { return Outputs::new() };
     let mut outputs = expansion.outputs.clone();
     if expansion.until.is_some() {
         outputs.insert("iterationCount".to_owned(), json!(task.progress.next));
     }
     if expansion.isolated {
-        let entry = |(index, gave): (&u32, &Map<String, Value>)| {
+        let entry = |(index, outputs): (&u32, &Map<String, Value>)| {
             let value = expansion.value(*index).map(value_text);
             let key = expansion.keys.as_ref().and_then(|keys| keys.get(*index as usize));
-            json!({"item": {"value": value, "iteration": index, "key": key}, "outputs": gave})
+            json!({"item": {"value": value, "iteration": index, "key": key}, "outputs": outputs})
         };
-        outputs.insert("outputs".to_owned(), task.progress.gave.iter().map(entry).collect());
+        outputs.insert("outputs".to_owned(), task.progress.isolated_outputs.iter().map(entry).collect());
     }
     outputs
 }

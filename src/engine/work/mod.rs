@@ -1,4 +1,4 @@
-//! One execution at work: does what the plan says, waits for attempts, and writes down how they ended.
+//! Running one execution: carries out the plan, waits for attempts, and writes down how they ended.
 
 pub(super) mod handlers;
 
@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::blocking::run_blocking;
 use crate::clock;
-use crate::engine::attempt::{Decided, bounded, decided};
+use crate::engine::attempt::{AttemptOutcome, interpret, run_with_timeout};
 use crate::engine::context::ExecutionContext;
 use crate::engine::control::{Control, Suspend};
 use crate::engine::error::EngineError;
@@ -27,47 +27,47 @@ use crate::task::{
     ErrorClass, OnPauseTimeout, Outputs, PauseRequest, SubflowStarter, TaskContext, TaskError, TaskFuture,
 };
 
-/// An attempt that has ended: the task run, whether it was what follows its sub-tasks, and what came of it.
-type Ended = (RunId, bool, Result<Outputs, TaskError>);
+/// An attempt that has ended: the task run, whether it was the epilogue after its sub-tasks, and its result.
+type AttemptEnd = (RunId, bool, Result<Outputs, TaskError>);
 
-/// What starts other flows for an attempt of a task.
+/// Makes what starts other flows for an attempt of a task.
 pub(super) type SubflowFactory<'a> = &'a (dyn Fn(&Start, &State) -> Arc<dyn SubflowStarter> + Sync);
 
-/// An execution, and its attempts under way.
+/// An execution, and its running attempts.
 pub(super) struct Work<'a> {
     pub(super) runner: &'a Runner,
     pub(super) flow: &'a Flow,
     pub(super) run: &'a ExecutionContext,
     pub(super) inputs: &'a Map<String, Value>,
-    /// How it is asked to stop.
+    /// Asks it to stop.
     control: &'a Control,
     subflows: SubflowFactory<'a>,
     /// Stops the attempts.
     stop: CancellationToken,
-    attempts: JoinSet<Ended>,
-    begun: HashMap<RunId, Begun<'a>>,
+    attempts: JoinSet<AttemptEnd>,
+    running: HashMap<RunId, RunningAttempt<'a>>,
     /// Events that have happened and are not written yet.
     pub(super) batch: EventBatch,
-    /// Attempts that begin when these are written.
-    ready: Vec<Ready>,
+    /// Attempts that start when these are written.
+    pending: Vec<PendingAttempt>,
 }
 
-/// An attempt that is to begin.
-struct Ready {
+/// An attempt that starts once the event of its start is written.
+struct PendingAttempt {
     run: RunId,
-    concludes: bool,
-    limit: Option<Duration>,
+    is_epilogue: bool,
+    timeout: Option<Duration>,
     work: fn(Value, Arc<TaskContext>) -> TaskFuture,
     fields: Value,
     context: Arc<TaskContext>,
 }
 
-/// An attempt under way.
-struct Begun<'a> {
+/// A running attempt.
+struct RunningAttempt<'a> {
     step: &'a Step,
     context: Arc<TaskContext>,
     at: Instant,
-    limit: Option<Duration>,
+    timeout: Option<Duration>,
 }
 
 impl<'a> Work<'a> {
@@ -79,7 +79,7 @@ impl<'a> Work<'a> {
         control: &'a Control,
         subflows: SubflowFactory<'a>,
     ) -> Self {
-        let (attempts, begun) = (JoinSet::new(), HashMap::new());
+        let (attempts, running) = (JoinSet::new(), HashMap::new());
         let stop = CancellationToken::new();
         Self {
             runner,
@@ -90,21 +90,21 @@ impl<'a> Work<'a> {
             subflows,
             stop,
             attempts,
-            begun,
+            running,
             batch: EventBatch::default(),
-            ready: Vec::new(),
+            pending: Vec::new(),
         }
     }
 
-    /// Works until the execution has ended, is paused, or is stopped. No attempt is under way any more then.
-    pub(super) async fn until_end(&mut self, state: &mut State) -> Result<(), EngineError> {
-        let worked = self.advance(state).await;
-        if worked.is_err() {
-            // Whoever takes the execution up begins these again.
+    /// Runs until the execution has ended, is paused, or is suspended. No attempt is under way any more then.
+    pub(super) async fn run_to_end(&mut self, state: &mut State) -> Result<(), EngineError> {
+        let result = self.advance(state).await;
+        if result.is_err() {
+            // Whoever adopts the execution starts these again.
             self.stop.cancel();
             while self.attempts.join_next().await.is_some() {}
         }
-        worked
+        result
     }
 
     async fn advance(&mut self, state: &mut State) -> Result<(), EngineError> {
@@ -112,15 +112,15 @@ impl<'a> Work<'a> {
             let is_killing = state.status == ExecutionState::Killing;
             if self.control.kill.is_cancelled() && !is_killing {
                 self.add(state, Event::Killing { state: ExecutionState::Killed })?;
-            } else if let Some(rest) = self.control.suspended().filter(|_| !is_killing) {
-                if self.rest(state, rest).await? {
+            } else if let Some(suspend) = self.control.suspended().filter(|_| !is_killing) {
+                if self.suspend(state, suspend).await? {
                     break;
                 }
                 continue;
             }
             match state.status {
-                ExecutionState::Killing => self.stop(state).await?,
-                ExecutionState::Retrying => self.repeat(state).await?,
+                ExecutionState::Killing => self.kill_attempts(state).await?,
+                ExecutionState::Retrying => self.retry(state).await?,
                 _ => {
                     if !self.step(state).await? {
                         break;
@@ -131,38 +131,37 @@ impl<'a> Work<'a> {
         self.flush(state)
     }
 
-    /// Does all that can be done now and waits for the next thing to happen; false when nothing will, until somebody
-    /// ends a pause or its time has come.
+    /// Does all that can be done now and waits for an attempt to end or a moment to come; false when the execution is paused.
     async fn step(&mut self, state: &mut State) -> Result<bool, EngineError> {
-        let (mut due, mut moved) = (None, false);
+        let (mut due, mut changed) = (None, false);
         let Plan { actions, secrets } = run_blocking(|| plan(state, self.flow, self.run, clock::now()));
         self.run.host.register(&secrets);
         for next in actions {
             match next {
                 Action::Wait(at) => due = Some(due.map_or(at, |earlier: DateTime<Utc>| earlier.min(at))),
-                next => moved |= self.take(state, next)?,
+                next => changed |= self.perform(state, next)?,
             }
             if state.status == ExecutionState::Killing {
                 return Ok(true);
             }
         }
         self.flush(state)?;
-        if state.status == ExecutionState::Paused && !moved {
+        if state.status == ExecutionState::Paused && !changed {
             return Ok(false);
         }
-        if !moved {
+        if !changed {
             self.wait(state, due).await?;
         }
         Ok(true)
     }
 
-    /// Does one thing; whether the plan may look different now.
-    fn take(&mut self, state: &mut State, next: Action<'a>) -> Result<bool, EngineError> {
+    /// Performs one action; whether the plan may be another now.
+    fn perform(&mut self, state: &mut State, next: Action<'a>) -> Result<bool, EngineError> {
         match next {
             Action::Start(start) => return self.start(state, start).map(|()| false),
-            Action::Conclude(start) => {
-                if !self.begun.contains_key(&start.run) {
-                    self.conclude(state, start);
+            Action::RunEpilogue(start) => {
+                if !self.running.contains_key(&start.run) {
+                    self.run_epilogue(state, start);
                 }
                 return Ok(false);
             }
@@ -170,17 +169,17 @@ impl<'a> Work<'a> {
                 (self.runner.observer)(Notice::TaskSkipped(step));
                 self.add(state, Event::TaskSkipped { run })?;
             }
-            Action::Refuse(run, step, error) => self.refuse(state, run, step, &error)?,
-            Action::Break(run, step, error) => self.break_off(state, run, step, &error)?,
-            Action::Iteration { run, index, outcome, outputs, condition_met: over } => {
-                let gave = outputs.map(|outputs| self.run.host.without_secrets(outputs));
-                self.add(state, Event::IterationEnded { run, index, outcome, gave, over })?;
+            Action::FailToStart(run, step, error) => self.fail_to_start(state, run, step, &error)?,
+            Action::Fail(run, step, error) => self.fail_expression(state, run, step, &error)?,
+            Action::Iteration { run, index, outcome, outputs, condition_met } => {
+                let outputs = outputs.map(|outputs| self.run.host.without_secrets(outputs));
+                self.add(state, Event::IterationEnded { run, index, outcome, outputs, condition_met })?;
             }
             Action::Finish(run, step, outcome, why) => self.finish(state, run, step, outcome, why)?,
             Action::Resume(run, step, behavior) => self.resume(state, run, step, behavior)?,
             Action::Pause => self.add(state, Event::Paused)?,
-            Action::Violate(sla, why) => self.violate(state, sla, &why)?,
-            Action::Retry(retry) => self.schedule_repeat(state, retry)?,
+            Action::ViolateSla(sla, why) => self.violate(state, sla, &why)?,
+            Action::Retry(retry) => self.schedule_retry(state, retry)?,
             Action::End(ending) => self.end_execution(state, ending)?,
             Action::Wait(_) => return Ok(false),
         }
@@ -195,19 +194,18 @@ impl<'a> Work<'a> {
             let progress = context.progress.clone();
             (self.runner.observer)(Notice::TaskStarted { run: &run, step, attempt, progress });
         }
-        let (limit, fields) = (start.limit.map(|span| span.0), start.fields);
-        self.prepare(step, Ready { run, concludes: false, limit, work: step.task.run, fields, context });
+        let (timeout, fields) = (start.timeout.map(|span| span.0), start.fields);
+        self.prepare(step, PendingAttempt { run, is_epilogue: false, timeout, work: step.task.run, fields, context });
         Ok(())
     }
 
-    /// What a task does itself after its sub-tasks. It is no attempt of its own: should the process die, it is done
-    /// again.
-    fn conclude(&mut self, state: &State, start: Start<'a>) {
+    /// Starts the work of a task after its sub-tasks. It is no attempt of its own: should the process die, it runs again.
+    fn run_epilogue(&mut self, state: &State, start: Start<'a>) {
         let (run, step) = (start.run.clone(), start.step);
-        let Some(conclude) = step.task.conclude else { return };
+        let Some(epilogue) = step.task.epilogue else { return };
         let context = self.task_context(&start, state);
-        let (work, fields) = (conclude, start.fields);
-        self.prepare(step, Ready { run, concludes: true, limit: None, work, fields, context });
+        let (work, fields) = (epilogue, start.fields);
+        self.prepare(step, PendingAttempt { run, is_epilogue: true, timeout: None, work, fields, context });
     }
 
     fn task_context(&self, start: &Start, state: &State) -> Arc<TaskContext> {
@@ -215,18 +213,19 @@ impl<'a> Work<'a> {
         Arc::new(self.runner.task_context(self.run, self.flow, start, state, Some(subflows), stop))
     }
 
-    fn prepare(&mut self, step: &'a Step, ready: Ready) {
-        let (context, at) = (ready.context.clone(), Instant::now());
-        self.begun.insert(ready.run.clone(), Begun { step, context, at, limit: ready.limit });
-        self.ready.push(ready);
+    fn prepare(&mut self, step: &'a Step, pending: PendingAttempt) {
+        let (context, at) = (pending.context.clone(), Instant::now());
+        self.running.insert(pending.run.clone(), RunningAttempt { step, context, at, timeout: pending.timeout });
+        self.pending.push(pending);
     }
 
-    /// Writes what has happened, and then lets the attempts begin that are among it.
+    /// Writes the events, and then starts the attempts whose start is among them: no attempt runs that the journal does not
+    /// know of.
     pub(super) fn flush(&mut self, state: &State) -> Result<(), EngineError> {
         self.runner.journal.write(&self.run.id, state, &mut self.batch)?;
-        for Ready { run, concludes, limit, work, fields, context } in self.ready.drain(..) {
+        for PendingAttempt { run, is_epilogue, timeout, work, fields, context } in self.pending.drain(..) {
             let work = work(fields, context.clone());
-            self.attempts.spawn(async move { (run, concludes, bounded(work, limit, context).await) });
+            self.attempts.spawn(async move { (run, is_epilogue, run_with_timeout(work, timeout, context).await) });
         }
         Ok(())
     }
@@ -238,33 +237,33 @@ impl<'a> Work<'a> {
             () = tokio::time::sleep(pause.min(Duration::from_secs(3600))) => return Ok(()),
             () = self.control.stop_requested() => return Ok(()),
         };
-        self.end(state, ended)?;
-        // Others may have ended at the same time: the plan need look only once.
+        self.attempt_ended(state, ended)?;
+        // Others may have ended at the same time: one plan takes in all of them.
         while let Some(ended) = self.attempts.try_join_next() {
-            self.end(state, ended)?;
+            self.attempt_ended(state, ended)?;
         }
         Ok(())
     }
 
-    /// Stops what is under way and closes the execution; what had ended well by then counts.
-    async fn stop(&mut self, state: &mut State) -> Result<(), EngineError> {
+    /// Cancels the running attempts and ends the execution; those that had ended well by then count.
+    async fn kill_attempts(&mut self, state: &mut State) -> Result<(), EngineError> {
         self.stop.cancel();
         self.flush(state)?;
         while let Some(ended) = self.attempts.join_next().await {
-            self.end(state, ended)?;
+            self.attempt_ended(state, ended)?;
         }
-        self.forget_folders(state);
+        self.remove_folders(state);
         let end = state.ending.unwrap_or(ExecutionState::Killed);
         self.add(state, Event::Ended { state: end, outputs: Map::new() })
     }
 
-    /// Lets what is under way come to its end, unless it is cut off; what is, begins again later, as after a crash.
-    /// False when it is killed meanwhile.
-    async fn rest(&mut self, state: &mut State, rest: Suspend) -> Result<bool, EngineError> {
+    /// Waits for the running attempts to end, unless they are aborted; those start again later, as after a crash. False when
+    /// the execution is killed meanwhile.
+    async fn suspend(&mut self, state: &mut State, suspend: Suspend) -> Result<bool, EngineError> {
         self.flush(state)?;
         while !self.attempts.is_empty() {
             tokio::select! {
-                Some(ended) = self.attempts.join_next() => self.end(state, ended)?,
+                Some(ended) = self.attempts.join_next() => self.attempt_ended(state, ended)?,
                 () = self.control.aborted() => break,
             }
         }
@@ -274,25 +273,29 @@ impl<'a> Work<'a> {
         self.stop.cancel();
         while let Some(ended) = self.attempts.join_next().await {
             if !matches!(&ended, Ok((_, _, Err(error))) if error.class == ErrorClass::Cancelled) {
-                self.end(state, ended)?;
+                self.attempt_ended(state, ended)?;
             }
         }
         if !state.status.has_ended() && !matches!(state.status, ExecutionState::Paused | ExecutionState::Queued) {
-            let event = if rest == Suspend::Paused { Event::Paused } else { Event::Queued };
+            let event = if suspend == Suspend::Paused { Event::Paused } else { Event::Queued };
             self.add(state, event)?;
         }
         Ok(true)
     }
 
-    fn end(&mut self, state: &mut State, ended: Result<Ended, tokio::task::JoinError>) -> Result<(), EngineError> {
-        let Ok((run, concludes, result)) = ended else { return Ok(()) };
-        let Some(begun) = self.begun.remove(&run) else { return Ok(()) };
-        let (step, context) = (begun.step, &begun.context);
-        match result.and_then(|outputs| decided(step, context, outputs, concludes, &self.run.host)) {
-            Ok(Decided::Expands(expansion)) => self.add(state, Event::TaskExpanded { run, expansion }),
-            Ok(Decided::Pauses(pause)) => self.pause(state, run, begun.limit, pause),
-            Ok(Decided::Gives(outputs)) if concludes => self.conclusion(state, run, step, outputs),
-            Ok(Decided::Gives(outputs)) => self.succeed(state, run, &begun, outputs),
+    fn attempt_ended(
+        &mut self,
+        state: &mut State,
+        ended: Result<AttemptEnd, tokio::task::JoinError>,
+    ) -> Result<(), EngineError> {
+        let Ok((run, is_epilogue, result)) = ended else { return Ok(()) };
+        let Some(running) = self.running.remove(&run) else { return Ok(()) };
+        let (step, context) = (running.step, &running.context);
+        match result.and_then(|outputs| interpret(step, context, outputs, is_epilogue, &self.run.host)) {
+            Ok(AttemptOutcome::Expanded(expansion)) => self.add(state, Event::TaskExpanded { run, expansion }),
+            Ok(AttemptOutcome::Paused(pause)) => self.pause(state, run, running.timeout, pause),
+            Ok(AttemptOutcome::Succeeded(outputs)) if is_epilogue => self.finish_epilogue(state, run, step, outputs),
+            Ok(AttemptOutcome::Succeeded(outputs)) => self.succeed(state, run, &running, outputs),
             Err(error) => self.fail(state, run, step, error),
         }
     }
@@ -301,40 +304,40 @@ impl<'a> Work<'a> {
         &mut self,
         state: &mut State,
         run: RunId,
-        begun: &Begun<'a>,
+        running: &RunningAttempt<'a>,
         outputs: Outputs,
     ) -> Result<(), EngineError> {
-        let (step, took) = (begun.step, begun.at.elapsed());
+        let (step, took) = (running.step, running.at.elapsed());
         let outputs = self.run.host.without_secrets(outputs);
         (self.runner.observer)(Notice::TaskSucceeded { run: &run, step, outputs: &outputs, took });
-        let labels = begun.context.labels.lock().map(|labels| labels.clone()).unwrap_or_default();
+        let labels = running.context.labels.lock().map(|labels| labels.clone()).unwrap_or_default();
         let labels = self.run.host.without_secrets(labels);
         let is_repeated = state.tasks.get(&run).is_some_and(|task| task.attempts > 1 && task.error.is_some());
         let warns = is_repeated && step.common.retry.as_ref().is_some_and(|retry| retry.warning_on_retry);
-        let warning = (begun.context.has_warning() || warns) && !step.common.allow_warning;
+        let warning = (running.context.has_warning() || warns) && !step.common.allow_warning;
         self.add(state, Event::TaskSucceeded { run, outputs, labels, warning })
     }
 
-    /// The task has asked to wait, no longer than its timeout allows.
+    /// Pauses a task that asked for it, no longer than its timeout allows.
     fn pause(
         &mut self,
         state: &mut State,
         run: RunId,
-        limit: Option<Duration>,
+        timeout: Option<Duration>,
         pause: PauseRequest,
     ) -> Result<(), EngineError> {
         let mut pause = pause;
-        if let Some(limit) = limit
-            && pause.duration.is_none_or(|duration| limit < duration)
+        if let Some(timeout) = timeout
+            && pause.duration.is_none_or(|duration| timeout < duration)
         {
-            pause = PauseRequest { duration: Some(limit), behavior: OnPauseTimeout::Fail };
+            pause = PauseRequest { duration: Some(timeout), behavior: OnPauseTimeout::Fail };
         }
         let length = pause.duration.and_then(|duration| chrono::Duration::from_std(duration).ok());
         let until = length.and_then(|length| clock::now().checked_add_signed(length));
         self.add(state, Event::TaskPaused { run, until, behavior: pause.behavior })
     }
 
-    /// Whether the pause was not cut short.
+    /// Sleeps; false when the execution is to stop before the end.
     pub(super) async fn sleep(&self, pause: Duration) -> bool {
         tokio::select! {
             () = tokio::time::sleep(pause) => true,

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::batches::{BatchSpec, split};
 use super::subflow::{RestartBehavior, yes};
+use crate::execution_state::ExecutionState;
 use crate::flow::labels_of;
 use crate::task::{Capability, SubflowRequest, SubflowResult, Task, TaskContext, TaskError};
 
@@ -147,7 +148,7 @@ impl ForEachItem {
             inherits_labels: self.inherit_labels,
             waits: self.wait,
             date: None,
-            anew: self.restart_behavior == RestartBehavior::NewExecution,
+            as_new: self.restart_behavior == RestartBehavior::NewExecution,
             cancel: context.cancel.child_token(),
         };
         children.start(request).await
@@ -155,15 +156,15 @@ impl ForEachItem {
 
     fn conclude_all(&self, context: &TaskContext, count: usize, ended: &[SubflowResult]) -> Result<Outputs, TaskError> {
         let mut iterations: BTreeMap<String, usize> = BTreeMap::new();
-        ended.iter().for_each(|child| *iterations.entry(child.state.to_owned()).or_default() += 1);
-        let bad: Vec<&SubflowResult> = ended.iter().filter(|child| !child.is_well).collect();
+        ended.iter().for_each(|child| *iterations.entry(child.state.as_str().to_owned()).or_default() += 1);
+        let bad: Vec<&SubflowResult> = ended.iter().filter(|child| !child.succeeded).collect();
         if let Some(first) = bad.first().filter(|_| self.transmit_failed) {
             let name = format!("{}.{}", self.namespace, self.flow_id);
             let message =
                 format!("{} of {count} executions of `{name}` did not end well, the first is {}", bad.len(), first.id);
             return Err(TaskError::transient(message).help(format!("look closer: jitney executions logs {}", first.id)));
         }
-        if self.transmit_failed && iterations.contains_key("WARNING") {
+        if self.transmit_failed && ended.iter().any(|child| child.state == ExecutionState::Warning) {
             context.end_with_warning();
         }
         let merged = context.output_file("outputs.jsonl")?;

@@ -104,7 +104,7 @@ impl Task for Loop {
         let count = values.len();
         let expansion = Expansion::of("tasks").each(values).at_a_time(self.concurrency_limit);
         let expansion = expansion.giving(&LoopCounts { iteration_count: count });
-        Ok(Expansion { keys, isolated: true, go_on: !self.transmit_failed, ..expansion })
+        Ok(Expansion { keys, isolated: true, continue_on_failure: !self.transmit_failed, ..expansion })
     }
 }
 

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::execution_state::ExecutionState;
 use crate::flow::labels_of;
 use crate::task::{Capability, SubflowRequest, SubflowResult, Task, TaskContext, TaskError};
 
@@ -102,7 +103,7 @@ impl Task for Subflow {
             inherits_labels: self.inherit_labels,
             waits: self.wait,
             date: self.schedule_date,
-            anew: self.restart_behavior == RestartBehavior::NewExecution,
+            as_new: self.restart_behavior == RestartBehavior::NewExecution,
             cancel: context.cancel.child_token(),
         };
         let name = format!("{}.{}", self.namespace, self.flow_id);
@@ -111,17 +112,17 @@ impl Task for Subflow {
             transmit(context, &name, &child)?;
         }
         let SubflowResult { id, state, outputs, .. } = child;
-        Ok(Outputs { execution_id: id.to_string(), state: state.to_owned(), outputs })
+        Ok(Outputs { execution_id: id.to_string(), state: state.as_str().to_owned(), outputs })
     }
 }
 
 /// Lets the task end as the execution did that it waited for.
 pub(super) fn transmit(context: &TaskContext, name: &str, child: &SubflowResult) -> Result<(), TaskError> {
-    if !child.is_well {
+    if !child.succeeded {
         let error = TaskError::transient(format!("the flow `{name}` ended {} (execution {})", child.state, child.id));
         return Err(error.help(format!("look closer: jitney executions logs {}", child.id)));
     }
-    if child.state == "WARNING" {
+    if child.state == ExecutionState::Warning {
         context.end_with_warning();
     }
     Ok(())

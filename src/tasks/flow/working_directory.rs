@@ -86,7 +86,7 @@ impl Task for WorkingDirectory {
         Ok(Expansion { folder: Some(name), ..Expansion::of("tasks") })
     }
 
-    async fn conclude(&self, context: &TaskContext) -> Result<Outputs, TaskError> {
+    async fn epilogue(&self, context: &TaskContext) -> Result<Outputs, TaskError> {
         let folder: PathBuf = context.services.folder.clone().unwrap_or_default();
         let workspace = Workspace::shared(folder);
         if let Some(cache) = &self.cache {
