@@ -38,7 +38,7 @@ use job::{JobStatus, TriggerJob};
 
 pub use fire::{WebhookCall, WebhookError};
 
-/// How often to look for the ends of executions in other processes, of which nobody notifies this one.
+/// How often to look for the ends of executions in other processes.
 const POLL_INTERVAL: TimeDelta = TimeDelta::seconds(10);
 
 /// How soon to try again what failed because of the journal.
@@ -149,8 +149,7 @@ struct SchedulerState {
     followers: Vec<TriggerKey>,
     /// The state of the catalog that `known` shows.
     seen: Option<u64>,
-    /// The number of the latest end that has been read, and the one in the journal: up to there every trigger has looked at
-    /// them. `ended.rs` explains the cursors.
+    /// The cursors over the ends of executions that `ended.rs` explains.
     ends_seen: Option<i64>,
     ends_noted: i64,
     has_more_ends: bool,
@@ -167,8 +166,7 @@ impl Scheduler {
         Arc::new(Self { executor, catalog, state, changed, last_turn, is_reachable })
     }
 
-    /// Declares, before it runs, that other machines can reach the server: webhooks whose keys are easily guessed are then not
-    /// answered.
+    /// Declares that other machines can reach the server: it then answers no webhooks whose keys are easily guessed.
     pub fn set_reachable(&self) {
         self.is_reachable.store(true, Ordering::Relaxed);
     }
