@@ -1,16 +1,18 @@
 //! What happens to rows of a file that do not fit: they stop the task, or they are set aside, counted and kept.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::diagnostic::Diagnostic;
 use crate::storage::{Storage, StoredFile};
-use crate::stream::{BadRow, Result};
-use crate::task::{TaskContext, TaskError};
+use crate::stream::{BadRow, ReadOptions, Reader, Result};
+use crate::task::{Progress, TaskContext, TaskError};
 
 /// What to do with a row that does not fit: one that is no whole row, or has a value that its column cannot hold. A load
 /// into Postgres counts what the server refuses among them: lengths, checks, duplicate and foreign keys.
@@ -75,6 +77,28 @@ impl Rejected {
     /// The located row, when there are to be none; that there are too many; what the disk says.
     pub fn take(&mut self, rows: &[BadRow]) -> Result<()> {
         rows.iter().try_for_each(|row| self.take_one(row))
+    }
+
+    /// Takes bad rows of a file of which only their lines are known, and reads their texts from it. A row may come with the
+    /// column that is to blame.
+    ///
+    /// # Errors
+    /// As [`Rejected::take`], or when the file cannot be read.
+    pub fn take_bare(
+        &mut self,
+        rows: &[(BadRow, Option<String>)],
+        (path, options): (&Path, &ReadOptions),
+    ) -> Result<()> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let columns = rows.iter().map(|(row, column)| (row.line, column.clone())).collect();
+        let complaints: BTreeMap<u64, &BadRow> = rows.iter().map(|(row, _)| (row.line, row)).collect();
+        let reader = Reader::open(path, options, Arc::new(Progress::default()))?;
+        reader.rows_at(&columns, &mut |line, row| match complaints.get(&line) {
+            Some(bare) => self.take_one(&BadRow { message: bare.message.clone(), hint: bare.hint.clone(), ..row }),
+            None => Ok(()),
+        })
     }
 
     fn take_one(&mut self, row: &BadRow) -> Result<()> {

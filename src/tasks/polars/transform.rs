@@ -2,7 +2,6 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -190,16 +189,8 @@ impl Job {
     }
 
     fn take_bare(&mut self) -> stream::Result<()> {
-        let complaints: BTreeMap<u64, BadRow> = self.bare.drain(..).map(|row| (row.line, row)).collect();
-        if complaints.is_empty() {
-            return Ok(());
-        }
-        let reader = Reader::open(&self.input.path, &self.options, Arc::new(Progress::default()))?;
-        let lines = complaints.keys().map(|line| (*line, None)).collect();
-        reader.rows_at(&lines, &mut |place, row| {
-            let message = complaints.get(&place).map_or(String::new(), |row| row.message.clone());
-            self.rejected.take(&[BadRow { message, ..row }])
-        })?;
+        let rows: Vec<_> = self.bare.drain(..).map(|row| (row, None)).collect();
+        self.rejected.take_bare(&rows, (&self.input.path, &self.options))?;
         self.rejected.sort()
     }
 

@@ -1,6 +1,5 @@
 //! Where in the file a row stood that the server refused. The load itself keeps no places: the file is read once more.
 
-use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -15,7 +14,7 @@ use super::refused::{Complaint, Refused};
 use crate::blocking::run_blocking;
 use crate::clock;
 use crate::postgres::CopyError;
-use crate::stream::{BadRow, LINE, Reader, kept};
+use crate::stream::{LINE, Reader, kept};
 use crate::task::{Progress, TaskError};
 use crate::tasks::bad_rows::{BadRows, Rejected};
 
@@ -166,20 +165,8 @@ impl PreparedLoad<'_> {
             return Ok(());
         }
         let (rows, loose) = refused.into_parts();
-        let wanted: BTreeMap<u64, Option<String>> =
-            rows.iter().map(|(line, complaint)| (*line, complaint.column.clone())).collect();
         let options = self.load.options(self.source)?;
-        run_blocking(|| {
-            let reader = Reader::open(&self.source.file.path, &options, Arc::new(Progress::default()))?;
-            reader.rows_at(&wanted, &mut |place, row| match rows.get(&place).cloned() {
-                Some(Complaint { message, hint, .. }) => rejected.take(&[BadRow { message, hint, ..row }]),
-                None => Ok(()),
-            })
-        })?;
-        let loose: Vec<BadRow> = loose
-            .into_iter()
-            .map(|Complaint { message, text, hint, .. }| BadRow { message, text, hint, ..BadRow::at(0) })
-            .collect();
+        run_blocking(|| rejected.take_bare(&rows, (&self.source.file.path, &options)))?;
         rejected.take(&loose)?;
         Ok(rejected.sort()?)
     }

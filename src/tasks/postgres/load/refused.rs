@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::stream::BadRow;
+
 /// What the server has against rows of the file, by their lines.
 #[derive(Default)]
 pub(super) struct Refused {
@@ -11,7 +13,6 @@ pub(super) struct Refused {
 }
 
 /// What the server has against a row.
-#[derive(Clone)]
 pub(super) struct Complaint {
     /// The file's column.
     pub(super) column: Option<String>,
@@ -37,8 +38,12 @@ impl Refused {
         }
     }
 
-    /// The lines with their complaints, and the complaints without a line.
-    pub(super) fn into_parts(self) -> (BTreeMap<u64, Complaint>, Vec<Complaint>) {
-        (self.rows, self.loose)
+    /// The rows with a line, each with the column that is to blame, and those without.
+    pub(super) fn into_parts(self) -> (Vec<(BadRow, Option<String>)>, Vec<BadRow>) {
+        let bad = |line: u64, Complaint { column, message, text, hint }| {
+            (BadRow { message, text, hint, ..BadRow::at(line) }, column)
+        };
+        let rows = self.rows.into_iter().map(|(line, complaint)| bad(line, complaint));
+        (rows.collect(), self.loose.into_iter().map(|complaint| bad(0, complaint).0).collect())
     }
 }
