@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 
 /// The most that is kept of what a client sends.
-const MAX_HEARD: usize = 1 << 20;
+const MAX_HEARD: usize = 16 << 20;
 
 /// What happens to a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub struct Line {
     /// Connections so far.
     pub count: Arc<AtomicUsize>,
     heard: Arc<Mutex<Vec<u8>>>,
+    /// Bytes that clients have sent so far.
+    pub sent: Arc<AtomicUsize>,
 }
 
 impl Line {
@@ -41,6 +43,8 @@ impl Line {
         let counted = count.clone();
         let heard = Arc::<Mutex<Vec<u8>>>::default();
         let kept = heard.clone();
+        let sent = Arc::<AtomicUsize>::default();
+        let all = sent.clone();
         std::thread::spawn(move || {
             for client in listener.incoming() {
                 let fault = fault(counted.fetch_add(1, Ordering::SeqCst));
@@ -49,11 +53,11 @@ impl Line {
                     continue;
                 }
                 let server = TcpStream::connect(server).unwrap();
-                let kept = kept.clone();
-                std::thread::spawn(move || join(client, server, fault, &kept));
+                let (kept, all) = (kept.clone(), all.clone());
+                std::thread::spawn(move || join(client, server, fault, (&kept, &all)));
             }
         });
-        Self { address, count, heard }
+        Self { address, count, heard, sent }
     }
 
     /// The statements that the only client has sent, without TLS.
@@ -87,7 +91,7 @@ pub fn server_of(url: &str) -> SocketAddr {
     url.rsplit_once('@').unwrap().1.split_once('/').unwrap().0.parse().unwrap()
 }
 
-fn join(client: TcpStream, server: TcpStream, fault: Fault, heard: &Mutex<Vec<u8>>) {
+fn join(client: TcpStream, server: TcpStream, fault: Fault, (heard, all): (&Mutex<Vec<u8>>, &AtomicUsize)) {
     let (answered, answers) = mpsc::channel();
     let (mut down_from, mut down_to) = (server.try_clone().unwrap(), client.try_clone().unwrap());
     std::thread::spawn(move || {
@@ -105,6 +109,7 @@ fn join(client: TcpStream, server: TcpStream, fault: Fault, heard: &Mutex<Vec<u8
     let mut buffer = [0; 1 << 16];
     while let count @ 1.. = from.read(&mut buffer).unwrap_or(0) {
         let bytes = &buffer[..count];
+        all.fetch_add(count, Ordering::SeqCst);
         {
             let mut heard = heard.lock().unwrap();
             let room = MAX_HEARD - heard.len();

@@ -9,6 +9,7 @@ mod collations;
 mod columns;
 mod composites;
 mod copy_in;
+mod costs;
 mod damaged;
 mod empty;
 mod encodings;

@@ -29,6 +29,11 @@ use crate::text::count;
 /// The most bytes of one message. The server takes 1 GiB at most, which one row may reach.
 const MAX_MESSAGE: usize = 1 << 20;
 
+/// The fewest rows that are worth a COPY of their own behind a bad one.
+const MIN_PIECE: usize = 256;
+/// How many times as long as the one before it a piece is.
+const GROWTH: usize = 4;
+
 /// The table in which subtransactions leave their numbers.
 pub(super) const PARTS: &str = "CREATE TEMP TABLE jitney_part (mark int) ON COMMIT DROP";
 
@@ -315,7 +320,7 @@ impl Flow<'_> {
 
     /// Sends the rows of a batch that the server takes; the others are noted.
     async fn send_what_fits(&mut self, parcel: Parcel, refused: &mut Refused) -> Result<(), TaskError> {
-        let mut parts = vec![(parcel.frame, Some((parcel.form, parcel.bytes)))];
+        let mut parts: Vec<Piece> = vec![(parcel.frame, Some((parcel.form, parcel.bytes)))];
         while let Some((rows, encoded)) = parts.pop() {
             if rows.height() == 0 {
                 continue;
@@ -325,8 +330,7 @@ impl Flow<'_> {
             let (bad, after) = match refusal.row(relation).and_then(|row| usize::try_from(row).ok()) {
                 // A row before it may be found to be bad at the end of the statement, and it be no duplicate then.
                 Some(row) if row > 1 && row <= rows.height() && refusal.may_depend_on_others() => {
-                    let rest = rows.height() - row;
-                    parts.push((rows.slice(row as i64, rest), None));
+                    parts.extend(pieces(&rows, row));
                     parts.push((rows.slice(row as i64 - 1, 1), None));
                     parts.push((rows.slice(0, row - 1), None));
                     continue;
@@ -339,8 +343,7 @@ impl Flow<'_> {
             if bad < after {
                 way.note(&refusal, relation, &rows.slice(bad as i64, 1), refused)?;
             }
-            let rest = rows.height() - after;
-            parts.push((rows.slice(after as i64, rest), None));
+            parts.extend(pieces(&rows, after));
             parts.push((rows.slice(0, bad), None));
         }
         Ok(())
@@ -386,6 +389,23 @@ impl Flow<'_> {
         self.sending.watch.unless_refused(&doing, sent).await?;
         self.end(copying).await
     }
+}
+
+/// Rows that are still to be sent, and how they are encoded if they are.
+type Piece = (DataFrame, Option<(Form, Bytes)>);
+
+/// The rows behind the first `start`, in pieces, the last one first. Where one row in so many is bad, all that follow must
+/// not be sent again for each of them: so the first piece is a few times as long as what was good, and each of the others
+/// as the one before it.
+fn pieces(rows: &DataFrame, mut start: usize) -> Vec<Piece> {
+    let (mut pieces, mut length) = (Vec::new(), start.max(MIN_PIECE / GROWTH));
+    while start < rows.height() {
+        length = length.saturating_mul(GROWTH).min(rows.height() - start);
+        pieces.push((rows.slice(start as i64, length), None));
+        start += length;
+    }
+    pieces.reverse();
+    pieces
 }
 
 /// The number of the subtransaction that is under way. Only a row tells it; [`PARTS`] makes the table for it.

@@ -14,6 +14,10 @@ use crate::task::TaskError;
 
 /// How often rows are set apart that the file itself says are to wait. Chains that triggers make may be long.
 const MAX_PASSES: usize = 10;
+/// All that is left is tried at least so often without the rows whose reference the server misses, and more often while
+/// there are few: so many rows are sent in all.
+const MIN_TRIES: u64 = 20;
+const MAX_ROWS_TRIED: u64 = 200_000;
 
 /// How the rows that are left are tried.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -22,6 +26,8 @@ enum Turn {
     Ahead(Waits),
     /// Without those whose reference the server misses.
     Named(Waits),
+    /// One by one, if need be, without those that have a key twice.
+    Rows,
     /// One by one, if need be.
     Single,
 }
@@ -94,7 +100,7 @@ impl Merging<'_> {
             // What a trigger raises does not say whether it looks for other rows, and it may add what a row refers to.
             true => {
                 let waits = Waits::ReferencesAndRows;
-                &[Turn::Ahead(waits), Turn::Named(waits), Turn::Single]
+                &[Turn::Ahead(waits), Turn::Named(waits), Turn::Rows, Turn::Named(waits), Turn::Single]
             }
             false => &[Turn::Ahead(Waits::References), Turn::Single],
         };
@@ -140,6 +146,10 @@ impl Merging<'_> {
                     Box::pin(self.without_named(apart, all, merged)).await?;
                     waits
                 }
+                Turn::Rows => {
+                    apart.set_doubles().await?;
+                    Waits::Rows
+                }
                 Turn::Single => Waits::Rows,
             };
             let mut parts = Parts::new(self.rest().await?, waits);
@@ -161,7 +171,8 @@ impl Merging<'_> {
         }
     }
 
-    /// Takes all that is left without the rows whose reference the server misses. It names one of them at a time.
+    /// Takes all that is left without the rows whose reference the server misses. It names one of them at a time, so that
+    /// the rows are sent once for each; where that would be too often, most of them are taken one by one first.
     async fn without_named(
         &self,
         apart: &Apart<'_>,
@@ -169,7 +180,9 @@ impl Merging<'_> {
         merged: &mut Merged,
     ) -> Result<(), TaskError> {
         let source = format!("(SELECT * FROM {CHOSEN} ORDER BY {})", quote_name(&self.stage.row));
-        for _ in 0..=room {
+        let left = self.number(&format!("SELECT count(*) FROM {CHOSEN}")).await?.unwrap_or_default().unsigned_abs();
+        let tries = (MAX_ROWS_TRIED / left.max(1)).max(MIN_TRIES);
+        for _ in 0..=room.min(tries) {
             match Box::pin(self.behind(self.take(Step::Insert, key, &source))).await? {
                 Ok((taken, part)) => {
                     merged.taken += taken;
