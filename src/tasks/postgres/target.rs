@@ -31,7 +31,7 @@ pub(super) struct Target {
 }
 
 /// How a table that is not there is made.
-pub(super) enum Making<'a> {
+pub(super) enum CreateTable<'a> {
     /// Not at all.
     Never,
     /// By the statements of a file.
@@ -48,7 +48,7 @@ impl Target {
     pub(super) async fn find(
         transaction: &Transaction<'_>,
         name: &str,
-        making: &Making<'_>,
+        create: &CreateTable<'_>,
     ) -> Result<Self, TaskError> {
         let table = TableName::parse(name)?;
         let mut sql_name = lookup(transaction, &table).await?;
@@ -63,7 +63,7 @@ impl Target {
         }
         let is_new = sql_name.is_none();
         if is_new {
-            make(transaction, (name, &table), making).await?;
+            make(transaction, (name, &table), create).await?;
             sql_name = lookup(transaction, &table).await?;
         }
         let Some(sql_name) = sql_name else {
@@ -257,16 +257,16 @@ fn field(column: &TableColumn) -> Result<Field, TaskError> {
 async fn make(
     transaction: &Transaction<'_>,
     (name, table): (&str, &TableName),
-    making: &Making<'_>,
+    create: &CreateTable<'_>,
 ) -> Result<(), TaskError> {
-    match making {
-        Making::Never => Err(TaskError::permanent(format!("there is no table `{name}`"))
+    match create {
+        CreateTable::Never => Err(TaskError::permanent(format!("there is no table `{name}`"))
             .help("create it, or let the task do so: `ddl: file.sql`, or `schema: {column: type}`")),
-        Making::Columns(columns) => {
+        CreateTable::Columns(columns) => {
             let sql = create_table(table, columns)?;
             transaction.batch_execute(&sql).await.map_err(|error| explain(&format!("creating table `{name}`"), &error))
         }
-        Making::File { name: file, text } => {
+        CreateTable::File { name: file, text } => {
             for statement in statements(file, text, &Value::Null).map_err(TaskError::permanent)? {
                 let doing = format!("creating table `{name}`");
                 transaction

@@ -117,13 +117,13 @@ impl Encoder {
     ///
     /// # Errors
     /// As [`Encoder::binary`].
-    pub(super) fn strangers(&self, frame: &DataFrame, name: &str) -> PolarsResult<Vec<(usize, String)>> {
+    pub(super) fn mismatches(&self, frame: &DataFrame, name: &str) -> PolarsResult<Vec<(usize, String)>> {
         let (Some(constant), Some(field)) = (self.constant(), self.fields.last()) else { return Ok(Vec::new()) };
         let column = prepared(frame.column(name)?, field.kind)?;
         let cells = cells_of(&column, field.kind)?;
         let (due, due_binary) = (constant.text(0), self.comparable(&constant, 0));
         let is_padded = field.oid == Type::BPCHAR.oid();
-        let mut strangers = Vec::new();
+        let mut mismatches = Vec::new();
         for row in 0..frame.height() {
             let text = cells.text(row);
             let is_same = text == due
@@ -131,10 +131,10 @@ impl Encoder {
                 || is_padded && text.trim_ascii_end() == due.trim_ascii_end()
                 || due_binary.is_some() && self.comparable(&cells, row) == due_binary;
             if !is_same {
-                strangers.push((row, String::from_utf8_lossy(&text).into_owned()));
+                mismatches.push((row, String::from_utf8_lossy(&text).into_owned()));
             }
         }
-        Ok(strangers)
+        Ok(mismatches)
     }
 
     /// The binary form of a value, by which equal values can be told; none where only the server knows it. The decimals

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_postgres::{Error, Transaction};
 
 use super::encode::Encoder;
-use super::feed::{Order, Question};
+use super::pipeline::{KeyRequest, ServerRequest};
 use super::savepoint;
 use super::send::send_all;
 use super::stored::{Session, StoredValues};
@@ -74,11 +74,11 @@ impl Key {
         Ok(Self { parts, name: row_id.name.clone(), session, is_one_statement })
     }
 
-    /// What makes the keys of batches. `orders` leads to the server.
-    pub(super) fn maker(self: Arc<Self>, orders: mpsc::Sender<Order>) -> KeyMaker {
+    /// What makes the keys of batches. `requests` leads to the server.
+    pub(super) fn maker(self: Arc<Self>, requests: mpsc::Sender<ServerRequest>) -> KeyMaker {
         Box::new(move |frame| match self.own(frame)? {
             Some(keys) => Ok(keys),
-            None => self.asked(frame, &orders),
+            None => self.asked(frame, &requests),
         })
     }
 
@@ -109,11 +109,11 @@ impl Key {
     }
 
     /// The keys as the server makes them.
-    fn asked(&self, frame: &DataFrame, orders: &mpsc::Sender<Order>) -> PolarsResult<Column> {
+    fn asked(&self, frame: &DataFrame, requests: &mpsc::Sender<ServerRequest>) -> PolarsResult<Column> {
         let stopped = || PolarsError::ComputeError("the load was stopped".into());
         let (reply, answer) = oneshot::channel();
-        let question = Question { rows: self.question(frame)?, reply };
-        orders.blocking_send(Order::Keys(question)).map_err(|_| stopped())?;
+        let question = KeyRequest { rows: self.question(frame)?, reply };
+        requests.blocking_send(ServerRequest::Keys(question)).map_err(|_| stopped())?;
         let keys = answer.blocking_recv().map_err(|_| stopped())?;
         Ok(StringChunked::from_iter_options(self.name.as_str().into(), keys.into_iter()).into_column())
     }

@@ -111,9 +111,9 @@ impl Load {
         sent: &mut Sent,
         rejected: &mut Rejected,
     ) -> Result<u64, TaskError> {
-        let Some(stage) = &sending.way.stage else { return Ok(sent.stored) };
+        let Some(stage) = &sending.prepared.stage else { return Ok(sent.stored) };
         let merge = if let Mode::Merge(merge) = &self.mode { Some(merge) } else { None };
-        let (merging, before) = (Merging { sending, merge, stage, fields: &sending.way.fields }, rejected.count());
+        let (merging, before) = (Merging { sending, merge, stage, fields: &sending.prepared.fields }, rejected.count());
         let merged = Box::pin(merging.run(rejected)).await?;
         if merge.is_none() {
             sent.kept_out = sent.stored.saturating_sub(merged.taken + rejected.count() - before);
@@ -152,21 +152,21 @@ impl Merging<'_> {
         if let Ok((taken, part)) = Box::pin(self.behind(whole)).await? {
             return Ok(Merged { taken, parts: vec![part] });
         }
-        let (merged, refused) = Box::pin(self.in_parts(&key, rejected.room())).await?;
-        self.sending.way.take_refused(refused, rejected).await?;
+        let (merged, refused) = Box::pin(self.find_refused(&key, rejected.room())).await?;
+        self.sending.prepared.take_refused(refused, rejected).await?;
         Ok(merged)
     }
 
     async fn located(&self, problem: TaskError) -> TaskError {
-        let Sending { watch, relation, way, .. } = self.sending;
+        let Sending { watch, relation, prepared, .. } = self.sending;
         match watch.refusal().filter(|refusal| refusal.is_of_a_row(relation)) {
-            Some(refusal) => way.locate(&refusal, relation, 0, problem).await,
+            Some(refusal) => prepared.locate(&refusal, relation, 0, problem).await,
             None => problem,
         }
     }
 
     pub(super) fn target(&self) -> &Target {
-        self.sending.way.target
+        self.sending.prepared.target
     }
 
     pub(super) fn doing(&self) -> String {

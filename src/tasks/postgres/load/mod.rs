@@ -1,30 +1,30 @@
 //! `postgres.load`: a file into a table, in one transaction, once.
 
-mod apart;
+mod bisect;
 mod columns;
 mod elsewhere;
 mod encode;
 mod encoding;
-mod feed;
 mod formats;
-mod halves;
-mod held;
+mod held_back;
 mod key;
 mod known;
+mod load_lock;
+mod locate;
 mod merge;
 mod mode;
 mod numeric;
 mod partition;
-mod place;
+mod pipeline;
 mod prepared;
+mod probe;
 mod refused;
 mod savepoint;
 mod send;
 mod spelling;
 mod stored;
-mod strangers;
 mod together;
-mod turn;
+mod unknown_columns;
 mod violated;
 
 use std::sync::Arc;
@@ -40,7 +40,7 @@ use super::ledger::{self, Key};
 use super::loaded::Loaded;
 use super::source::Source;
 use super::table::Table;
-use super::target::{Making, Target};
+use super::target::{CreateTable, Target};
 use super::transaction::{CHECKING, IMMEDIATE, Loading};
 use crate::fingerprint::{Fingerprint, FingerprintBuilder};
 use crate::postgres::{FlowAddress, WaitMonitor};
@@ -58,7 +58,7 @@ use mode::Mode;
 use prepared::PreparedLoad;
 use send::Sending;
 use stored::Session;
-use strangers::without_place;
+use unknown_columns::with_unknown_columns;
 
 reads_csv! { as_written! {
 /// Loads a file into a table of Postgres: CSV, NDJSON or Parquet, plain or compressed.
@@ -152,7 +152,7 @@ impl Task for Load {
   mode: {replace_partition: {filename: green_tripdata_2019-01.csv}}
   transform:
     row_id: {columns: [VendorID, lpep_pickup_datetime, PULocationID, fare_amount]}";
-    const LEDGER: Option<Ledger> = Some(held::LEDGER);
+    const LEDGER: Option<Ledger> = Some(probe::LEDGER);
     type Outputs = Loaded;
 
     fn conflicts(&self) -> Vec<FieldConflict> {
@@ -198,12 +198,12 @@ impl Loading for Load {
         began: Instant,
     ) -> Result<Loaded, TaskError> {
         let ddl = self.ddl_text(context)?;
-        let making = self.making(ddl.as_deref());
-        let target = watch.over("looking for the table", Target::find(transaction, &self.table, &making)).await?;
+        let create = self.create(ddl.as_deref());
+        let target = watch.over("looking for the table", Target::find(transaction, &self.table, &create)).await?;
         watch.over("looking at the partition's value", self.mode.check_value(transaction, &target)).await?;
         let partition = self.mode.partition()?;
         let key = self.key(&target, source, partition.as_ref(), ledger);
-        watch.over("waiting for another load", self.take_turn(transaction, context, &key)).await?;
+        watch.over("waiting for another load", self.acquire_load_lock(transaction, context, &key)).await?;
         let planned = Planned { target: &target, source, key: &key };
         let looking = self.already_there(transaction, context, &planned);
         let note = match watch.over("asking what is loaded", looking).await? {
@@ -217,20 +217,20 @@ impl Loading for Load {
         }
         let session = watch.over("asking for the session's settings", Session::of(transaction)).await?;
         encoding::check(self.encoding.as_ref(), &session)?;
-        let (way, feed) = PreparedLoad::open(self, context, (&target, source), session)?;
-        if rejects && way.stage.is_none() {
+        let (prepared, pipeline) = PreparedLoad::open(self, context, (&target, source), session)?;
+        if rejects && prepared.stage.is_none() {
             // What is only checked at the end is no row's any more.
             savepoint::over(watch, CHECKING, transaction.batch_execute(IMMEDIATE)).await?;
         }
-        let making_room = self.mode.prepare(transaction, &target, &way.fields, way.stage.as_ref());
+        let making_room = self.mode.prepare(transaction, &target, &prepared.fields, prepared.stage.as_ref());
         let table = watch.over("making room for the rows", making_room).await?;
-        let relation = Mode::relation(&target, way.stage.as_ref());
-        let sending = Sending { transaction, watch, table: &table, relation, way: &way };
+        let relation = Mode::relation(&target, prepared.stage.as_ref());
+        let sending = Sending { transaction, watch, table: &table, relation, prepared: &prepared };
         let mut rejected = Rejected::start(&self.on_bad_row, &source.name, context)?;
-        let mut sent = sending.run(feed, &mut rejected).await?;
+        let mut sent = sending.run(pipeline, &mut rejected).await?;
         let (sent_rows, refused) = (sent.stored + sent.kept_out, rejected.count());
         let loaded = Box::pin(self.merged(&sending, &mut sent, &mut rejected)).await?;
-        sent.expect_rows(sent_rows.saturating_sub(rejected.count() - refused), &way.row_counts)?;
+        sent.expect_rows(sent_rows.saturating_sub(rejected.count() - refused), &prepared.row_counts)?;
         if !rejects && target.nature.has_deferred {
             sending.check_deferred().await?;
         }
@@ -265,11 +265,11 @@ impl Load {
             .map_err(|error| TaskError::permanent(format!("cannot read the DDL file `{name}`")).caused_by(error))
     }
 
-    fn making<'a>(&'a self, ddl: Option<&'a str>) -> Making<'a> {
+    fn create<'a>(&'a self, ddl: Option<&'a str>) -> CreateTable<'a> {
         match (&self.ddl, ddl, &self.schema) {
-            (Some(name), Some(text), _) => Making::File { name, text },
-            (_, _, Some(columns)) => Making::Columns(columns),
-            _ => Making::Never,
+            (Some(name), Some(text), _) => CreateTable::File { name, text },
+            (_, _, Some(columns)) => CreateTable::Columns(columns),
+            _ => CreateTable::Never,
         }
     }
 
@@ -323,14 +323,15 @@ impl Load {
         let needed = match self.on_extra_column {
             ExtraColumn::Ignore => {
                 let needed = self.transform.needed(&columns, &types);
-                needed.map_err(|error| reader.of_columns(without_place(&columns, &types, &self.table, error)))?
+                needed.map_err(|error| reader.of_columns(with_unknown_columns(&columns, &types, &self.table, error)))?
             }
             ExtraColumn::Fail => Vec::new(),
         };
         // Without any column that the table has, it is the file that the error is about.
         let columns = if needed.is_empty() { columns } else { needed };
         let plan = self.transform.plan_for_texts(&columns, &types, &|found, wanted| reader.keeps(found, wanted));
-        let plan = plan.map_err(|error| reader.of_columns(without_place(&columns, &types, &self.table, error)))?;
+        let plan =
+            plan.map_err(|error| reader.of_columns(with_unknown_columns(&columns, &types, &self.table, error)))?;
         let comparable = |name: Option<&str>| target.comparable(name, &session.collation);
         let compared = self.transform.check_comparisons(&columns, (&types, &comparable), plan.columns());
         compared.map_err(|error| reader.of_columns(error))?;

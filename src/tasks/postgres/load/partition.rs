@@ -6,8 +6,8 @@ use tokio_postgres::Transaction;
 use tokio_postgres::types::Type;
 
 use super::encode::Encoder;
+use super::locate::line;
 use super::mode::Mode;
-use super::place::line;
 use super::spelling::Spellings;
 use crate::postgres::explain;
 use crate::postgres::sql::quote;
@@ -101,7 +101,7 @@ pub(super) fn misplaced(
 ) -> PolarsResult<(DataFrame, Vec<Misplaced>)> {
     let mut all = Vec::new();
     for column in columns {
-        let found = spellings.others(encoder.strangers(&frame, column)?)?;
+        let found = spellings.others(encoder.mismatches(&frame, column)?)?;
         if found.is_empty() {
             continue;
         }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::columns::{ExtraColumn, MissingColumn};
 use super::encode::Encoder;
-use super::feed::Feed;
 use super::key::Key as RowKey;
 use super::merge::Stage;
+use super::pipeline::CopyPipeline;
 use super::stored::Session;
 use super::{Load, formats};
 use crate::stream::{ColumnType, LINE};
@@ -17,7 +17,7 @@ use crate::tasks::postgres::source::Source;
 use crate::tasks::postgres::table::Field;
 use crate::tasks::postgres::target::{Leniency, Target};
 
-/// The way of one file's rows into the table, which may be gone again to find where a row stood.
+/// A load of one file that is ready to run. Reading the file again the same way finds where a row stood.
 pub(super) struct PreparedLoad<'a> {
     pub load: &'a Load,
     pub context: &'a TaskContext,
@@ -39,7 +39,7 @@ impl<'a> PreparedLoad<'a> {
         context: &'a TaskContext,
         (target, source): (&'a Target, &'a Source),
         session: Session,
-    ) -> Result<(Self, Feed), TaskError> {
+    ) -> Result<(Self, CopyPipeline), TaskError> {
         let partition = load.mode.partition()?;
         let (reader, mut plan) = load.opened(target, source, (context.progress.clone(), &session))?;
         if reader.is_empty() {
@@ -86,7 +86,7 @@ impl<'a> PreparedLoad<'a> {
             column.likely = name.and_then(|name| session.reads(&target.stored(name)?));
         }
         reader.check(&wanted)?;
-        let feed = Feed {
+        let pipeline = CopyPipeline {
             wanted,
             reader,
             plan,
@@ -97,6 +97,6 @@ impl<'a> PreparedLoad<'a> {
             scratch: context.output_file("load.work")?.path,
             progress: context.progress.clone(),
         };
-        Ok((Self { load, context, target, source, fields, stage, encoder, row_counts, session }, feed))
+        Ok((Self { load, context, target, source, fields, stage, encoder, row_counts, session }, pipeline))
     }
 }

@@ -5,7 +5,8 @@ use tokio_postgres::{Error, Transaction};
 use crate::postgres::{CopyError, WaitMonitor, explain};
 use crate::task::TaskError;
 
-/// Stores rows, and does what belongs to it, behind a savepoint. What the server has against one of the rows, as
+/// Stores rows, and does what belongs to it, behind a savepoint, which is gone afterwards either way. Rows that stay keep
+/// the number of its subtransaction, by which the ledger knows them again. What the server has against one of the rows, as
 /// `is_of_a_row` tells, is the inner error, and nothing of the work stays.
 ///
 /// # Errors

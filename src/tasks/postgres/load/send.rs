@@ -10,10 +10,10 @@ use polars::prelude::DataFrame;
 use tokio_postgres::{CopyInSink, Error, Transaction};
 
 use super::encode::{HEADER, TRAILER, unwritable};
-use super::feed::{Feed, Form, Order, Parcel, Question};
 use super::key::Key;
 use super::merge::STAGE;
 use super::mode;
+use super::pipeline::{CopyPipeline, EncodedBatch, Form, KeyRequest, ServerRequest};
 use super::prepared::PreparedLoad;
 use super::refused::{Complaint, Refused};
 use super::savepoint;
@@ -45,7 +45,7 @@ pub(super) struct Sending<'a> {
     pub(super) table: &'a str,
     /// The same as the server's messages name it.
     pub(super) relation: &'a str,
-    pub(super) way: &'a PreparedLoad<'a>,
+    pub(super) prepared: &'a PreparedLoad<'a>,
 }
 
 /// What came of it.
@@ -95,45 +95,53 @@ impl Sending<'_> {
     ///
     /// # Errors
     /// What the reader, the rules or the server say, with the place in the file where a row is to blame.
-    pub(super) async fn run(&self, feed: Feed, rejected: &mut Rejected) -> Result<Sent, TaskError> {
-        let columns = mode::list(&feed.encoder.fields);
-        let key = feed.key.clone();
-        let (mut orders, worker) = feed.start();
+    pub(super) async fn run(&self, pipeline: CopyPipeline, rejected: &mut Rejected) -> Result<Sent, TaskError> {
+        let columns = mode::list(&pipeline.encoder.fields);
+        let key = pipeline.key.clone();
+        let (mut requests, worker) = pipeline.start();
         let sent = Sent::default();
-        let mut flow =
-            Flow { sending: self, columns, sent, rows: 0, copying: None, key, has_asked: false, has_compared: false };
+        let mut state = CopyState {
+            sending: self,
+            columns,
+            sent,
+            rows: 0,
+            copying: None,
+            key,
+            has_asked: false,
+            has_compared: false,
+        };
         let mut refused = Refused::default();
         if rejected.room().is_some() && self.table != STAGE {
-            flow.over(self.transaction.batch_execute(PARTS)).await?;
+            state.over(self.transaction.batch_execute(PARTS)).await?;
         }
-        while let Some(order) = flow.unless_refused(async { Ok(orders.recv().await) }).await? {
-            let mut parcel = match order {
-                Order::Rows(parcel) => parcel,
-                Order::Keys(question) => {
-                    flow.answer(question).await?;
+        while let Some(request) = state.unless_refused(async { Ok(requests.recv().await) }).await? {
+            let mut batch = match request {
+                ServerRequest::Rows(batch) => batch,
+                ServerRequest::Keys(question) => {
+                    state.answer(question).await?;
                     continue;
                 }
-                Order::Compare(comparison) => {
+                ServerRequest::Compare(comparison) => {
                     let room = rejected.room().map(|room| room.saturating_sub(refused.count()));
-                    flow.compare(comparison, room).await?;
+                    state.compare(comparison, room).await?;
                     continue;
                 }
             };
-            flow.sent.read += parcel.read;
-            for row in std::mem::take(&mut parcel.misplaced) {
-                refused.add(row.line, self.way.misplaced(row));
+            state.sent.read += batch.read;
+            for row in std::mem::take(&mut batch.misplaced) {
+                refused.add(row.line, self.prepared.misplaced(row));
             }
             let is_bare = |row: &mut BadRow| row.is_bare();
-            for BadRow { line, message, hint, .. } in parcel.bad.extract_if(.., is_bare) {
+            for BadRow { line, message, hint, .. } in batch.bad.extract_if(.., is_bare) {
                 refused.add(Some(line), Complaint { column: None, message, text: String::new(), hint });
             }
             match rejected.room() {
                 None => {
-                    let bad = std::mem::take(&mut parcel.bad);
-                    flow.send(parcel).await?;
+                    let bad = std::mem::take(&mut batch.bad);
+                    state.send(batch).await?;
                     if !bad.is_empty() || refused.count() > 0 {
                         // The server may have something against a row before.
-                        flow.finish().await?;
+                        state.finish().await?;
                     }
                     rejected.take(&bad)?;
                     if refused.count() > 0 {
@@ -141,19 +149,19 @@ impl Sending<'_> {
                     }
                 }
                 Some(room) => {
-                    rejected.take(&parcel.bad)?;
-                    flow.send_what_fits(parcel, &mut refused).await?;
+                    rejected.take(&batch.bad)?;
+                    state.send_what_fits(batch, &mut refused).await?;
                     if refused.count() > room {
                         break;
                     }
                 }
             }
         }
-        flow.finish().await?;
-        self.way.take_refused(refused, rejected).await?;
+        state.finish().await?;
+        self.prepared.take_refused(refused, rejected).await?;
         // Without all parcels, `take_refused` has said why.
         let ended = worker.await.map_err(|error| TaskError::permanent(self.doing() + " broke off").caused_by(error))?;
-        Ok(Sent { warnings: ended?, ..flow.sent })
+        Ok(Sent { warnings: ended?, ..state.sent })
     }
 
     /// Has deferred constraints checked while the row that breaks one can be looked for.
@@ -161,23 +169,23 @@ impl Sending<'_> {
     /// # Errors
     /// When one is not kept, with the place in the file where that is known.
     pub(super) async fn check_deferred(&self) -> Result<(), TaskError> {
-        let Sending { transaction, watch, relation, way, .. } = self;
+        let Sending { transaction, watch, relation, prepared, .. } = self;
         watch.before_copy();
         let checked = savepoint::over(watch, CHECKING, transaction.batch_execute(IMMEDIATE)).await;
         let Err(problem) = checked else { return Ok(()) };
         match watch.refusal().filter(|refusal| refusal.is_of_a_row(relation)) {
-            Some(refusal) => Err(way.locate(&refusal, relation, 0, problem).await),
+            Some(refusal) => Err(prepared.locate(&refusal, relation, 0, problem).await),
             None => Err(problem),
         }
     }
 
     fn doing(&self) -> String {
-        format!("loading into `{}`", self.way.load.table)
+        format!("loading into `{}`", self.prepared.load.table)
     }
 }
 
 /// The state of the sending.
-struct Flow<'a> {
+struct CopyState<'a> {
     sending: &'a Sending<'a>,
     columns: String,
     sent: Sent,
@@ -191,9 +199,9 @@ struct Flow<'a> {
     has_compared: bool,
 }
 
-impl Flow<'_> {
+impl CopyState<'_> {
     /// Has the server make keys, between two statements.
-    async fn answer(&mut self, question: Question) -> Result<(), TaskError> {
+    async fn answer(&mut self, question: KeyRequest) -> Result<(), TaskError> {
         let Some(key) = self.key.clone() else { return Ok(()) };
         self.finish().await?;
         let Sending { transaction, watch, .. } = self.sending;
@@ -207,34 +215,34 @@ impl Flow<'_> {
     /// Has the server compare values with the partition's, between two statements. Where all rows must go in one, it can
     /// be asked before their statement begins.
     async fn compare(&mut self, comparison: Comparison, room: Option<u64>) -> Result<(), TaskError> {
-        let Sending { transaction, watch, table, way, .. } = self.sending;
+        let Sending { transaction, watch, table, prepared, .. } = self.sending;
         let has_begun = self.copying.is_some() || self.rows > 0;
-        if has_begun && room.is_none() && way.target.nature.wants_one_statement && *table != STAGE {
+        if has_begun && room.is_none() && prepared.target.nature.wants_one_statement && *table != STAGE {
             comparison.deny();
             return Ok(());
         }
         self.finish().await?;
         let is_first = !std::mem::replace(&mut self.has_compared, true);
-        let asked = (&way.load.mode, way.target);
+        let asked = (&prepared.load.mode, prepared.target);
         comparison.answer(transaction, watch, asked, (room.unwrap_or_default(), is_first)).await
     }
 
     /// Sends a batch after the ones before it.
-    async fn send(&mut self, parcel: Parcel) -> Result<(), TaskError> {
-        let rows = parcel.frame.height() as u64;
+    async fn send(&mut self, batch: EncodedBatch) -> Result<(), TaskError> {
+        let rows = batch.frame.height() as u64;
         if rows == 0 {
             return Ok(());
         }
-        if self.copying.as_ref().is_some_and(|copying| copying.form != parcel.form) {
+        if self.copying.as_ref().is_some_and(|copying| copying.form != batch.form) {
             self.finish().await?;
         }
         let mut copying = match self.copying.take() {
             Some(copying) => copying,
-            None => self.begin(parcel.form).await?,
+            None => self.begin(batch.form).await?,
         };
         copying.rows += rows;
         let sink = &mut copying.sink;
-        self.unless_refused(self.over(send_all(sink, parcel.bytes))).await?;
+        self.unless_refused(self.over(send_all(sink, batch.bytes))).await?;
         self.copying = Some(copying);
         Ok(())
     }
@@ -251,7 +259,7 @@ impl Flow<'_> {
     }
 
     fn count(&mut self, rows: u64, stored: u64) -> Result<(), TaskError> {
-        if stored > rows || stored < rows && !self.sending.way.target.nature.may_skip_rows {
+        if stored > rows || stored < rows && !self.sending.prepared.target.nature.may_skip_rows {
             let doing = self.sending.doing();
             return Err(TaskError::permanent(format!("{doing}: {} sent and {stored} arrived", count(rows, "row"))));
         }
@@ -311,22 +319,22 @@ impl Flow<'_> {
 
     /// The problem with the place in the file, if the server complains of a row.
     async fn located(&self, problem: TaskError) -> TaskError {
-        let Sending { watch, relation, way, .. } = self.sending;
+        let Sending { watch, relation, prepared, .. } = self.sending;
         match watch.refusal().filter(|refusal| refusal.is_of_a_row(relation)) {
-            Some(refusal) => way.locate(&refusal, relation, self.rows, problem).await,
+            Some(refusal) => prepared.locate(&refusal, relation, self.rows, problem).await,
             None => CopyError::without_row(relation, problem),
         }
     }
 
     /// Sends the rows of a batch that the server takes; the others are noted.
-    async fn send_what_fits(&mut self, parcel: Parcel, refused: &mut Refused) -> Result<(), TaskError> {
-        let mut parts: Vec<Piece> = vec![(parcel.frame, Some((parcel.form, parcel.bytes)))];
+    async fn send_what_fits(&mut self, batch: EncodedBatch, refused: &mut Refused) -> Result<(), TaskError> {
+        let mut parts: Vec<Piece> = vec![(batch.frame, Some((batch.form, batch.bytes)))];
         while let Some((rows, encoded)) = parts.pop() {
             if rows.height() == 0 {
                 continue;
             }
             let Err(refusal) = self.try_rows(&rows, encoded).await? else { continue };
-            let Sending { relation, way, .. } = self.sending;
+            let Sending { relation, prepared, .. } = self.sending;
             let (bad, after) = match refusal.row(relation).and_then(|row| usize::try_from(row).ok()) {
                 // A row before it may be found to be bad at the end of the statement, and it be no duplicate then.
                 Some(row) if row > 1 && row <= rows.height() && refusal.may_depend_on_others() => {
@@ -341,7 +349,7 @@ impl Flow<'_> {
                 _ => (0, 1),
             };
             if bad < after {
-                way.note(&refusal, relation, &rows.slice(bad as i64, 1), refused)?;
+                prepared.note(&refusal, relation, &rows.slice(bad as i64, 1), refused)?;
             }
             parts.extend(pieces(&rows, after));
             parts.push((rows.slice(0, bad), None));
@@ -358,7 +366,7 @@ impl Flow<'_> {
     ) -> Result<Result<(), CopyError>, TaskError> {
         let (form, bytes) = match encoded {
             Some(encoded) => encoded,
-            None => (Form::Text, self.sending.way.encoder.text(rows).map_err(|error| unwritable(&error))?),
+            None => (Form::Text, self.sending.prepared.encoder.text(rows).map_err(|error| unwritable(&error))?),
         };
         let Sending { transaction, watch, relation, .. } = self.sending;
         let work = Box::pin(async { Ok((self.copy(form, bytes).await?, self.part().await?)) });

@@ -9,9 +9,9 @@ use polars::prelude::{PolarsError, PolarsResult};
 use tokio::sync::{mpsc, oneshot};
 use tokio_postgres::Transaction;
 
-use super::feed::Order;
 use super::key::copy;
 use super::mode::Mode;
+use super::pipeline::ServerRequest;
 use super::savepoint;
 use crate::postgres::WaitMonitor;
 use crate::postgres::name::quote_name;
@@ -38,13 +38,13 @@ pub(super) struct Comparison {
 /// The spellings of a file, and what the server has said of them.
 pub(super) struct Spellings {
     known: HashMap<String, bool>,
-    orders: mpsc::Sender<Order>,
+    requests: mpsc::Sender<ServerRequest>,
 }
 
 impl Spellings {
-    /// `orders` leads to the server.
-    pub(super) fn new(orders: mpsc::Sender<Order>) -> Self {
-        Self { known: HashMap::new(), orders }
+    /// `requests` leads to the server.
+    pub(super) fn new(requests: mpsc::Sender<ServerRequest>) -> Self {
+        Self { known: HashMap::new(), requests }
     }
 
     /// Those of the values, by row, that are not the partition's.
@@ -69,7 +69,7 @@ impl Spellings {
     fn ask(&self, values: Vec<String>) -> PolarsResult<Vec<bool>> {
         let stopped = || PolarsError::ComputeError("the load was stopped".into());
         let (reply, answer) = oneshot::channel();
-        self.orders.blocking_send(Order::Compare(Comparison { values, reply })).map_err(|_| stopped())?;
+        self.requests.blocking_send(ServerRequest::Compare(Comparison { values, reply })).map_err(|_| stopped())?;
         answer.blocking_recv().map_err(|_| stopped())
     }
 }

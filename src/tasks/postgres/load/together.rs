@@ -4,8 +4,8 @@
 //! that are certain to be refused beside the others are set apart meanwhile (`apart.rs`). A row is rejected when nothing
 //! that is left can be taken any more.
 
-use super::apart::Apart;
-use super::halves::{Parts, Waits};
+use super::bisect::{Parts, Waits};
+use super::held_back::HeldBack;
 use super::merge::{CHOSEN, Merged, Merging, STAGE, Step, same};
 use super::refused::Refused;
 use crate::postgres::CopyError;
@@ -21,7 +21,7 @@ const MAX_ROWS_TRIED: u64 = 200_000;
 
 /// How the rows that are left are tried.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Turn {
+enum Strategy {
     /// Without those that have no reference or a key twice, as far as the file and the tables tell.
     Ahead(Waits),
     /// Without those whose reference the server misses.
@@ -44,11 +44,11 @@ impl Merging<'_> {
         merged: &mut Merged,
         refused: &mut Refused,
     ) -> Result<(), TaskError> {
-        self.batch(&format!("CREATE TEMP TABLE jitney_apart (LIKE {CHOSEN}) ON COMMIT DROP")).await?;
+        self.batch(&format!("CREATE TEMP TABLE jitney_held_back (LIKE {CHOSEN}) ON COMMIT DROP")).await?;
         let updates = self.steps().any(|step| matches!(step, Step::Update));
         if updates {
             let mut parts = Parts::new(vec![(1, last)], Waits::References);
-            Box::pin(self.by_halves(Step::Update, &mut parts, all, merged, refused)).await?;
+            Box::pin(self.bisect(Step::Update, &mut parts, all, merged, refused)).await?;
             self.keep_updates(all.0, &parts).await?;
         }
         Box::pin(self.added(all, merged, refused)).await?;
@@ -85,7 +85,7 @@ impl Merging<'_> {
     ) -> Result<(), TaskError> {
         let rest = self.rest().await?;
         let mut parts = Parts::new(rest, Waits::Never);
-        self.by_halves(Step::Update, &mut parts, all, merged, refused).await
+        self.bisect(Step::Update, &mut parts, all, merged, refused).await
     }
 
     /// Adds rows until nothing more can be added, and rejects what is left.
@@ -95,19 +95,26 @@ impl Merging<'_> {
         merged: &mut Merged,
         refused: &mut Refused,
     ) -> Result<(), TaskError> {
-        let apart = Apart::new(self).await?;
-        let turns: &[Turn] = match self.target().nature.has_row_functions {
+        let held_back = HeldBack::new(self).await?;
+        let strategies: &[Strategy] = match self.target().nature.has_row_functions {
             // What a trigger raises does not say whether it looks for other rows, and it may add what a row refers to.
             true => {
                 let waits = Waits::ReferencesAndRows;
-                &[Turn::Ahead(waits), Turn::Named(waits), Turn::Rows, Turn::Named(waits), Turn::Single]
+                &[
+                    Strategy::Ahead(waits),
+                    Strategy::Named(waits),
+                    Strategy::Rows,
+                    Strategy::Named(waits),
+                    Strategy::Single,
+                ]
             }
-            false => &[Turn::Ahead(Waits::References), Turn::Single],
+            false => &[Strategy::Ahead(Waits::References), Strategy::Single],
         };
         loop {
             let (mut layers, mut left) = (Vec::new(), Parts::new(Vec::new(), Waits::Never));
-            for turn in turns {
-                left = Box::pin(self.until_stuck(*turn, (&apart, &mut layers), (key, room), merged, refused)).await?;
+            for strategy in strategies {
+                left = Box::pin(self.until_stuck(*strategy, (&held_back, &mut layers), (key, room), merged, refused))
+                    .await?;
                 if left.waiting.is_empty() && self.rest().await?.is_empty() {
                     break;
                 }
@@ -123,8 +130,8 @@ impl Merging<'_> {
     /// that wait for others after these.
     async fn until_stuck(
         &self,
-        turn: Turn,
-        (apart, layers): (&Apart<'_>, &mut Vec<i64>),
+        strategy: Strategy,
+        (held_back, layers): (&HeldBack<'_>, &mut Vec<i64>),
         all: (&[String], u64),
         merged: &mut Merged,
         refused: &mut Refused,
@@ -132,39 +139,39 @@ impl Merging<'_> {
         let mut passes = 0;
         loop {
             let before = (merged.taken, refused.count());
-            let waits = match turn {
-                Turn::Ahead(waits) => {
-                    *layers = apart.set_dangling().await?;
+            let waits = match strategy {
+                Strategy::Ahead(waits) => {
+                    *layers = held_back.hold_dangling().await?;
                     // A trigger may give a row another key.
                     if !self.target().nature.may_skip_rows {
-                        apart.set_doubles().await?;
+                        held_back.hold_duplicates().await?;
                     }
                     waits
                 }
-                Turn::Named(waits) => {
-                    apart.set_doubles().await?;
-                    Box::pin(self.without_named(apart, all, merged)).await?;
+                Strategy::Named(waits) => {
+                    held_back.hold_duplicates().await?;
+                    Box::pin(self.without_named(held_back, all, merged)).await?;
                     waits
                 }
-                Turn::Rows => {
-                    apart.set_doubles().await?;
+                Strategy::Rows => {
+                    held_back.hold_duplicates().await?;
                     Waits::Rows
                 }
-                Turn::Single => Waits::Rows,
+                Strategy::Single => Waits::Rows,
             };
             let mut parts = Parts::new(self.rest().await?, waits);
-            Box::pin(self.by_halves(Step::Insert, &mut parts, all, merged, refused)).await?;
-            if matches!(turn, Turn::Named(_)) {
+            Box::pin(self.bisect(Step::Insert, &mut parts, all, merged, refused)).await?;
+            if matches!(strategy, Strategy::Named(_)) {
                 // A row that is refused for another reason keeps the server from naming what is missed.
                 let others = parts.rows().filter(|(_, refusal)| !refusal.is_of_a_reference());
                 let others: Vec<String> = others.map(|(row, _)| row.to_string()).collect();
-                if apart.set_rows(&others).await? > 0 {
-                    Box::pin(self.without_named(apart, all, merged)).await?;
+                if held_back.hold_rows(&others).await? > 0 {
+                    Box::pin(self.without_named(held_back, all, merged)).await?;
                 }
             }
-            let has_apart = apart.bring_back().await? > 0;
+            let has_apart = held_back.release().await? > 0;
             passes += 1;
-            let is_over = turn != Turn::Single && passes == MAX_PASSES || refused.count() > all.1;
+            let is_over = strategy != Strategy::Single && passes == MAX_PASSES || refused.count() > all.1;
             if is_over || before == (merged.taken, refused.count()) || parts.waiting.is_empty() && !has_apart {
                 return Ok(parts);
             }
@@ -175,7 +182,7 @@ impl Merging<'_> {
     /// the rows are sent once for each; where that would be too often, most of them are taken one by one first.
     async fn without_named(
         &self,
-        apart: &Apart<'_>,
+        held_back: &HeldBack<'_>,
         (key, room): (&[String], u64),
         merged: &mut Merged,
     ) -> Result<(), TaskError> {
@@ -190,7 +197,7 @@ impl Merging<'_> {
                     self.execute(&format!("DELETE FROM {CHOSEN}")).await?;
                     break;
                 }
-                Err(refusal) if refusal.is_of_a_reference() && apart.set_named(&refusal).await? > 0 => {}
+                Err(refusal) if refusal.is_of_a_reference() && held_back.hold_named(&refusal).await? > 0 => {}
                 Err(_) => break,
             }
         }

@@ -6,8 +6,8 @@ use std::ops::ControlFlow;
 use polars::prelude::DataFrame;
 use tokio_postgres::types::Type;
 
+use super::locate::line;
 use super::mode::Mode;
-use super::place::line;
 use super::prepared::PreparedLoad;
 use super::stored::{Session, StoredValues};
 use crate::postgres::CopyError;
@@ -48,7 +48,7 @@ impl PreparedLoad<'_> {
         let is_merge = matches!(self.load.mode, Mode::Merge(_));
         let is_each = refusal.is_of_a_reference() && !is_merge;
         let (mut first, mut is_again) = (None, false);
-        let found = self.look_at_frames(&mut |frame| {
+        let found = self.scan_frames(&mut |frame| {
             for row in key.rows(frame, &self.session) {
                 match (first, line(frame, row)) {
                     (_, found) if is_each => return ControlFlow::Break(found),

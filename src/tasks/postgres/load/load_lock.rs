@@ -12,9 +12,13 @@ impl Load {
     /// Two loads of the same partition at once: the second waits until the first has committed. A merge or a truncate
     /// takes the whole table, since its rows may meet anybody's.
     ///
+    /// Every load takes its advisory locks in the same order, and holds them to the end of its transaction: first that of
+    /// a ledger that is not there yet, then that of a table that is not there yet, then this one. So no two loads wait for
+    /// each other.
+    ///
     /// # Errors
     /// When the server refuses.
-    pub(super) async fn take_turn(
+    pub(super) async fn acquire_load_lock(
         &self,
         transaction: &Transaction<'_>,
         context: &TaskContext,

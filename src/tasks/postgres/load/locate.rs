@@ -6,15 +6,15 @@ use std::sync::Arc;
 use polars::prelude::DataFrame;
 
 use super::encode::unwritable;
-use super::feed::ahead;
 use super::merge::STAGE_NAME;
 use super::partition::Misplaced;
+use super::pipeline::ahead;
 use super::prepared::PreparedLoad;
 use super::refused::{Complaint, Refused};
 use crate::blocking::run_blocking;
 use crate::clock;
 use crate::postgres::CopyError;
-use crate::stream::{LINE, Reader, kept};
+use crate::stream::{LINE, kept};
 use crate::task::{Progress, TaskError};
 use crate::tasks::bad_rows::{BadRows, Rejected};
 
@@ -56,7 +56,7 @@ impl PreparedLoad<'_> {
     /// The line of the file that a row which was sent (from 1) stands on; none when it is a query's.
     fn line_of(&self, row: u64) -> Result<Option<u64>, TaskError> {
         let mut seen = 0;
-        self.look_at_frames(&mut |frame| {
+        self.scan_frames(&mut |frame| {
             let before = seen;
             seen += frame.height() as u64;
             match row <= seen {
@@ -71,7 +71,7 @@ impl PreparedLoad<'_> {
     ///
     /// # Errors
     /// When the file cannot be read again.
-    pub(super) fn look_at_frames(
+    pub(super) fn scan_frames(
         &self,
         look: &mut dyn FnMut(&DataFrame) -> ControlFlow<Option<u64>>,
     ) -> Result<Option<u64>, TaskError> {

@@ -27,7 +27,7 @@ const ENCODED_AHEAD: usize = 4;
 const MAX_CHANGES: usize = 8;
 
 /// All that the threads need.
-pub(super) struct Feed {
+pub(super) struct CopyPipeline {
     pub(super) reader: Reader,
     pub(super) wanted: Vec<Column>,
     pub(super) plan: Plan,
@@ -49,18 +49,19 @@ pub(super) enum Form {
     Text,
 }
 
-/// What the threads have for the server.
-pub(super) enum Order {
+/// What the threads have for the server. Only the task that sends rows may use the connection, so a thread that needs an
+/// answer asks for it in the same queue as the rows go, and waits. The rows before it are sent by then.
+pub(super) enum ServerRequest {
     /// Rows to store.
-    Rows(Parcel),
+    Rows(EncodedBatch),
     /// Rows of which only the server knows the keys.
-    Keys(Question),
+    Keys(KeyRequest),
     /// Values of which only the server knows whether they are the partition's.
     Compare(Comparison),
 }
 
 /// Rows that wait for their keys.
-pub(super) struct Question {
+pub(super) struct KeyRequest {
     /// The rows, numbered, with the columns of the key alone.
     pub(super) rows: DataFrame,
     /// Takes a key for each row.
@@ -68,7 +69,7 @@ pub(super) struct Question {
 }
 
 /// The rows of one batch, ready to be sent.
-pub(super) struct Parcel {
+pub(super) struct EncodedBatch {
     pub(super) form: Form,
     pub(super) bytes: Bytes,
     /// The same rows as they were encoded.
@@ -81,15 +82,15 @@ pub(super) struct Parcel {
     pub(super) misplaced: Vec<Misplaced>,
 }
 
-impl Feed {
+impl CopyPipeline {
     /// Starts the threads. When the orders end, the handle says whether all of them came, and what data-quality rules
     /// had to say.
-    pub(super) fn start(self) -> (mpsc::Receiver<Order>, JoinHandle<Result<Vec<String>, TaskError>>) {
+    pub(super) fn start(self) -> (mpsc::Receiver<ServerRequest>, JoinHandle<Result<Vec<String>, TaskError>>) {
         let (sender, receiver) = mpsc::channel(ENCODED_AHEAD);
         (receiver, tokio::task::spawn_blocking(move || self.work(&sender)))
     }
 
-    fn work(mut self, sender: &mpsc::Sender<Order>) -> Result<Vec<String>, TaskError> {
+    fn work(mut self, sender: &mpsc::Sender<ServerRequest>) -> Result<Vec<String>, TaskError> {
         if let Some(key) = &self.key {
             self.plan = self.plan.with_keys(key.clone().maker(sender.clone()));
         }
@@ -104,8 +105,8 @@ impl Feed {
             changes += usize::from(form == Form::Text);
             self.is_text |= changes > MAX_CHANGES;
             self.progress.add_rows(batch.rows_read);
-            let parcel = Parcel { form, bytes, frame, read: batch.rows_read, bad: batch.bad, misplaced };
-            if sender.blocking_send(Order::Rows(parcel)).is_err() {
+            let batch = EncodedBatch { form, bytes, frame, read: batch.rows_read, bad: batch.bad, misplaced };
+            if sender.blocking_send(ServerRequest::Rows(batch)).is_err() {
                 return Err(TaskError::cancelled("the load was stopped"));
             }
         }

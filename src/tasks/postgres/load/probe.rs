@@ -23,12 +23,12 @@ const MAX_PARTITIONS: usize = 500;
 
 pub(super) const LEDGER: Ledger = Ledger {
     fields: &["table", "mode", "url", "username", "password"],
-    probe: |loads, settings| Box::pin(look(loads, settings)),
+    probe: |loads, settings| Box::pin(probe(loads, settings)),
 };
 
 /// Where a load goes.
 #[derive(Deserialize)]
-struct Where {
+struct LoadTarget {
     table: String,
     #[serde(default)]
     mode: Mode,
@@ -38,7 +38,7 @@ struct Where {
 }
 
 /// The partition of a load, and its place among the answers.
-struct Asked {
+struct ProbedPartition {
     place: usize,
     value: String,
 }
@@ -47,13 +47,13 @@ struct Asked {
 type Server = (Option<String>, Option<String>, Option<String>, bool);
 
 /// By table and column.
-type Tables = HashMap<(String, String), Vec<Asked>>;
+type Tables = HashMap<(String, String), Vec<ProbedPartition>>;
 
-async fn look(loads: Vec<(Value, FileAccess)>, settings: Arc<Settings>) -> Result<Vec<LedgerAnswer>, TaskError> {
+async fn probe(loads: Vec<(Value, FileAccess)>, settings: Arc<Settings>) -> Result<Vec<LedgerAnswer>, TaskError> {
     let mut answers = vec![LedgerAnswer::Missing(None); loads.len()];
     let mut servers: HashMap<Server, (&FileAccess, Tables)> = HashMap::new();
     for (place, (load, files)) in loads.iter().enumerate() {
-        let load: Where = read(load).map_err(|error| TaskError::permanent(error.message))?;
+        let load: LoadTarget = read(load).map_err(|error| TaskError::permanent(error.message))?;
         let Some((column, value)) = load.mode.partition()? else {
             let why = format!("the load into `{}` has no partition", load.table);
             answers[place] = LedgerAnswer::Unknown(why);
@@ -62,7 +62,7 @@ async fn look(loads: Vec<(Value, FileAccess)>, settings: Arc<Settings>) -> Resul
         let is_literal = load.url.as_deref().is_some_and(|url| files.is_literal(url));
         let server = (load.url, load.username, load.password, is_literal);
         let (_, tables) = servers.entry(server).or_insert_with(|| (files, Tables::new()));
-        tables.entry((load.table, column.to_owned())).or_default().push(Asked { place, value });
+        tables.entry((load.table, column.to_owned())).or_default().push(ProbedPartition { place, value });
     }
     for ((url, username, password, _), (files, tables)) in servers {
         let address = FlowAddress::of(url.as_ref(), username.as_ref(), password.as_ref(), files);
@@ -71,18 +71,18 @@ async fn look(loads: Vec<(Value, FileAccess)>, settings: Arc<Settings>) -> Resul
         let transaction = session.client.transaction().await.map_err(asking)?;
         for ((table, column), asked) in &tables {
             for asked in asked.chunks(MAX_PARTITIONS) {
-                table_holds(&transaction, table, column, asked, &mut answers).await?;
+                probe_table(&transaction, table, column, asked, &mut answers).await?;
             }
         }
     }
     Ok(answers)
 }
 
-async fn table_holds(
+async fn probe_table(
     transaction: &Transaction<'_>,
     table: &str,
     column: &str,
-    asked: &[Asked],
+    asked: &[ProbedPartition],
     answers: &mut [LedgerAnswer],
 ) -> Result<(), TaskError> {
     let Some(ledger) = ledger::readable(transaction).await? else { return Ok(()) };
@@ -95,7 +95,7 @@ async fn table_holds(
     let partitions: Vec<Partition> = noted.iter().map(|(value, noted)| Partition { value, load: noted.load }).collect();
     let there = rows::of_each(transaction, (&ledger, &found.sql_name), &quote_name(column), &partitions).await?;
     for asked in asked {
-        let Some(Noted { load, held }) = noted.get(&asked.value) else { continue };
+        let Some(LedgerEntry { load, held }) = noted.get(&asked.value) else { continue };
         let rows = there.get(load).cloned().unwrap_or_default();
         answers[asked.place] = if rows.are_those_of(held.rows) {
             LedgerAnswer::Held(held.clone())
@@ -107,7 +107,7 @@ async fn table_holds(
 }
 
 /// An entry of the ledger.
-struct Noted {
+struct LedgerEntry {
     /// Its number.
     load: i64,
     held: LoadRecord,
@@ -117,8 +117,8 @@ struct Noted {
 async fn noted(
     transaction: &Transaction<'_>,
     target: &str,
-    asked: &[Asked],
-) -> Result<HashMap<String, Noted>, TaskError> {
+    asked: &[ProbedPartition],
+) -> Result<HashMap<String, LedgerEntry>, TaskError> {
     let sql = "SELECT DISTINCT ON (partition) partition, execution, rows_loaded,
                       to_char(loaded_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'), source_sha256, bytes, id
                FROM jitney_loads WHERE target = $1 AND partition = ANY($2) ORDER BY partition, id DESC";
@@ -133,7 +133,7 @@ async fn noted(
             sha256: cell(row, 4)?,
             bytes: cell::<i64>(row, 5)?.unsigned_abs(),
         };
-        Ok((cell(row, 0)?, Noted { load: cell(row, 6)?, held }))
+        Ok((cell(row, 0)?, LedgerEntry { load: cell(row, 6)?, held }))
     };
     rows.iter().map(held).collect()
 }

@@ -72,7 +72,7 @@ impl Merging<'_> {
 
     /// Finds the rows that the table refuses, and takes the others. Where deferred constraints may speak of several rows,
     /// they are checked once all others are there; if one of them is not kept then, it is checked with each part.
-    pub(super) async fn in_parts(&self, key: &[String], room: Option<u64>) -> Result<(Merged, Refused), TaskError> {
+    pub(super) async fn find_refused(&self, key: &[String], room: Option<u64>) -> Result<(Merged, Refused), TaskError> {
         if room.is_some() {
             Box::pin(self.try_without_rows(key)).await?;
         }
@@ -101,7 +101,7 @@ impl Merging<'_> {
             false => {
                 for step in self.steps() {
                     let mut parts = Parts::new(vec![(1, last)], Waits::Never);
-                    Box::pin(self.by_halves(step, &mut parts, all, &mut merged, &mut refused)).await?;
+                    Box::pin(self.bisect(step, &mut parts, all, &mut merged, &mut refused)).await?;
                 }
             }
         }
@@ -124,7 +124,7 @@ impl Merging<'_> {
 
     /// Takes parts of the chosen rows, in the order of the file, and notes those that the table refuses, until there are
     /// more of them than there is room for. Where parts may wait, what is taken is no longer among the chosen rows.
-    pub(super) async fn by_halves(
+    pub(super) async fn bisect(
         &self,
         step: Step,
         parts: &mut Parts,
@@ -162,7 +162,7 @@ impl Merging<'_> {
 
     /// Notes a row that the table refused.
     pub(super) async fn note(&self, number: i64, refusal: &CopyError, refused: &mut Refused) -> Result<(), TaskError> {
-        let Sending { way, relation, .. } = self.sending;
+        let Sending { prepared, relation, .. } = self.sending;
         let row = quote_name(&self.stage.row);
         let line = match &self.stage.line {
             Some(line) => {
@@ -171,13 +171,13 @@ impl Merging<'_> {
             }
             None if self.stage.is_checked => None,
             // Every row was sent once, in the order of these numbers.
-            None => way.line_of_sent(number.unsigned_abs())?,
+            None => prepared.line_of_sent(number.unsigned_abs())?,
         };
         let text = match line {
             Some(_) => String::new(),
             None => self.text(number).await?,
         };
-        refused.add(line, way.complaint(refusal, relation, text));
+        refused.add(line, prepared.complaint(refusal, relation, text));
         Ok(())
     }
 

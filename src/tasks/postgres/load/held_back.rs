@@ -10,7 +10,7 @@ use crate::postgres::sql::quote;
 use crate::task::TaskError;
 
 /// The rows that are set apart.
-const APART: &str = "pg_temp.jitney_apart";
+const HELD_BACK: &str = "pg_temp.jitney_held_back";
 /// How long a chain of rows is followed that ends in a missing one. Longer ones are taken apart by halves.
 const MAX_CHAIN: usize = 100;
 
@@ -25,14 +25,14 @@ struct Reference {
 }
 
 /// What tells which rows are set apart.
-pub(super) struct Apart<'a> {
+pub(super) struct HeldBack<'a> {
     merging: &'a Merging<'a>,
     references: Vec<Reference>,
     /// The columns of unique keys, quoted.
     keys: Vec<Vec<String>>,
 }
 
-impl<'a> Apart<'a> {
+impl<'a> HeldBack<'a> {
     /// Asks for the table's keys.
     ///
     /// # Errors
@@ -44,7 +44,7 @@ impl<'a> Apart<'a> {
 
     /// Sets rows apart whose reference neither the table nor a chosen row has, and then those that refer to these; gives
     /// their numbers in this order.
-    pub(super) async fn set_dangling(&self) -> Result<Vec<i64>, TaskError> {
+    pub(super) async fn hold_dangling(&self) -> Result<Vec<i64>, TaskError> {
         let mut all = Vec::new();
         for _ in 0..MAX_CHAIN {
             let before = all.len();
@@ -59,7 +59,7 @@ impl<'a> Apart<'a> {
     }
 
     /// Sets rows apart that have a unique key which a chosen row has before them.
-    pub(super) async fn set_doubles(&self) -> Result<(), TaskError> {
+    pub(super) async fn hold_duplicates(&self) -> Result<(), TaskError> {
         let row = quote_name(&self.merging.stage.row);
         for key in &self.keys {
             let given = key.iter().map(|name| format!("{name} IS NOT NULL")).collect::<Vec<_>>().join(" AND ");
@@ -75,7 +75,7 @@ impl<'a> Apart<'a> {
     }
 
     /// Sets rows apart that have the reference which the server misses; how many.
-    pub(super) async fn set_named(&self, refusal: &CopyError) -> Result<usize, TaskError> {
+    pub(super) async fn hold_named(&self, refusal: &CopyError) -> Result<usize, TaskError> {
         let (mut count, said) = (0, quote(&refusal.sentence()));
         for reference in &self.references {
             count += self.set(&format!("strpos({said}, {}) > 0", reference.named())).await?.len();
@@ -84,7 +84,7 @@ impl<'a> Apart<'a> {
     }
 
     /// Sets the rows of these numbers apart; how many.
-    pub(super) async fn set_rows(&self, rows: &[String]) -> Result<usize, TaskError> {
+    pub(super) async fn hold_rows(&self, rows: &[String]) -> Result<usize, TaskError> {
         if rows.is_empty() {
             return Ok(0);
         }
@@ -93,8 +93,9 @@ impl<'a> Apart<'a> {
     }
 
     /// Brings back what was set apart; how many rows.
-    pub(super) async fn bring_back(&self) -> Result<u64, TaskError> {
-        let back = format!("WITH back AS (DELETE FROM {APART} RETURNING *) INSERT INTO {CHOSEN} SELECT * FROM back");
+    pub(super) async fn release(&self) -> Result<u64, TaskError> {
+        let back =
+            format!("WITH back AS (DELETE FROM {HELD_BACK} RETURNING *) INSERT INTO {CHOSEN} SELECT * FROM back");
         self.merging.execute(&back).await
     }
 
@@ -103,7 +104,7 @@ impl<'a> Apart<'a> {
         let row = quote_name(&self.merging.stage.row);
         let gone = format!(
             "WITH gone AS (DELETE FROM {CHOSEN} s WHERE {condition} RETURNING *),
-                  kept AS (INSERT INTO {APART} SELECT * FROM gone)
+                  kept AS (INSERT INTO {HELD_BACK} SELECT * FROM gone)
              SELECT {row} FROM gone ORDER BY {row}"
         );
         self.merging.numbers(&gone).await
