@@ -1,6 +1,6 @@
 //! The files of a namespace: what flows read and hand to scripts beside their own text.
 //!
-//! They stand in `_files/{namespace}` beside the flow's file. A path that is not there is looked for beside the flow
+//! They stand in `_files/{namespace}` next to the flow's file. A path that is not there is looked for beside the flow
 //! itself, so that a single flow needs no folders. No path leads out of these two.
 
 use std::fs;

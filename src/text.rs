@@ -48,7 +48,7 @@ pub fn without_number(text: &str) -> Cow<'_, str> {
 /// # Errors
 /// When it nests deeper than [`MAX_DEPTH`] levels.
 pub fn json_or_text(text: String) -> Result<Value, String> {
-    let too_deep = || format!("the body nests deeper than {MAX_DEPTH} levels");
+    let too_deep = || format!("the body is nested more than {MAX_DEPTH} levels deep");
     match serde_json::from_str(&text) {
         Ok(value) if nests_too_deeply(&value) => Err(too_deep()),
         Ok(value) => Ok(value),

@@ -271,7 +271,7 @@ fn a_webhooks_key_is_not_empty_and_a_short_one_is_warned_of() {
         parse("f.yaml", &text, ALL).findings
     };
     for (key, is_error, words) in
-        [("", true, "the key is empty"), ("a b", true, "part of an address"), ("a", false, "easily guessed")]
+        [("", true, "the key is empty"), ("a b", true, "part of a URL"), ("a", false, "easy to guess")]
     {
         let found = findings(key);
         assert_eq!((found.len(), found[0].is_error(), found[0].line), (1, is_error, 7), "{found:?}");

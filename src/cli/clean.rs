@@ -22,16 +22,16 @@ use crate::server::settings::ServerSettings;
 #[derive(Args)]
 pub(super) struct Arguments {
     /// Remove the files of executions that ended longer ago than this, such as 7d or 12h; a failed execution cannot be
-    /// resumed without them [default: `files` of `retention` in jitney.yaml, else 7d]
+    /// resumed without them [default: `retention.files` in jitney.yaml, else 7d]
     #[arg(long, value_name = "DURATION")]
     older_than: Option<DurationSpec>,
-    /// Say what would be removed, and remove nothing
+    /// Show what would be removed without removing it
     #[arg(long)]
     dry_run: bool,
-    /// The settings with the `retention` rules [default: jitney.yaml here or in the home folder]
+    /// The settings file with the `retention` rules [default: jitney.yaml here or in the home folder]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Print JSON
+    /// Print the result as JSON
     #[arg(long)]
     json: bool,
 }

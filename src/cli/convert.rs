@@ -15,7 +15,7 @@ use crate::tasks;
 pub(super) struct Arguments {
     /// The flow's file
     flow: PathBuf,
-    /// Change the file itself instead of printing
+    /// Change the file in place instead of printing the result
     #[arg(long)]
     write: bool,
 }
@@ -39,6 +39,6 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitStatus> {
     } else if changes > 0 {
         std::fs::write(&arguments.flow, converted).map_err(|error| cannot(format_args!("write {name}"), &error))?;
     }
-    errln!("{name}: {names} converted, {} left", skipped.len());
+    errln!("{name}: {names} converted, {} not converted", skipped.len());
     Ok(ExitStatus::Ok)
 }

@@ -20,10 +20,10 @@ use crate::text::{indented, plain, thousands, visible_line};
 pub(super) struct Arguments {
     #[command(subcommand)]
     command: Option<ExecutionsCommand>,
-    /// Only those of this flow: its id, or namespace.id
+    /// List only executions of this flow: its id, or namespace.id
     #[arg(long)]
     flow: Option<String>,
-    /// How many, the newest first
+    /// How many to list, newest first
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
     /// Print JSON
@@ -33,14 +33,14 @@ pub(super) struct Arguments {
 
 #[derive(Subcommand)]
 enum ExecutionsCommand {
-    /// One execution: its inputs, tasks and outputs
+    /// Show the inputs, tasks and outputs of an execution
     Show {
-        /// The execution, or the beginning of its id
+        /// The id of the execution, or a prefix of it
         id: String,
     },
-    /// What an execution logged
+    /// Print the log of an execution
     Logs {
-        /// The execution, or the beginning of its id
+        /// The id of the execution, or a prefix of it
         id: String,
     },
 }
@@ -100,8 +100,8 @@ pub(super) fn find(journal: &Journal, prefix: &str) -> anyhow::Result<ExecutionI
         }
         (Some(oldest), others) => {
             let ids: Vec<&str> = others.iter().chain([&oldest]).map(ExecutionId::as_str).collect();
-            let finding = Diagnostic::error(format!("several executions begin with `{prefix}`"));
-            Err(InvalidFlow::from(finding.help(format!("give more of the id: {}", ids.join(", ")))).into())
+            let finding = Diagnostic::error(format!("the ids of several executions begin with `{prefix}`"));
+            Err(InvalidFlow::from(finding.help(format!("use a longer prefix: {}", ids.join(", ")))).into())
         }
     }
 }
@@ -111,7 +111,7 @@ pub(super) fn find(journal: &Journal, prefix: &str) -> anyhow::Result<ExecutionI
 /// # Errors
 /// When the journal cannot be read.
 pub(super) fn state(journal: &Journal, id: &ExecutionId) -> anyhow::Result<State> {
-    journal.state(id)?.ok_or_else(|| anyhow::anyhow!("the journal has lost execution {id}"))
+    journal.state(id)?.ok_or_else(|| anyhow::anyhow!("execution {id} is missing from the journal"))
 }
 
 /// What a search finds of a flow that is named by its id, or by namespace and id as logs show it.
@@ -150,7 +150,7 @@ fn list(executions: &[ListedExecution], flow: Option<&str>, as_json: bool) {
     }
     if executions.is_empty() {
         match flow {
-            Some(flow) => errln!("No execution is one of the flow `{flow}`. All of them: jitney executions"),
+            Some(flow) => errln!("The flow `{flow}` has no executions. To list all executions: jitney executions"),
             None => errln!("Nothing has run yet. Try: jitney demo"),
         }
         return;

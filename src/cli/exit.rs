@@ -95,8 +95,7 @@ pub(super) fn explain(error: EngineError) -> anyhow::Error {
 }
 
 fn elsewhere(error: &EngineError) -> Diagnostic {
-    let help =
-        "name the old one again, with `--postgres` or in the environment, or continue with the new one: `--retarget`";
+    let help = "specify the original one with `--postgres` or in the environment, or continue with the present one: `--retarget`";
     Diagnostic::error(error.to_string()).help(help)
 }
 

@@ -22,11 +22,10 @@ const MAX_SHOWN: u64 = 16 << 20;
 
 #[derive(Args)]
 pub(super) struct Arguments {
-    /// An execution, or the beginning of its id, whose files are listed; or the address of a file, `jitney:///…`, which
-    /// is printed
+    /// The id of an execution, or a prefix of it, to list its files; or the address of a file, `jitney:///…`, to print it
     #[arg(value_name = "ID|ADDRESS")]
     what: String,
-    /// Save the file here instead of printing it; no file is overwritten
+    /// Save the file under this name instead of printing it; an existing file is not overwritten
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Print the list as JSON
@@ -40,7 +39,10 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> anyhow::Result<
         (true, None) => print(&path_of(&arguments.what, settings)?, &arguments.what)?,
         (false, Some(_)) => {
             let finding = Diagnostic::error(format!("`{}` is not the address of a file", arguments.what));
-            return Err(InvalidFlow::from(finding.help("`jitney files ID` lists the addresses of an execution")).into());
+            return Err(InvalidFlow::from(
+                finding.help("`jitney files ID` lists the addresses of the files of an execution"),
+            )
+            .into());
         }
         (false, None) => list(&arguments.what, settings, arguments.json)?,
     }
@@ -64,7 +66,7 @@ fn save(path: &Path, output: &Path) -> anyhow::Result<()> {
     let mut source = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
     let mut target = match File::create_new(output) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            let finding = Diagnostic::error(format!("{} exists already", output.display()));
+            let finding = Diagnostic::error(format!("{} already exists", output.display()));
             return Err(InvalidFlow::from(finding.help("choose another name, or delete it first")).into());
         }
         other => other.with_context(cannot)?,

@@ -64,6 +64,6 @@ fn neighbours(file: &Path) -> String {
     if names.is_empty() {
         "give the path of a YAML file".to_owned()
     } else {
-        format!("YAML files here: {}", names.join(", "))
+        format!("YAML files in that folder: {}", names.join(", "))
     }
 }

@@ -14,7 +14,7 @@ use crate::flow::graph::FlowGraph;
 pub(super) struct Arguments {
     /// The flow's file
     flow: PathBuf,
-    /// How to draw it [default: as the file's name says, else text]
+    /// The output format [default: by the extension of the output file, else text]
     #[arg(long, value_enum)]
     format: Option<GraphFormat>,
     /// Write to a file instead of stdout: .svg, .mmd or .md (Mermaid), or .txt
@@ -24,11 +24,11 @@ pub(super) struct Arguments {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum GraphFormat {
-    /// For the terminal
+    /// Text for the terminal
     Text,
-    /// A Mermaid flow chart, as Markdown pages show it
+    /// A Mermaid flowchart for Markdown pages
     Mermaid,
-    /// An image
+    /// An SVG image
     Svg,
 }
 
@@ -43,7 +43,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitStatus> {
     };
     match &arguments.output {
         Some(file) => std::fs::write(file, text)
-            .map_err(|error| cannot(format_args!("write the picture to {}", file.display()), &error))?,
+            .map_err(|error| cannot(format_args!("write the graph to {}", file.display()), &error))?,
         None => data(&text),
     }
     Ok(ExitStatus::Ok)
@@ -63,15 +63,16 @@ impl Arguments {
             Some("txt") => GraphFormat::Text,
             None if self.format.is_some() => return Ok(self.format.unwrap_or(GraphFormat::Text)),
             _ => {
-                let finding = Diagnostic::error(format!("cannot tell a format from the name `{}`", file.display()));
-                return Err(finding.help("name a file that ends in .svg, .mmd, .md or .txt").into());
+                let finding =
+                    Diagnostic::error(format!("the extension of `{}` is not that of a known format", file.display()));
+                return Err(finding.help("choose a name that ends in .svg, .mmd, .md or .txt").into());
             }
         };
         match self.format {
             Some(format) if format != named => {
                 let finding =
-                    Diagnostic::error(format!("`--format` does not agree with the name `{}`", file.display()));
-                Err(finding.help("the name alone says the format too: .svg, .mmd or .md, .txt").into())
+                    Diagnostic::error(format!("`--format` contradicts the extension of `{}`", file.display()));
+                Err(finding.help("remove `--format`, or choose a name that ends in .svg, .mmd, .md or .txt").into())
             }
             _ => Ok(named),
         }

@@ -50,14 +50,14 @@ fn about_journal(problem: &JournalError, settings: &Settings) -> Option<anyhow::
             .help("free some space: `jitney clean` removes files that are no longer needed"),
         JournalError::Damaged(cause) => {
             Diagnostic::error(format!("the journal {journal} is damaged: {cause}")).help(format!(
-                "move it away with its -wal and -shm files, and a new one is begun; the old one holds what has run and \
-                 how far schedules and backfills have come, and neither your tables nor {}",
+                "move it away together with its -wal and -shm files, and a new journal is created. The old one holds the \
+                 executions and the progress of schedules and backfills; your tables and {} are not affected",
                 settings.kv().display()
             ))
         }
         JournalError::Sqlite(cause) => {
             Diagnostic::error(format!("cannot use {journal}: {}", crate::text::chain(cause)))
-                .help("`--home` or JITNEY_HOME names another folder")
+                .help("choose another folder with `--home` or JITNEY_HOME")
         }
         _ => return None,
     };
@@ -68,19 +68,20 @@ fn about_journal(problem: &JournalError, settings: &Settings) -> Option<anyhow::
 pub(super) fn unusable(cause: &io::Error, settings: &Settings) -> anyhow::Error {
     let home = settings.home.display();
     if cause.kind() == io::ErrorKind::StorageFull {
-        let finding = Diagnostic::error(format!("cannot write into the home folder {home}: the disk is full"));
+        let finding = Diagnostic::error(format!("cannot write to the home folder {home}: the disk is full"));
         return Unusable(finding.help("free some space: `jitney clean` removes files that are no longer needed"))
             .into();
     }
     let why = if settings.home.is_file() { "it is a file".to_owned() } else { cause.to_string() };
     let finding = Diagnostic::error(format!("cannot use the home folder {home}: {why}"));
-    InvalidFlow::from(finding.help("`--home` or JITNEY_HOME names another folder; it must be yours to write")).into()
+    InvalidFlow::from(finding.help("choose another folder with `--home` or JITNEY_HOME, one that you may write to"))
+        .into()
 }
 
 /// What is wrong with a clock that no date can be told from.
 pub(super) fn about_clock(now: SystemTime) -> Option<InvalidFlow> {
     let is_early = now < SystemTime::UNIX_EPOCH;
-    let finding = Diagnostic::error("the clock of this machine says that it is before 1970");
+    let finding = Diagnostic::error("the clock of this machine is set to a time before 1970");
     is_early.then(|| finding.help("set the clock, and try again").into())
 }
 
@@ -96,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clock_before_1970_is_told() {
+    fn a_clock_set_before_1970_is_an_error() {
         let early = SystemTime::UNIX_EPOCH.checked_sub(Duration::from_secs(3600)).unwrap();
         assert!(about_clock(early).unwrap().to_string().contains("before 1970"));
         assert!(about_clock(SystemTime::UNIX_EPOCH).is_none());

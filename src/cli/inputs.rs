@@ -1,4 +1,4 @@
-//! What a run is given: `-i`, a file of inputs, and answers to questions.
+//! The inputs of a run: from `-i`, from a file, and from prompts.
 
 use clap::Args;
 use serde_json::{Map, Value};
@@ -20,7 +20,7 @@ pub(super) struct InputArguments {
     /// An input of the flow; may be repeated
     #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = pair)]
     input: Vec<(String, String)>,
-    /// A YAML or JSON file of inputs, `-` for stdin; `-i` wins over it
+    /// A YAML or JSON file with inputs, or `-` for stdin; values of `-i` take precedence
     #[arg(long, value_name = "FILE")]
     inputs: Option<PathBuf>,
 }
@@ -102,7 +102,9 @@ pub(super) fn missing_paths(flow: &Flow, given: &[(String, Value)]) -> Vec<Diagn
     let paths = texts.filter(|(_, text)| is_path(text)).filter_map(|(name, text)| {
         let places = [PathBuf::from("."), flow.folder.clone()].map(|folder| std::path::absolute(folder.join(text)));
         let [Ok(here), Ok(beside)] = places else { return None };
-        let finding = Diagnostic::error(format!("input `{name}`: there is no `{text}` here, nor next to the flow"));
+        let finding = Diagnostic::error(format!(
+            "input `{name}`: `{text}` exists neither in the current folder nor next to the flow"
+        ));
         let help = format!("looked for {} and {}", here.display(), beside.display());
         (!here.exists() && !beside.exists()).then(|| finding.help(help))
     });
@@ -136,7 +138,7 @@ fn from_file(file: &Path) -> Result<Map<String, Value>, InvalidFlow> {
     match from_yaml(&text).map_err(|error| wrong(format!("cannot read the inputs from {name}: {error}")))? {
         Value::Object(map) => Ok(map),
         Value::Null => Ok(Map::new()),
-        _ => Err(wrong(format!("the inputs from {name} are no map"))),
+        _ => Err(wrong(format!("the inputs from {name} are not a map"))),
     }
 }
 
@@ -155,6 +157,6 @@ fn flatten(flow: &Flow, prefix: &str, map: Map<String, Value>, into: &mut Vec<(S
 
 /// Reads `NAME=VALUE`.
 pub(super) fn pair(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or_else(|| format!("`{text}` is not NAME=VALUE"))?;
+    let (name, value) = text.split_once('=').ok_or_else(|| format!("`{text}` is not of the form NAME=VALUE"))?;
     Ok((name.trim().to_owned(), value.to_owned()))
 }

@@ -23,44 +23,44 @@ pub(super) struct Arguments {
 
 #[derive(Subcommand)]
 enum KvCommand {
-    /// All keys with their values, secrets as ***
+    /// List all keys with their values; secrets are shown as ***
     List {
-        /// Only those of this namespace
+        /// List only keys of this namespace
         #[arg(short, long)]
         namespace: Option<String>,
     },
-    /// The value of a key
+    /// Print the value of a key
     Get {
         /// The key
         key: String,
-        /// Its namespace; its parent namespaces are searched too
+        /// The namespace of the key; its parent namespaces are searched, too
         #[arg(short, long)]
         namespace: String,
     },
-    /// Keep a value under a key
+    /// Store a value under a key
     Set {
         /// The key
         key: String,
         /// The value
         value: String,
-        /// Its namespace
+        /// The namespace of the key
         #[arg(short, long)]
         namespace: String,
         /// STRING, NUMBER, BOOLEAN, DATETIME, DATE, DURATION or JSON [default: STRING]
         #[arg(long = "type", value_name = "TYPE", value_parser = kind)]
         kind: Option<KvType>,
-        /// After how long the key expires, such as 12h [default: never]
+        /// The time until the key expires, such as 12h [default: never]
         #[arg(long)]
         ttl: Option<DurationSpec>,
         /// What the key is for
         #[arg(long)]
         description: Option<String>,
     },
-    /// Remove a key
+    /// Delete a key
     Delete {
         /// The key
         key: String,
-        /// Its namespace
+        /// The namespace of the key
         #[arg(short, long)]
         namespace: String,
     },
@@ -130,12 +130,12 @@ fn list(entries: &[KvEntry], as_json: bool) {
 /// A type by its name in any case.
 fn kind(text: &str) -> Result<KvType, String> {
     serde_json::from_value(text.to_uppercase().into())
-        .map_err(|_| "it is STRING, NUMBER, BOOLEAN, DATETIME, DATE, DURATION or JSON".to_owned())
+        .map_err(|_| "expected STRING, NUMBER, BOOLEAN, DATETIME, DATE, DURATION or JSON".to_owned())
 }
 
 fn missing(key: &str, namespace: &str) -> anyhow::Error {
     let finding = Diagnostic::error(format!("there is no key `{key}` in namespace `{namespace}`"));
-    InvalidFlow::from(finding.help("`jitney kv list` shows what there is")).into()
+    InvalidFlow::from(finding.help("`jitney kv list` lists all keys")).into()
 }
 
 /// What the user gave is wrong, or the store is.

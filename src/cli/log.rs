@@ -22,9 +22,9 @@ use crate::text::indented;
 /// How lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum LogFormat {
-    /// For people.
+    /// Plain lines
     Plain,
-    /// An object for each line, for programs.
+    /// A JSON object for each line
     Json,
 }
 

@@ -53,19 +53,19 @@ pub use exit::{ExitStatus, InvalidFlow};
 use log::LogFormat;
 use out::errln;
 
-/// Runs YAML flows: extract, load and transform, safe to repeat.
+/// Runs YAML flows that extract, load and transform data, and that are safe to repeat.
 #[derive(Parser)]
 #[command(
     name = "jitney",
     version,
     arg_required_else_help = true,
-    after_help = "Try `jitney demo` first. Exit codes: 0 ok, 1 an execution failed or was refused, 2 usage, 3 an invalid flow or setting, 4 paused, 70 internal, 130 stopped."
+    after_help = "Try `jitney demo` first. Exit codes: 0 success, 1 an execution failed or was rejected, 2 usage error, 3 invalid flow or setting, 4 paused, 70 internal error, 130 stopped."
 )]
 struct Cli {
     /// The folder that holds all state [default: JITNEY_HOME, else the user's data folder]
     #[arg(long, global = true, value_name = "FOLDER")]
     home: Option<PathBuf>,
-    /// The Postgres to use, whatever a flow says: postgres://user:password@host:port/database
+    /// The Postgres server to use instead of the flow's: postgres://user:password@host:port/database
     #[arg(long, global = true, value_name = "ADDRESS")]
     postgres: Option<String>,
     #[command(subcommand)]
@@ -76,44 +76,44 @@ struct Cli {
 enum Command {
     /// Run a flow now
     Run(run::Arguments),
-    /// Resume an execution that is paused, was stopped, failed, or whose process is gone
+    /// Resume an execution that is paused, stopped, failed or interrupted
     Resume(resume::Arguments),
-    /// Run a flow for a period in the past: its months, days or hours
+    /// Run a flow for every month, day or hour of a past period
     Backfill(backfill::Arguments),
-    /// Show a flow's partitions: which are loaded, which failed, what changed at the source
+    /// Show a flow's partitions: which are loaded, which failed, and what changed at the source
     Partitions(partitions::Arguments),
-    /// Write a new flow from a template
+    /// Create a flow from a template
     New(new::Arguments),
-    /// Run an execution again as a new one, as a whole or from a task on
+    /// Run an execution again as a new one, from the start or from a given task
     Replay(replay::Arguments),
     /// Check flows without running them
     Validate(validate::Arguments),
-    /// Draw a flow: what runs after what, and which task uses whose outputs
+    /// Draw a flow as a graph of its tasks and the outputs that they use
     Graph(graph::Arguments),
-    /// Replace Kestra's type names by the short ones
+    /// Replace Kestra's type names with the short ones
     Convert(convert::Arguments),
-    /// List executions: what ran, when, how long and how many rows
+    /// List executions, or show the tasks or the log of one
     Executions(executions::Arguments),
-    /// The files of an execution: list them, print one, save one
+    /// List the files of an execution, or print or save one of them
     Files(files::Arguments),
-    /// Free disk space: files and executions that are no longer needed, and what dead processes left
+    /// Free disk space: remove old files and executions, and what dead processes left behind
     Clean(clean::Arguments),
-    /// Show and change the values that flows keep under keys
+    /// Show and change the values that flows store under keys
     Kv(kv::Arguments),
     /// List the task types, or describe one: fields, outputs and an example
     Tasks(tasks::Arguments),
     /// Print the JSON Schema of flows, for editors
     ///
-    /// Save it once, `jitney schema > flow.schema.json`, and begin a flow with the line
-    /// `# yaml-language-server: $schema=flow.schema.json`: editors then complete and check it as you type.
+    /// Save it with `jitney schema > flow.schema.json`, and start each flow with the line
+    /// `# yaml-language-server: $schema=flow.schema.json`: editors then complete and check the flow as you type.
     Schema(schema::Arguments),
     /// Manage the private Postgres
     Postgres(postgres::Arguments),
-    /// Check what is installed, what is missing, and how to fix it
+    /// Check what is installed and what is missing, and show how to fix it
     Doctor(doctor::Arguments),
-    /// Run flows by their triggers and answer HTTP, until stopped
+    /// Run flows on their triggers and serve the HTTP API until stopped
     Server(server::Arguments),
-    /// See it work: load sample months that are made and served on this machine
+    /// Try jitney with sample months that are generated and served on this machine
     Demo(demo::Arguments),
 }
 

@@ -23,7 +23,7 @@ const TEMPLATES: &[(&str, &str)] = &[
 
 #[derive(Args)]
 pub(super) struct Arguments {
-    /// The flow's name; a folder may stand before it
+    /// The name of the flow, with a folder before it if wanted: flows/hello
     #[arg(required_unless_present = "list")]
     name: Option<PathBuf>,
     /// The template
@@ -61,21 +61,24 @@ fn write(name: &Path, (template, text): &(&str, &str)) -> anyhow::Result<PathBuf
     let is_name = id.starts_with(|c: char| c.is_ascii_alphabetic())
         && id.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
     if !is_name {
-        let finding = Diagnostic::error(format!("`{stem}` cannot be a flow's name"));
-        return Err(InvalidFlow::from(finding.help("begin with a letter, and use letters, digits, `-` and `_`")).into());
+        let finding = Diagnostic::error(format!("`{stem}` is not a valid name for a flow"));
+        return Err(InvalidFlow::from(
+            finding.help("a name begins with a letter, and has only letters, digits, `-` and `_`"),
+        )
+        .into());
     }
     let file = name.with_file_name(format!("{id}.yaml"));
     let text = text.replace(&format!("{template}.yaml"), &file.display().to_string());
     let text = text.replacen(&format!("\nid: {template}\n"), &format!("\nid: {id}\n"), 1);
     if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         fs::create_dir_all(folder)
-            .map_err(|error| cannot(format_args!("make the folder {}", folder.display()), &error))?;
+            .map_err(|error| cannot(format_args!("create the folder {}", folder.display()), &error))?;
     }
     let unwritable = |error: &std::io::Error| cannot(format_args!("write {}", file.display()), error);
     match OpenOptions::new().write(true).create_new(true).open(&file) {
         Ok(mut open) => open.write_all(text.as_bytes()).map_err(|error| unwritable(&error))?,
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            let finding = Diagnostic::error(format!("{} is there already, and stays as it is", file.display()));
+            let finding = Diagnostic::error(format!("{} already exists", file.display()));
             return Err(InvalidFlow::from(finding.help("choose another name")).into());
         }
         Err(error) => return Err(unwritable(&error).into()),

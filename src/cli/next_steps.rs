@@ -41,9 +41,8 @@ pub(super) fn after_failure(id: &ExecutionId, state: &State, settings: &Settings
     let mut text = format!("Logs: jitney executions logs {id}   Retry: {again}");
     if errors.iter().any(|error| error.class == ErrorClass::Permanent) && !is_unreachable {
         let anew = anew(state, settings);
-        text += &format!(
-            "\nResuming keeps the flow and the files that it has downloaded. After a change to either: {anew}"
-        );
+        text +=
+            &format!("\nResuming uses the same flow and the files that it downloaded. If you change either: {anew}");
     }
     text
 }

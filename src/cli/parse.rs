@@ -21,7 +21,7 @@ pub(super) fn parse() -> Result<Cli, clap::Error> {
     let mut matches = whole.clone().try_get_matches()?;
     let cli = Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut whole.clone()))?;
     if cli.postgres.is_some() && matches!(cli.command, Command::Postgres(_)) {
-        let message = "`jitney postgres` is about the private server alone; leave `--postgres` out";
+        let message = "`jitney postgres` manages only the private server; remove `--postgres`";
         return Err(whole.clone().error(ErrorKind::ArgumentConflict, message));
     }
     Ok(cli)

@@ -26,7 +26,7 @@ const MAX_SOURCE_WIDTH: usize = 42;
 pub(super) struct Arguments {
     /// The flow's file
     flow: PathBuf,
-    /// Only the partitions of this schedule
+    /// Show only the partitions of this schedule
     #[arg(long, value_name = "ID", conflicts_with = "every")]
     trigger: Option<String>,
     /// The step, for a flow without a schedule: month, day or hour [default: month]
@@ -35,16 +35,16 @@ pub(super) struct Arguments {
     /// The first partition [default: the first one of the flow's backfills, else a year ago]
     #[arg(long, value_name = "WHEN")]
     from: Option<String>,
-    /// The last partition, included [default: now]
+    /// The last partition, inclusive [default: now]
     #[arg(long, value_name = "WHEN")]
     to: Option<String>,
-    /// An input of the flow; without it there is a column for each choice of a SELECT
+    /// An input of the flow; a SELECT input without a value gets a column for each of its choices
     #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = pair)]
     input: Vec<(String, String)>,
-    /// Ask the sources, by headers alone, which partitions have changed there since they were loaded
+    /// Check, by HTTP headers alone, which partitions have changed at the source since they were loaded
     #[arg(long)]
     check: bool,
-    /// Print JSON
+    /// Print the partitions as JSON
     #[arg(long)]
     json: bool,
 }
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn a_long_reason_stands_below_the_table_once() {
-        let why = format!("cannot ask http://localhost:1/{}: connection refused", "x".repeat(300));
+        let why = format!("cannot request http://localhost:1/{}: connection refused", "x".repeat(300));
         let known = |partition: &str| PartitionReport {
             partition: partition.to_owned(),
             date: chrono::DateTime::default(),

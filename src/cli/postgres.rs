@@ -22,23 +22,23 @@ pub(super) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum PostgresCommand {
-    /// Start the private Postgres server, making it first if there is none
+    /// Start the private Postgres server, creating it first if necessary
     Start,
-    /// Stop it; its data stay
+    /// Stop the server; its data is kept
     Stop,
-    /// Say whether it runs, and where its files are
+    /// Show whether the server is running, and where its files are
     Status,
-    /// Print the address that psql and other programs take, password included
+    /// Print the address of the server for psql and other programs, including the password
     Url,
-    /// Open psql on it; further words go to psql: `jitney postgres psql -- -c 'SELECT 1'`
+    /// Open psql on the server; further arguments go to psql: `jitney postgres psql -- -c 'SELECT 1'`
     Psql {
         /// psql's own arguments
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Delete it with all its data
+    /// Delete the server and all its data
     Destroy {
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,
     },
@@ -53,7 +53,7 @@ pub(super) async fn run(arguments: Arguments, settings: &Settings) -> anyhow::Re
         PostgresCommand::Start => start(settings).await?,
         PostgresCommand::Stop => {
             let ran = managed::stop(settings).await?;
-            outln!("{}", if ran { "stopped; the data stay" } else { "it was not running" });
+            outln!("{}", if ran { "stopped; its data is kept" } else { "the server was not running" });
         }
         PostgresCommand::Status => status(settings).await?,
         PostgresCommand::Url => outln!("{}", managed::url(&managed::ensure_running_saying(settings, &tell).await?)),
@@ -79,12 +79,14 @@ async fn status(settings: &Settings) -> anyhow::Result<()> {
     match (&status.address, status.running) {
         (Some(address), true) => outln!("running: {}", connect_to(address).await?.description),
         (Some(_), false) if status.silent => {
-            outln!("starting or stopping: its process is there, and does not answer now");
+            outln!("starting or stopping: its process exists, but does not answer at the moment");
         }
         (Some(_), false) => {
             outln!("stopped; `jitney postgres start` starts it, and so does every flow that needs it");
         }
-        (None, _) => outln!("not there yet; `jitney postgres start` makes it, and so does every flow that needs it"),
+        (None, _) => {
+            outln!("not created yet; `jitney postgres start` creates it, and so does every flow that needs it")
+        }
     }
     outln!("files:   {}", status.folder.display());
     if status.moved {

@@ -96,7 +96,7 @@ impl Prompts {
     fn text(&self, title: &str, input: &Input, question: &MissingInput) -> dialoguer::Result<Value> {
         let title = match question.choices.as_slice() {
             [] => title.to_owned(),
-            choices => format!("{title}: {}, or another", choices.join(", ")),
+            choices => format!("{title}: {}, or another value", choices.join(", ")),
         };
         let text = Text::<String>::with_theme(&self.theme).with_prompt(title);
         let text = match &question.prefill {

@@ -13,7 +13,7 @@ const HEAD: &str = "\
 # Task types
 
 Every type of task, trigger and condition, with its fields, outputs and an example. `jitney tasks TYPE` prints the same in the
-terminal. This page is made from the source by `jitney tasks --markdown`.
+terminal. This page is generated from the source by `jitney tasks --markdown`.
 
 The fields that every task may have are in [Flows](flows.md#fields-of-every-task), those of every trigger in
 [Triggers](flows.md#triggers).

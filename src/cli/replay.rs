@@ -12,20 +12,20 @@ use crate::config::Settings;
 
 #[derive(Args)]
 #[command(
-    after_help = "It runs the flow as it was when the execution started; with --from, the files of earlier tasks must be there still.\nTo use a corrected flow: jitney run FLOW."
+    after_help = "The replay uses the flow as it was when the execution started; with --from, the files of earlier tasks must still exist.\nTo use a corrected flow: jitney run FLOW."
 )]
 pub(super) struct Arguments {
-    /// The execution, or the beginning of its id
+    /// The id of the execution, or a prefix of it
     id: String,
-    /// The task to start from; those before it are not run again [default: the first]
+    /// The task to start from; earlier tasks are not run again [default: the first]
     #[arg(long, value_name = "TASK")]
     from: Option<String>,
-    /// A secret input of the flow, which the journal does not keep; may be repeated
+    /// A secret input of the flow, which the journal does not store; may be repeated
     #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = super::inputs::pair)]
     input: Vec<(String, String)>,
     #[command(flatten)]
     retarget: OnTargetChange,
-    /// Print the execution as JSON when it has ended
+    /// Print the execution as JSON when it ends
     #[arg(long)]
     json: bool,
 }

@@ -21,21 +21,21 @@ use crate::text::plain;
 
 #[derive(Args)]
 #[command(
-    after_help = "It continues with the flow as it was when the execution started, and with the files that it has downloaded.\nTo use a corrected flow or a new file: jitney run FLOW, or jitney backfill retry."
+    after_help = "The execution continues with the flow as it was when it started, and with the files that it downloaded.\nTo use a corrected flow or a new file: jitney run FLOW, or jitney backfill retry."
 )]
 pub(super) struct Arguments {
-    /// The execution, or the beginning of its id [default: the newest that did not succeed]
+    /// The id of the execution, or a prefix of it [default: the newest that did not succeed]
     id: Option<String>,
-    /// An input that the paused task asks for, or a secret one of the flow, which the journal does not keep; may be
+    /// An input that the paused task asks for, or a secret input of the flow, which the journal does not store; may be
     /// repeated
     #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = super::inputs::pair)]
     input: Vec<(String, String)>,
-    /// Where all scripts run, whatever their tasks say [default: JITNEY_SCRIPT_RUNNER]
+    /// Where scripts run, for all tasks of the flow [default: JITNEY_SCRIPT_RUNNER]
     #[arg(long, value_name = "RUNNER")]
     script_runner: Option<ScriptRunner>,
     #[command(flatten)]
     retarget: OnTargetChange,
-    /// Print the execution as JSON when it has ended
+    /// Print the execution as JSON when it ends
     #[arg(long)]
     json: bool,
 }
@@ -49,7 +49,7 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
         None => match newest_at_rest(journal, &settings)? {
             ResumeCandidate::Found(id) => id,
             ResumeCandidate::AtWork => {
-                errln!("Every execution that has not ended well runs in another process; there is nothing to resume.");
+                errln!("Every unfinished execution is running in another process; there is nothing to resume.");
                 return Ok(ExitStatus::Ok);
             }
             ResumeCandidate::None if journal.executions(None, 1)?.is_empty() => {
@@ -57,14 +57,14 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
                 return Ok(ExitStatus::Ok);
             }
             ResumeCandidate::None => {
-                errln!("Every execution ended well; there is nothing to resume.");
+                errln!("Every execution succeeded; there is nothing to resume.");
                 return Ok(ExitStatus::Ok);
             }
         },
     };
     let state = executions::state(journal, &id)?;
     if state.status.is_done() {
-        errln!("Execution {id} had ended already ({}); nothing was done.", state.status);
+        errln!("Execution {id} has already ended ({}); there is nothing to resume.", state.status);
         if arguments.json {
             outln!("{}", to_json(&id, &state));
         }

@@ -33,7 +33,9 @@ use crate::tasks;
 use crate::text::{count, plain, thousands, visible_line};
 
 #[derive(Args)]
-#[command(after_help = "What a flow takes: jitney run FLOW --help. On a terminal it asks for what is missing.")]
+#[command(
+    after_help = "To see the inputs of a flow: jitney run FLOW --help. On a terminal, jitney asks for missing inputs."
+)]
 pub(super) struct Arguments {
     /// The flow's file
     flow: PathBuf,
@@ -42,13 +44,13 @@ pub(super) struct Arguments {
     /// A label for the execution; may be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     label: Vec<(String, String)>,
-    /// The moment that the run is for, where the flow uses `trigger.date` [default: now]
+    /// The date that the flow reads as `trigger.date` [default: now]
     #[arg(long, value_name = "DATE", value_parser = moment)]
     trigger_date: Option<DateTime<Utc>>,
-    /// Where all scripts run, whatever their tasks say [default: JITNEY_SCRIPT_RUNNER]
+    /// Where scripts run, for all tasks of the flow [default: JITNEY_SCRIPT_RUNNER]
     #[arg(long, value_name = "RUNNER")]
     script_runner: Option<ScriptRunner>,
-    /// Print the execution as JSON when it has ended
+    /// Print the execution as JSON when it ends
     #[arg(long)]
     json: bool,
 }
@@ -57,8 +59,7 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
     let (mut flow, warnings) = flows::read(&arguments.flow).map_err(exit::of_run)?;
     warnings.iter().for_each(|warning| errln!("{warning}"));
     if arguments.trigger_date.is_some() && !may_read_date(&flow) {
-        let message =
-            format!("nothing in the flow `{}` reads `trigger.date`: `--trigger-date` changes nothing", flow.id);
+        let message = format!("`--trigger-date` has no effect: nothing in the flow `{}` reads `trigger.date`", flow.id);
         errln!("{}", Diagnostic::warning(message));
     }
     flow.labels.extend(arguments.label.into_iter().map(|(key, value)| (key, Value::from(value))));
@@ -136,7 +137,7 @@ impl RunSession {
         let (token, screen) = (cancel.clone(), self.screen.clone());
         let _watch = SignalGuard::new(move || {
             token.cancel();
-            screen.line("  stopping; press Ctrl-C again to leave at once");
+            screen.line("  stopping; press Ctrl-C again to exit immediately");
         });
         let _animation = self.screen.animate();
         let last = match start() {
@@ -206,13 +207,13 @@ impl RunSession {
         match state.status {
             ExecutionState::Killed => {
                 self.screen.line(&format!(
-                    "Stopped. Running loads are rolled back; what scripts have done is kept. Resume with: {resume}"
+                    "Stopped. Running loads were rolled back; changes made by scripts remain. Resume with: {resume}"
                 ));
             }
             ExecutionState::Failed => self.screen.line(&next_steps::after_failure(id, state, settings)),
             ExecutionState::Paused => {
                 let runs: Vec<&str> = state.paused().map(|(run, _)| run.as_str()).collect();
-                self.screen.line(&format!("Waiting at {}. Resume with: {resume}", runs.join(", ")));
+                self.screen.line(&format!("Paused at {}. Resume with: {resume}", runs.join(", ")));
             }
             ExecutionState::Success | ExecutionState::Warning => self.name_files(id),
             _ => {}
@@ -228,7 +229,7 @@ impl RunSession {
             [file] => self.screen.line(&format!("File: {}   Print it: jitney files {}", file.uri, file.uri)),
             several => {
                 let many = count(several.len() as u64, "file");
-                self.screen.line(&format!("{many}. List them: jitney files {id}"));
+                self.screen.line(&format!("{many}   List them: jitney files {id}"));
             }
         }
     }

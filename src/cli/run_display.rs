@@ -1,4 +1,4 @@
-//! What a run shows while it goes on: a live line on a terminal, plain lines elsewhere. All of it on stderr.
+//! The progress of a run on stderr: a live line on a terminal, plain lines elsewhere.
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
@@ -121,10 +121,7 @@ impl RunDisplay {
                 let mark = if retry_at.is_some() { "↻" } else { "✗" };
                 self.always(&format!("  {mark} {run:<16} {}{help}", indent(&error.message)));
                 if let Some(at) = retry_at {
-                    self.always(&format!(
-                        "      tries again at {}",
-                        at.with_timezone(&chrono::Local).format("%H:%M:%S")
-                    ));
+                    self.always(&format!("      retrying at {}", at.with_timezone(&chrono::Local).format("%H:%M:%S")));
                 }
             }
             Notice::TaskSkipped(step) => self.line(&format!("  - {:<16} skipped", step.id)),

@@ -124,9 +124,9 @@ fn right(input: &Input) -> String {
     }
     parts.extend(input.expression.as_ref().map(|expression| format!("[possible values: {}]", expression.trim())));
     if input.allow_custom_value {
-        parts.push("[or another]".to_owned());
+        parts.push("[or another value]".to_owned());
     }
-    parts.extend(input.item_type.map(|kind| format!("[each: {}]", kind.noun())));
+    parts.extend(input.item_type.map(|kind| format!("[each item: {}]", kind.noun())));
     for (word, bound) in [("at least", input.min.as_ref().map(plain)), ("at most", input.max.as_ref().map(plain))] {
         parts.extend(bound.map(|bound| format!("[{word}: {bound}]")));
     }

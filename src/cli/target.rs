@@ -8,7 +8,7 @@ use crate::secret::hide_address;
 /// What to do when something began with another target.
 #[derive(Args, Clone, Copy)]
 pub(super) struct OnTargetChange {
-    /// Go on with the Postgres and the Google Cloud project that are set here, though it began with others
+    /// Continue with the present Postgres server and Google Cloud project instead of the original ones
     #[arg(long)]
     pub retarget: bool,
 }
@@ -35,7 +35,7 @@ pub(super) fn quoted(word: &str) -> String {
 /// What to say below a command that had to leave the password out.
 pub(super) fn remark(settings: &Settings) -> &'static str {
     let has_password = settings.postgres.as_ref().is_some_and(|address| hide_address(address) != *address);
-    if has_password { "\nThe password goes into the address or into PGPASSWORD." } else { "" }
+    if has_password { "\nAdd the password to the address, or set PGPASSWORD." } else { "" }
 }
 
 #[cfg(test)]

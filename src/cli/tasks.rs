@@ -15,13 +15,13 @@ const MAX_DEPTH: usize = 3;
 
 #[derive(Args)]
 pub(super) struct Arguments {
-    /// A type of task or trigger, by its short name or Kestra's
+    /// A task or trigger type, by its short name or its Kestra name
     #[arg(value_name = "TYPE")]
     name: Option<String>,
-    /// Print JSON: with a type its JSON Schema, else the list
+    /// Print JSON: the JSON Schema of the type, or the list of types
     #[arg(long)]
     json: bool,
-    /// Print the page of all task and trigger types, docs/tasks.md
+    /// Print the reference of all task and trigger types as Markdown (docs/tasks.md)
     #[arg(long, conflicts_with_all = ["name", "json"])]
     markdown: bool,
 }
@@ -59,7 +59,7 @@ fn list() {
     for trigger in TRIGGERS {
         outln!("{:<20} {}", trigger.name, first_sentence(&description(&(trigger.schema)().to_value())));
     }
-    errln!("\nFields, outputs and an example of one: jitney tasks TYPE");
+    errln!("\nTo show the fields, the outputs and an example of a type: jitney tasks TYPE");
 }
 
 /// All about one task type, as text.
@@ -215,7 +215,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_inside_of_fields_are_told() {
+    fn nested_fields_are_documented() {
         let page = |name: &str| page(find(name).unwrap());
         for (name, words) in [
             ("shell.commands", &["taskRunner  (", "pullPolicy"][..]),

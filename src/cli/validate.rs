@@ -56,7 +56,7 @@ impl ValidationReport {
     fn folder(&mut self, folder: &Path) -> anyhow::Result<()> {
         let (files, problems) = catalog::flow_files(folder);
         if files.is_empty() && problems.is_empty() {
-            let message = format!("there is no flow in the folder {}", folder.display());
+            let message = format!("there are no flows in the folder {}", folder.display());
             self.findings.push(Diagnostic::error(message).help("flows are files that end in .yaml or .yml"));
         }
         self.findings.extend(problems);

@@ -30,7 +30,7 @@ pub(super) fn interpret(
     host: &ExecutionHost,
 ) -> Result<AttemptOutcome, TaskError> {
     if outputs.values().any(nests_too_deeply) {
-        return Err(TaskError::permanent(format!("an output nests deeper than {MAX_DEPTH} levels")));
+        return Err(TaskError::permanent(format!("an output is nested more than {MAX_DEPTH} levels deep")));
     }
     if let Some(pause) = context.services.pause.lock().ok().and_then(|mut pause| pause.take()) {
         return Ok(AttemptOutcome::Paused(pause));

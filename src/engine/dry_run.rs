@@ -28,7 +28,7 @@ use crate::task::{Capability, Expansion, TaskType};
 pub struct HypotheticalRun {
     /// The values of its inputs.
     pub inputs: Map<String, Value>,
-    /// The moment that it is for.
+    /// The date that it is for.
     pub date: DateTime<Utc>,
     /// The trigger that would start it.
     pub trigger: Option<Triggered>,

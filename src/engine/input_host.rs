@@ -43,7 +43,7 @@ impl InputHost {
     }
 
     fn place(&self) -> Result<&Place, String> {
-        self.place.as_ref().ok_or_else(|| "this is not possible here".to_owned())
+        self.place.as_ref().ok_or_else(|| "this is not available here".to_owned())
     }
 }
 
@@ -77,7 +77,7 @@ impl Host for InputHost {
     fn public_kv(&self, key: &str, namespace: Option<&str>) -> Result<Option<Value>, String> {
         match self.stored(key, namespace)? {
             Some(entry) if !entry.secrets.is_empty() => Err(format!(
-                "the value of `{key}` holds a secret, which may go into an input of type SECRET alone, as others are shown and kept"
+                "the value of `{key}` contains a secret, which may only be used in an input of type SECRET, since other inputs are displayed and stored"
             )),
             found => Ok(found.map(|entry| entry.value)),
         }

@@ -29,7 +29,7 @@ pub enum Notice<'a> {
         run: &'a RunId,
         /// The task.
         step: &'a Step,
-        /// What it gave.
+        /// Its outputs.
         outputs: &'a Outputs,
         /// How long it took.
         took: Duration,

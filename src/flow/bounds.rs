@@ -36,7 +36,8 @@ const SEPARATORS: [char; 3] = ['\u{85}', '\u{2028}', '\u{2029}'];
 pub(super) fn check(file: &str, text: &str) -> Option<Diagnostic> {
     if text.len() > MAX_FLOW_BYTES {
         let message = format!("the flow is larger than {} kB", MAX_FLOW_BYTES >> 10);
-        let finding = Diagnostic::error(message).help("put scripts and queries into files beside it, for `read()`");
+        let finding = Diagnostic::error(message)
+            .help("move scripts and queries to files next to it, and read them with `read()`");
         return Some(Diagnostic { file: file.to_owned(), line: 1, column: 1, ..finding });
     }
     let (reason, line, column) = check_bounds(text)?;
@@ -75,9 +76,9 @@ impl ValueSize {
 
     fn too_large(&self) -> Option<String> {
         if self.values > MAX_VALUES {
-            return Some(format!("the text stands for more than {MAX_VALUES} values"));
+            return Some(format!("the text expands to more than {MAX_VALUES} values"));
         }
-        (self.bytes > MAX_BYTES).then(|| format!("the text stands for more than {} MiB", MAX_BYTES >> 20))
+        (self.bytes > MAX_BYTES).then(|| format!("the text expands to more than {} MiB", MAX_BYTES >> 20))
     }
 }
 
@@ -133,7 +134,7 @@ fn walk(text: &str) -> Result<(), WalkError> {
     for event in Parser::new_from_iter(chars) {
         if is_timed_out.get() {
             let marker = event.map_or_else(|error| *error.marker(), |(_, span)| span.start);
-            return Err(at(marker, "this takes too long to read: it nests too deeply".to_owned()));
+            return Err(at(marker, "this takes too long to parse: it is nested too deeply".to_owned()));
         }
         let (event, span) = event.map_err(WalkError::Syntax)?;
         let closed = match event {
@@ -172,7 +173,7 @@ fn check_separators(text: &str) -> Result<(), WalkError> {
     let (line, start) = (before.matches('\n').count() + 1, before.rfind('\n').map_or(0, |end| end + 1));
     let column = before.get(start..).unwrap_or_default().chars().count() + 1;
     let reason =
-        "a Unicode line separator stands in a text with many brackets; write it as an escape, `\\u2028` in quotes";
+        "the text has a Unicode line separator among many brackets; write it as an escape, `\\u2028` in quotes";
     Err(WalkError::OutOfBounds((reason.to_owned(), line, column)))
 }
 
@@ -182,7 +183,7 @@ fn has_many_brackets(text: &str) -> bool {
 
 /// What is wrong with a value that nests too deeply.
 pub(super) fn too_deep() -> String {
-    format!("this nests deeper than {MAX_DEPTH} levels")
+    format!("this is nested more than {MAX_DEPTH} levels deep")
 }
 
 fn at(marker: saphyr_parser::Marker, reason: String) -> WalkError {
@@ -205,7 +206,7 @@ mod tests {
         ];
         for text in texts {
             let (reason, line, _) = check_bounds(&text).unwrap_or_default();
-            assert_eq!(reason, "this nests deeper than 100 levels", "{}", &text[..60]);
+            assert_eq!(reason, "this is nested more than 100 levels", "{}", &text[..60]);
             assert!(line > 0);
         }
         assert_eq!(check_bounds(&format!("a: {}x{}", "[".repeat(99), "]".repeat(99))), None);
@@ -217,7 +218,7 @@ mod tests {
         for piece in ["[{a: ", "[", "{? ", "[\"a\", {"] {
             for count in [2_000, 100_000] {
                 let reason = check_text(&format!("a: {}", piece.repeat(count))).unwrap_err();
-                let expected = ["this takes too long", "this nests deeper than 100 levels", "this is not YAML"];
+                let expected = ["this takes too long", "this is nested more than 100 levels", "this is not YAML"];
                 let is_expected = expected.iter().any(|expected| reason.starts_with(expected));
                 assert!(is_expected, "{piece}: {reason}");
             }
@@ -250,7 +251,7 @@ mod tests {
     #[test]
     fn a_long_text_that_aliases_repeat_is_refused() {
         let text = format!("a: &a {}\nb: [{}]", "x".repeat(500_000), "*a, ".repeat(1_000));
-        assert!(check_text(&text).unwrap_err().starts_with("the text stands for more than 64 MiB"));
+        assert!(check_text(&text).unwrap_err().starts_with("the text expands to more than 64 MiB"));
         assert!(check_text(&"x".repeat((1 << 20) + 1)).unwrap_err().contains("larger than 1 MiB"));
     }
 
@@ -259,6 +260,6 @@ mod tests {
         let lists: String =
             (1..9).map(|n| format!("a{n}: &a{n} [{}]\n", vec![format!("*a{}", n - 1); 9].join(", "))).collect();
         let (reason, line, _) = check_bounds(&format!("a0: &a0 x\n{lists}")).unwrap();
-        assert_eq!((reason.as_str(), line), ("the text stands for more than 1000000 values", 8));
+        assert_eq!((reason.as_str(), line), ("the text expands to more than 1000000 values", 8));
     }
 }

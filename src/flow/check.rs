@@ -161,7 +161,7 @@ impl<'a> ReferenceChecker<'a> {
             && !is_template(text)
             && ["==", "!=", ">", "<", " is ", " and ", " or ", "."].iter().any(|sign| text.contains(sign))
         {
-            let finding = Diagnostic::warning("this condition is a text without an expression, so it always holds");
+            let finding = Diagnostic::warning("this condition is a text without an expression, so it is always true");
             let finding = finding.help(format!("write `\"{{{{ {} }}}}\"`", text.trim()));
             self.report(self.flow.document.locate(&path, finding));
         }
@@ -169,9 +169,9 @@ impl<'a> ReferenceChecker<'a> {
             && let Some(outside) = text_outside(text)
         {
             let finding = Diagnostic::warning(format!(
-                "`{outside}` stands outside of the expression and makes a text of it, so the condition always holds"
+                "`{outside}` is outside the expression and turns it into a text, so the condition is always true"
             ));
-            self.report(self.flow.document.locate(&path, finding.help("write all of the condition within `{{ }}`")));
+            self.report(self.flow.document.locate(&path, finding.help("write the whole condition inside `{{ }}`")));
         }
         self.value(value, path);
     }
@@ -229,8 +229,8 @@ impl<'a> ReferenceChecker<'a> {
 
     fn warn_unrendered(&mut self, name: &str, path: &[String]) {
         if self.flow_variable(name).is_some_and(|(_, value)| has_template(value)) {
-            let finding = Diagnostic::warning(format!("`{name}` holds a template, and stands here as it is"));
-            let finding = finding.help(format!("`{{{{ render({name}) }}}}` puts values in its place"));
+            let finding = Diagnostic::warning(format!("`{name}` contains a template, which is not rendered here"));
+            let finding = finding.help(format!("`{{{{ render({name}) }}}}` renders it"));
             self.report(self.flow.document.locate_text(path, name, finding));
         }
     }

@@ -216,7 +216,7 @@ impl FlowParser<'_> {
     pub(super) fn concurrency(&mut self, map: &Map<String, Value>) -> Option<Concurrency> {
         let concurrency: Concurrency = self.one(present(map, "concurrency")?, &["concurrency".to_owned()])?;
         if concurrency.limit == 0 {
-            let finding = Diagnostic::error("a limit of 0 would let nothing run").help("write 1 or more");
+            let finding = Diagnostic::error("with a limit of 0, nothing could run").help("write 1 or more");
             let path = ["concurrency".to_owned(), "limit".to_owned()];
             self.findings.push(self.document.locate(&path, finding));
         }
@@ -231,8 +231,9 @@ impl FlowParser<'_> {
     /// Warns that `maxDuration` is over before the first retry.
     pub(super) fn warn_unreachable_retry(&mut self, retry: &RetrySpec, path: &[String]) {
         let Some(pause) = retry.pause_too_long() else { return };
-        let finding = Diagnostic::warning(format!("`{pause}` is longer than `maxDuration`, so nothing is retried"))
-            .help("raise `maxDuration`, or bound the retries with `maxAttempts`");
+        let finding =
+            Diagnostic::warning(format!("`{pause}` is longer than `maxDuration`, so there would be no retry"))
+                .help("increase `maxDuration`, or limit the retries with `maxAttempts`");
         self.findings.push(self.document.locate(&below(path, "maxDuration"), finding));
     }
 

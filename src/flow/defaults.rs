@@ -118,7 +118,8 @@ impl DefaultsFiller {
         for (index, (default, from)) in self.defaults.iter().enumerate() {
             let is_applied = |field: Option<&String>| self.applied.contains(&(index, field.cloned()));
             for field in default.values.keys().filter(|field| is_applied(None) && !is_applied(Some(field))) {
-                let finding = Diagnostic::warning(format!("no task that this is for has a field `{field}`"));
+                let finding =
+                    Diagnostic::warning(format!("no task that this default applies to has a field `{field}`"));
                 let path = below(&below(from, "values"), field);
                 problems.push(document.locate_key(&path, finding.help("it may be left out")));
             }

@@ -147,7 +147,7 @@ impl Document {
             serde_yaml::from_str(text).map_err(|error| Box::new(yaml_error(file, text, &error)))?;
         value.apply_merge().map_err(|error| Box::new(yaml_error(file, text, &error)))?;
         let Some(root) = marked.first().filter(|_| marked.len() == 1 && value.is_mapping()) else {
-            let help = "a flow is one map that begins with `id:` and `namespace:`";
+            let help = "a flow is a map that begins with `id:` and `namespace:`";
             return Err(Box::new(Diagnostic::error("this is not a flow").at(file, text, 1, 1).help(help)));
         };
         if let Some(key) = compound_key(root) {
@@ -321,9 +321,9 @@ fn lone_carriage_return(file: &str, text: &str) -> Option<Diagnostic> {
     let at = text.match_indices('\r').map(|(at, _)| at).find(is_lone)?;
     let (line, column) = (text[..at].matches('\n').count() + 1, text[..at].rsplit('\n').next()?.chars().count() + 1);
     let mut finding =
-        Diagnostic::error("a carriage return stands here without a line feed").at(file, text, line, column);
+        Diagnostic::error("there is a carriage return without a line feed here").at(file, text, line, column);
     finding.snippet = finding.snippet.map(|snippet| snippet.replace('\r', "␍"));
-    Some(finding.help("save the file with the line ends of Unix or Windows"))
+    Some(finding.help("save the file with Unix or Windows line endings"))
 }
 
 /// The first key that is a list or a map itself.
@@ -343,9 +343,9 @@ fn compound_key_error(file: &str, text: &str, place: Position) -> Diagnostic {
     let line = text.lines().nth(place.line - 1).unwrap_or_default();
     let before = line.get(..byte_of_column(line, place.column)).unwrap_or_default();
     let finding = if before.ends_with('{') && line.get(before.len()..).is_some_and(|rest| rest.starts_with('{')) {
-        Diagnostic::error("a value that begins with a template needs quotes").help("write `\"{{ … }}\"`")
+        Diagnostic::error("a value that begins with a template must be quoted").help("write `\"{{ … }}\"`")
     } else {
-        Diagnostic::error("a list or a map cannot be a key").help("write a plain word before the colon")
+        Diagnostic::error("a list or a map cannot be a key").help("write a single word before the colon")
     };
     finding.at(file, text, place.line, place.column)
 }
@@ -392,8 +392,8 @@ fn yaml_error(file: &str, text: &str, error: &serde_yaml::Error) -> Diagnostic {
     let words = words.split(" at line ").next().unwrap_or(&words).to_owned();
     if words.contains("more than one document") {
         let second = text.lines().skip(1).position(|line| line.starts_with("---")).map_or(1, |index| index + 2);
-        let finding = Diagnostic::error("a second flow begins here").at(file, text, second, 1);
-        return finding.help("a file holds one flow: put the other into a file of its own");
+        let finding = Diagnostic::error("a second YAML document begins here").at(file, text, second, 1);
+        return finding.help("a file contains one flow: move the second one to its own file");
     }
     match error.location() {
         Some(place) => Diagnostic::error(words).at(file, text, place.line(), place.column()),

@@ -78,7 +78,8 @@ impl TextReader {
                 ),
             ),
         };
-        Diagnostic::warning(format!("{who} runs whatever `{name}` holds: its value becomes part of {part}")).help(help)
+        Diagnostic::warning(format!("{who} executes whatever `{name}` contains: its value becomes part of {part}"))
+            .help(help)
     }
 }
 
@@ -123,8 +124,8 @@ fn scan_text(flow: &Flow, reader: TextReader, value: &Value, path: &[String], fi
 }
 
 fn nested_quotes_warning(expression: &str) -> Diagnostic {
-    let message = format!("`{{{{ {expression} }}}}` stands within quotes, where `shellQuote` protects nothing");
-    Diagnostic::warning(message).help("take the quotes around it away: the filter sets its own")
+    let message = format!("`{{{{ {expression} }}}}` is inside quotes, where `shellQuote` does not protect it");
+    Diagnostic::warning(message).help("remove the quotes around it: the filter adds its own")
 }
 
 fn is_untrusted(flow: &Flow, name: &str) -> bool {

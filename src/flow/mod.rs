@@ -74,7 +74,7 @@ pub struct Flow {
     pub triggers: Vec<Trigger>,
     /// What an execution gives to whoever started it.
     pub outputs: Vec<FlowOutput>,
-    /// How many executions run at a time.
+    /// The limit on executions that run at the same time.
     pub concurrency: Option<Concurrency>,
     /// How a failed execution is repeated.
     pub retry: Option<RetrySpec>,
@@ -192,7 +192,7 @@ pub struct CommonFields {
     /// Whether the flow takes no notice when the task ends with a warning.
     #[serde(default)]
     pub allow_warning: bool,
-    /// The lowest level that is logged of what the task says: `DEBUG`, `INFO`, `WARN` or `ERROR`. By default all are.
+    /// The lowest level that is logged of what the task says: `DEBUG`, `INFO`, `WARN` or `ERROR`. All by default.
     pub log_level: Option<Level>,
 }
 

@@ -208,8 +208,8 @@ impl FlowParser<'_> {
 
     fn unknown_key(&mut self, key: &str) {
         let help = match key {
-            "taskDefaults" => "it is called `pluginDefaults` now".to_owned(),
-            "listeners" => "use `afterExecution`, or a trigger of the type `flow` in a flow of its own".to_owned(),
+            "taskDefaults" => "it has been renamed to `pluginDefaults`".to_owned(),
+            "listeners" => "use `afterExecution`, or a separate flow with a trigger of type `flow`".to_owned(),
             _ => offer(key, FLOW_KEYS),
         };
         let finding = Diagnostic::error(format!("unknown key `{key}`")).help(help);
@@ -238,7 +238,7 @@ impl FlowParser<'_> {
         let name = value.as_str().filter(|name| is_name(name));
         if name.is_none() {
             let finding =
-                Diagnostic::error(format!("`{key}` is not a name")).help("use letters, digits, `-`, `_` and `.`");
+                Diagnostic::error(format!("`{key}` is not a valid name")).help("use letters, digits, `-`, `_` and `.`");
             self.findings.push(self.document.locate(&[key.to_owned()], finding));
         }
         name.map(str::to_owned)
@@ -295,7 +295,7 @@ impl FlowParser<'_> {
                     self.document.locate(
                         &[key.to_owned()],
                         Diagnostic::error(format!("`{key}` is not a list"))
-                            .help("write a list, each item of it a map: `- {id: …, type: …}`"),
+                            .help("write a list of maps: `- {id: …, type: …}`"),
                     ),
                 );
                 Vec::new()

@@ -38,7 +38,7 @@ impl ReferenceChecker<'_> {
         let mut findings = Vec::new();
         for (_, whole) in &dashed_names {
             let (root, name) = whole.split_once('.').unwrap_or((whole, ""));
-            let finding = Diagnostic::error(format!("`{whole}` is read as a subtraction: the dash is a minus"));
+            let finding = Diagnostic::error(format!("`{whole}` is parsed as a subtraction"));
             let finding = finding.help(format!("write `{root}['{name}']`"));
             findings.push(self.flow.document.locate_text(path, whole, finding));
         }
@@ -152,18 +152,19 @@ impl ReferenceChecker<'_> {
                 return None;
             }
             if let Some(enclosing) = self.isolated.get(task) {
-                let help = format!("name it in the loop's `outputs`, and take it from `outputs.{enclosing}.outputs`");
-                let message = format!("`{name}`: task `{task}` is inside of the loop `{enclosing}`");
+                let help =
+                    format!("add it to the `outputs` of the loop, and read it from `outputs.{enclosing}.outputs`");
+                let message = format!("`{name}`: task `{task}` is inside the loop `{enclosing}`");
                 return Some(ReferenceProblem { name, message, help });
             }
             if self.invalid.disabled.contains(task) {
-                let help = format!("let `{task}` run, or write what is to hold without it: `{name}.… ?? …`");
+                let help = format!("enable `{task}`, or give a fallback: `{name}.… ?? …`");
                 return Some(ReferenceProblem { message: format!("`{name}`: task `{task}` is disabled"), name, help });
             }
             let known: Vec<&str> = self.before.keys().copied().collect();
             let user = if self.is_in_variable() { "a task that renders this" } else { "this one" };
             let (problem, help) = match self.all.contains(task) {
-                true => (format!("does not run before {user}"), format!("move `{task}` up, before {}", pronoun(user))),
+                true => (format!("does not run before {user}"), format!("move `{task}` before {}", pronoun(user))),
                 false => ("is not in the flow".to_owned(), choice(task, &known)),
             };
             return Some(ReferenceProblem { message: format!("`{name}`: task `{task}` {problem}"), name, help });
@@ -179,8 +180,8 @@ impl ReferenceChecker<'_> {
         }
         let name = format!("{name}.{field}");
         Some(ReferenceProblem {
-            message: format!("`{name}`: `{}` gives no output `{field}`", kind.name),
-            help: if known.is_empty() { format!("`{}` gives no outputs", kind.name) } else { choice(field, &known) },
+            message: format!("`{name}`: `{}` has no output `{field}`", kind.name),
+            help: if known.is_empty() { format!("`{}` has no outputs", kind.name) } else { choice(field, &known) },
             name,
         })
     }

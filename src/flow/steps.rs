@@ -16,20 +16,20 @@ impl FlowParser<'_> {
     pub(super) fn steps(&mut self, value: &Value, path: &[String]) -> Vec<Step> {
         let nothing = Vec::new();
         let Some(items) = value.as_array().or_else(|| value.is_null().then_some(&nothing)) else {
-            self.findings.push(
-                self.document.locate(
-                    path,
-                    Diagnostic::error("this is not a list of tasks")
-                        .help("write a list, each item of it a map: `- {id: …, type: …}`"),
-                ),
-            );
+            self.findings.push(self.document.locate(
+                path,
+                Diagnostic::error("this is not a list of tasks").help("write a list of maps: `- {id: …, type: …}`"),
+            ));
             return Vec::new();
         };
         if items.is_empty() {
-            self.findings.push(self.document.locate(
-                path,
-                Diagnostic::error("there is no task in this list").help("`jitney tasks` shows what tasks there are"),
-            ));
+            self.findings.push(
+                self.document.locate(
+                    path,
+                    Diagnostic::error("this list of tasks is empty")
+                        .help("add a task; `jitney tasks` lists the task types"),
+                ),
+            );
         }
         let steps = items.iter().enumerate().filter_map(|(index, item)| {
             let path: Vec<String> = path.iter().cloned().chain([index.to_string()]).collect();
@@ -118,7 +118,7 @@ impl FlowParser<'_> {
         } else if !self.ids.insert(id.to_owned()) {
             let finding = Diagnostic::error(format!("there are two tasks called `{id}`"));
             self.findings.push(
-                self.document.locate(&path, finding.help("give one of them another id: outputs are named after it")),
+                self.document.locate(&path, finding.help("rename one of them: outputs are addressed by task id")),
             );
         }
     }
@@ -139,8 +139,8 @@ impl FlowParser<'_> {
         let mut pauses = Vec::new();
         step.branches.iter().for_each(|(_, branch)| visit_steps(branch, &mut |inner| pauses.push(inner)));
         for pause in pauses.into_iter().filter(|inner| inner.task.has(Capability::Pauses)) {
-            let finding = Diagnostic::error(format!("`{}` cannot pause inside of `{}`", pause.id, step.id));
-            let finding = finding.help("the tasks of a working directory run as one; pause before or after it");
+            let finding = Diagnostic::error(format!("`{}` cannot pause inside `{}`", pause.id, step.id));
+            let finding = finding.help("the tasks of a working directory run as a unit; pause before or after it");
             self.findings.push(self.document.locate(&below(&pause.path, "type"), finding));
         }
     }
@@ -188,7 +188,7 @@ impl FlowParser<'_> {
                 self.document.locate(
                     path,
                     Diagnostic::error(format!("`{name}` is not a map of lists of tasks"))
-                        .help("write the value as key: `green: [{id: …, type: …}]`"),
+                        .help("use the value as the key: `green: [{id: …, type: …}]`"),
                 ),
             );
             return Value::Object(Map::new());
@@ -212,7 +212,7 @@ impl FlowParser<'_> {
             let path = below(path, &index.to_string());
             let Some(task) = item.get("task") else {
                 let finding = Diagnostic::error("`task` is missing")
-                    .help("write `- task: {id: …, type: …}`, and `dependsOn` beside `task`");
+                    .help("write `- task: {id: …, type: …}`, with `dependsOn` next to `task`");
                 self.findings.push(self.document.locate(&path, finding));
                 continue;
             };
@@ -247,9 +247,8 @@ impl FlowParser<'_> {
         }
         if let Some(cycle) = cycle(&rest).filter(|_| unlisted.is_empty()) {
             let names: Vec<&str> = cycle.iter().map(|step| step.id.as_str()).collect();
-            let message =
-                format!("these tasks wait for one another in a circle: `{}`, `{}`", names.join("`, `"), names[0]);
-            let finding = Diagnostic::error(message).help("take one of the names out of a `dependsOn`");
+            let message = format!("these tasks depend on each other: `{}` → `{}`", names.join("` → `"), names[0]);
+            let finding = Diagnostic::error(message).help("remove one of the names from a `dependsOn`");
             self.findings.push(self.document.locate(&depends_on(cycle[0]), finding));
         }
         sorted

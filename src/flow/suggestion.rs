@@ -7,23 +7,23 @@ use crate::task::TaskType;
 /// Parts of Kestra's type names, the closest task types here, and the reason.
 const FAMILIES: &[(&[&str], &[&str], &str)] = &[
     (&["ai", "openai", "langchain", "vertexai", "ollama", "gemini"], &["ai.chat", "http.request", "python.script"], AI),
-    (&["postgresql"], &["postgres.load", "postgres.query"], "files are loaded into a table by the first"),
+    (&["postgresql"], &["postgres.load", "postgres.query"], "the first of them loads files into a table"),
     (&["jdbc"], &["postgres.query", "duckdb.query"], "DuckDB can attach other databases and read their tables"),
     (
         &["aws", "azure", "minio", "fs", "googleworkspace"],
         &["gcs.upload", "http.download", "python.script"],
-        "a script with the system's own client among its `dependencies` does the rest",
+        "for this system, use a script with its client among the `dependencies`",
     ),
     (&["serdes", "transform", "pandas"], &["polars.transform"], "it reads CSV, NDJSON and Parquet"),
     (
         &["notifications", "slack", "discord", "teams", "telegram", "airbyte", "fivetran"],
         &["http.request", "shell.commands"],
-        "these services are called by HTTP",
+        "such services can be called over HTTP",
     ),
-    (&["gcp"], &["gcs.upload", "bigquery.query", "python.script"], "these are for Google's services"),
+    (&["gcp"], &["gcs.upload", "bigquery.query", "python.script"], "these tasks work with Google's services"),
 ];
 
-const AI: &str = "models are called by HTTP";
+const AI: &str = "models can be called over HTTP";
 
 /// What to say of a task type that is not there.
 pub(super) fn message(name: &str) -> String {
@@ -42,7 +42,7 @@ fn family(name: &str) -> Option<&'static (&'static [&'static str], &'static [&'s
 /// A help line for a task type that is not there.
 pub(super) fn help(name: &str, tasks: &[TaskType]) -> String {
     if let Some(kind) = TriggerType::find(name).filter(|_| name.contains('.')) {
-        return format!("this is a trigger: write it under `triggers`, where it is also called `{}`", kind.name);
+        return format!("this is a trigger type: move it to `triggers`, where its short name is `{}`", kind.name);
     }
     let all = || tasks.iter().flat_map(|task| std::iter::once(task.name).chain(task.aliases.iter().copied()));
     let nearest_name = match name.starts_with("io.kestra.") {
@@ -50,17 +50,17 @@ pub(super) fn help(name: &str, tasks: &[TaskType]) -> String {
         false => nearest(name, tasks.iter().map(|task| task.name)),
     };
     if let Some(nearest_name) = nearest_name {
-        return format!("did you mean `{nearest_name}`? `jitney tasks` lists them all");
+        return format!("did you mean `{nearest_name}`? `jitney tasks` lists all types");
     }
     let (candidates, reason) = match family(name) {
         Some((_, candidates, reason)) => (*candidates, *reason),
-        None => (&["shell.commands", "python.script"][..], "a script can call what there is no task for"),
+        None => (&["shell.commands", "python.script"][..], "where there is no task type, a script can call the system"),
     };
     let known: Vec<&str> = candidates.iter().copied().filter(|name| tasks.iter().any(|task| task.is(name))).collect();
     if known.is_empty() {
-        return "`jitney tasks` lists those that there are".to_owned();
+        return "`jitney tasks` lists all task types".to_owned();
     }
-    format!("the nearest is `{}`: {reason}; `jitney tasks` lists them all", known.join("`, `"))
+    format!("the nearest is `{}`: {reason}; `jitney tasks` lists all types", known.join("`, `"))
 }
 
 /// The task of an older package of Kestra's core, by the last part of its name.

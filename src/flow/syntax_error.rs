@@ -6,7 +6,7 @@ use crate::flow::document::byte_of_column;
 
 const UNCLOSED: (&str, &str) = (
     "this is not YAML: the text that begins here has no closing quotation mark",
-    "close it, or remove the one at its beginning",
+    "add the closing quotation mark, or remove the opening one",
 );
 
 pub(super) fn explain(file: &str, text: &str, (line, column): (usize, usize), scanner_message: &str) -> Diagnostic {
@@ -19,14 +19,14 @@ pub(super) fn explain(file: &str, text: &str, (line, column): (usize, usize), sc
     }
     if let Some((line, column)) = bare_template(text, line) {
         let finding =
-            Diagnostic::error("a value that begins with a template needs quotes").at(file, text, line, column);
+            Diagnostic::error("a value that begins with a template must be quoted").at(file, text, line, column);
         return finding.help("write `\"{{ … }}\"`");
     }
     if scanner_message == "duplicated key in mapping" {
         let key = content.get(byte_of_column(content, column)..).unwrap_or_default();
         let key = key.split(':').next().unwrap_or_default().trim();
-        let finding = Diagnostic::error(format!("the key `{key}` is given twice")).at(file, text, line, column);
-        return finding.help("keep one of the two");
+        let finding = Diagnostic::error(format!("the key `{key}` is defined twice")).at(file, text, line, column);
+        return finding.help("remove one of the two");
     }
     if let Some((line, column)) = unclosed_quote(text, line)
         .filter(|_| scanner_message.contains("quoted scalar") || scanner_message.contains("key"))
@@ -45,18 +45,18 @@ pub(super) fn explain(file: &str, text: &str, (line, column): (usize, usize), sc
         }
         "simple key expect ':'" => (
             "this is not YAML: there is no `key: value` here",
-            "write a space after the colon, here or on the line before",
+            "write a space after the colon, here or on the previous line",
         ),
         "while parsing a block collection, did not find expected '-' indicator"
         | "while parsing a block mapping, did not find expected key" => (
             "this is not YAML: the indentation of this line does not match the lines around it",
-            "indent all keys of a task alike, and all tasks of a list; check the line before too",
+            "indent all keys of a task equally, and all tasks of a list; check the previous line, too",
         ),
         "while parsing node, found unknown anchor" => (
-            "no value before this one has such an anchor",
-            "`*name` repeats the value after `&name`; a text that begins with `*` needs quotes",
+            "no earlier value has this anchor",
+            "`*name` repeats the value after `&name`; a text that begins with `*` must be quoted",
         ),
-        _ => ("", "check indentation, quotes and brackets, here and on the line before"),
+        _ => ("", "check indentation, quotes and brackets, here and on the previous line"),
     };
     let message = if message.is_empty() { format!("this is not YAML: {scanner_message}") } else { message.to_owned() };
     Diagnostic::error(message).at(file, text, line, column).help(help)
@@ -81,7 +81,7 @@ fn find_tab(file: &str, text: &str, line: usize) -> Option<Diagnostic> {
 /// The text with the duplicate key of a finding, and its value, replaced by spaces, so that all positions stay. `None`
 /// for any other finding, and if the key is not the first on its line.
 pub(super) fn blank_duplicate_key(text: &str, finding: &Diagnostic) -> Option<String> {
-    if !finding.message.starts_with("the key `") || !finding.message.ends_with("` is given twice") {
+    if !finding.message.starts_with("the key `") || !finding.message.ends_with("` is defined twice") {
         return None;
     }
     let (line, column) = (finding.line, finding.column);

@@ -131,10 +131,10 @@ impl Api {
         // Deletions are answered with nothing at all.
         let bytes = if bytes.is_empty() { b"null" } else { &bytes[..] };
         serde_json::from_slice(bytes).map_err(|error| {
-            let message = format!("{what}: the answer is not what Google documents");
+            let message = format!("{what}: the response is not as Google documents it");
             TaskError::permanent(message)
                 .caused_by(error)
-                .help("check that nothing stands in between, such as a proxy")
+                .help("check for a proxy between this machine and Google")
                 .into()
         })
     }

@@ -22,23 +22,23 @@ macro_rules! google_task {
         pub struct $name {
             $($fields)*
             /// A service account's key: its JSON, the path of a file with it, or its base64 form. By default the
-            /// Application Default Credentials: GOOGLE_APPLICATION_CREDENTIALS, what `gcloud auth
-            /// application-default login` left, or the machine's own account at Google.
+            /// Application Default Credentials: GOOGLE_APPLICATION_CREDENTIALS, the login of `gcloud auth
+            /// application-default login`, or the service account of the machine.
             #[serde(alias = "serviceAccount")]
             service_account: Option<String>,
             /// The e-mail address of a service account to act as; the credentials need the role
             /// `roles/iam.serviceAccountTokenCreator` on it.
             #[serde(alias = "impersonatedServiceAccount")]
             impersonate: Option<String>,
-            /// OAuth scopes. By default all of Google Cloud, within the account's roles.
+            /// OAuth scopes. By default all of Google Cloud, within the roles of the account.
             #[serde(default)]
             scopes: Vec<String>,
             /// The project. By default the credentials' own, else GOOGLE_CLOUD_PROJECT.
             #[serde(alias = "projectId")]
             project: Option<String>,
-            /// Where new buckets and datasets live and queries run, such as `EU` or `europe-west3`.
+            /// The location of new buckets and datasets and of queries, such as `EU` or `europe-west3`.
             location: Option<String>,
-            /// The bucket that paths without one are in.
+            /// The bucket for paths that do not name one.
             bucket: Option<String>,
         }
 

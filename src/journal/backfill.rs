@@ -30,9 +30,9 @@ pub struct BackfillSpec {
     pub trigger: Option<String>,
     /// The step of the partitions of a flow without a schedule: `month`, `day` or `hour`.
     pub every: Option<String>,
-    /// The first partition, as it was written.
+    /// The first partition, as it was given.
     pub from: String,
-    /// The last partition, as it was written.
+    /// The last partition, as it was given.
     pub to: String,
     /// Values for inputs, expressions in them not rendered; those of secret inputs are left out.
     pub inputs: Vec<(String, String)>,
@@ -88,7 +88,7 @@ impl BackfillSpec {
 pub struct BackfillPartition {
     /// Its name: `2019-01`.
     pub label: String,
-    /// The moment that it is for.
+    /// The date that it is for.
     pub date: DateTime<Utc>,
     /// The inputs of its execution; secret ones are left out.
     pub inputs: Map<String, Value>,
@@ -129,7 +129,7 @@ pub struct Backfill {
     pub namespace: String,
     /// The flow's id.
     pub flow: String,
-    /// When it was asked for.
+    /// When it was created.
     pub created: DateTime<Utc>,
     /// When it was begun, or last retried.
     pub since: DateTime<Utc>,
@@ -140,7 +140,7 @@ pub struct Backfill {
     pub spec: BackfillSpec,
     /// What the user wants of it now.
     pub wish: DesiredState,
-    /// Why it rests, where nobody wanted it to.
+    /// Why it is on hold, if no user paused it.
     pub problem: Option<String>,
     /// How it ended; none while it has not.
     pub outcome: Option<BackfillEnd>,

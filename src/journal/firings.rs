@@ -33,7 +33,7 @@ pub struct TriggerFiring {
 /// How far a trigger has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TriggerProgress {
-    /// The latest moment that it has dealt with.
+    /// The latest date that it has processed.
     pub last: DateTime<Utc>,
     /// The number of the latest end of an execution that it has dealt with.
     pub last_end: i64,

@@ -42,7 +42,7 @@ pub enum KvError {
         reason: String,
     },
     /// The key is taken and may not be overwritten.
-    #[error("the key `{key}` exists already in namespace `{namespace}`")]
+    #[error("the key `{key}` already exists in namespace `{namespace}`")]
     Taken {
         /// The key.
         key: String,

@@ -40,7 +40,7 @@ pub struct ExecutionQuery {
 /// Some of the executions that were asked for.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SearchPage {
-    /// How many there are in all.
+    /// The total number.
     pub total: u64,
     /// Some of them, the newest first.
     pub executions: Vec<Summary>,

@@ -76,7 +76,7 @@ pub struct TaskRun {
     /// Its state.
     #[serde(flatten)]
     pub state: TaskState,
-    /// Attempts so far.
+    /// The number of attempts so far.
     pub attempts: u32,
     /// When its first attempt began.
     pub since: Option<DateTime<Utc>>,

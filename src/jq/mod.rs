@@ -62,10 +62,10 @@ pub fn run(program: &str, input: String, time: Duration) -> Result<Value, String
     match serde_json::from_slice::<JqResult>(&text) {
         Ok(answer) => answer.map(Value::Array),
         Err(error) if error.is_eof() => Err(format!(
-            "the jq program takes more than {} MiB of memory, or nests too deeply",
+            "the jq program takes more than {} MiB of memory, or is nested too deeply",
             limits::MAX_MEMORY >> 20
         )),
-        Err(_) => Err("the result of the jq program nests too deeply".to_owned()),
+        Err(_) => Err("the result of the jq program is nested too deeply".to_owned()),
     }
 }
 

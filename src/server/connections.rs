@@ -64,7 +64,7 @@ impl ConnectionLimits {
     /// # Errors
     /// When there are too many.
     pub(super) fn acquire_stream(&self) -> Result<OwnedSemaphorePermit, ApiError> {
-        let busy = "too many clients follow executions or wait for them; try again later";
+        let busy = "too many clients follow or wait for executions; try again later";
         self.streams.clone().try_acquire_owned().map_err(|_| ApiError::new(StatusCode::SERVICE_UNAVAILABLE, busy))
     }
 

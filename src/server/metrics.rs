@@ -70,7 +70,7 @@ impl Default for Metrics {
         let words = "How long executions took, without pauses and the time between processes";
         registry.register_with_unit("execution_duration", words, Unit::Seconds, seconds.clone());
         let errors: Family<PlaceLabels, Counter> = Family::default();
-        registry.register("errors", "Errors of the server itself, by the part that had them", errors.clone());
+        registry.register("errors", "Errors of the server itself, by component", errors.clone());
         let gauge = |registry: &mut Registry, name: &str, words: &str| {
             let gauge = Gauge::default();
             registry.register(name, words, gauge.clone());

@@ -88,7 +88,7 @@ pub enum ServerError {
     Catalog(#[from] CatalogError),
     #[error(transparent)]
     Engine(#[from] EngineError),
-    #[error("a part of the server panicked")]
+    #[error("a component of the server panicked")]
     Panicked(#[from] JoinError),
 }
 
@@ -199,7 +199,7 @@ impl Server {
         tracing::info!(target: "jitney::server", "listening on http://{address}  {}  home {home}", text::count(flows, "flow"));
         parts.spawn(serve(listener, app.clone(), access, shutdown.clone()));
         shutdown.cancelled().await;
-        let text = "stopping; press Ctrl-C again to stop at once. Running executions resume at the next start";
+        let text = "stopping; press Ctrl-C again to exit immediately. Running executions are resumed at the next start";
         tracing::info!(target: "jitney::server", "{text}");
         app.executor.stop(grace).await;
         while let Some(ended) = parts.join_next().await {

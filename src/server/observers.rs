@@ -90,7 +90,7 @@ impl Observers {
                 update = updates.recv() => match update {
                     Ok(update) => self.handle(app, &update).await,
                     Err(RecvError::Lagged(missed)) => {
-                        let problem = format!("{missed} events came too fast to be reported");
+                        let problem = format!("{missed} events were not reported, because they came too fast");
                         health.report_error(Component::Notifications, &problem);
                     }
                     Err(RecvError::Closed) => return,
@@ -112,7 +112,9 @@ impl Observers {
                 Ok(health::HealthEvent::Failing(cause)) => self.notifier.unhealthy(&cause.problem).await,
                 Ok(health::HealthEvent::Recovered(cause)) => self.notifier.healthy(&cause.problem).await,
                 Err(RecvError::Lagged(missed)) => {
-                    vec![format!("{missed} changes of the server's health came too fast to be reported")]
+                    vec![format!(
+                        "{missed} changes of the server's health were not reported, because they came too fast"
+                    )]
                 }
                 Err(RecvError::Closed) => return,
             };
@@ -130,7 +132,7 @@ impl Observers {
             }
             let now = (Instant::now(), clock::now());
             if has_jumped(before, now) {
-                let text = "the clock was set forward; what is too old by it is kept for another hour";
+                let text = "the clock was set forward; expired files and executions are kept for another hour";
                 executor.health().report_error(Component::Retention, text);
             } else {
                 self.sweep(executor, shutdown).await;
@@ -149,7 +151,7 @@ impl Observers {
             // It has been deleted since.
             Ok(None) => {}
             Err(error) => {
-                let problem = format!("nobody was notified of the end of an execution: {}", chain(&error));
+                let problem = format!("the notification about the end of an execution failed: {}", chain(&error));
                 app.executor.health().report_error(Component::Notifications, &problem);
             }
         }

@@ -67,8 +67,7 @@ impl Readiness {
         let is_late = app.scheduler.last_turn().is_none_or(|last| last.elapsed() > SCHEDULER_TIMEOUT);
         for late in checks.iter_mut().filter(|check| is_late && check.name == Component::Scheduler) {
             late.status = ReadinessStatus::Down;
-            late.problem
-                .get_or_insert_with(|| "the triggers have not been checked yet, or not for a minute".to_owned());
+            late.problem.get_or_insert_with(|| "the triggers have not been checked within the last minute".to_owned());
         }
         let others = problems_by_cause.iter().flat_map(|cause| &cause.parts).filter(|part| !NEEDED.contains(part));
         checks.extend(others.map(|part| check(*part, &problems_by_cause, ReadinessStatus::Degraded)));

@@ -63,7 +63,7 @@ async fn observe(State(health): State<Health>, request: Request, next: Next) -> 
 const WEBHOOK: &str = "/webhook/";
 
 async fn not_found(uri: Uri) -> ApiError {
-    ApiError::not_found(format!("there is nothing at {}; /api/v1/openapi.json describes what there is", uri.path()))
+    ApiError::not_found(format!("no resource at {}; /api/v1/openapi.json describes the API", uri.path()))
 }
 
 /// How long `/health` waits for the journal to count executions.

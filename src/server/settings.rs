@@ -137,8 +137,8 @@ impl ServerSettings {
             // Everything in it may be commented out.
             Ok(Value::Null) => return Ok(Self::default()),
             Ok(value) if !value.is_object() => {
-                let finding = Diagnostic::error("these are not the server's settings").at(file, text, 1, 1);
-                return Err(vec![finding.help("the file is one map, such as `retention: {files: 7d}`")]);
+                let finding = Diagnostic::error("the server settings are not a map").at(file, text, 1, 1);
+                return Err(vec![finding.help("write a map, such as `retention: {files: 7d}`")]);
             }
             _ => {}
         }
@@ -147,7 +147,7 @@ impl ServerSettings {
             return Err(all_findings(&document, &[], &document.value, |value| task::read::<Self>(value).map(drop)));
         };
         let silent = settings.notifications.iter().position(NotificationRule::is_silent).map(|index| {
-            let finding = Diagnostic::error("this rule notifies nobody").help("add `webhook`, `mail` or `command`");
+            let finding = Diagnostic::error("this rule has no recipient").help("add `webhook`, `mail` or `command`");
             document.locate(&["notifications".to_owned(), index.to_string()], finding)
         });
         silent.map_or(Ok(Self { document: Some(document.clone()), ..settings }), |finding| Err(vec![finding]))
@@ -161,7 +161,7 @@ fn is_there(program: &str, settings: &Settings) -> bool {
 /// What is wrong with a field of a login.
 fn login_finding(field: &str, problem: String) -> Diagnostic {
     let finding = Diagnostic::error(problem);
-    if field == "name" { finding } else { finding.help("make one up, for example with `openssl rand -base64 18`") }
+    if field == "name" { finding } else { finding.help("generate one, for example with `openssl rand -base64 18`") }
 }
 
 /// The login of the environment.
@@ -170,8 +170,8 @@ fn user_of_environment(settings: &Settings) -> Result<Option<User>, Diagnostic> 
     let (name, password) = match (name, password) {
         (None, None) => return Ok(None),
         (Some(name), Some(password)) => (name.to_owned(), password.to_owned()),
-        (Some(_), None) => return Err(Diagnostic::error("JITNEY_USER is set, and JITNEY_PASSWORD is not")),
-        (None, Some(_)) => return Err(Diagnostic::error("JITNEY_PASSWORD is set, and JITNEY_USER is not")),
+        (Some(_), None) => return Err(Diagnostic::error("JITNEY_USER is set, but JITNEY_PASSWORD is not")),
+        (None, Some(_)) => return Err(Diagnostic::error("JITNEY_PASSWORD is set, but JITNEY_USER is not")),
     };
     settings.redactor.learn(&password);
     let user = User { name, password };
@@ -226,10 +226,10 @@ mod tests {
         assert!(line == 2 && message.contains("is not a duration"), "{line} {message}");
         let (line, message) = place("retention:\n  disk: lots\n");
         assert!(line == 2 && message.contains("`lots` is not a size"), "{line} {message}");
-        assert_eq!(place("notifications:\n  - on: [failure]\n"), (2, "this rule notifies nobody".to_owned()));
+        assert_eq!(place("notifications:\n  - on: [failure]\n"), (2, "this rule has no recipient".to_owned()));
         let (line, message) = place("notifications: {on: [failure]}\n");
         assert_eq!((line, message.as_str()), (1, "`notifications` must be a list, not a map"));
-        assert_eq!(place("- a\n"), (1, "these are not the server's settings".to_owned()));
+        assert_eq!(place("- a\n"), (1, "the server settings are not a map".to_owned()));
         let misspelt = ServerSettings::parse(FILE, "notifications:\n  - {on: [failur], command: [x]}\n").unwrap_err();
         assert_eq!(
             (misspelt[0].message.as_str(), misspelt[0].help.as_deref()),

@@ -139,7 +139,7 @@ pub type TaskFuture = Pin<Box<dyn Future<Output = Result<Outputs, TaskError>> + 
 pub struct TaskType {
     /// The short name.
     pub name: &'static str,
-    /// Other names, Kestra's first.
+    /// Other names, with Kestra's first.
     pub aliases: &'static [&'static str],
     /// What others must know of it.
     pub capabilities: &'static [Capability],
@@ -406,7 +406,7 @@ pub struct TaskContext {
     pub execution: ExecutionId,
     /// The task's id.
     pub task: TaskId,
-    /// The task run's id: the task's, behind the iterations of the loops around it.
+    /// The id of the task run: the id of the task, preceded by the iterations of the enclosing loops.
     pub run: RunId,
     /// The attempt's number, from 1.
     pub attempt: u32,

@@ -54,8 +54,8 @@ impl FieldError {
     fn other(&self) -> Diagnostic {
         let field = self.path.last().map(|field| format!("`{field}`")).unwrap_or_else(|| "this".to_owned());
         if let Some(twice) = quoted_after(&self.message, "duplicate field ") {
-            return Diagnostic::error(format!("`{twice}` is given twice, under two of its names"))
-                .help("leave one of them out");
+            return Diagnostic::error(format!("`{twice}` is specified twice, under two of its names"))
+                .help("remove one of them");
         }
         let message = wrong_kind(&field, &self.message).unwrap_or_else(|| named(&field, &self.message));
         let is_refusal = !OF_FORM.iter().any(|words| self.message.starts_with(words));
@@ -164,7 +164,7 @@ mod tests {
                 "unknown field `zzz`; expected one of `a`, `b`, or a common field: `timeout`",
             ),
             ("unknown field `timout`, expected `a`", "unknown field `timout`; did you mean `timeout`?"),
-            ("duplicate field `values`", "`values` is given twice, under two of its names; leave one of them out"),
+            ("duplicate field `values`", "`values` is specified twice, under two of its names; remove one of them"),
         ];
         for (message, words) in expected {
             assert_eq!(plain(message), words);

@@ -112,8 +112,8 @@ impl Rejected {
         };
         if self.count == *max {
             let mut last = row.diagnostic(&self.source);
-            last.message = format!("more than {max} bad rows; this one: {}", last.message);
-            return Err(Box::new(last.help(format!("the rows so far are in {}", file.uri))));
+            last.message = format!("more than {max} bad rows; the last one: {}", last.message);
+            return Err(Box::new(last.help(format!("the rows rejected so far are in {}", file.uri))));
         }
         self.count += 1;
         let path = file.path.clone();

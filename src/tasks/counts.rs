@@ -5,9 +5,9 @@
 pub(super) struct Counts {
     /// Rows in the file.
     pub read: u64,
-    /// Rows that are new or changed in the table.
+    /// Rows that were added or changed in the table.
     pub loaded: u64,
-    /// Rows that did not fit.
+    /// Rejected rows.
     pub rejected: u64,
     /// Rows that were there already, or that a step left out.
     pub skipped: u64,

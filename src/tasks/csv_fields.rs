@@ -151,7 +151,7 @@ impl TryFrom<String> for Quote {
         match (letters.next(), letters.next()) {
             (first, None) => Ok(Self(first)),
             _ if text == "none" => Ok(Self(None)),
-            _ => Err(format!("`{text}` is not a quoting character; write one character, or `none`")),
+            _ => Err(format!("`{text}` is not a valid quoting character; write one character, or `none`")),
         }
     }
 }
@@ -199,7 +199,10 @@ impl CsvFields {
             Format::Parquet => true,
         };
         let conflict = |(field, _): (&'static str, bool)| {
-            FieldConflict::between([field, by], format!("a {} file has no `{field}`; leave it out", format.name()))
+            FieldConflict::between(
+                [field, by],
+                format!("`{field}` does not apply to a {} file; remove it", format.name()),
+            )
         };
         self.given().into_iter().filter(|(field, is_given)| *is_given && is_idle(field)).map(conflict).collect()
     }
@@ -222,7 +225,7 @@ impl CsvFields {
         let idle = fields.into_iter().filter(|(_, is_given, has_columns, _)| *is_given && !has_columns);
         let conflict = |(field, _, _, kind)| {
             let message = format!(
-                "no column of `schema` is of a type that it applies to; say for example `schema: {{column: {kind}}}`"
+                "no column of `schema` has a type that it applies to; add for example `schema: {{column: {kind}}}`"
             );
             FieldConflict::between([field, "schema"], message)
         };
@@ -255,8 +258,8 @@ impl CsvFields {
     /// What is wrong when both a header and the task name the columns.
     fn named_twice(&self) -> Option<FieldConflict> {
         (self.columns.is_some() && self.header != Some(false)).then(|| {
-            let message = "it names the columns of a file whose first line does not: add `header: false`, or leave it \
-                           out and rename columns with `rename`";
+            let message = "it names the columns of a file without a header: add `header: false`, or remove it and rename \
+                           columns with `rename`";
             FieldConflict::between(["columns", "header"], message)
         })
     }
@@ -270,20 +273,17 @@ impl CsvFields {
             conflicts.push(FieldConflict::between(["delimiter", "quote"], "the delimiter and the quote must differ"));
         }
         if quote.is_none() && self.escape.is_some() {
-            conflicts.push(FieldConflict::between(
-                ["escape", "quote"],
-                "without a quote there is no `escape`; leave it out",
-            ));
+            conflicts
+                .push(FieldConflict::between(["escape", "quote"], "`escape` requires a quoting character; remove it"));
         }
         if self.thousands.is_some_and(|mark| mark == self.decimal.unwrap_or('.')) {
-            let message = "the character before decimals is the same: write `decimal` too";
+            let message = "this is also the decimal separator: set `decimal`, too";
             conflicts.push(FieldConflict::between(["thousands", "decimal"], message));
         }
         let is_of_numbers = |mark: char| mark.is_ascii_alphanumeric() || ['-', '+'].contains(&mark);
         for (field, mark) in [("decimal", self.decimal), ("thousands", self.thousands)] {
             if mark.is_some_and(is_of_numbers) {
-                conflicts
-                    .push(FieldConflict::between([field], "a letter, a digit or a sign is part of numbers themselves"));
+                conflicts.push(FieldConflict::between([field], "a letter, a digit or a sign can be part of a number"));
             }
         }
         conflicts
@@ -385,8 +385,8 @@ impl CsvFields {
 /// A character that separates or encloses fields, as the one byte that it must be.
 pub(in crate::tasks) fn byte(field: &str, character: char) -> Result<u8, TaskError> {
     u8::try_from(character).ok().filter(u8::is_ascii).ok_or_else(|| {
-        TaskError::permanent(format!("`{field}`: `{character}` is not a plain character"))
-            .help("use an ASCII character such as , ; | or a tab")
+        TaskError::permanent(format!("`{field}`: `{character}` is not an ASCII character"))
+            .help("use a character such as , ; | or a tab")
     })
 }
 
@@ -441,7 +441,10 @@ mod tests {
         for (field, value) in fields {
             for format in [Format::Ndjson, Format::Parquet] {
                 let shown = said(serde_json::json!({field: value.clone()}), format);
-                assert_eq!(shown, [format!("{field}: a {} file has no `{field}`; leave it out", format.name())]);
+                assert_eq!(
+                    shown,
+                    [format!("{field}: `{field}` does not apply to a {} file; remove it", format.name())]
+                );
             }
         }
         for (fields, field) in [

@@ -48,6 +48,6 @@ pub(super) struct ResultSet {
     /// The file of the rows, with `fetch: STORE`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) uri: Option<String>,
-    /// How many rows the statement returned.
+    /// The number of rows that the statement returned.
     pub(super) size: u64,
 }

@@ -9,7 +9,7 @@ use crate::task::{TaskContext, TaskError};
 /// A file to read, removed afterwards if it is a copy.
 #[derive(Debug)]
 pub(super) struct StableFile {
-    /// Where it is.
+    /// Its location.
     pub path: PathBuf,
     is_copy: bool,
 }

@@ -83,7 +83,7 @@ async fn datasets_are_made_kept_and_changed_and_tables_deleted() {
         run(home, "io.kestra.plugin.gcp.bigquery.CreateDataset", fields).await
     };
     let error = make("ERROR", "x").await.unwrap_err();
-    assert!(error.message.ends_with("it exists already"), "{error}");
+    assert!(error.message.ends_with("it already exists"), "{error}");
     assert_eq!(make("SKIP", "x").await.unwrap().get("description"), None);
     let updated = make("UPDATE", "taxi trips").await.unwrap();
     assert_eq!((&updated["description"], &updated["updated"]), (&json!("taxi trips"), &json!(true)));

@@ -103,6 +103,6 @@ async fn a_missing_dataset_or_object_is_told_before_the_load() {
     assert!(told.contains("404, notFound") && help.contains("bigquery.create_dataset"), "{told} {help}");
     let (told, help, _) =
         refused(vec![], "bigquery.load", load("gs://test-bigquery/none.csv", "zoomcamp.t")).await.unwrap();
-    assert!(told.starts_with("looking for gs://test-bigquery/none.csv"), "{told}");
+    assert!(told.starts_with("looking up gs://test-bigquery/none.csv"), "{told}");
     assert!(help.contains("gcloud storage ls") || help.contains("gcs."), "{help}");
 }

@@ -94,7 +94,7 @@ async fn columns_go_by_their_names_and_a_renamed_one_is_told_before_anything_is_
     let uri = upload(home, &home.join("wrong.csv"), "columns/wrong.csv").await;
     for from in [uri.as_str(), "wrong.csv"] {
         let error = run(home, "bigquery.load", fields(from)).await.unwrap_err();
-        assert!(error.message.ends_with("the schema has no column `aa`, but the file has"), "{error}");
+        assert!(error.message.ends_with("the file has a column `aa`, but the schema does not"), "{error}");
         assert!(error.help.unwrap().starts_with("did you mean `a`?"));
     }
     let error = run(home, "bigquery.load", fields("bad.csv")).await.unwrap_err();

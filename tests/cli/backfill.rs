@@ -154,7 +154,7 @@ async fn another_terminal_pauses_resumes_and_cancels() {
     napping(&world, "400ms", "");
     let child = world.start(&months(&["--parallel", "2"]));
     until("it has begun", async || world.jitney(&["backfill", "show"]).out.contains("done, no rows")).await;
-    world.jitney(&["backfill", "pause"]).ended(0).says("running executions come to their end");
+    world.jitney(&["backfill", "pause"]).ended(0).says("running executions continue to their end");
     until("all rest", async || counted(&shown(&world), "state", "RUNNING") == 0).await;
     let before = counted(&shown(&world), "state", "LOADED");
     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -212,7 +212,7 @@ fn a_failure_stops_the_rest_only_when_asked_and_retry_does_what_is_left() {
     world.jitney(&["backfill", "retry"]).ended(0).says("12 done");
     let executions = world.jitney(&["executions", "--limit", "100", "--json"]).json();
     assert_eq!(executions.as_array().unwrap().len(), 13, "what was in ran again");
-    world.jitney(&["backfill", "retry"]).ended(0).says("there is nothing to run again");
+    world.jitney(&["backfill", "retry"]).ended(0).says("there is nothing to retry");
 }
 
 #[test]
@@ -271,7 +271,7 @@ fn what_is_odd_about_a_backfill_is_said_before_it_runs() {
     let json = world.jitney(&months(&["--dry-run", "--json"])).ended(0).json();
     assert!(json["warnings"][0].as_str().unwrap().contains("`trigger.date`"), "{json}");
     let run = world.jitney(&["run", "nap.yaml", "--trigger-date", "2019-01-01"]).ended(0);
-    run.says("`--trigger-date` changes nothing");
+    run.says("`--trigger-date` has no effect");
 
     napping(&world, "\"{{ trigger.date | date('M') }}ms\"", "");
     let dated = world.jitney(&months(&["--dry-run"])).ended(0);
@@ -287,7 +287,7 @@ fn the_preview_says_how_many_run_at_a_time_and_an_empty_one_ends_well() {
     let world = World::new();
     napping(&world, "1ms", "concurrency: {limit: 2}\n");
     let told = world.jitney(&months(&["--parallel", "8"])).ended(0);
-    told.says("12 of 12 partitions to run, 2 at a time, as the flow's `concurrency` allows no more.");
+    told.says("12 of 12 partitions to run, 2 at a time, the limit of the flow's `concurrency`.");
     let told = world.jitney(&months(&["--only", "failed"])).ended(0);
     told.says("0 of 12 partitions to run").says("\nSUCCESS: there is nothing to run\n");
 }
@@ -308,6 +308,6 @@ async fn cancel_without_an_id_means_the_one_that_runs() {
     world.jitney(&["backfill", "cancel"]).ended(0).says(&format!("Backfill {first} is being cancelled"));
     told(child).ended(130);
     world.jitney(&["backfill", "cancel"]).ended(3).says("no backfill is running").says("jitney backfill list");
-    world.jitney(&["backfill", "list", "--flow", "none"]).ended(0).says("No backfill is one of the flow `none`");
+    world.jitney(&["backfill", "list", "--flow", "none"]).ended(0).says("The flow `none` has no backfills");
     assert!(world.jitney(&["backfill", "list", "--flow", "n.quick"]).ended(0).out.contains("quick"));
 }

@@ -195,7 +195,7 @@ async fn rejected_rows_outlive_the_tidying_of_the_flow() {
     assert_eq!(listed, serde_json::json!([{"uri": uri, "bytes": rows.len()}]));
     world.jitney(&["files", uri, "-o", "rejected.csv"]).ended(0).without_data();
     assert_eq!(std::fs::read_to_string(world.path("rejected.csv")).unwrap(), rows);
-    world.jitney(&["files", uri, "-o", "rejected.csv"]).ended(3).says("rejected.csv exists already");
+    world.jitney(&["files", uri, "-o", "rejected.csv"]).ended(3).says("rejected.csv already exists");
     for gone in ["jitney:///../../etc/passwd", "jitney:///none/load/a.csv"] {
         world.jitney(&["files", gone]).ended(3).without_data().says("there is no file");
     }

@@ -33,7 +33,7 @@ fn a_quote_that_stays_open_is_found_where_it_opens() {
    |
  6 |     message: \"open
    |              ^
-  help: close it, or remove the one at its beginning"],
+  help: add the closing quotation mark, or remove the opening one"],
     );
 }
 
@@ -54,7 +54,7 @@ fn a_line_that_is_indented_too_far_is_shown() {
    |
  6 |      message: x
    |             ^
-  help: check indentation, quotes and brackets, here and on the line before"],
+  help: check indentation, quotes and brackets, here and on the previous line"],
     );
 }
 
@@ -75,12 +75,12 @@ fn tabs_are_called_tabs() {
 fn a_key_that_is_given_twice_is_shown() {
     tasks_refused(
         "  - id: a\n    type: log\n    message: x\n    message: y\n",
-        &["error: the key `message` is given twice
+        &["error: the key `message` is defined twice
   --> f.yaml:7:5
    |
  7 |     message: y
    |     ^
-  help: keep one of the two"],
+  help: remove one of the two"],
     );
 }
 
@@ -93,7 +93,7 @@ fn an_unknown_task_type_is_told_the_nearest() {
    |
  5 |     type: postgres.lod
    |           ^
-  help: did you mean `postgres.load`? `jitney tasks` lists them all"],
+  help: did you mean `postgres.load`? `jitney tasks` lists all types"],
     );
 }
 
@@ -157,7 +157,7 @@ fn two_tasks_of_one_name_are_refused() {
    |
  5 |   - {id: a, type: log, message: y}
    |          ^
-  help: give one of them another id: outputs are named after it"],
+  help: rename one of them: outputs are addressed by task id"],
     );
 }
 
@@ -183,7 +183,7 @@ fn an_output_of_a_task_that_runs_later_is_refused() {
    |
  4 |   - {id: b, type: log, message: \"{{ outputs.extract.uri }}\"}
    |                                     ^
-  help: move `extract` up, before this task"],
+  help: move `extract` before this task"],
     );
 }
 
@@ -191,7 +191,7 @@ fn an_output_of_a_task_that_runs_later_is_refused() {
 fn an_output_that_a_task_does_not_give_is_refused() {
     tasks_refused(
         "  - {id: extract, type: http.download, uri: x}\n  - {id: b, type: log, message: \"{{ outputs.extract.url }}\"}\n",
-        &["error: `outputs.extract.url`: `http.download` gives no output `url`
+        &["error: `outputs.extract.url`: `http.download` has no output `url`
   --> f.yaml:5:37
    |
  5 |   - {id: b, type: log, message: \"{{ outputs.extract.url }}\"}
@@ -211,7 +211,7 @@ fn names_that_no_run_knows_are_told_the_nearest() {
         ("tasks.a.stat", "`tasks.a.stat` is not defined", "there is `tasks.a.state`"),
         ("tasks.c.state", "`tasks.c`: task `c` is not in the flow", "there is `a`, `b`"),
         ("env.x", "`env` is not defined", "did you mean `envs`?"),
-        ("outputs.a.y", "`outputs.a.y`: `log` gives no output `y`", "`log` gives no outputs"),
+        ("outputs.a.y", "`outputs.a.y`: `log` has no output `y`", "`log` has no outputs"),
     ] {
         let line = format!("  - {{id: b, type: log, message: \"{{{{ {reference} }}}}\"}}");
         let finding =
@@ -455,7 +455,7 @@ fn what_nests_too_deeply_or_is_too_large_is_refused_with_its_place() {
         for command in ["validate", "run"] {
             let told = world.jitney(&[command, "f.yaml"]).ended(3);
             let text = format!("{}{}", told.out, told.err);
-            assert!(text.starts_with("error: this nests deeper than 100 levels\n  --> f.yaml:5:"), "{}", text);
+            assert!(text.starts_with("error: this is nested more than 100 levels deep\n  --> f.yaml:5:"), "{}", text);
         }
     }
     let world = World::new();
@@ -524,18 +524,18 @@ triggers:
     let told = world.jitney(&["validate", "f.yaml"]).ended(0);
     assert_eq!(told.out.matches("warning: ").count(), 6, "{told}");
     for part in [
-        "the program runs whatever `inputs.name` holds",
+        "the program executes whatever `inputs.name` contains",
         "f.yaml:19:",
-        "`{{ inputs.name | shellQuote }}` stands within quotes, where `shellQuote` protects nothing",
+        "`{{ inputs.name | shellQuote }}` is inside quotes, where `shellQuote` does not protect it",
         "f.yaml:24:",
         "os.environ[\"VALUE\"]",
         "f.yaml:29:",
-        "the database runs whatever `inputs.name` holds",
+        "the database executes whatever `inputs.name` contains",
         "parameters: {value: \"{{ inputs.name }}\"}",
         "f.yaml:30:",
-        "the shell runs whatever `inputs.name` holds",
+        "the shell executes whatever `inputs.name` contains",
         "f.yaml:14:17",
-        "the shell runs whatever `trigger.body` holds",
+        "the shell executes whatever `trigger.body` holds",
         "f.yaml:18:15",
         "env: {VALUE: \"{{ inputs.name }}\"}",
         "{{ trigger.body | shellQuote }}",

@@ -70,7 +70,7 @@ fn a_flow_that_is_not_there_is_told_with_its_neighbours() {
     world.write("flows/zones.yml", "");
     world.write("flows/notes.txt", "");
     let expected = "error: cannot read the flow `flows/tax.yaml`: No such file or directory\n  \
-                    help: YAML files here: flows/taxi.yaml, flows/zones.yml";
+                    help: YAML files in that folder: flows/taxi.yaml, flows/zones.yml";
     refused(&world, &["run", "flows/tax.yaml"], expected);
     let told = world.jitney(&["validate", "flows/tax.yaml"]).ended(3);
     assert_eq!(told.out, format!("{expected}\n\n"));
@@ -99,7 +99,7 @@ fn a_path_that_stands_nowhere_is_told_with_the_places_where_it_could_stand() {
         [&["run", "flows/f.yaml"][..], &["backfill", "flows/f.yaml", "--from", "2020-01", "--to", "2020-02"]]
     {
         let told = world.jitney(&[arguments, &["-i", "source=./nomirror"]].concat()).ended(3).without_data();
-        let told = told.says("input `source`: there is no `./nomirror` here, nor next to the flow");
+        let told = told.says("input `source`: `./nomirror` exists neither in the current folder nor next to the flow");
         let places = ["nomirror", "flows/nomirror"].map(|name| world.path(name).display().to_string());
         told.says(&places[0]).says(&places[1]);
     }
@@ -113,5 +113,5 @@ fn an_input_that_nests_too_deeply_is_refused() {
     let inputs = "inputs:\n  - {id: deep, type: JSON}\n";
     world.write("f.yaml", format!("id: f\nnamespace: n\n{inputs}tasks:\n  - {{id: a, type: log, message: x}}\n"));
     let deep = format!("deep={}{}", "[".repeat(101), "]".repeat(101));
-    refused(&world, &["run", "f.yaml", "-i", &deep], "error: input `deep`: this nests deeper than 100 levels");
+    refused(&world, &["run", "f.yaml", "-i", &deep], "error: input `deep`: this is nested more than 100 levels deep");
 }

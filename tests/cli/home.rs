@@ -20,7 +20,7 @@ fn a_home_that_is_a_file_is_told_with_its_path_and_the_way_out() {
     for command in [&["executions"][..], &["run", flow], &["resume"], &["clean"], &["kv", "list"], &["server"]] {
         let told = world.jitney(command).ended(3);
         let expected = format!("cannot use the home folder {}: it is a file", world.home().display());
-        told.without_data().says(&expected).says("`--home` or JITNEY_HOME names another folder");
+        told.without_data().says(&expected).says("choose another folder with `--home` or JITNEY_HOME");
     }
 }
 
@@ -136,7 +136,7 @@ fn validate_finds_two_flows_of_one_id_and_folders_without_any() {
     assert!(told.out.contains("there is no file or folder `nosuch`"), "{told}");
     std::fs::create_dir(world.path("empty")).unwrap();
     let told = world.jitney(&["validate", "empty"]).ended(3);
-    assert!(told.out.contains("there is no flow in the folder empty"), "{told}");
+    assert!(told.out.contains("there are no flows in the folder empty"), "{told}");
 }
 
 #[test]

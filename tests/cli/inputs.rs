@@ -46,7 +46,7 @@ fn a_file_of_inputs_that_cannot_be_read_is_told() {
     let world = world();
     world.write("list.yaml", "[1]");
     world.write("odd.yaml", "taxi: [green]\ncolour: 1\nmonths: [x]\n");
-    world.jitney(&["run", "f.yaml", "--inputs", "list.yaml"]).ended(3).says("the inputs from list.yaml are no map");
+    world.jitney(&["run", "f.yaml", "--inputs", "list.yaml"]).ended(3).says("the inputs from list.yaml are not a map");
     world.jitney(&["run", "f.yaml", "--inputs", "none.yaml"]).ended(3).says("cannot read the inputs from none.yaml");
     let told = world.jitney(&["run", "f.yaml", "--inputs", "odd.yaml"]).ended(3);
     assert_eq!(
@@ -104,7 +104,7 @@ Usage: jitney run f.yaml [-i NAME=VALUE]... [OPTIONS]
 Inputs:
   -i taxi=<yellow|green>  Which taxis: Their colour, as in {colour} [required]
   -i db.host=<TEXT>       [default: here]
-  -i months=<LIST>        [default: [1,2]] [each: WHOLE NUMBER]
+  -i months=<LIST>        [default: [1,2]] [each item: WHOLE NUMBER]
   -i token=<SECRET>       [default: hidden]
   -i conf=<JSON>
 
@@ -142,6 +142,6 @@ fn defaults_may_ask_for_stored_values_and_secrets() {
     world.jitney(&["run", "f.yaml"]).ended(0).says("01 12 ***");
     world.jitney(&["kv", "set", "month", "02", "-n", "n"]).ended(0);
     let told = world.jitney(&["run", "f.yaml"]).ended(3);
-    assert!(told.err.contains("a secret may go into an input of type SECRET alone"), "{told}");
+    assert!(told.err.contains("a secret may only be used in an input of type SECRET"), "{told}");
     assert!(!world.journal_text().contains("from-dot-env"));
 }

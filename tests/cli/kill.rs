@@ -97,8 +97,8 @@ async fn ctrl_c_rolls_back_and_says_how_to_go_on() {
     let stopped = told(child).ended(130).without_data();
     let id = world.newest_id();
     let words =
-        format!("Running loads are rolled back; what scripts have done is kept. Resume with: jitney resume {id}");
-    stopped.says("stopping; press Ctrl-C again to leave at once").says(&words);
+        format!("Running loads were rolled back; changes made by scripts remain. Resume with: jitney resume {id}");
+    stopped.says("stopping; press Ctrl-C again to exit immediately").says(&words);
     assert_eq!(world.newest()["state"], "KILLED");
     assert_eq!(held(&client).await, (0, 0));
     open_the_gate(&client).await;

@@ -51,9 +51,9 @@ async fn the_report_names_tables() {
 fn nothing_is_ever_overwritten() {
     let world = World::new();
     world.write("mine.yaml", "mine");
-    world.jitney(&["new", "mine"]).ended(3).says("mine.yaml is there already, and stays as it is");
+    world.jitney(&["new", "mine"]).ended(3).says("mine.yaml already exists");
     assert_eq!(std::fs::read_to_string(world.path("mine.yaml")).unwrap(), "mine");
-    world.jitney(&["new", "1st flow"]).ended(3).says("`1st flow` cannot be a flow's name");
+    world.jitney(&["new", "1st flow"]).ended(3).says("`1st flow` is not a valid name for a flow");
     world.jitney(&["new", "other", "--template", "none"]).ended(2).says("postgres_taxi");
 }
 

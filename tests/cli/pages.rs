@@ -89,7 +89,7 @@ fn a_list_that_is_empty_says_whether_anything_has_run() {
     world.jitney(&["executions", "--flow", "f"]).ended(0).says("Nothing has run yet");
     world.jitney(&["run", "f.yaml"]).ended(0);
     let none = world.jitney(&["executions", "--flow", "nix"]).ended(0).without_data();
-    none.says("No execution is one of the flow `nix`");
+    none.says("The flow `nix` has no executions");
     assert!(world.jitney(&["executions", "--flow", "a.b.f"]).ended(0).out.contains("SUCCESS"));
     world.jitney(&["executions", "--flow", "b.f"]).ended(0).without_data();
     world.jitney(&["executions", "--limit", "0"]).ended(2).without_data();
@@ -105,10 +105,10 @@ fn an_address_of_postgres_is_offered_where_it_has_a_meaning() {
     assert!(!world.jitney(&["kv", "list", "--help"]).ended(0).out.contains("--postgres <ADDRESS>"));
     world.postgres = Some("postgres://u@127.0.0.1:1/x".to_owned());
     world.jitney(&["kv", "list"]).ended(0);
-    world.jitney(&["postgres", "status"]).ended(2).without_data().says("leave `--postgres` out");
+    world.jitney(&["postgres", "status"]).ended(2).without_data().says("remove `--postgres`");
     world.postgres = None;
     let after = world.jitney(&["postgres", "start", "--postgres", "postgres://u@127.0.0.1:1/x"]).ended(2);
-    after.says("leave `--postgres` out");
+    after.says("remove `--postgres`");
     assert!(!world.home().join("postgres").exists());
 }
 
@@ -117,10 +117,17 @@ fn a_name_that_promises_another_format_is_refused_with_those_that_there_are() {
     let world = World::new();
     world.write("f.yaml", "id: f\nnamespace: n\ntasks:\n  - {id: say, type: log, message: hi}\n");
     world.jitney(&["graph", "f.yaml", "-o", "f.png"]).ended(3).says("`f.png`").says(".svg, .mmd, .md or .txt");
-    world.jitney(&["graph", "f.yaml", "-o", "f.svg", "--format", "mermaid"]).ended(3).says("does not agree");
+    world
+        .jitney(&["graph", "f.yaml", "-o", "f.svg", "--format", "mermaid"])
+        .ended(3)
+        .says("`--format` contradicts the extension of `f.svg`");
     world.jitney(&["graph", "f.yaml", "-o", "f.svg"]).ended(0);
     assert!(std::fs::read_to_string(world.path("f.svg")).unwrap().contains("<svg"));
-    world.jitney(&["demo", "month", "m.parquet"]).ended(3).says("it is CSV").says(".csv or .csv.gz");
+    world
+        .jitney(&["demo", "month", "m.parquet"])
+        .ended(3)
+        .says("its extension is not that of a CSV file")
+        .says(".csv or .csv.gz");
     assert!(!world.path("f.png").exists() && !world.path("m.parquet").exists());
     for arguments in
         [&["demo", "month", "none/m.csv"][..], &["graph", "f.yaml", "-o", "none/f.svg"], &["new", "f.yaml/x"]]

@@ -21,7 +21,7 @@ fn a_failed_execution_goes_on_from_the_task_that_failed() {
     world.jitney(&["resume"]).ended(0).says("nothing to resume");
     let again = world.jitney(&["resume", &id, "--json"]).ended(0).json();
     assert_eq!((&again["id"], &again["state"]), (&id.as_str().into(), &"SUCCESS".into()));
-    let told = world.jitney(&["resume", &id]).ended(0).says("had ended already (SUCCESS); nothing was done");
+    let told = world.jitney(&["resume", &id]).ended(0).says("has already ended (SUCCESS); there is nothing to resume");
     assert!(!told.err.contains("SUCCESS in"), "{told}");
 }
 
@@ -36,7 +36,7 @@ async fn what_another_process_works_on_is_not_what_a_plain_resume_means() {
     until("it runs", async || world.newest()["state"] == "RUNNING").await;
     world.write("late.csv", "a\n1\n");
     world.jitney(&["resume"]).ended(0).says("got it").says(&failed);
-    world.jitney(&["resume"]).ended(0).says("runs in another process");
+    world.jitney(&["resume"]).ended(0).says("is running in another process");
     slow.kill().unwrap();
     slow.wait().unwrap();
 }
@@ -52,8 +52,9 @@ fn an_id_that_is_cut_too_short_is_told_with_those_it_fits() {
     let shared: String = ids[0].chars().zip(ids[1].chars()).take_while(|(a, b)| a == b).map(|(a, _)| a).collect();
     let told = world.jitney(&["resume", &shared]).ended(3).without_data();
     let [older, newer] = ids;
-    let expected =
-        format!("error: several executions begin with `{shared}`\n  help: give more of the id: {newer}, {older}\n");
+    let expected = format!(
+        "error: the ids of several executions begin with `{shared}`\n  help: use a longer prefix: {newer}, {older}\n"
+    );
     assert_eq!(told.err, expected);
 }
 
@@ -119,19 +120,19 @@ fn what_failed_says_which_command_takes_a_corrected_flow() {
     world.write("f.yaml", flow("'{{ inputs.name }}'", inputs));
     let failed = world.jitney(&["run", "f.yaml", "-i", "name=a b", "-i", "key=hidden-key"]).ended(1);
     let again = format!("Retry: jitney resume {}\n", world.newest_id());
-    let failed = failed.says(&again).says("After a change to either: jitney run f.yaml -i 'name=a b'");
+    let failed = failed.says(&again).says("If you change either: jitney run f.yaml -i 'name=a b'");
     assert!(!failed.err.contains("hidden-key"), "{failed}");
     // The command as it stands, with a flow that has been corrected.
     world.write("f.yaml", flow("'{{ inputs.name }}'", inputs).replace("late.csv", "f.yaml"));
     world.jitney(&["run", "f.yaml", "-i", "name=a b"]).ended(0).says("a b");
     for command in ["resume", "replay"] {
         let help = world.jitney(&[command, "--help"]).ended(0).out;
-        assert!(help.contains("the flow as it was when the execution started"), "{help}");
+        assert!(help.contains("the flow as it was when"), "{help}");
     }
 
     world.write("months.yaml", flow("x", "").replace("id: f\n", "id: months\n"));
     world.jitney(&["backfill", "months.yaml", "--from", "2019-01", "--to", "2019-01"]).ended(1);
-    world.jitney(&["resume"]).ended(1).says("After a change to either: jitney backfill retry ");
+    world.jitney(&["resume"]).ended(1).says("If you change either: jitney backfill retry ");
 
     // An address that does not answer is not worth repeating.
     world.postgres = Some("postgres://u:geheim77@127.0.0.1:1/x".to_owned());

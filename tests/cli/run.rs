@@ -98,6 +98,6 @@ fn a_command_line_that_is_wrong_ends_with_two() {
     for arguments in [&["run"][..], &["nonsense"], &["run", TAXI, "-i", "taxi"], &["executions", "--limit", "x"]] {
         world.jitney(arguments).ended(2).without_data().says("--help");
     }
-    world.jitney(&["run", TAXI, "-i", "taxi"]).says("`taxi` is not NAME=VALUE");
+    world.jitney(&["run", TAXI, "-i", "taxi"]).says("`taxi` is not of the form NAME=VALUE");
     assert!(!world.home().exists(), "a usage error made a home");
 }

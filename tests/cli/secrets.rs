@@ -207,7 +207,7 @@ fn a_secret_that_the_key_value_store_keeps_is_hidden_by_whoever_reads_it() {
     world.write("reads.yaml", READS);
     world.jitney(&["run", "keeps.yaml", "-i", "token=secret-in-store"]).ended(0).says("holds a secret");
     let mut seen = world.jitney(&["run", "reads.yaml"]).ended(0).says("Bearer *** *** ada visible").to_string();
-    assert!(seen.contains("the value of `text` holds a secret, which outputs cannot carry"), "{seen}");
+    assert!(seen.contains("the value of `text` contains a secret, which outputs must not contain"), "{seen}");
     let list = world.jitney(&["kv", "list"]).ended(0).out;
     assert!(list.contains("Bearer ***") && list.contains("\"user\":\"ada\"") && list.contains("visible"), "{list}");
     seen += &list;
@@ -218,7 +218,7 @@ fn a_secret_that_the_key_value_store_keeps_is_hidden_by_whoever_reads_it() {
     assert_eq!(got, "Bearer secret-in-store\n", "whoever asks for one key gets it");
     let default = "id: d\nnamespace: n\ninputs: [{id: a, type: STRING, defaults: \"{{ kv('text') }}\"}]\n";
     world.write("d.yaml", format!("{default}tasks: [{{id: a, type: log, message: \"{{{{ inputs.a }}}}\"}}]\n"));
-    let refused = world.jitney(&["run", "d.yaml"]).says("an input of type SECRET alone").to_string();
+    let refused = world.jitney(&["run", "d.yaml"]).says("may only be used in an input of type SECRET").to_string();
     assert!(!refused.contains("secret-in-store"), "{refused}");
     world.jitney(&["kv", "set", "text", "of-no-secret", "-n", "n"]).ended(0);
     world.jitney(&["run", "reads.yaml"]).ended(0).says("of-no-secret *** ada");

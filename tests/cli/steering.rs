@@ -22,7 +22,7 @@ fn a_pause_ends_the_run_with_its_own_code_and_says_how_to_go_on() {
     world.write("f.yaml", APPROVAL);
     let paused = world.jitney(&["run", "f.yaml", "-i", "token=geheim77"]).ended(4).without_data();
     let id = world.newest_id();
-    paused.says("PAUSED in").says(&format!("Waiting at approve. Resume with: jitney resume {id}"));
+    paused.says("PAUSED in").says(&format!("Paused at approve. Resume with: jitney resume {id}"));
     assert_eq!(world.newest()["state"], "PAUSED");
     let refused = world.jitney(&["resume", &id, "-i", "token=geheim77", "-i", "reason=worse"]).ended(3).without_data();
     assert_eq!(refused.err, "error: input `reason`: `worse` is not one of `fine`, `bad`\n");

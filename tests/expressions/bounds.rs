@@ -26,7 +26,7 @@ fn deep_nesting_is_refused() {
     ];
     for template in &deep[..5] {
         assert!(
-            message(template).contains("nests deeper than 64 levels"),
+            message(template).contains("is nested more than 64 levels deep"),
             "{}: {}",
             &template[..60],
             message(template)
@@ -62,7 +62,7 @@ fn work_and_size_are_bounded() {
     for (template, expected) in [
         (
             "{% for a in 1..2000 %}{% for b in 1..2000 %}{% endfor %}{% endfor %}",
-            "the loops turn more than 1000000 times",
+            "the loops have more than 1000000 iterations",
         ),
         ("{{ range(1, 10000000) | length }}", "the range has 10000000 items, more than 1000000"),
         ("{{ range(-9223372036854775807, 9223372036854775807) }}", "the range has 18446744073709551615 items"),
@@ -74,21 +74,24 @@ fn work_and_size_are_bounded() {
             "{% set a = [1] %}{% for i in 1..100 %}{% set a = [a, a] %}{% endfor %}{{ 1 }}",
             "the value is larger than 64 MiB",
         ),
-        ("{% set a = [1] %}{% for i in 1..1000 %}{% set a = [a] %}{% endfor %}{{ 1 }}", "the value nests too deeply"),
+        (
+            "{% set a = [1] %}{% for i in 1..1000 %}{% set a = [a] %}{% endfor %}{{ 1 }}",
+            "the value is nested too deeply",
+        ),
         (
             "{% for i in 1..100000 %}{{ '0123456789012345678901234567890123456789' ~ 'x' | indent(10) }}{{ '0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789' }}{% endfor %}",
-            "the text grows larger than 16 MiB",
+            "the text becomes larger than 16 MiB",
         ),
-        ("{{ 'a' | indent(9000000000000000000, 'xx') }}", "the text grows larger than 16 MiB"),
-        (&big(20, "{{ a | replace({'x': a}) }}"), "the text grows larger than 16 MiB"),
-        (&big(20, "{{ a | replace({'x+': a | replace({'x': '$0'})}, true) }}"), "the text grows larger than 16 MiB"),
+        ("{{ 'a' | indent(9000000000000000000, 'xx') }}", "the text becomes larger than 16 MiB"),
+        (&big(20, "{{ a | replace({'x': a}) }}"), "the text becomes larger than 16 MiB"),
+        (&big(20, "{{ a | replace({'x+': a | replace({'x': '$0'})}, true) }}"), "the text becomes larger than 16 MiB"),
         (&big(21, "{{ a | split('') }}"), "there are more than 1000000 parts"),
         (&big(17, "{{ 1 | numberFormat(a | replace({'x': '0'})) }}"), "the pattern is longer"),
-        ("{{ '9999-12-31' | dateAdd(300000, 'YEARS') }}", "lead out of the calendar"),
-        ("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "this nests too deeply"),
+        ("{{ '9999-12-31' | dateAdd(300000, 'YEARS') }}", "leaves the supported range of dates"),
+        ("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "this is nested too deeply"),
         (
             "{{ render('{{ render(\"{{ 1 }}\") }}') }}{% macro m(x) %}{{ render('{{ 1 }}') }}{{ m(x) }}{% endmacro %}{{ m(1) }}",
-            "this nests too deeply",
+            "this is nested too deeply",
         ),
         ("{{ 'aaaa' | replace({'(a{1000}){1000}': 'b'}, regexp=true) }}", "Compiled regex exceeds size limit"),
         ("{% for i in 1..1000000 %}{{ 'x' | split('[a]') }}{% endfor %}", "takes too much work"),
@@ -106,7 +109,7 @@ fn work_and_size_are_bounded() {
 #[test]
 fn a_jq_program_has_bounds_of_time_memory_and_depth() {
     enable_jq();
-    let (slow, large) = ("the jq program takes too long", "MiB of memory, or nests too deeply");
+    let (slow, large) = ("the jq program takes too long", "MiB of memory, or is nested too deeply");
     for (program, expected) in [
         ("def f: f; f", large),
         ("def #x\n f: f; f", slow),
@@ -118,7 +121,7 @@ fn a_jq_program_has_bounds_of_time_memory_and_depth() {
         ("reduce range(60) as $i (\"a\"; . + .)", large),
         ("reduce range(40) as $i (\"\\\\\"; tojson)", large),
         ("reduce range(60) as $i ([1]; [., .]) | tojson", large),
-        ("reduce range(100000) as $i (1; [.])", "nests too deeply"),
+        ("reduce range(100000) as $i (1; [.])", "is nested too deeply"),
         ("[recurse([.])] | length", large),
         ("\"a\" * 1000000000", large),
         ("[] | .[1000000000] = 1", "out of bounds"),
@@ -128,7 +131,7 @@ fn a_jq_program_has_bounds_of_time_memory_and_depth() {
         assert!(found.contains(expected) || found.contains(slow) || found.contains(large), "{program}: {found}");
     }
     let deep_jq = format!("{{{{ 1 | jq('{}1{}') }}}}", "[".repeat(4_000), "]".repeat(4_000));
-    assert!(message(&deep_jq).contains("nests too deeply"), "{}", message(&deep_jq));
+    assert!(message(&deep_jq).contains("is nested too deeply"), "{}", message(&deep_jq));
     let deep_text = format!("{{{{ '{}1{}' | jq('.') }}}}", "[".repeat(100_000), "]".repeat(100_000));
     assert!(!message(&deep_text).contains("gives"), "{}", message(&deep_text));
     // The time is for all programs of a text.

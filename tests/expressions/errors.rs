@@ -25,23 +25,23 @@ fn assert_errors(rows: &[(&str, &str, &str)]) {
 
 #[test]
 fn names_that_lead_nowhere() {
-    let roots = "here there is `inputs`, `vars`, `outputs`, `trigger`, `execution`, `flow`, `taskrun`, `item`, `parents`, `labels`";
+    let roots = "the defined names are `inputs`, `vars`, `outputs`, `trigger`, `execution`, `flow`, `taskrun`, `item`, `parents`, `labels`";
     assert_errors(&[
         (
             "{{ outputs.fetch.uri }}",
-            "`outputs.fetch.uri` is not defined; in `outputs` there is `extract`, `my-task`, `each`",
+            "`outputs.fetch.uri` is not defined; `outputs` has `extract`, `my-task`, `each`",
             "outputs.fetch.uri",
         ),
         ("x {{ input.taxi }}", &format!("`input.taxi` is not defined; {roots}"), "input.taxi"),
         (
             "{{ outputs.extract.outputFiles.green_2019.csv }}",
-            "`outputs.extract.outputFiles.green_2019.csv` is not defined; in `outputs.extract.outputFiles` there is `green_2019.csv`; write `outputs.extract.outputFiles['green_2019.csv']` for a name with a dot",
+            "`outputs.extract.outputFiles.green_2019.csv` is not defined; `outputs.extract.outputFiles` has `green_2019.csv`; write `outputs.extract.outputFiles['green_2019.csv']` for a name with a dot",
             "outputs.extract.outputFiles.green_2019.csv",
         ),
         ("{{ taxi }}", &format!("`taxi` is not defined; {roots}"), "taxi"),
         (
             "{{ outputs.my-task.value }}",
-            "`outputs.my` is not defined; in `outputs` there is `extract`, `my-task`, `each`; write `outputs['my-task']` for a name with a dash",
+            "`outputs.my` is not defined; `outputs` has `extract`, `my-task`, `each`; write `outputs['my-task']` for a name with a dash",
             "outputs.my",
         ),
         (
@@ -60,11 +60,7 @@ fn names_that_lead_nowhere() {
             "`upper(inputs.missing | upper)`: there is no function `upper`, but a filter: write `value | upper`",
             "upper(inputs.missing | upper)",
         ),
-        (
-            "{{ labels.team | upper ~ labels.cost }}",
-            "`labels.cost` is not defined; in `labels` there is `team`",
-            "labels.cost",
-        ),
+        ("{{ labels.team | upper ~ labels.cost }}", "`labels.cost` is not defined; `labels` has `team`", "labels.cost"),
     ]);
 }
 
@@ -85,7 +81,7 @@ fn what_cannot_be_done() {
         ),
         (
             "{{ 9223372036854775807 + 1 }}",
-            "`9223372036854775807 + 1`: the result is too large a number",
+            "`9223372036854775807 + 1`: the result is too large",
             "9223372036854775807 + 1",
         ),
         (
@@ -97,7 +93,7 @@ fn what_cannot_be_done() {
         ("{% for x in 'text' %}{% endfor %}", "`'text'`: a loop needs a list or a map, not a text", "'text'"),
         (
             "{{ 'tomorrow' | date('yyyy') }}",
-            "`date('yyyy')`: `tomorrow` is not a date such as 2024-01-31 or 2024-01-31T10:00:00Z; `existingFormat` names any other form",
+            "`date('yyyy')`: `tomorrow` is not a date such as 2024-01-31 or 2024-01-31T10:00:00Z; give the format of other dates in `existingFormat`",
             "date('yyyy')",
         ),
         (
@@ -107,7 +103,7 @@ fn what_cannot_be_done() {
         ),
         (
             "{{ now() | date('yyyy-MM-ddTHH') }}",
-            "`date('yyyy-MM-ddTHH')`: the pattern `yyyy-MM-ddTHH` has the unknown letter `T`; text stands in '…'",
+            "`date('yyyy-MM-ddTHH')`: the pattern `yyyy-MM-ddTHH` has the unknown letter `T`; put literal text in '…'",
             "date('yyyy-MM-ddTHH')",
         ),
         (
@@ -127,8 +123,8 @@ fn what_cannot_be_done() {
             "kv('gone')",
         ),
         ("{{ 'abc' | number }}", "`number`: `abc` is not a number", "number"),
-        ("{{ [1] | upper }}", "`upper`: it works on a text, not on a list", "upper"),
-        ("{{ 'a' | sort }}", "`sort`: it works on a list, not on a text", "sort"),
+        ("{{ [1] | upper }}", "`upper`: it needs a text, not a list", "upper"),
+        ("{{ 'a' | sort }}", "`sort`: it needs a list, not a text", "sort"),
         (
             "{{ [1, 'a'] | sort }}",
             "`sort`: a number cannot be compared with a text; `| number` reads a number from a text",
@@ -164,7 +160,7 @@ fn what_cannot_be_done() {
         ),
         (
             "{{ render(vars.loop) }}",
-            "`render(vars.loop)`: the text still holds a template after 64 rounds; does it contain itself?",
+            "`render(vars.loop)`: the text still contains a template after 64 rounds; does it refer to itself?",
             "render(vars.loop)",
         ),
     ]);
@@ -177,14 +173,14 @@ fn malformed_templates() {
         ("{{ inputs.taxi", "the end `}}` is missing", "{{ inputs.taxi"),
         ("{{ inputs. }}", "expected a name after the dot, found `}}`", "}}"),
         ("{{ }}", "expected a value, found `}}`", "}}"),
-        ("{{ 'a }}", "the text has no closing '", "'a }}"),
-        ("{{ (1 + 2 }}", "`}` closes nothing that is open here", "}}"),
+        ("{{ 'a }}", "the string has no closing '", "'a }}"),
+        ("{{ (1 + 2 }}", "`}` has no matching opening bracket", "}}"),
         ("{{ 1 2 }}", "expected `}}` or an operator, found `2`", "2 }}"),
         ("{{ a ? b }}", "expected `:`, found `}}`", "}}"),
-        ("{{ [1, }}", "`}` closes nothing that is open here", "}}"),
+        ("{{ [1, }}", "`}` has no matching opening bracket", "}}"),
         ("{{ a | }}", "expected the name of a filter, found `}}`", "}}"),
-        ("{{ a & b }}", "`&` has no meaning here; write `and`", "& b }}"),
-        ("{{ !a }}", "`!` has no meaning here; write `not`", "!a }}"),
+        ("{{ a & b }}", "`&` is not valid here; write `and`", "& b }}"),
+        ("{{ !a }}", "`!` is not valid here; write `not`", "!a }}"),
         ("{{ a || b }}", "expected the name of a filter, found `|`; write `or` for `||`", "| b }}"),
         ("{{ a = b }}", "expected `}}` or an operator, found `=`; write `==` to compare", "= b }}"),
         ("{{ a === b }}", "expected a value, found `=`; write `==` to compare", "= b }}"),
@@ -192,8 +188,8 @@ fn malformed_templates() {
         ("{% if %}", "expected a value, found `%}`", "%}"),
         ("{% if true %}a", "the tag `if` has no `{% endif %}`", "{% if true %}a"),
         ("{% for x of y %}{% endfor %}", "expected `in`, found `of`", "of y %}{% endfor %}"),
-        ("{% elseif true %}", "nothing is open that `elseif` could belong to", "{% elseif true %}"),
-        ("{% endif %}", "nothing is open that `endif` could belong to", "{% endif %}"),
+        ("{% elseif true %}", "no open tag matches `elseif`", "{% elseif true %}"),
+        ("{% endif %}", "no open tag matches `endif`", "{% endif %}"),
         ("{% sett x = 1 %}", "there is no tag `sett`; did you mean `set`?", "{% sett x = 1 %}"),
         (
             "{% extends 'x' %}",
@@ -203,7 +199,7 @@ fn malformed_templates() {
         ("{% raw %}x{{ 1 }}", "there is no `{% endraw %}`", "{% raw %}x{{ 1 }}"),
         (
             "{{ 1 }}{# note",
-            "the comment has no end; write `#}`, or `{{ '{#' }}` where the two letters are meant",
+            "the comment has no end; write `#}`, or `{{ '{#' }}` for these two characters themselves",
             "{# note",
         ),
         ("{{ 99999999999999999999999999 }} {{ 1", "the end `}}` is missing", "{{ 1"),
@@ -239,10 +235,10 @@ fn wrong_calls_are_found_before_anything_runs() {
             "{{ a | date(timezone='UTC') }}",
             "the filter `date`: there is no argument `timezone`; did you mean `timeZone`?",
         ),
-        ("{{ a | date('x', format='y') }}", "the filter `date`: the argument `format` is given twice"),
+        ("{{ a | date('x', format='y') }}", "the filter `date`: the argument `format` is specified twice"),
         ("{{ secret() }}", "the function `secret`: the argument `key` is missing"),
         ("{{ max() }}", "the function `max`: the argument `…` is missing"),
-        ("{% macro m(a) %}{% endmacro %}{{ m(1, 2) }}", "the macro `m` takes 1 arguments at most"),
+        ("{% macro m(a) %}{% endmacro %}{{ m(1, 2) }}", "the macro `m` takes at most 1 arguments"),
         ("{% filter uper %}{% endfilter %}", "there is no filter `uper`; did you mean `upper`?"),
         ("{% if (x ? [y | uper] : 1) %}{% endif %}", "there is no filter `uper`; did you mean `upper`?"),
     ] {
@@ -312,7 +308,7 @@ fn nothing_of_the_world_is_possible_nowhere() {
         "tasksWithState('x')",
     ] {
         let error = render(&json!(format!("{{{{ {call} }}}}")), &names(), &NoHost).unwrap_err();
-        assert_eq!(error.message, format!("`{call}`: this is not possible here"));
+        assert_eq!(error.message, format!("`{call}`: this is not available here"));
         assert_eq!(error.culprit, call);
     }
 }

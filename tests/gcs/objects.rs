@@ -139,7 +139,7 @@ async fn a_bucket_that_exists_is_left_or_changed_or_refused_as_asked() {
     let again =
         |policy: &str| json!({"name": bucket, "ifExists": policy, "storageClass": "standard", "labels": {"a": "b"}});
     let refused = run(home.path(), "gcs.create_bucket", json!({"name": bucket})).await.unwrap_err();
-    assert!(refused.message.contains("it exists already"), "{refused}");
+    assert!(refused.message.contains("it already exists"), "{refused}");
     let skipped = run(home.path(), "gcs.create_bucket", again("SKIP")).await.unwrap();
     assert_eq!((&skipped["created"], &skipped["updated"]), (&json!(false), &json!(false)));
     let updated = run(home.path(), "gcs.create_bucket", again("UPDATE")).await.unwrap();

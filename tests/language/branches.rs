@@ -65,7 +65,7 @@ async fn a_circle_in_a_dag_is_found_before_anything_runs() {
       - task: {id: b, type: log, message: b}
         dependsOn: [a]",
     );
-    assert_eq!(findings(&text), ["8:20 these tasks wait for one another in a circle: `a`, `b`, `a`"]);
+    assert_eq!(findings(&text), ["8:20 these tasks depend on each other: `a` → `b` → `a`"]);
 }
 
 #[tokio::test]

@@ -188,17 +188,17 @@ fn definitions_are_checked_where_they_stand() {
   - {id: l, type: INT, default: 1}"
         ),
         [
-            "4:32 `min` has no meaning for STRING",
+            "4:32 `min` has no effect for STRING",
             "5:5 `b` is a SELECT without `values`",
             "6:5 `c` is an ARRAY without `itemType`",
             "7:29 `min`: `x` is not a number",
             "8:32 `after`: `soon` is not of type DATE",
             "9:38 the validator of `f` is not a regular expression",
             "10:55 its default is not valid: `g`: `y` is not one of `x`",
-            "12:10 `h` and `h.i` cannot both be inputs: one would stand inside of the other",
+            "12:10 `h` and `h.i` cannot both be inputs: one would be nested in the other",
             "13:10 there are two inputs called `h.i`",
-            "14:6 `name` is an old word for `id`",
-            "15:37 the secret `k` is written out in the flow",
+            "14:6 `name` is deprecated: use `id`",
+            "15:37 the secret `k` is written in the flow in plain text",
             "16:24 unknown field `default`",
         ]
     );
@@ -219,13 +219,13 @@ fn expressions_of_inputs_are_checked_where_they_stand() {
         ),
         [
             "4:41 `inputs.bb` is not defined",
-            "5:41 `outputs` is not known before the flow runs",
+            "5:41 `outputs` is not available before the flow runs",
             "6:41 `inputs.c` is the input itself",
             "7:41 `vars.x` is not defined",
             "8:45 there is no filter `nofilter`",
             "9:48 `f` cannot depend on `g`, which is not another input",
             "9:67 `inputs.h` is not defined",
-            "11:42 `inputs.s` is secret, but `t` is shown and kept",
+            "11:42 `inputs.s` is secret, but `t` is displayed and stored",
         ]
     );
 }
@@ -238,6 +238,6 @@ fn a_circle_is_refused_with_its_members() {
   - {id: a, type: STRING, defaults: \"{{ inputs.b }}\"}
   - {id: b, type: STRING, dependsOn: {inputs: [a]}}"
         ),
-        ["5:5 inputs need each other in a circle: `a` needs `b` needs `a`"]
+        ["5:5 these inputs depend on each other: `a` → `b` → `a`"]
     );
 }

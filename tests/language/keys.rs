@@ -164,7 +164,7 @@ tasks: [{id: a, type: log}]",
         findings(&text),
         [
             "5:27 `inputs.nme` is not defined",
-            "5:43 no task that this is for has a field `bucket`",
+            "5:43 no task that this default applies to has a field `bucket`",
             "7:14 unknown field `levl`",
             "8:19 unknown field `force`"
         ]
@@ -185,7 +185,7 @@ tasks: [{id: a, type: log, message: x}]",
     assert_eq!(
         findings(&text),
         [
-            "3:22 a limit of 0 would let nothing run",
+            "3:22 with a limit of 0, nothing could run",
             "4:25 unknown type `STRIN`",
             "4:43 `outputs.gone`: task `gone` is not in the flow",
             "5:7 `duration` is missing",

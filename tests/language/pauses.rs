@@ -139,5 +139,5 @@ fn a_pause_asks_for_no_secrets() {
 #[test]
 fn tasks_that_share_a_folder_do_not_pause() {
     let text = flow("tasks:\n  - {id: w, type: working_directory, tasks: [{id: p, type: pause}]}");
-    assert_eq!(findings(&text), ["4:60 `p` cannot pause inside of `w`"]);
+    assert_eq!(findings(&text), ["4:60 `p` cannot pause inside `w`"]);
 }

@@ -42,8 +42,8 @@ tasks:
     let errors: Vec<&str> =
         ran.state.tasks.values().filter_map(|task| Some(task.error.as_ref()?.message.as_str())).collect();
     let expected = [
-        "cannot keep `when`: the value of `when` is not of type DATE: write a day, such as 2024-05-06",
-        "cannot keep `when`: the key `when` exists already in namespace `a.b`",
+        "cannot store `when`: the value of `when` is not of type DATE: write a day, such as 2024-05-06",
+        "cannot store `when`: the key `when` already exists in namespace `a.b`",
     ];
     assert_eq!((ran.status(), errors), ("FAILED", expected.to_vec()));
 }
@@ -177,19 +177,19 @@ fn a_condition_that_is_part_text_and_a_retry_that_never_comes_are_warned_of() {
     for (task, expected) in [
         (
             "{id: a, type: if, condition: '“{{ false }}”', then: [{id: b, type: log, message: b}]}",
-            "3:38 `“` stands outside of the expression and makes a text of it, so the condition always holds",
+            "3:38 `“` is outside the expression and turns it into a text, so the condition is always true",
         ),
         (
             "{id: a, type: log, message: a, runIf: \"{{ 1 }} == 2\"}",
-            "3:47 `== 2` stands outside of the expression and makes a text of it, so the condition always holds",
+            "3:47 `== 2` is outside the expression and turns it into a text, so the condition is always true",
         ),
         (
             "{id: a, type: log, message: a, retry: {type: constant, interval: PT1H, maxDuration: PT1M}}",
-            "3:93 `interval` is longer than `maxDuration`, so nothing is retried",
+            "3:93 `interval` is longer than `maxDuration`, so there would be no retry",
         ),
         (
             "{id: a, type: log, message: a, retry: {type: random, minInterval: 2h, maxInterval: 3h, maxDuration: 1h}}",
-            "3:109 `minInterval` is longer than `maxDuration`, so nothing is retried",
+            "3:109 `minInterval` is longer than `maxDuration`, so there would be no retry",
         ),
     ] {
         assert_eq!(findings(&flow(&format!("tasks: [{task}]"))), [expected], "{task}");

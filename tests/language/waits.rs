@@ -78,7 +78,7 @@ async fn a_loop_gives_what_it_says_and_nothing_else() {
     let ran = run(&text).await;
     assert_eq!(ran.lines, ["2", "4", "xy0", r#"["a",2,"b",4]"#, "2"], "{:?}", ran.state.tasks);
     let text = text.replace("{{ outputs.months.iterationCount }}", "{{ outputs.double.value }}");
-    assert_eq!(findings(&text), ["18:41 `outputs.double`: task `double` is inside of the loop `months`"]);
+    assert_eq!(findings(&text), ["18:41 `outputs.double`: task `double` is inside the loop `months`"]);
 }
 
 #[tokio::test]

@@ -234,7 +234,7 @@ async fn settings_that_a_format_has_not_are_refused() {
         place.file("a.parquet", "");
         let shown = place.refused(&format!("{{from: {file}, table: t, {field}}}")).await;
         let name = field.split(':').next().unwrap();
-        assert_says(&shown, &[&format!("`{name}`"), "leave it out"]);
+        assert_says(&shown, &[&format!("`{name}`"), "remove it"]);
     }
 }
 

@@ -170,8 +170,8 @@ fn logins_that_are_easily_guessed_are_refused_at_the_start() {
     let short = [("JITNEY_USER", "ada"), ("JITNEY_PASSWORD", "Admin1234!")];
     refused(&short, "", "JITNEY_PASSWORD: the password of `ada` has fewer than 12 characters");
     refused(&[("JITNEY_TOKEN", "Admin1234!")], "", "JITNEY_TOKEN: the token has fewer than 12 characters");
-    refused(&[("JITNEY_USER", "ada")], "", "JITNEY_USER is set, and JITNEY_PASSWORD is not");
-    refused(&[("JITNEY_PASSWORD", "hunter22hunter22")], "", "JITNEY_PASSWORD is set, and JITNEY_USER is not");
+    refused(&[("JITNEY_USER", "ada")], "", "JITNEY_USER is set, but JITNEY_PASSWORD is not");
+    refused(&[("JITNEY_PASSWORD", "hunter22hunter22")], "", "JITNEY_PASSWORD is set, but JITNEY_USER is not");
     refused(&[("JITNEY_USER", "a:b"), LOGIN[1]], "", "the name `a:b` has a colon in it");
     refused(&[], "users:\n  - {name: ada, password: ''}\n", "jitney.yaml:2:");
     refused(&[], "users:\n  - {name: ada, password: ''}\n", "the password of `ada` is empty");

@@ -210,7 +210,7 @@ fn a_dry_run_changes_nothing_and_what_is_wrong_is_said_in_the_words_of_the_comma
         (json!({"inputs": {"yeer": 2019}}), "the flow has no input `yeer`"),
         (json!({"inputs": {"year": "{{ trigger.date | date('yyyy') }}"}, "from": "2018"}), "2018 is less than 2019"),
         (json!({"labels": {"partition": "x"}}), "the label `partition` is the backfill's own"),
-        (json!({"parallel": 0}), "`parallel` is 0; it goes from 1 to 64"),
+        (json!({"parallel": 0}), "`parallel` is 0; it must be between 1 and 64"),
         (json!({"only": "some"}), "unknown value `some`"),
         (json!({"form": "2019"}), "unknown field `form`"),
     ] {

@@ -112,7 +112,7 @@ fn what_comes_from_outside_does_not_end_the_server() {
         &format!("@{}", place.path("flows/deep.yaml").display()),
     ]);
     let message = |finding: &Value| finding["message"].as_str().unwrap_or_default().to_owned();
-    assert_eq!(message(&found[0]["findings"][0]), "this nests deeper than 100 levels", "{found}");
+    assert_eq!(message(&found[0]["findings"][0]), "this is nested more than 100 levels deep", "{found}");
     let saved = server.json(&[
         "/api/v1/flows",
         "-X",
@@ -120,8 +120,8 @@ fn what_comes_from_outside_does_not_end_the_server() {
         "--data-binary",
         &format!("@{}", place.path("flows/deep.yaml").display()),
     ]);
-    assert!(saved.to_string().contains("nests deeper than 100 levels"), "{saved}");
-    for (flow, said) in [("d", "the Parquet file is damaged"), ("j", "nests too deeply")] {
+    assert!(saved.to_string().contains("is nested more than 100 levels deep"), "{saved}");
+    for (flow, said) in [("d", "the Parquet file is damaged"), ("j", "is nested too deeply")] {
         let ran = server.json(&[&format!("/api/v1/executions/n/{flow}?wait=true"), "-X", "POST"]);
         assert_eq!(ran["state"]["current"], "FAILED", "{ran}");
         let log = server.curl(&[&format!("/api/v1/logs/{}/download", ran["id"].as_str().unwrap())]);
@@ -151,7 +151,10 @@ fn what_is_refused_is_said_in_json_and_stray_signals_change_nothing() {
     };
     let message = |answer: &Value| answer["message"].as_str().unwrap_or_default().to_owned();
     let (code, large) = send("/api/v1/flows", "large", &vec![b'x'; 5 << 20], &[]);
-    assert_eq!((code.as_str(), message(&large).as_str()), ("413", "the body is larger than this address accepts"));
+    assert_eq!(
+        (code.as_str(), message(&large).as_str()),
+        ("413", "the body is larger than the limit of this endpoint")
+    );
     let (code, odd) = send("/api/v1/flows", "odd", b"\xff\xfe", &[]);
     assert!(code == "400" && message(&odd).contains("UTF-8"), "{code} {odd}");
     let (code, wrong) = send("/api/v1/flows/search", "wrong", b"", &[]);
@@ -160,7 +163,7 @@ fn what_is_refused_is_said_in_json_and_stray_signals_change_nothing() {
         let body = "[".repeat(levels) + &"]".repeat(levels);
         let hook = "/api/v1/executions/webhook/n/hook/aLongKeyOfTwentyOnes";
         let (code, deep) = send(hook, "deep", body.as_bytes(), &["-H", "Content-Type: application/json"]);
-        assert_eq!((code.as_str(), message(&deep).as_str()), ("422", "the body nests deeper than 100 levels"));
+        assert_eq!((code.as_str(), message(&deep).as_str()), ("422", "the body is nested more than 100 levels deep"));
     }
     let marked = "\u{feff}id: marked\nnamespace: n\ntasks: [{id: say, type: log, message: hello}]\n";
     let (_, found) = send("/api/v1/flows/validate", "marked", marked.as_bytes(), &[]);

@@ -135,7 +135,7 @@ fn a_form_is_not_read_for_what_is_not_there_and_is_bounded_beside_its_files() {
     let part = place.write("part", "x".repeat(1 << 20));
     let many = vec![format!("f=<{}", part.display()); 5];
     let fields: Vec<&str> = many.iter().flat_map(|field| ["-F", field]).collect();
-    refused(&server, &[&[run], &fields[..]].concat(), "the form's fields have more than 4194304 bytes in all");
+    refused(&server, &[&[run], &fields[..]].concat(), "the fields of the form have more than 4194304 bytes in total");
     let fields: Vec<&str> = std::iter::repeat_n(["-F", "f=x"], 1001).flatten().collect();
     refused(&server, &[&[run], &fields[..]].concat(), "the form has more than 1000 parts");
     let body = format!("@{}", large.display());

@@ -213,7 +213,7 @@ async fn each_file_that_arrives_starts_one_execution_also_over_a_restart() {
     let server = world.server();
     server.scheduler.turn(clock::now()).unwrap();
     let sensors = probe(&server);
-    let left = "1 file was there before and is ignored";
+    let left = "1 file existed before and is ignored";
     until("it is said", || logged("arrives").iter().any(|line| line.contains(left))).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     write(&incoming.join("one.csv"), "x");

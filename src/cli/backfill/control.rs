@@ -27,10 +27,10 @@ use crate::tasks;
 
 #[derive(Args)]
 pub(super) struct ListArguments {
-    /// Only those of this flow: its id, or namespace.id
+    /// List only backfills of this flow: its id, or namespace.id
     #[arg(long)]
     flow: Option<String>,
-    /// How many, the newest first
+    /// How many to list, newest first
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
     /// Print JSON
@@ -40,7 +40,7 @@ pub(super) struct ListArguments {
 
 #[derive(Args)]
 pub(super) struct BackfillArgument {
-    /// The backfill, or the beginning of its id [default: the newest]
+    /// The id of the backfill, or a prefix of it [default: the newest]
     id: Option<String>,
     /// Print JSON
     #[arg(long)]
@@ -49,13 +49,13 @@ pub(super) struct BackfillArgument {
 
 #[derive(Args)]
 pub(super) struct OpenBackfill {
-    /// The backfill, or the beginning of its id [default: the one that runs]
+    /// The id of the backfill, or a prefix of it [default: the running one]
     id: Option<String>,
 }
 
 #[derive(Args)]
 pub(super) struct ResumeArguments {
-    /// The backfill, or the beginning of its id [default: the newest that has not ended]
+    /// The id of the backfill, or a prefix of it [default: the newest that has not ended]
     id: Option<String>,
     #[command(flatten)]
     again: RunFlags,
@@ -64,7 +64,7 @@ pub(super) struct ResumeArguments {
 #[derive(Args)]
 #[command(after_help = "Partitions that failed run again, with the flow as its file is now.")]
 pub(super) struct RetryArguments {
-    /// The backfill, or the beginning of its id [default: the newest]
+    /// The id of the backfill, or a prefix of it [default: the newest]
     id: Option<String>,
     #[command(flatten)]
     again: RunFlags,
@@ -72,12 +72,12 @@ pub(super) struct RetryArguments {
 
 #[derive(Args)]
 pub(super) struct RunFlags {
-    /// An input that the journal does not keep; may be repeated
+    /// A secret input of the flow, which the journal does not store; may be repeated
     #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = pair)]
     input: Vec<(String, String)>,
     #[command(flatten)]
     retarget: OnTargetChange,
-    /// Print JSON when it has ended
+    /// Print the backfill as JSON when it ends
     #[arg(long)]
     json: bool,
 }
@@ -91,7 +91,7 @@ pub(super) fn list(listing: &ListArguments, settings: &Arc<Settings>) -> anyhow:
         return Ok(ExitStatus::Ok);
     }
     if let Some(flow) = listing.flow.as_ref().filter(|_| found.is_empty()) {
-        errln!("No backfill is one of the flow `{flow}`. All of them: jitney backfill list");
+        errln!("The flow `{flow}` has no backfills. To list all backfills: jitney backfill list");
         return Ok(ExitStatus::Ok);
     }
     if found.is_empty() {
@@ -150,7 +150,7 @@ pub(super) fn pause(open: &OpenBackfill, settings: &Arc<Settings>) -> anyhow::Re
     let runner = silent_runner(settings)?;
     let id = find_running(&runner, open.id.as_deref())?.id;
     let is_running = runner.wish_backfill(&id, DesiredState::Pause).map_err(explain)?;
-    let effect = if is_running { "running executions come to their end" } else { "no process runs it" };
+    let effect = if is_running { "running executions continue to their end" } else { "no process runs it" };
     let flags = target::flags(settings);
     errln!("Backfill {id} is paused: {effect}. Resume with: jitney backfill resume {id}{flags}");
     Ok(ExitStatus::Ok)
@@ -193,7 +193,7 @@ pub(super) async fn retry(retrying: RetryArguments, settings: &Arc<Settings>) ->
     let backfill = find(&runner.journal, id.as_deref())?;
     let id = &backfill.id;
     if !runner.may_retry(&backfill).map_err(explain)? {
-        errln!("Every partition of backfill {id} is in; there is nothing to run again.");
+        errln!("Every partition of backfill {id} is loaded; there is nothing to retry.");
         return Ok(ExitStatus::Ok);
     }
     reject_inputs_for_server(&runner, &backfill, &again)?;
@@ -209,8 +209,10 @@ async fn check_target(runner: &Runner, backfill: &Backfill, on_change: OnTargetC
     let id = &backfill.id;
     if is_running(&runner.settings, id) || is_run_by_server(runner, backfill) {
         if on_change.retarget {
-            let finding = Diagnostic::error(format!("another process runs backfill {id}, with the settings it has"));
-            return Err(InvalidFlow::from(finding.help("stop it before you use `--retarget`")).into());
+            let finding = Diagnostic::error(format!(
+                "backfill {id} is running in another process, with the settings of that process"
+            ));
+            return Err(InvalidFlow::from(finding.help("stop that process before you use `--retarget`")).into());
         }
         return Ok(());
     }
@@ -225,9 +227,11 @@ async fn check_target(runner: &Runner, backfill: &Backfill, on_change: OnTargetC
 /// The server that runs a backfill does not get the inputs of this command line.
 fn reject_inputs_for_server(runner: &Runner, backfill: &Backfill, again: &RunFlags) -> Result<(), InvalidFlow> {
     let Some((name, _)) = again.input.first().filter(|_| is_run_by_server(runner, backfill)) else { return Ok(()) };
-    let finding = Diagnostic::error(format!("the server that runs the backfill does not see `{name}` here"));
+    let finding = Diagnostic::error(format!(
+        "the backfill is run by the server, which does not receive `{name}` from this command"
+    ));
     let address = format!("/api/v1/backfills/{}/resume", backfill.id);
-    Err(finding.help(format!("give it to the server: POST {address} with {{\"inputs\": {{\"{name}\": …}}}}")).into())
+    Err(finding.help(format!("send it to the server: POST {address} with {{\"inputs\": {{\"{name}\": …}}}}")).into())
 }
 
 fn is_run_by_server(runner: &Runner, backfill: &Backfill) -> bool {
@@ -261,12 +265,12 @@ fn find_running(runner: &Runner, prefix: Option<&str>) -> anyhow::Result<Backfil
         [one] => find(&runner.journal, Some(one.id.as_str())),
         [] => {
             let finding = Diagnostic::error("no backfill is running");
-            Err(InvalidFlow::from(finding.help("`jitney backfill list` lists those that there were")).into())
+            Err(InvalidFlow::from(finding.help("`jitney backfill list` lists all backfills")).into())
         }
         several => {
             let ids: Vec<&str> = several.iter().map(|backfill| backfill.id.as_str()).collect();
             let finding = Diagnostic::error(format!("{} backfills have not ended", several.len()));
-            Err(InvalidFlow::from(finding.help(format!("say which: {}", ids.join(", ")))).into())
+            Err(InvalidFlow::from(finding.help(format!("specify one of them: {}", ids.join(", ")))).into())
         }
     }
 }
@@ -288,7 +292,7 @@ fn find(journal: &Journal, prefix: Option<&str>) -> anyhow::Result<Backfill> {
             journal.backfills(&ExecutionQuery::default(), 1, 0)?.1.into_iter().map(|backfill| backfill.id).collect()
         }
     };
-    let lost = || BackfillError::wrong("the journal has lost the backfill");
+    let lost = || BackfillError::wrong("the backfill is missing from the journal");
     match (ids.as_slice(), prefix) {
         ([id], _) => Ok(journal.backfill(id)?.ok_or_else(lost).map_err(explain)?),
         ([], Some(prefix)) => {
@@ -298,8 +302,9 @@ fn find(journal: &Journal, prefix: Option<&str>) -> anyhow::Result<Backfill> {
         ([], None) => Err(explain(BackfillError::wrong("there are no backfills yet"))),
         (several, prefix) => {
             let ids: Vec<&str> = several.iter().map(BackfillId::as_str).collect();
-            let finding = Diagnostic::error(format!("several backfills begin with `{}`", prefix.unwrap_or_default()));
-            Err(InvalidFlow::from(finding.help(format!("give more of the id: {}", ids.join(", ")))).into())
+            let finding =
+                Diagnostic::error(format!("the ids of several backfills begin with `{}`", prefix.unwrap_or_default()));
+            Err(InvalidFlow::from(finding.help(format!("use a longer prefix: {}", ids.join(", ")))).into())
         }
     }
 }

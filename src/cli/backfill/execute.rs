@@ -45,7 +45,7 @@ pub(super) async fn execute(
     let token = stop.clone();
     let _watch = SignalGuard::new(move || {
         token.cancel();
-        errln!("  stopping; press Ctrl-C again to leave at once");
+        errln!("  stopping; press Ctrl-C again to exit immediately");
     });
     let secrets = request.secrets();
     let runs: BTreeMap<String, PartitionRun> =
@@ -140,7 +140,7 @@ fn outcome_message(
         }
         RunOutcome::Interrupted => {
             format!(
-                "Stopped. Running loads are rolled back; what scripts have done is kept. Resume with: {}",
+                "Stopped. Running loads were rolled back; changes made by scripts remain. Resume with: {}",
                 again("resume")
             )
         }

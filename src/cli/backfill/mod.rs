@@ -38,13 +38,13 @@ enum BackfillCommand {
     List(control::ListArguments),
     /// Show a backfill: every partition and its state
     Show(control::BackfillArgument),
-    /// Start no more partitions until it is resumed
+    /// Start no more partitions until the backfill is resumed
     Pause(control::OpenBackfill),
-    /// Resume one that is paused, or whose process is gone
+    /// Resume a backfill that is paused or interrupted
     Resume(control::ResumeArguments),
-    /// Stop the running partitions, and start no more
+    /// Stop the running partitions and start no more
     Cancel(control::OpenBackfill),
-    /// Run the partitions again that failed, were stopped or were never started
+    /// Run again the partitions that failed, were stopped or were never started
     Retry(control::RetryArguments),
 }
 

@@ -42,7 +42,7 @@ pub(super) fn print(request: &BackfillRequest, preview: &BackfillPlan) -> Result
     let (runs, all) = (preview.runs(), preview.decisions.len());
     let many = if all == 1 { "partition" } else { "partitions" };
     let most = request.at_a_time();
-    let why = if most < spec.parallel { ", as the flow's `concurrency` allows no more" } else { "" };
+    let why = if most < spec.parallel { ", the limit of the flow's `concurrency`" } else { "" };
     let pace = if runs > 1 { format!(", {most} at a time{why}") } else { String::new() };
     errln!("{runs} of {all} {many} to run{pace}.");
     Ok(())

@@ -65,7 +65,7 @@ impl BackfillProgress {
             self.desired = desired;
             self.print(match desired {
                 DesiredState::Run => "  resumed",
-                DesiredState::Pause => "  paused: running executions come to their end, nothing more begins",
+                DesiredState::Pause => "  paused: running executions continue to their end, and no more are started",
                 DesiredState::Cancel => "  cancelled",
             });
         }

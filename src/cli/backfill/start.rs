@@ -30,7 +30,7 @@ pub(super) struct StartArguments {
     /// The first partition: a month, a day, an hour or a year, in the schedule's time zone
     #[arg(long, required = true, value_name = "WHEN")]
     from: Option<String>,
-    /// The last partition, included: all of the month 2019-01, the day 2019-01-31 or the hour 2019-01-31T06:00, the
+    /// The last partition, inclusive: all of the month 2019-01, the day 2019-01-31 or the hour 2019-01-31T06:00, the
     /// minute 2019-01-31T06:30, the moment 2019-01-31T06:00:00
     #[arg(long, required = true, value_name = "WHEN")]
     to: Option<String>,
@@ -40,22 +40,22 @@ pub(super) struct StartArguments {
     /// Which partitions run: all, those that the target's ledger does not have, or those whose last run failed
     #[arg(long, value_enum, default_value_t = FilterArgument::All)]
     only: FilterArgument,
-    /// How many run at a time, within the flow's own `concurrency`
+    /// How many partitions run at a time, within the flow's own `concurrency`
     #[arg(long, default_value_t = 1, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=64))]
     parallel: u32,
     /// Whether the earliest partition comes first, or the latest
     #[arg(long, value_enum, default_value_t = OrderArgument::Asc)]
     order: OrderArgument,
-    /// Only show what would run, and the state of each partition
+    /// Show what would run and the state of each partition, without running anything
     #[arg(long)]
     dry_run: bool,
     /// A label for the executions; may be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     label: Vec<(String, String)>,
-    /// Start nothing more once a partition has failed
+    /// Start no more partitions after one has failed
     #[arg(long)]
     stop_on_failure: bool,
-    /// Print JSON when it has ended
+    /// Print the backfill as JSON when it ends
     #[arg(long)]
     json: bool,
 }
@@ -118,7 +118,7 @@ pub(super) async fn run(arguments: StartArguments, settings: &Arc<Settings>) -> 
 
 fn show(request: &BackfillRequest, plan: &BackfillPlan, arguments: &StartArguments) -> anyhow::Result<()> {
     if let Some(why) = &plan.unsure {
-        errln!("Cannot tell what the target holds ({why}): earlier executions decide.");
+        errln!("Cannot tell what the target holds ({why}); the decision is based on earlier executions.");
     }
     let warnings = request.warnings(clock::now());
     warnings.iter().for_each(|warning| errln!("{}", Diagnostic::warning(warning.as_str())));

@@ -1,4 +1,4 @@
-//! `jitney demo --elt`: the sample months by way of Cloud Storage into BigQuery, on emulators, twice.
+//! `jitney demo --elt`: loads the sample months through Cloud Storage into BigQuery, on emulators, twice.
 
 use serde_json::Value;
 use std::sync::Arc;
@@ -38,16 +38,16 @@ struct DemoBigQueryLoad {
 pub(super) async fn show(rows: u64, settings: &Arc<Settings>) -> anyhow::Result<ExitStatus> {
     for service in [Service::Storage, Service::BigQuery] {
         if service.emulator(settings).is_none() {
-            let message = "the ELT demo runs on emulators of Cloud Storage and BigQuery, and STORAGE_EMULATOR_HOST and \
-                           BIGQUERY_EMULATOR_HOST do not lead to any";
-            let help = "run `make demo-elt`, which starts them. For your own project on Google Cloud: \
+            let message = "the ELT demo runs on emulators of Cloud Storage and BigQuery, but STORAGE_EMULATOR_HOST and \
+                           BIGQUERY_EMULATOR_HOST do not name them";
+            let help = "run `make demo-elt`, which starts them. To use your own project on Google Cloud: \
                         jitney run flows/gcp_setup.yaml, then flows/gcp_taxi.yaml";
             return Err(InvalidFlow::from(Diagnostic::error(message).help(help)).into());
         }
     }
     let began = Instant::now();
     let kit = unpack(settings)?;
-    errln!("Making two sample months and serving them on this machine …");
+    errln!("Generating two sample months and serving them on this machine …");
     let shutdown = CancellationToken::new();
     let _stop = shutdown.clone().drop_guard();
     let (address, _) = serve::serve(kit.mirror.clone(), shutdown).await?;
@@ -79,7 +79,7 @@ pub(super) async fn show(rows: u64, settings: &Arc<Settings>) -> anyhow::Result<
     for (colour, facts) in &months {
         agrees &= check(&kit, *colour, facts, &dataset, settings).await?;
     }
-    outln!("\nIn {}, on emulators of Cloud Storage and BigQuery.", seconds(began.elapsed()));
+    outln!("\nTook {}, on emulators of Cloud Storage and BigQuery.", seconds(began.elapsed()));
     Ok(if agrees { ExitStatus::Ok } else { ExitStatus::Failed })
 }
 
@@ -121,7 +121,7 @@ fn repeated(loads: &[DemoBigQueryLoad]) -> bool {
     let wanted = |load: &DemoBigQueryLoad| if load.name == RUNS[1].1 { 0 } else { load.rows };
     let good = loads.iter().all(|load| loaded(load) == Some(wanted(load)));
     let mark = if good { "✓" } else { "✗" };
-    outln!("{mark} every first load brought all rows of its file, every repeat none");
+    outln!("{mark} every first load loaded all rows of its file, every repeated load none");
     good
 }
 

@@ -54,7 +54,7 @@ pub(super) struct Arguments {
     /// Rows of the green month, 100 or more; the yellow one has four times as many [default: 50000, with --elt 5000]
     #[arg(long, value_parser = clap::value_parser!(u64).range(100..=MAX_ROWS))]
     rows: Option<u64>,
-    /// By way of Cloud Storage into BigQuery, on emulators; `make demo-elt` starts them
+    /// Load through Cloud Storage into BigQuery, on emulators that `make demo-elt` starts
     #[arg(long)]
     elt: bool,
 }
@@ -65,10 +65,10 @@ enum DemoCommand {
     Month {
         /// The file
         file: PathBuf,
-        /// Which taxis
+        /// The taxis
         #[arg(long, value_enum, default_value_t = TaxiArgument::Yellow)]
         taxi: TaxiArgument,
-        /// How many rows
+        /// The number of rows
         #[arg(long, default_value_t = 100_000)]
         rows: u64,
         /// The year
@@ -107,8 +107,11 @@ fn check_name(file: &Path) -> Result<(), InvalidFlow> {
     if name.ends_with(".csv") || name.ends_with(".csv.gz") {
         return Ok(());
     }
-    let finding = Diagnostic::error(format!("cannot write a month to `{}`: it is CSV", file.display()));
-    Err(finding.help("name a file that ends in .csv or .csv.gz").into())
+    let finding = Diagnostic::error(format!(
+        "cannot write a month to `{}`: its extension is not that of a CSV file",
+        file.display()
+    ));
+    Err(finding.help("choose a name that ends in .csv or .csv.gz").into())
 }
 
 /// One month's load, beside what is known of its file.
@@ -122,7 +125,7 @@ async fn show(rows: u64, settings: &Arc<Settings>) -> anyhow::Result<ExitStatus>
     let began = Instant::now();
     let (settings, is_elsewhere) = (&own_server(settings), environment_names_one(settings));
     let kit = unpack(settings)?;
-    errln!("Making two sample months and serving them on this machine …");
+    errln!("Generating two sample months and serving them on this machine …");
     let shutdown = CancellationToken::new();
     let _stop = shutdown.clone().drop_guard();
     let (address, _) = serve::serve(kit.mirror.clone(), shutdown).await?;
@@ -148,7 +151,7 @@ async fn show(rows: u64, settings: &Arc<Settings>) -> anyhow::Result<ExitStatus>
     out!("\n{}\n", table(&loads));
     let agrees = check(&connection, &loads).await?;
     outln!("{}", chart(&connection).await?);
-    outln!("In {}, by {}.", seconds(began.elapsed()), connection.description);
+    outln!("Took {}, on {}.", seconds(began.elapsed()), connection.description);
     out!("{}", kit.next_steps(settings, is_elsewhere));
     Ok(if agrees && zones.status.is_done() { ExitStatus::Ok } else { ExitStatus::Failed })
 }
@@ -157,11 +160,13 @@ async fn show(rows: u64, settings: &Arc<Settings>) -> anyhow::Result<ExitStatus>
 /// environment names may hold anything.
 fn own_server(settings: &Arc<Settings>) -> Arc<Settings> {
     if settings.postgres.is_some() {
-        errln!("The sample months go into the schema `{}` of the server that --postgres names.", kit::SCHEMA);
+        errln!("The sample months are loaded into the schema `{}` of the server that --postgres names.", kit::SCHEMA);
         return settings.clone();
     }
     if environment_names_one(settings) {
-        errln!("The demo uses a private server, not the one that the environment names (--postgres chooses one).");
+        errln!(
+            "The demo uses a private server, not the one that the environment names; to choose a server: --postgres ADDRESS"
+        );
     }
     Arc::new(settings.without_server_of_environment())
 }

@@ -17,15 +17,15 @@ pub(super) async fn look(
     arguments: &Arguments,
 ) -> Vec<DoctorFinding> {
     let Some(name) = arguments.dataset.as_deref() else {
-        let fix = "name the flows' dataset: --dataset NAME";
-        return vec![DoctorFinding::missing("dataset", "none is named", fix).warn()];
+        let fix = "specify the dataset that your flows use: --dataset NAME";
+        return vec![DoctorFinding::missing("dataset", "none specified", fix).warn()];
     };
     let api = match Api::find(settings, &FileAccess::unrestricted("."), Service::BigQuery, login).await {
         Ok(api) => api,
         Err(error) => return vec![missing("BigQuery", error)],
     };
     let Ok(project) = api.access.project() else { return Vec::new() };
-    let jobs = match try_sql(&api, project, "SELECT 1", "asking whether jobs may run").await {
+    let jobs = match try_sql(&api, project, "SELECT 1", "checking whether jobs may run").await {
         Ok(()) => DoctorFinding::ok("BigQuery jobs", format!("may run in project {project}")),
         Err(failure) => missing("BigQuery jobs", failure.into()),
     };
@@ -36,7 +36,7 @@ pub(super) async fn look(
 
 async fn dataset(api: &Api, project: &str, name: &str, bucket: &str) -> Vec<DoctorFinding> {
     if name.is_empty() || !name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_') {
-        let fix = "name one of letters, digits and underscores".to_owned();
+        let fix = "a name has only letters, digits and underscores".to_owned();
         return vec![DoctorFinding::missing("dataset", format!("`{name}` is not a valid dataset name"), fix)];
     }
     let what = format!("looking at dataset {project}.{name}");
@@ -47,10 +47,10 @@ async fn dataset(api: &Api, project: &str, name: &str, bucket: &str) -> Vec<Doct
         Err(failure) if failure.is(StatusCode::NOT_FOUND) => {
             let at = if bucket.is_empty() { "EU" } else { bucket };
             let fix = format!(
-                "bq --location={at} mk --dataset {project}:{name}, or a task bigquery.create_dataset; names have \
-                 letters, digits and underscores"
+                "bq --location={at} mk --dataset {project}:{name}, or a task of type bigquery.create_dataset; \
+                 names have only letters, digits and underscores"
             );
-            return vec![DoctorFinding::missing("dataset", format!("there is no {project}.{name}"), fix)];
+            return vec![DoctorFinding::missing("dataset", format!("{project}.{name} does not exist"), fix)];
         }
         Err(failure) => return vec![missing("dataset", failure.into())],
     };
@@ -59,13 +59,13 @@ async fn dataset(api: &Api, project: &str, name: &str, bucket: &str) -> Vec<Doct
         false => DoctorFinding::missing(
             "dataset",
             format!("{project}.{name} is in {place}, but the bucket is in {bucket}: loads between them fail"),
-            "make one of them anew in the other's location; data does not move",
+            "recreate one of them in the other's location; data cannot be moved between locations",
         ),
     };
     // Checked, not run: a dry run makes nothing.
     let sql = format!("CREATE TABLE IF NOT EXISTS `{project}.{name}.jitney_doctor` (a INT64)");
-    let rights = match try_sql(api, project, &sql, &format!("asking whether tables may be made in {name}")).await {
-        Ok(()) => DoctorFinding::ok("dataset's roles", "tables can be made"),
+    let rights = match try_sql(api, project, &sql, &format!("checking whether tables may be created in {name}")).await {
+        Ok(()) => DoctorFinding::ok("dataset's roles", "tables can be created"),
         Err(failure) => missing("dataset's roles", failure.into()),
     };
     vec![here, rights]

@@ -66,7 +66,10 @@ fn project(access: &GoogleAccess) -> DoctorFinding {
 
 async fn bucket(api: &Api, name: Option<&str>) -> Vec<DoctorFinding> {
     let Some(name) = name.map(|name| name.trim_start_matches("gs://").trim_end_matches('/')) else {
-        return vec![DoctorFinding::missing("bucket", "none is named", "name the flows' bucket: --bucket NAME").warn()];
+        return vec![
+            DoctorFinding::missing("bucket", "none specified", "specify the bucket that your flows use: --bucket NAME")
+                .warn(),
+        ];
     };
     let path = format!("/storage/v1/b/{name}");
     let found = api
@@ -80,13 +83,13 @@ async fn bucket(api: &Api, name: Option<&str>) -> Vec<DoctorFinding> {
         Err(failure) if failure.is(StatusCode::NOT_FOUND) => {
             let project = api.access.project().unwrap_or("PROJECT");
             let make = format!(
-                "gcloud storage buckets create gs://{name} --project={project} --location=EU, or a task gcs.create_bucket"
+                "gcloud storage buckets create gs://{name} --project={project} --location=EU, or a task of type gcs.create_bucket"
             );
-            return vec![DoctorFinding::missing("bucket", format!("there is no gs://{name}"), make)];
+            return vec![DoctorFinding::missing("bucket", format!("gs://{name} does not exist"), make)];
         }
         // To look at a bucket is a right of its own, which no task but gcs.create_bucket needs.
         Err(ApiFailure::Refused(refusal)) if refusal.status == 403 && Role::missing(&refusal.message).is_some() => {
-            DoctorFinding::ok("bucket", format!("gs://{name}, which this account may not look at"))
+            DoctorFinding::ok("bucket", format!("gs://{name}, whose metadata this account may not read"))
         }
         Err(failure) => return vec![missing("bucket", failure.into())],
     };
@@ -97,11 +100,11 @@ async fn roles(api: &Api, name: &str) -> DoctorFinding {
     let what = "bucket's roles";
     let asked: Vec<String> = NEEDED.iter().map(|permission| format!("permissions={permission}")).collect();
     let path = format!("/storage/v1/b/{name}/iam/testPermissions?{}", asked.join("&"));
-    let doing = format!("asking for the rights on gs://{name}");
+    let doing = format!("checking the permissions on gs://{name}");
     let given = match api.ask_value(&RetryPolicy::never(), &doing, || api.request(Method::GET, &path)).await {
         Ok(given) => given,
         Err(failure) if failure.is(StatusCode::NOT_FOUND) => {
-            return DoctorFinding::ok(what, "unknown here: an emulator has none");
+            return DoctorFinding::ok(what, "not checked: an emulator has no roles");
         }
         Err(failure) => return missing(what, failure.into()),
     };
@@ -112,7 +115,9 @@ async fn roles(api: &Api, name: &str) -> DoctorFinding {
     grants.dedup();
     match lacking.is_empty() {
         true => DoctorFinding::ok(what, "objects can be listed, read, written and deleted"),
-        false => DoctorFinding::missing(what, format!("lacking {}", lacking.join(", ")), grants.join("\n")),
+        false => {
+            DoctorFinding::missing(what, format!("missing permissions: {}", lacking.join(", ")), grants.join("\n"))
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! `jitney doctor`: what is here, what is missing, and the command that fixes it.
+//! `jitney doctor`: what is installed, what is missing, and the command that fixes it.
 
 mod bigquery;
 mod gcp;
@@ -139,7 +139,10 @@ async fn disk(settings: &Settings) -> DoctorFinding {
             format!("free some space in {}, or choose another folder with --home", folder.display()),
         )
         .warn(),
-        None => DoctorFinding::missing("disk", "`df` does not tell how much is free", "look yourself").warn(),
+        None => {
+            DoctorFinding::missing("disk", "`df` does not report how much is free", "check the free space yourself")
+                .warn()
+        }
     }
 }
 
@@ -156,7 +159,9 @@ async fn postgres(settings: &Settings) -> DoctorFinding {
             Ok(status) if status.major.is_some() => {
                 return DoctorFinding::ok(what, "a private server, stopped; it starts when a flow needs it");
             }
-            Ok(_) => return DoctorFinding::ok(what, "none is named; a private server is made when a flow needs one"),
+            Ok(_) => {
+                return DoctorFinding::ok(what, "none configured; a private server is created when a flow needs one");
+            }
             Err(error) => return DoctorFinding::missing(what, error.message, error.help.unwrap_or_default()),
         },
     };
@@ -181,7 +186,7 @@ fn server_programs(settings: &Settings) -> DoctorFinding {
         ),
         None => DoctorFinding::missing(
             "Postgres programs",
-            "none; they are fetched when the private server is first needed",
+            "none; they are downloaded when the private server is first needed",
             binaries::INSTALL,
         )
         .warn(),
@@ -197,7 +202,7 @@ async fn docker(settings: &Settings) -> DoctorFinding {
         Some(version) if !version.is_empty() => DoctorFinding::ok("Docker", format!("server {version}")),
         _ => DoctorFinding::missing(
             "Docker",
-            "the client is here, but its daemon does not answer",
+            "the client is installed, but the daemon does not answer",
             "start it: sudo systemctl start docker, or Docker Desktop",
         ),
     }
@@ -238,7 +243,7 @@ fn google(settings: &Settings) -> DoctorFinding {
             true => DoctorFinding::ok(what, format!("{file}, from GOOGLE_APPLICATION_CREDENTIALS")),
             false => DoctorFinding::missing(
                 what,
-                format!("GOOGLE_APPLICATION_CREDENTIALS names {file}, which is not there"),
+                format!("GOOGLE_APPLICATION_CREDENTIALS names {file}, which does not exist"),
                 fix,
             ),
         };
@@ -246,8 +251,8 @@ fn google(settings: &Settings) -> DoctorFinding {
     let folder = settings.variable("CLOUDSDK_CONFIG").map(PathBuf::from);
     let folder = folder.or_else(|| Some(Path::new(settings.variable("HOME")?).join(".config/gcloud")));
     match folder.map(|folder| folder.join("application_default_credentials.json")).filter(|file| file.is_file()) {
-        Some(file) => DoctorFinding::ok(what, format!("{}; `jitney doctor gcp` tries them", file.display())),
-        None => DoctorFinding::missing(what, "none; only flows on Google Cloud need them", fix),
+        Some(file) => DoctorFinding::ok(what, format!("{}; `jitney doctor gcp` tests them", file.display())),
+        None => DoctorFinding::missing(what, "none; only flows that use Google Cloud need them", fix),
     }
 }
 

@@ -37,8 +37,9 @@ pub(super) fn lock_home(settings: &Settings) -> anyhow::Result<File> {
             let mut pid = String::new();
             // The number is for people; without it the message is still right.
             let _ = file.read_to_string(&mut pid);
-            let message = format!("a server is running on {} already: process {}", settings.home.display(), pid.trim());
-            let help = "stop it first, or give this one another folder with `--home`";
+            let message =
+                format!("another server is already using {}: process {}", settings.home.display(), pid.trim());
+            let help = "stop that server, or choose another folder for this one with `--home`";
             return Err(InvalidFlow::from(Diagnostic::error(message).help(help)).into());
         }
         Err(TryLockError::Error(error)) => return Err(error).with_context(context),

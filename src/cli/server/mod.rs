@@ -30,20 +30,21 @@ const ABORT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The variables that a server heeds.
 const VARIABLES: &str = "\
 Environment:
-  JITNEY_HOME           the folder of all state, as --home
+  JITNEY_HOME           the folder that holds all state, like --home
   JITNEY_USER, JITNEY_PASSWORD, JITNEY_TOKEN
-                        a login, and a token in its place
-  JITNEY_FILE_ROOTS     folders whose files values from outside may name: absolute paths, with colons between them
-  JITNEY_SECRETS_DIR    the folder of secrets as files [default: /run/secrets]
-  JITNEY_SCRIPT_RUNNER  `process` runs Docker tasks as processes of this machine
-  JITNEY_LOG            what is logged, such as `info,jitney::scheduler=debug`
-  JITNEY_LOG_LIMIT      how much of what scripts print an execution keeps [default: 32MB]
+                        a login, and a token that can be used instead
+  JITNEY_FILE_ROOTS     folders whose files inputs from API calls and webhooks may name: absolute paths,
+                        separated by colons
+  JITNEY_SECRETS_DIR    the folder with a file for each secret [default: /run/secrets]
+  JITNEY_SCRIPT_RUNNER  `process` runs Docker tasks as processes on this machine
+  JITNEY_LOG            the filter of the log, such as `info,jitney::scheduler=debug`
+  JITNEY_LOG_LIMIT      how much script output is stored for each execution [default: 32MB]
   JITNEY_MAX_DESCENDANTS
-                        how many executions one may start, directly and through others [default: 10000]
-  JITNEY_RETRY_TIMEOUT  how long a server that is away is retried [default: 90s]
-  JITNEY_STALL_TIMEOUT  after how long of silence a load is repeated [default: 5m]
+                        how many executions one may start, directly and indirectly [default: 10000]
+  JITNEY_RETRY_TIMEOUT  how long to retry when a service is unreachable [default: 90s]
+  JITNEY_STALL_TIMEOUT  after how long without progress a load is retried [default: 5m]
 
-Relative paths in a flow start at the folder of its file.";
+Relative paths in a flow are relative to the folder of its file.";
 
 #[derive(Args)]
 #[command(after_help = VARIABLES)]
@@ -51,23 +52,23 @@ pub(super) struct Arguments {
     /// A folder of flows, watched for changes; may be repeated. New flows are saved in the first
     #[arg(long, value_name = "FOLDER", default_value = "flows")]
     flows: Vec<PathBuf>,
-    /// The address to answer on, or a name of this machine, such as localhost:8080
+    /// The address to listen on, as a number or a name of this machine, such as localhost:8080
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080", value_parser = address)]
     listen: SocketAddr,
-    /// A name under which the server is reached, besides localhost and the address it listens on; may be repeated
+    /// A host name of the server, in addition to localhost and the address that it listens on; may be repeated
     #[arg(long, value_name = "NAME")]
     host: Vec<String>,
-    /// The most executions that run at a time
+    /// The maximum number of executions that run at a time
     #[arg(long, value_name = "COUNT", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
     parallel: u16,
-    /// How long running executions may take to end when the server stops; the others are resumed at the next start
+    /// How long to wait for running executions when the server stops; those that do not end are resumed at the next start
     #[arg(long, value_name = "DURATION", default_value = "30s")]
     grace: crate::duration::DurationSpec,
-    /// The server's settings: notifications, retention, logins [default: jitney.yaml here or in the home folder]
+    /// The settings file: notifications, retention, logins [default: jitney.yaml here or in the home folder]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// How what happens is written on stderr: plain lines, or a JSON object for each, with time, level, target, namespace,
-    /// flow, execution, task and message
+    /// The format of the log on stderr: plain lines, or JSON objects with time, level, target, namespace, flow,
+    /// execution, task and message
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Plain)]
     pub(super) log: LogFormat,
 }
@@ -89,7 +90,7 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
     let left = server.run(shutdown, grace).await.map_err(explained)?;
     let text = match left {
         0 => "stopped".to_owned(),
-        _ => format!("stopped; {} to resume at the next start", text::count(left as u64, "execution")),
+        _ => format!("stopped; {} will be resumed at the next start", text::count(left as u64, "execution")),
     };
     tracing::info!(target: "jitney::server", "{text}");
     Ok(ExitStatus::Ok)
@@ -98,14 +99,14 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
 /// An address to listen on, as a number or by a name of this machine.
 fn address(text: &str) -> Result<SocketAddr, String> {
     let example = "write an address and a port, such as 127.0.0.1:8080 or localhost:8080";
-    let Some((host, port)) = text.rsplit_once(':') else { return Err(format!("there is no port: {example}")) };
+    let Some((host, port)) = text.rsplit_once(':') else { return Err(format!("the port is missing: {example}")) };
     if port.parse::<u16>().is_err() {
-        return Err(format!("`{port}` is not a port, a number up to 65535: {example}"));
+        return Err(format!("`{port}` is not a port number: {example}"));
     }
     if let Ok(address) = text.parse() {
         return Ok(address);
     }
-    let found = text.to_socket_addrs().map_err(|error| format!("`{host}` is not found: {error}"))?;
+    let found = text.to_socket_addrs().map_err(|error| format!("cannot resolve `{host}`: {error}"))?;
     let found: Vec<SocketAddr> = found.collect();
     // Others reach `localhost` by the older protocol everywhere.
     let first = found.iter().find(|address| address.is_ipv4()).or(found.first());
@@ -119,7 +120,7 @@ fn stop_on_signal(grace: Duration, shutdown: CancellationToken) -> SignalGuard {
     SignalGuard::new(move || {
         shutdown.cancel();
         std::thread::sleep(deadline);
-        let text = "cannot stop cleanly and exits now. Running executions resume at the next start";
+        let text = "cannot stop cleanly, exiting now; running executions are resumed at the next start";
         tracing::warn!(target: "jitney::server", "{text}");
         leave()
     })
@@ -135,7 +136,7 @@ fn explained(error: ServerError) -> anyhow::Error {
             InvalidFlow::from(finding).into()
         }
         ServerError::Catalog(error @ CatalogError::File { .. }) => {
-            let finding = Diagnostic::error(text::chain(&error)).help("`--flows` names the folder of flows");
+            let finding = Diagnostic::error(text::chain(&error)).help("specify the folder of flows with `--flows`");
             InvalidFlow::from(finding).into()
         }
         ServerError::Catalog(error) => error.into(),

@@ -55,7 +55,7 @@ impl<'a> PartitionSchedule<'a> {
         let ids: Vec<&str> = schedules.iter().map(|(trigger, _)| trigger.id.as_str()).collect();
         let known = || if ids.is_empty() { "it has none".to_owned() } else { format!("it has `{}`", ids.join("`, `")) };
         match (trigger, every, schedules.as_slice()) {
-            (Some(_), Some(_), _) => Err("`trigger` and `every` cannot both be given".to_owned()),
+            (Some(_), Some(_), _) => Err("`trigger` and `every` cannot be combined".to_owned()),
             (Some(id), None, _) => schedules
                 .iter()
                 .find(|(trigger, _)| trigger.id == id)

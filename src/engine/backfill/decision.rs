@@ -19,11 +19,11 @@ use crate::text::count;
 pub struct PartitionDecision {
     /// The partition.
     pub partition: String,
-    /// The moment that it is for.
+    /// The date that it is for.
     pub date: DateTime<Utc>,
-    /// How it stands, in words.
+    /// Its state, in words.
     pub last: String,
-    /// Its newest execution.
+    /// Its latest execution.
     pub execution: Option<ExecutionId>,
     /// Whether it runs.
     pub runs: bool,
@@ -37,12 +37,12 @@ pub struct PartitionDecision {
 pub struct BackfillPlan {
     /// Its partitions, the earliest first.
     pub decisions: Vec<PartitionDecision>,
-    /// Why the target cannot say what it holds, so that what ran before decides.
+    /// Why the content of the target could not be read, so that earlier executions decide.
     pub unsure: Option<String>,
 }
 
 impl BackfillPlan {
-    /// How many partitions run.
+    /// The number of partitions to run.
     pub fn runs(&self) -> usize {
         self.decisions.iter().filter(|decision| decision.runs).count()
     }

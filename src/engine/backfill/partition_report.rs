@@ -22,7 +22,7 @@ const MAX_CONCURRENT: usize = 8;
 pub struct PartitionReport {
     /// The partition.
     pub partition: String,
-    /// The moment that it is for.
+    /// The date that it is for.
     pub date: DateTime<Utc>,
     /// How it stands: by the target's ledger if there is one, else by what ran last.
     #[serde(flatten)]

@@ -17,7 +17,7 @@ impl Period {
     /// Reads a stretch of time as it is called in a zone. A moment with an offset of its own is that moment.
     ///
     /// # Errors
-    /// In plain words.
+    /// A description of the error.
     pub fn read(text: &str, zone: Tz) -> Result<Self, String> {
         let text = text.trim();
         if let Some(begin) = DateTime::parse_from_rfc3339(text).ok().map(|moment| moment.to_utc()) {

@@ -54,12 +54,12 @@ pub enum PartitionStatus {
 pub struct PartitionState {
     /// The partition.
     pub partition: String,
-    /// The moment that it is for.
+    /// The date that it is for.
     pub date: DateTime<Utc>,
     /// How it stands.
     #[serde(flatten)]
     pub status: PartitionStatus,
-    /// Its newest execution.
+    /// Its latest execution.
     pub execution: Option<ExecutionId>,
 }
 

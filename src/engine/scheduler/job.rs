@@ -28,7 +28,7 @@ pub(super) struct TriggerJob {
     pub(super) key: TriggerKey,
     pub(super) definition: TriggerDefinition,
     pub(super) now: DateTime<Utc>,
-    /// The latest moment that it has dealt with.
+    /// The latest date that it has processed.
     pub(super) last: DateTime<Utc>,
     /// The numbers of ends: the latest that it has fired for and looked at, that before it began, and the latest there is.
     pub(super) last_end: i64,

@@ -69,15 +69,15 @@ pub struct TriggerStatus {
     pub id: String,
     /// What kind of trigger it is: `schedule`, `webhook`, `flow`, `file`, `http`.
     pub kind: &'static str,
-    /// Whether it is switched off, in the flow or since.
+    /// Whether it is disabled, in the flow or by request.
     pub disabled: bool,
-    /// The latest moment that it has dealt with.
+    /// The latest date that it has processed.
     pub last: DateTime<Utc>,
     /// The next moment of a schedule: of one that waits for an execution, the moment whose turn it is then.
     pub next: Option<DateTime<Utc>>,
-    /// The execution that must end before it starts another.
+    /// The execution that must end before the trigger starts another.
     pub waits_for: Option<ExecutionId>,
-    /// Why it did not start what it should have.
+    /// Why it did not start an execution when it should have.
     pub problem: Option<String>,
 }
 
@@ -177,7 +177,7 @@ impl Scheduler {
         (is_closed && self.is_reachable.load(Ordering::Relaxed)).then(|| {
             format!(
                 "the webhook is not answered: its key has fewer than {MIN_KEY_LENGTH} characters, and other machines can \
-                 reach this server; use letters and digits, some twenty of them"
+                 reach this server; use about twenty letters and digits"
             )
         })
     }
@@ -392,7 +392,7 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Every trigger, by its flow.
+    /// Lists all triggers, by flow.
     pub fn triggers(&self) -> Vec<TriggerStatus> {
         let state = self.lock();
         let status = |(key, known): (&TriggerKey, &TrackedTrigger)| TriggerStatus {

@@ -171,8 +171,8 @@ impl<'a> FlowConverter<'a> {
         let Some(rest) = map.get("url").and_then(Value::as_str).and_then(|url| url.strip_prefix(JDBC)) else { return };
         let path = below(path, "url");
         if rest.contains('?') {
-            let finding = Diagnostic::warning("this address is left as it is: it has settings of JDBC's");
-            self.skipped.push(self.document.locate(&path, finding.help("such addresses are understood as they are")));
+            let finding = Diagnostic::warning("this address is unchanged: it has JDBC settings");
+            self.skipped.push(self.document.locate(&path, finding.help("JDBC addresses are supported as they are")));
         } else {
             self.edit(path, false, JDBC, "postgres://");
         }
@@ -192,9 +192,8 @@ impl<'a> FlowConverter<'a> {
         while let Some(misfit) = renamed.iter().position(|default| !matches_same_types(&self.kinds, default, &kept)) {
             let default = renamed.remove(misfit);
             let message =
-                format!("`{}` is left as it is, and so are the types of the tasks that it is for", default.old);
-            let finding =
-                Diagnostic::warning(message).help("no short name begins the types of these tasks, and of no others");
+                format!("`{}` is unchanged, and so are the types of the tasks that it applies to", default.old);
+            let finding = Diagnostic::warning(message).help("no prefix of short names covers exactly these tasks");
             self.skipped.push(self.document.locate(&default.path, finding));
             kept.push(default.old);
         }
@@ -203,7 +202,7 @@ impl<'a> FlowConverter<'a> {
     }
 
     fn unknown(&mut self, name: &str, path: &[String]) {
-        let finding = Diagnostic::warning(format!("`{name}` is left as it is: there is nothing like it here"));
+        let finding = Diagnostic::warning(format!("`{name}` is unchanged: there is no equivalent task type"));
         let finding = match nearest(name, self.tasks.iter().map(|task| task.name)) {
             Some(near) => finding.help(format!("the nearest is `{near}`")),
             None => finding,

@@ -62,8 +62,9 @@ pub fn convert(file: &str, text: &str, tasks: &'static [TaskType]) -> Result<Con
     let is_equivalent = Document::parse(file, &edited).is_ok_and(|again| again.value == value);
     if !is_equivalent {
         let finding =
-            Diagnostic::warning("this flow is written in a way that cannot be edited safely; nothing was changed");
-        skipped.push(document.locate(&[], finding.help("write anchors and merged keys out, and try again")));
+            Diagnostic::warning("this flow uses YAML features that cannot be edited safely; nothing was changed");
+        skipped
+            .push(document.locate(&[], finding.help("replace anchors and merge keys by their values, and try again")));
         return Ok(Converted { text: text.to_owned(), changes: 0, skipped });
     }
     skipped.sort_by_key(|finding| (finding.line, finding.column));
@@ -125,6 +126,6 @@ fn apply_to_value(value: &mut Value, edit: &NameEdit) {
 }
 
 fn unreachable_edit(document: &Document, edit: &NameEdit) -> Diagnostic {
-    let finding = Diagnostic::warning(format!("`{}` is left as it is: it is not written out here", edit.old));
+    let finding = Diagnostic::warning(format!("`{}` is unchanged: it is not written literally here", edit.old));
     document.locate(&edit.path, finding.help(format!("write `{}`", edit.new)))
 }

@@ -210,7 +210,7 @@ impl<'a> NameCollector<'a> {
         let macros = &self.template.macros;
         let checked = match (macros.get(&call.name), functions::find(&call.name)) {
             (Some(definition), _) if call.arguments.len() > definition.parameters.len() => {
-                Err(format!("the macro `{}` takes {} arguments at most", call.name, definition.parameters.len()))
+                Err(format!("the macro `{}` takes at most {} arguments", call.name, definition.parameters.len()))
             }
             (Some(_), _) => Ok(()),
             (None, Some(builtin)) => {

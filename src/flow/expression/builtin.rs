@@ -52,7 +52,7 @@ impl Builtin {
             };
             if taken.contains(&position) {
                 let name = self.parameters.get(position).unwrap_or(&MORE);
-                return Err(format!("the argument `{name}` is given twice"));
+                return Err(format!("the argument `{name}` is specified twice"));
             }
             taken.push(position);
         }
@@ -143,7 +143,7 @@ impl BuiltinCall<'_> {
     /// The input as text; lists and maps are none.
     pub(super) fn input_text(&self) -> Result<String, String> {
         match self.input {
-            Value::Array(_) | Value::Object(_) => Err(format!("it works on a text, not on {}", kind(self.input))),
+            Value::Array(_) | Value::Object(_) => Err(format!("it needs a text, not {}", kind(self.input))),
             other => Ok(to_text(other)),
         }
     }
@@ -152,14 +152,14 @@ impl BuiltinCall<'_> {
     pub(super) fn input_list(&self) -> Result<&[Value], String> {
         match self.input {
             Value::Array(items) => Ok(items),
-            other => Err(format!("it works on a list, not on {}", kind(other))),
+            other => Err(format!("it needs a list, not {}", kind(other))),
         }
     }
 
     /// Refuses to make a text of more bytes than a text may have.
     pub(super) fn check_text_size(&self, size: usize) -> Result<(), String> {
         if size > MAX_OUTPUT_BYTES {
-            Err(format!("the text grows larger than {} MiB", MAX_OUTPUT_BYTES >> 20))
+            Err(format!("the text becomes larger than {} MiB", MAX_OUTPUT_BYTES >> 20))
         } else {
             Ok(())
         }

@@ -105,7 +105,7 @@ impl Evaluator<'_> {
         let bound = self.scopes.iter().rev().find_map(|scope| scope.get(name));
         bound.or_else(|| self.names.get(name)).map(Cow::Borrowed).ok_or_else(|| {
             let known = name_list(self.names.keys().map(String::as_str));
-            let message = format!("`{name}` is not defined; here there is {known}");
+            let message = format!("`{name}` is not defined; the defined names are {known}");
             EvalError::Undefined(ExpressionError::new(message, name))
         })
     }
@@ -273,7 +273,7 @@ impl Evaluator<'_> {
                         _ => return Ok(rendered),
                     }
                 }
-                Err(format!("the text still holds a template after {MAX_NESTING} rounds; does it contain itself?"))
+                Err(format!("the text still contains a template after {MAX_NESTING} rounds; does it refer to itself?"))
             }
             other => Ok(other.clone()),
         }
@@ -324,7 +324,7 @@ fn undefined(source: &str, path: &str, value: &Value, key: &str) -> EvalError {
                 (_, Some(name)) => format!("; write `{path}['{name}']` for a name with a dot"),
                 _ => String::new(),
             };
-            format!("in `{path}` there is {}{hint}", name_list(map.keys().map(String::as_str)))
+            format!("`{path}` has {}{hint}", name_list(map.keys().map(String::as_str)))
         }
         Value::Array(items) => format!("`{path}` has {} items, counted from 0", items.len()),
         other => format!("`{path}` is {}", kind(other)),

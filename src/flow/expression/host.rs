@@ -104,7 +104,7 @@ pub trait Host {
 }
 
 fn impossible<T>() -> Result<T, String> {
-    Err("this is not possible here".to_owned())
+    Err("this is not available here".to_owned())
 }
 
 /// A host that provides nothing.

@@ -108,7 +108,7 @@ impl<'t> Lexer<'t> {
 
     fn comment(&mut self, start: usize) -> Result<(), ExpressionError> {
         let Some(length) = self.rest().find("#}") else {
-            let message = "the comment has no end; write `#}`, or `{{ '{#' }}` where the two letters are meant";
+            let message = "the comment has no end; write `#}`, or `{{ '{#' }}` for these two characters themselves";
             return Err(self.error(start, message));
         };
         self.trim = self.rest()[..length].ends_with('-');
@@ -157,7 +157,7 @@ impl<'t> Lexer<'t> {
                     "[" => brackets.push("]"),
                     "{" => brackets.push("}"),
                     sign @ (")" | "]" | "}") if brackets.pop() != Some(sign) => {
-                        return Err(self.error(at, &format!("`{sign}` closes nothing that is open here")));
+                        return Err(self.error(at, &format!("`{sign}` has no matching opening bracket")));
                     }
                     _ => {}
                 }
@@ -185,7 +185,7 @@ impl<'t> Lexer<'t> {
                 '&' => "; write `and`",
                 _ => "",
             };
-            return Err(self.error(start, &format!("`{first}` has no meaning here{hint}")));
+            return Err(self.error(start, &format!("`{first}` is not valid here{hint}")));
         };
         self.push(kind, start);
         Ok(())
@@ -201,7 +201,7 @@ impl<'t> Lexer<'t> {
             escaped = c == '\\' && !escaped;
             ends.then_some(at)
         });
-        let end = end.ok_or_else(|| self.error(self.at, &format!("the text has no closing {mark}")))?;
+        let end = end.ok_or_else(|| self.error(self.at, &format!("the string has no closing {mark}")))?;
         self.at += end + 2;
         Ok(TokenKind::Quoted(body[..end].replace(&format!("\\{mark}"), &mark.to_string())))
     }
@@ -220,7 +220,7 @@ impl<'t> Lexer<'t> {
             Err(_) => written.parse::<f64>().map(Value::from).unwrap_or_default(),
         };
         if number.is_null() {
-            return Err(self.error(self.at, &format!("`{written}` is too large a number")));
+            return Err(self.error(self.at, &format!("the number `{written}` is too large")));
         }
         // Java writes whole numbers of 64 bits with an L.
         let is_long =

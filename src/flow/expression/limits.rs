@@ -54,11 +54,11 @@ impl Budget {
     pub(super) fn spend(&self, units: usize) -> Result<(), String> {
         self.steps.set(self.steps.get().wrapping_add(1));
         if (units >= LARGE_STEP || self.steps.get().is_multiple_of(CLOCK_INTERVAL)) && Instant::now() > self.end {
-            return Err("this takes too long; do it in a script task".to_owned());
+            return Err("the expression takes too long; use a script task".to_owned());
         }
         let spent = self.cost.get().saturating_add(units as u64).saturating_add(1);
         self.cost.set(spent);
-        if spent > MAX_COST { Err("this takes too much work; do it in a script task".to_owned()) } else { Ok(()) }
+        if spent > MAX_COST { Err("the expression takes too many steps; use a script task".to_owned()) } else { Ok(()) }
     }
 
     /// Counts the handling of a value, and refuses an oversized one.
@@ -75,7 +75,7 @@ impl Budget {
     pub(super) fn iterate(&self) -> Result<(), String> {
         self.iterations.set(self.iterations.get() + 1);
         if self.iterations.get() > MAX_ITERATIONS {
-            Err(format!("the loops turn more than {MAX_ITERATIONS} times"))
+            Err(format!("the loops have more than {MAX_ITERATIONS} iterations"))
         } else {
             Ok(())
         }
@@ -84,7 +84,7 @@ impl Budget {
     /// Goes one level deeper; [`Budget::leave`] comes back.
     pub(super) fn enter(&self) -> Result<(), String> {
         if self.depth.get() >= MAX_NESTING * 2 {
-            return Err("this nests too deeply; does a macro or a variable contain itself?".to_owned());
+            return Err("this is nested too deeply; does a macro or a variable refer to itself?".to_owned());
         }
         self.depth.set(self.depth.get() + 1);
         Ok(())
@@ -106,7 +106,7 @@ impl Budget {
 
 /// The size of a value.
 fn checked_size(value: &Value) -> Result<usize, String> {
-    let size = size(value, MAX_DEPTH).ok_or("the value nests too deeply")?;
+    let size = size(value, MAX_DEPTH).ok_or("the value is nested too deeply")?;
     if size > MAX_VALUE_BYTES {
         Err(format!("the value is larger than {} MiB", MAX_VALUE_BYTES >> 20))
     } else {
@@ -195,6 +195,6 @@ mod tests {
         let template = parser::parse("{% for i in range(1, 1000) %}{{ i }}{% endfor %}").unwrap();
         let failure = eval::evaluate(&template, &names, &NoHost, &budget).err().unwrap();
         let error = super::super::ExpressionError::from(failure);
-        assert!(error.message.ends_with("this takes too long; do it in a script task"), "{error}");
+        assert!(error.message.ends_with("the expression takes too long; use a script task"), "{error}");
     }
 }

@@ -71,7 +71,7 @@ fn contains(whole: &Value, part: &Value, budget: &Budget) -> Result<bool, String
         (Value::Array(items), part) => items.iter().any(|item| equal(item, part)),
         (Value::Object(map), part) => map.contains_key(&to_text(part)),
         (Value::String(text), part) => text.contains(&to_text(part)),
-        (other, _) => return Err(format!("{} contains nothing", kind(other))),
+        (other, _) => return Err(format!("{} cannot contain anything", kind(other))),
     })
 }
 
@@ -161,7 +161,7 @@ fn integer(operator: Operator, a: i64, b: i64) -> Result<Value, String> {
         Operator::Remainder => a.checked_rem(b),
         _ => None,
     };
-    result.map(Value::from).ok_or_else(|| "the result is too large a number".to_owned())
+    result.map(Value::from).ok_or_else(|| "the result is too large".to_owned())
 }
 
 fn float(operator: Operator, a: f64, b: f64) -> Result<Value, String> {
@@ -189,7 +189,7 @@ pub(super) fn negative(value: &Value) -> Result<Value, String> {
 /// The whole numbers from one to another, both included.
 pub(super) fn range(start: &Value, end: &Value, step: i64) -> Result<Value, String> {
     let (Some(start), Some(end)) = (start.as_i64(), end.as_i64()) else {
-        return Err(format!("a range goes from a whole number to another, not from {} to {}", kind(start), kind(end)));
+        return Err(format!("a range needs two whole numbers, not {} and {}", kind(start), kind(end)));
     };
     let (distance, step_size) = (i128::from(end) - i128::from(start), i128::from(step));
     if step == 0 {

@@ -101,7 +101,7 @@ impl ExpressionParser<'_> {
         part: impl FnOnce(&mut Self) -> Result<T, ExpressionError>,
     ) -> Result<T, ExpressionError> {
         if self.depth >= MAX_NESTING {
-            return Err(self.error(&format!("this nests deeper than {MAX_NESTING} levels")));
+            return Err(self.error(&format!("this is nested more than {MAX_NESTING} levels deep")));
         }
         self.depth += 1;
         let result = part(self);
@@ -167,7 +167,7 @@ impl ExpressionParser<'_> {
 
     fn unknown_tag(&self, name: &str, start: usize) -> ExpressionError {
         let message = if name.starts_with("end") || name.starts_with("else") {
-            format!("nothing is open that `{name}` could belong to")
+            format!("no open tag matches `{name}`")
         } else {
             let suggestion = nearest(name, TAGS.iter().copied().chain(["elseif"]));
             let suggestion = suggestion

@@ -46,7 +46,7 @@ impl Evaluator<'_> {
     fn put(&self, text: &str, source: &str, out: &mut String) -> Result<(), EvalError> {
         self.budget.spend(text.len()).map_err(|message| failure(source, &message))?;
         if out.len() + text.len() > MAX_OUTPUT_BYTES {
-            return Err(failure(source, &format!("the text grows larger than {} MiB", MAX_OUTPUT_BYTES >> 20)));
+            return Err(failure(source, &format!("the text becomes larger than {} MiB", MAX_OUTPUT_BYTES >> 20)));
         }
         out.push_str(text);
         Ok(())

@@ -87,7 +87,7 @@ impl MermaidWriter<'_> {
         let last = name_of(&last.id);
         for lane in self.graph.lanes.iter().filter(|lane| !lane.label.is_empty()) {
             let mut edge = String::new();
-            let when = if lane.label == "errors" { "a task failed" } else { "in any case" };
+            let when = if lane.label == "errors" { "if a task fails" } else { "in any case" };
             let _ = write!(edge, "{last} -. \"{when}\" .-> lane_{}", lane.label);
             self.edges.push(edge);
         }

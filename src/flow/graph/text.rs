@@ -27,7 +27,7 @@ pub(super) fn write(graph: &FlowGraph) -> String {
 
 fn heading(label: &str) -> &str {
     match label {
-        "errors" => "when a task has failed",
+        "errors" => "if a task fails",
         "finally" => "in any case, at the end",
         other => other,
     }

@@ -40,7 +40,7 @@ pub(in crate::flow) fn read_all(document: &Document, items: &[Value]) -> (Vec<In
         let Ok(input) = read::<Input>(item) else { continue };
         let name = if item.get("id").is_some() { "id" } else { "name" };
         if name == "name" {
-            let finding = Diagnostic::warning("`name` is an old word for `id`").help("write `id:`");
+            let finding = Diagnostic::warning("`name` is deprecated: use `id`").help("rename it to `id`");
             findings.push(document.locate_key(&below("name"), finding));
         }
         if let Some(message) = name_conflict(&input, &inputs) {
@@ -71,14 +71,14 @@ pub fn outline(file: &str, text: &str) -> Vec<Input> {
 fn name_conflict(input: &Input, others: &[Input]) -> Option<String> {
     let id = &input.id;
     if !is_name(id) || id.contains("..") || id.ends_with('.') {
-        return Some(format!("`{id}` is not an input's name: use letters, digits, `-`, `_`, and `.` between them"));
+        return Some(format!("`{id}` is not a valid input name: use letters, digits, `-`, `_`, and `.` between them"));
     }
     if others.iter().any(|other| other.id == *id) {
         return Some(format!("there are two inputs called `{id}`"));
     }
     let is_inside = |inner: &str, outer: &str| inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('.'));
     let other = others.iter().find(|other| is_inside(id, &other.id) || is_inside(&other.id, id))?;
-    Some(format!("`{id}` and `{}` cannot both be inputs: one would stand inside of the other", other.id))
+    Some(format!("`{id}` and `{}` cannot both be inputs: one would be nested in the other", other.id))
 }
 
 type DefinitionProblem = (&'static str, Diagnostic);
@@ -103,7 +103,7 @@ impl Input {
             |(field, kinds): &&(&'static str, &[InputType])| item.get(*field).is_some() && !kinds.contains(&self.kind);
         let finding = |(field, kinds): &(&'static str, &[InputType])| {
             let known: Vec<&str> = kinds.iter().map(|kind| kind.name()).collect();
-            let finding = Diagnostic::error(format!("`{field}` has no meaning for {}", self.kind.name()));
+            let finding = Diagnostic::error(format!("`{field}` has no effect for {}", self.kind.name()));
             (*field, finding.help(format!("it is for {}", known.join(", "))))
         };
         FIELDS.iter().filter(is_invalid).map(finding).collect()
@@ -139,7 +139,7 @@ impl Input {
         }
         if self.expression.is_some() && !self.values.is_empty() {
             let message = format!("`{id}` has both `values` and `expression`");
-            problems.push(("expression", Diagnostic::error(message).help("keep one of the two")));
+            problems.push(("expression", Diagnostic::error(message).help("remove one of the two")));
         }
         match self.item_type {
             None if self.kind == Array => {
@@ -162,8 +162,8 @@ impl Input {
             return None;
         }
         if self.kind == Secret {
-            let finding = Diagnostic::warning(format!("the secret `{}` is written out in the flow", self.id));
-            return Some((field, finding.help("take it from elsewhere: `{{ secret('NAME') }}`, or give it with `-i`")));
+            let finding = Diagnostic::warning(format!("the secret `{}` is written in the flow in plain text", self.id));
+            return Some((field, finding.help("read it with `{{ secret('NAME') }}`, or give it with `-i`")));
         }
         if self.expression.is_some() {
             return None;

@@ -67,8 +67,8 @@ fn exposed_secret(flow: &Flow, input: &Input, path: &[String], text: &str) -> Op
         name.strip_prefix("inputs.").is_some_and(|name| secrets.any(|secret| is_within(&secret.id, name)))
     };
     let name = mentions(text).unwrap_or_default().into_iter().find(is_secret)?;
-    let finding = Diagnostic::error(format!("`{name}` is secret, but `{}` is shown and kept", input.id));
-    Some((name, finding.help("make it a SECRET too, or put the two together in a task")))
+    let finding = Diagnostic::error(format!("`{name}` is secret, but `{}` is displayed and stored", input.id));
+    Some((name, finding.help("make it a SECRET, too, or combine the two values in a task")))
 }
 
 fn unknown_name(flow: &Flow, input: &Input, name: &str) -> Option<Diagnostic> {
@@ -77,7 +77,7 @@ fn unknown_name(flow: &Flow, input: &Input, name: &str) -> Option<Diagnostic> {
     match root {
         "inputs" if rest.is_empty() => None,
         "inputs" if is_within(rest, &input.id) => {
-            undefined(format!("`{name}` is the input itself"), "name another input, or write a value".to_owned())
+            undefined(format!("`{name}` is the input itself"), "refer to another input, or write a value".to_owned())
         }
         "inputs" if !is_named(&flow.inputs, rest) => {
             let known = flow.inputs.iter().map(|input| input.id.as_str()).filter(|id| *id != input.id);
@@ -92,8 +92,8 @@ fn unknown_name(flow: &Flow, input: &Input, name: &str) -> Option<Diagnostic> {
         root if ROOTS.contains(&root) => members::unknown(name)
             .and_then(|unknown| undefined(format!("`{}` is not defined", unknown.name), unknown.help)),
         root => undefined(
-            format!("`{root}` is not known before the flow runs"),
-            "the expressions of inputs may name other inputs, `vars`, `flow` and `labels`".to_owned(),
+            format!("`{root}` is not available before the flow runs"),
+            "expressions in inputs may refer to other inputs, `vars`, `flow` and `labels`".to_owned(),
         ),
     }
 }
@@ -127,15 +127,15 @@ fn cycle(document: &Document, inputs: &[Input]) -> Option<Diagnostic> {
         chain.push(next);
     }
     let ids: Vec<&str> = chain.iter().map(|index| inputs[*index].id.as_str()).collect();
-    let finding = Diagnostic::error(format!("inputs need each other in a circle: `{}`", ids.join("` needs `")))
-        .help("give one of them a value that needs no other");
+    let finding = Diagnostic::error(format!("these inputs depend on each other: `{}`", ids.join("` → `")))
+        .help("give one of them a value that depends on no other");
     Some(document.locate(&["inputs".to_owned(), chain.first()?.to_string()], finding))
 }
 
 fn offer(word: &str, known: &[&str]) -> String {
     match nearest(word, known.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
-        None if known.is_empty() => "there is nothing of that kind here".to_owned(),
+        None if known.is_empty() => "none is defined".to_owned(),
         None => format!("there is `{}`", known.join("`, `")),
     }
 }

@@ -182,7 +182,7 @@ fn from_text(provided: &Value, what: &str, read: impl Fn(&str) -> Result<Value, 
         Value::String(text) => read(text),
         other => Ok(other.clone()),
     }?;
-    if nests_too_deeply(&value) { Err(format!("this nests deeper than {MAX_DEPTH} levels")) } else { Ok(value) }
+    if nests_too_deeply(&value) { Err(format!("this is nested more than {MAX_DEPTH} levels deep")) } else { Ok(value) }
 }
 
 /// A list, or a text that is one: in JSON, or with commas.

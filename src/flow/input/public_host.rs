@@ -17,7 +17,8 @@ impl Host for PublicHost<'_> {
     }
 
     fn secret(&self, _: &str, _: Option<&str>) -> Result<String, String> {
-        Err("a secret may go into an input of type SECRET alone, as others are shown and kept".to_owned())
+        Err("a secret may only be used in an input of type SECRET, since other inputs are displayed and stored"
+            .to_owned())
     }
 
     fn kv(&self, key: &str, namespace: Option<&str>) -> Result<Option<Value>, String> {

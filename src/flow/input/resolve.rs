@@ -146,7 +146,7 @@ impl InputResolver<'_> {
         }
         if !self.is_active(index)? {
             let warning = provided
-                .map(|_| Diagnostic::warning(format!("input `{}` is left out: its condition does not hold", input.id)));
+                .map(|_| Diagnostic::warning(format!("input `{}` is ignored: its condition does not hold", input.id)));
             return Ok(InputValue::Inactive(warning));
         }
         let choices = self.choices(index)?;
@@ -202,7 +202,7 @@ impl InputResolver<'_> {
                 Ok(items.iter().map(plain).collect())
             }
             _ => {
-                let message = format!("the expression of `{}` gives no list of choices", input.id);
+                let message = format!("the expression of `{}` does not return a list of choices", input.id);
                 Err(self.at(index, &["expression"], Diagnostic::error(message)))
             }
         }

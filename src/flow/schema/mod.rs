@@ -84,7 +84,7 @@ fn add_branches(task: &TaskType, schema: &mut Value) {
 fn branch_description(name: &str) -> &'static str {
     match name {
         "errors" => "Tasks that run when one of these tasks has failed.",
-        _ => "Tasks that run after all others, whatever came of them.",
+        _ => "Tasks that run after all others, whether those succeeded or failed.",
     }
 }
 
@@ -94,7 +94,7 @@ fn graph_item() -> Value {
         "properties": {
             "task": reference("task"),
             "dependsOn": {
-                "description": "The tasks that must have ended well before it begins.",
+                "description": "The tasks that must succeed before it starts.",
                 "type": "array",
                 "items": {"type": "string"},
             },
@@ -209,30 +209,30 @@ fn flow_property(key: &str) -> Value {
     let name = json!({"type": "string", "pattern": "^[A-Za-z0-9_-][A-Za-z0-9._-]*$"});
     let (description, mut schema) = match key {
         "id" => ("The flow's name, unique in its namespace.", name),
-        "namespace" => ("Where the flow belongs, such as a team or a project.", name),
+        "namespace" => ("The namespace of the flow, such as a team or a project.", name),
         "description" => ("What the flow is for.", json!({"type": "string"})),
         "labels" => (
             "Labels that every execution gets: a map, or a list of `{key, value}`.",
             json!({"type": ["object", "array"]}),
         ),
-        "inputs" => ("What a run may be given.", json!({"type": "array", "items": reference("input")})),
-        "variables" => ("Values that expressions know as `vars`.", json!({"type": "object"})),
+        "inputs" => ("The inputs of the flow.", json!({"type": "array", "items": reference("input")})),
+        "variables" => ("Values that expressions read as `vars`.", json!({"type": "object"})),
         "tasks" => ("What the flow does, in order.", reference("tasks")),
         "errors" => ("Tasks that run when one of `tasks` has failed.", reference("tasks")),
-        "finally" => ("Tasks that run after all others, whatever came of them.", reference("tasks")),
+        "finally" => ("Tasks that run after all others, whether those succeeded or failed.", reference("tasks")),
         "afterExecution" => ("Tasks that run when the execution has its final state.", reference("tasks")),
-        "triggers" => ("What starts the flow by itself.", json!({"type": "array", "items": reference("trigger")})),
-        "outputs" => ("What an execution gives: a list of `{id, type, value}`.", each("output")),
+        "triggers" => ("What starts the flow automatically.", json!({"type": "array", "items": reference("trigger")})),
+        "outputs" => ("The outputs of an execution: a list of `{id, type, value}`.", each("output")),
         "pluginDefaults" => ("Values for the fields of all tasks of a type.", each("pluginDefault")),
-        "retry" => ("How an execution is repeated when it fails.", reference("retry")),
-        "concurrency" => ("How many executions run at a time.", reference("concurrency")),
-        "sla" => ("What an execution must keep to.", each("promise")),
-        "checks" => ("What must hold before a run starts.", each("check")),
+        "retry" => ("How an execution is retried when it fails.", reference("retry")),
+        "concurrency" => ("The limit on executions that run at the same time.", reference("concurrency")),
+        "sla" => ("The service level agreements of an execution.", each("promise")),
+        "checks" => ("The conditions that must hold before an execution starts.", each("check")),
         "disabled" => (
-            "Whether the flow does not run.",
+            "Whether the flow is disabled.",
             json!({"anyOf": [{"type": "boolean"}, {"type": "string", "pattern": BOOLEAN}]}),
         ),
-        "revision" => ("The flow's revision elsewhere; it has no meaning here.", json!({"type": "integer"})),
+        "revision" => ("The revision of the flow in Kestra; it is ignored.", json!({"type": "integer"})),
         _ => ("A key of a flow.", json!({})),
     };
     if !["id", "namespace", "tasks"].contains(&key) {

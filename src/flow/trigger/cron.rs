@@ -76,7 +76,7 @@ impl CronTimes {
         let times = Self { cron: Arc::new(parse(text, &key.0, with_seconds)?), zone };
         if times.next(DateTime::UNIX_EPOCH).is_none() {
             return Err(CronError {
-                message: format!("`{text}` never comes"),
+                message: format!("`{text}` never occurs"),
                 culprit: text.to_owned(),
                 help: "no month has such a day; `L` is the last day of any month".to_owned(),
             });
@@ -205,7 +205,7 @@ fn check_fields(expression: &str, with_seconds: bool) -> Result<(), CronError> {
                 message: format!("`{part}` is not a valid {name}"),
                 culprit: (*part).to_owned(),
                 help: format!(
-                    "write {values}; `*` is every one, `1,3` a list, `1-5` a range, `*/5` every fifth; this is field {} of {}",
+                    "write {values}; `*` means every one, `1,3` a list, `1-5` a range, `*/5` every fifth; this is field {} of {}",
                     place + 1,
                     fields.len()
                 ),
@@ -222,8 +222,8 @@ fn is_too_big(part: &str) -> bool {
 
 fn wrong_count(expression: &str, actual: usize, expected: usize) -> CronError {
     let help = match (actual, expected) {
-        (6, 5) => "with seconds in front, add `withSeconds: true`; there is no field for years".to_owned(),
-        (5, 6) => "`withSeconds: true` wants the second in front: `0 0 9 1 * *`".to_owned(),
+        (6, 5) => "if the first field is the seconds, add `withSeconds: true`; there is no field for years".to_owned(),
+        (5, 6) => "`withSeconds: true` requires the seconds as first field: `0 0 9 1 * *`".to_owned(),
         (_, 6) => "write second, minute, hour, day of month, month and day of week: `0 0 9 1 * *`".to_owned(),
         _ => "write minute, hour, day of month, month and day of week: `0 9 1 * *`".to_owned(),
     };

@@ -10,29 +10,29 @@ use serde::de::{Deserializer, Error as _};
 use crate::duration::DurationSpec;
 
 /// Starts the flow for each file that arrives in a folder or under a `gs://` address, and again when it is replaced.
-/// `trigger.uri` is its place, `trigger.name` its name and `trigger.size` its bytes. Files that are there when a server
-/// first looks have not arrived, and start nothing; the server's log says how many there are. One of them starts the flow
-/// once it is written anew, or `touch` gives it a new time.
+/// `trigger.uri` is its address, `trigger.name` its name and `trigger.size` its size in bytes. Files that exist when a
+/// server first checks do not start the flow; the server's log reports how many there are. Such a file starts the flow
+/// once it is rewritten or touched.
 ///
 /// Objects of Cloud Storage are not downloaded; `gcs.download` does that. `trigger.blobs` is a list of the one object.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FileArrival {
-    /// The folder, or `gs://bucket/folder`. Its last part may be a pattern, as in `incoming/*.csv.gz`. A path without a
-    /// root starts at the flow's own folder.
+    /// The folder, or `gs://bucket/folder`. Its last part may be a pattern, as in `incoming/*.csv.gz`. A relative path
+    /// is relative to the flow's folder.
     #[serde(alias = "path")]
     pub from: String,
-    /// A regular expression that a file's whole address has to fit.
+    /// A regular expression that must match the whole address of a file.
     #[serde(alias = "regExp")]
     pub reg_exp: Option<String>,
-    /// `DIRECTORY` (by default) for what is in the folder, `RECURSIVE` for everything below.
+    /// `DIRECTORY` (by default) for the folder itself, `RECURSIVE` to include everything below.
     #[serde(default, alias = "listingType")]
     pub listing_type: ListingDepth,
-    /// How often to look: every 10 seconds by default, and every minute into a bucket, where Google counts
-    /// each look.
+    /// How often to check: by default every 10 seconds, or every minute for a bucket, where Google charges for each
+    /// check.
     pub interval: Option<DurationSpec>,
-    /// What happens to a file that has arrived: `NONE`. It stays where it is, and has arrived once; a task such as
-    /// `gcs.delete` may take it away.
+    /// What happens to a file that has arrived: `NONE`. It stays where it is, and starts the flow once; a task such as
+    /// `gcs.delete` may delete it.
     #[serde(default, deserialize_with = "only_none")]
     pub action: Option<ArrivalAction>,
     /// A service account's key: its JSON, the path of a file with it, or its base64 form. By default the Application
@@ -42,15 +42,15 @@ pub struct FileArrival {
     /// The e-mail address of a service account to act as.
     #[serde(alias = "impersonatedServiceAccount")]
     pub impersonate: Option<String>,
-    /// OAuth scopes. By default all of Google Cloud, within the account's roles.
+    /// OAuth scopes. By default all of Google Cloud, within the roles of the account.
     #[serde(default)]
     pub scopes: Vec<String>,
-    /// Has no meaning here, like `location` and `bucket`: defaults for all that is Google's set them.
+    /// Ignored, like `location` and `bucket`, which defaults for all Google tasks may set.
     #[serde(alias = "projectId")]
     pub project: Option<String>,
-    /// Has no meaning here.
+    /// Ignored.
     pub location: Option<String>,
-    /// Has no meaning here.
+    /// Ignored.
     pub bucket: Option<String>,
 }
 
@@ -78,8 +78,8 @@ pub enum ArrivalAction {
 fn only_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ArrivalAction>, D::Error> {
     match Option::<String>::deserialize(deserializer)? {
         Some(word) if !word.eq_ignore_ascii_case("NONE") => Err(D::Error::custom(format!(
-            "a trigger does not {word}: a file stays where it is, and has arrived once. Write `NONE`, and a task such as \
-             `gcs.delete` where it is to go"
+            "a trigger cannot {word} files: a file stays where it is, and starts the flow once. Write `NONE`, and delete \
+             the file in a task such as `gcs.delete`"
         ))),
         word => Ok(word.map(|_| ArrivalAction::None)),
     }

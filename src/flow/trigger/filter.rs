@@ -121,10 +121,10 @@ impl FieldFilter {
     fn problem(&self) -> Option<String> {
         let is_list = matches!(self.kind, FilterComparison::In | FilterComparison::NotIn);
         match (is_list, &self.value, self.values.is_empty()) {
-            (true, _, true) => Some("`values` is missing: a list of what it may be".to_owned()),
-            (true, Some(_), _) => Some("`value` has no effect: `values` is compared".to_owned()),
-            (false, None, _) => Some("`value` is missing: what it is compared with".to_owned()),
-            (false, _, false) => Some("`values` has no effect: `value` is compared".to_owned()),
+            (true, _, true) => Some("`values` is missing: the list of allowed values".to_owned()),
+            (true, Some(_), _) => Some("`value` has no effect: this operator compares with `values`".to_owned()),
+            (false, None, _) => Some("`value` is missing: the value to compare with".to_owned()),
+            (false, _, false) => Some("`values` has no effect: this operator compares with `value`".to_owned()),
             (false, Some(value), _) if self.kind == FilterComparison::Regex => {
                 whole(value).err().map(|error| format!("`{value}` is not a regular expression: {error}"))
             }

@@ -111,7 +111,7 @@ pub struct TriggerCommon {
     /// Whether an execution may start while an earlier one of this trigger is running.
     #[serde(default)]
     pub allow_concurrent: bool,
-    /// Has no meaning here.
+    /// Ignored.
     pub log_level: Option<Value>,
 }
 
@@ -135,7 +135,7 @@ pub const TRIGGER_FIELDS: &[&str] = &[
 pub struct TriggerType {
     /// The short name.
     pub name: &'static str,
-    /// Other names, Kestra's first.
+    /// Other names, with Kestra's first.
     pub aliases: &'static [&'static str],
     /// The YAML example.
     pub example: &'static str,

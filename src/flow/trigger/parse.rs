@@ -84,14 +84,14 @@ impl FlowParser<'_> {
             );
         } else if !ids.insert(id.to_owned()) {
             let finding = Diagnostic::error(format!("there are two triggers called `{id}`"));
-            self.report(&path, finding.help("give one of them another id: what is known of each is kept by it"));
+            self.report(&path, finding.help("rename one of them: the state of a trigger is stored under its id"));
         }
     }
 
     /// Keys that are accepted without effect, for older flows.
     fn warn_ineffective(&mut self, map: &Map<String, Value>, path: &[String]) {
         for key in ["workerGroup", "logLevel"].iter().filter(|key| map.contains_key(**key)) {
-            let finding = Diagnostic::warning(format!("`{key}` has no meaning here")).help("leave it out");
+            let finding = Diagnostic::warning(format!("`{key}` has no effect here")).help("remove it");
             self.findings.push(self.document.locate_key(&below(path, key), finding));
         }
     }
@@ -125,19 +125,19 @@ impl FlowParser<'_> {
             "webhook" => {
                 let webhook: super::Webhook = read(own).ok()?;
                 let finding = if webhook.key.is_empty() {
-                    Some(Diagnostic::error("the key is empty: anybody could start the flow"))
+                    Some(Diagnostic::error("the key is empty: anyone could start the flow"))
                 } else if webhook.key.contains(['/', '?', '#']) || webhook.key.contains(char::is_whitespace) {
-                    Some(Diagnostic::error("this key cannot be part of an address"))
+                    Some(Diagnostic::error("this key cannot be part of a URL"))
                 } else if webhook.is_easily_guessed() {
                     Some(Diagnostic::warning(
-                        "this key is easily guessed, and it is all that is needed to start the flow: a server that other machines \
-                         can reach does not answer it",
+                        "this key is easy to guess, and whoever knows it can start the flow: a server that other machines can \
+                         reach rejects it",
                     ))
                 } else {
                     None
                 };
                 if let Some(finding) = finding {
-                    self.report(&below(path, "key"), finding.help("use letters and digits, some twenty of them"));
+                    self.report(&below(path, "key"), finding.help("use about twenty letters and digits"));
                 }
                 Some(TriggerKind::Webhook(webhook))
             }
@@ -157,7 +157,7 @@ impl FlowParser<'_> {
                     && !holds_template(&Value::from(arrival.reg_exp.as_deref()))
                 {
                     let key = if own.get("regExp").is_some() { "regExp" } else { "reg_exp" };
-                    let help = "it has to fit the whole address, as in `.*2020-0[1-6]\\.csv\\.gz`";
+                    let help = "it must match the whole address, as in `.*2020-0[1-6]\\.csv\\.gz`";
                     self.report(&below(path, key), Diagnostic::error(problem).help(help));
                 }
                 Some(TriggerKind::File(arrival))
@@ -206,10 +206,10 @@ impl FlowParser<'_> {
             && let Some(condition) = conditions.iter().find_map(needs_execution)
         {
             let finding = Diagnostic::error(format!(
-                "`{}` looks at another flow's execution, and a `{}` trigger has none",
+                "`{}` checks an execution of another flow, which a `{}` trigger does not have",
                 condition.name, kind.name
             ));
-            self.report(&below(path, "conditions"), finding.help("use it in a trigger of the type `flow`"));
+            self.report(&below(path, "conditions"), finding.help("use it in a trigger of type `flow`"));
         }
         conditions
     }
@@ -220,7 +220,7 @@ impl FlowParser<'_> {
             return Vec::new();
         };
         if depth > MAX_DEPTH {
-            self.report(path, Diagnostic::error(format!("conditions stand more than {MAX_DEPTH} deep in one another")));
+            self.report(path, Diagnostic::error(format!("conditions are nested more than {MAX_DEPTH} levels deep")));
             return Vec::new();
         }
         let conditions = items.iter().enumerate();
@@ -249,7 +249,7 @@ impl FlowParser<'_> {
         }
         if kind.name.ends_with("_between") && !own.contains_key("after") && !own.contains_key("before") {
             let finding = Diagnostic::error("`after` and `before` are missing");
-            self.report(&path, finding.help("add one of the two, or both"));
+            self.report(&path, finding.help("add one or both of them"));
         }
         let own = Value::Object(own);
         self.findings.extend(findings::all(self.document, &path, &own, |value| kind.check(value)));
@@ -336,7 +336,7 @@ impl FlowParser<'_> {
             && flow.preconditions.is_none()
             && trigger.conditions.is_empty()
         {
-            let finding = Diagnostic::warning("this trigger waits for any execution of any flow");
+            let finding = Diagnostic::warning("this trigger starts the flow after every execution of every flow");
             self.report(
                 &trigger.path,
                 finding.help("name the flow: `conditions: [{type: execution_flow, namespace: …, flowId: …}]`"),

@@ -16,17 +16,17 @@ pub struct Schedule {
     /// Minute, hour, day of month, month, day of week: `0 9 1 * *`. Or `@hourly`, `@daily`, `@midnight`, `@weekly`,
     /// `@monthly`, `@yearly`, `@annually`.
     pub cron: String,
-    /// Whether `cron` has a sixth field, the second, in front.
+    /// Whether `cron` has six fields, the first of them seconds.
     #[serde(default)]
     pub with_seconds: bool,
-    /// The time zone of `cron`, such as `America/New_York`; UTC by default. A time that a clock change skips
-    /// runs at the next moment that exists; one that it repeats runs once.
+    /// The time zone of `cron`, such as `America/New_York`; UTC by default. A time that a clock change skips runs at
+    /// the next time that exists; a time that it repeats runs once.
     pub timezone: Option<String>,
-    /// What is done about the times that passed while nothing was running.
+    /// What to do about times that were missed while no server was running.
     pub recover_missed_schedules: Option<Recover>,
-    /// How late an execution may start; later ones are left out.
+    /// How late an execution may start; later ones are skipped.
     pub late_maximum_delay: Option<DurationSpec>,
-    /// The past to backfill; use `jitney backfill` instead. Accepted for older flows.
+    /// The period to backfill. Accepted for older flows; use `jitney backfill` instead.
     pub backfill: Option<ScheduleBackfill>,
 }
 
@@ -49,16 +49,16 @@ pub enum Recover {
 pub struct ScheduleBackfill {
     /// The first moment.
     pub start: String,
-    /// The moment after the last; now by default.
+    /// The end, exclusive; now by default.
     pub end: Option<String>,
 }
 
-/// Starts the flow when somebody calls its address: `POST /api/v1/executions/webhook/{namespace}/{flow}/{key}`.
+/// Starts the flow when its address is called: `POST /api/v1/executions/webhook/{namespace}/{flow}/{key}`.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Webhook {
-    /// The secret part of the address: letters and digits that nobody guesses. A server that other machines can reach
-    /// answers no key of fewer than 16 characters.
+    /// The secret part of the address: letters and digits that are hard to guess. A server that other machines can
+    /// reach rejects keys of fewer than 16 characters.
     pub key: String,
 }
 
@@ -76,15 +76,15 @@ impl Webhook {
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct FlowEnd {
-    /// How the other execution must have ended; any way by default.
+    /// The final states of the other execution that start the flow; all by default.
     #[serde(default = "UpstreamStatus::final_states")]
     pub states: Vec<UpstreamStatus>,
-    /// Several flows that must all have ended, within a window of time.
+    /// Several flows that must all have ended within a time window.
     pub preconditions: Option<Preconditions>,
 }
 
-/// Asks an address again and again, and starts the flow when a condition on its answer holds: `trigger.statusCode`,
-/// `trigger.headers` and `trigger.body` are the answer.
+/// Polls an address, and starts the flow when a condition on the response holds: `trigger.statusCode`,
+/// `trigger.headers` and `trigger.body` are the response.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HttpPoll {
@@ -98,10 +98,10 @@ pub struct HttpPoll {
     pub headers: Map<String, Value>,
     /// The request's body.
     pub body: Option<String>,
-    /// How often to ask.
+    /// The polling interval.
     #[serde(default = "one_minute")]
     pub interval: DurationSpec,
-    /// An expression on `response.statusCode`, `response.headers` and `response.body`; without one every answer below
+    /// An expression on `response.statusCode`, `response.headers` and `response.body`; without one, every status below
     /// 400 starts the flow.
     #[serde(alias = "responseCondition")]
     pub condition: Option<Value>,

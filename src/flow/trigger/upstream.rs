@@ -91,19 +91,19 @@ pub struct UpstreamExecution {
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Preconditions {
-    /// A name for what has been fulfilled so far.
+    /// A name under which the progress is stored.
     #[serde(default)]
     pub id: String,
     /// The flows.
     #[serde(default)]
     pub flows: Vec<UpstreamFlow>,
-    /// Executions that are told by filters in place of a flow's name; for each there must be one.
+    /// Executions selected by filters instead of by flow; each filter must match one.
     #[serde(default, rename = "where")]
     pub filters: Vec<ExecutionFilter>,
-    /// The time within which they must all end; a day from the first one by default.
+    /// The time window in which they must all end; by default a day from the first one.
     #[serde(default)]
     pub time_window: TimeWindow,
-    /// Whether all begins anew once the trigger has started its flow; true by default.
+    /// Whether the progress is reset once the trigger has started its flow; true by default.
     #[serde(default = "yes")]
     pub reset_on_success: bool,
 }
@@ -206,7 +206,7 @@ impl NaiveTimeText {
     /// Reads a time of day.
     ///
     /// # Errors
-    /// In plain words.
+    /// A description of the error.
     pub fn parse(text: &str) -> Result<Self, String> {
         let invalid = || format!("`{text}` is not a time of day such as 09:00 or 09:00:00+02:00");
         let (time, offset) = match text.find(['+', '-', 'Z', 'z']) {

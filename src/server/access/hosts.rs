@@ -37,7 +37,7 @@ impl AllowedHosts {
         let name = |text: &String| match Authority::parse(text) {
             Some(Authority { name, port: None }) => Ok(name),
             _ => Err(Diagnostic::error(format!("`{text}` is not a host name"))
-                .help("write a name or an IP address alone, such as `jitney.example.com`: no `http://` and no port")),
+                .help("write only a name or an IP address, such as `jitney.example.com`: no `http://` and no port")),
         };
         Ok(Self { listen, names: names.iter().map(name).collect::<Result<_, _>>()? })
     }

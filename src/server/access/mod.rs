@@ -72,7 +72,7 @@ impl AccessControl {
     /// When other machines can reach the address and there is no login, or a host is not a name.
     pub fn at(address: SocketAddr, users: &[User], tokens: &[String], hosts: &[String]) -> Result<Self, Diagnostic> {
         if !address.ip().is_loopback() && users.is_empty() && tokens.is_empty() {
-            let message = format!("{address} can be reached from other machines, and there is no login");
+            let message = format!("{address} can be reached from other machines, but no login is configured");
             return Err(Diagnostic::error(message).help(
                 "set JITNEY_USER and JITNEY_PASSWORD, or `users` or `tokens` in jitney.yaml, or listen on 127.0.0.1",
             ));
@@ -95,7 +95,7 @@ impl AccessControl {
         self.hosts.check(request).map_err(|error| match error {
             OriginError::NoHost => forbidden("the request names no host, or more than one".to_owned()),
             OriginError::Host(host) => forbidden(format!(
-                "this server does not answer to the name `{host}`; to allow it, start the server with `--host`, or add the name to \
+                "this server does not accept the host name `{host}`; to allow it, start the server with `--host`, or add the name to \
                  `hosts` in jitney.yaml"
             )),
             OriginError::Site => forbidden("a page of another site may not call this server".to_owned()),

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use crate::engine::backfill::{PartitionState, PartitionStatus, Started, rows};
 use crate::journal::Backfill;
 
-/// What a backfill would run, and the backfill if there is one now.
+/// What a backfill would run, and the backfill if it was created.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct BackfillPlanResponse {
@@ -16,12 +16,13 @@ pub(super) struct BackfillPlanResponse {
     namespace: String,
     /// The flow's id.
     flow_id: String,
-    /// How many partitions run.
+    /// The number of partitions to run.
     runs: usize,
-    /// Why the target cannot say what it holds, so that what ran before decides.
+    /// Why the content of the target could not be read, so that earlier executions decide.
     #[serde(skip_serializing_if = "Option::is_none")]
     unsure: Option<String>,
-    /// What is odd about it, though it can run: partitions in the future, or a flow that does the same for each of them.
+    /// Warnings about a backfill that can run: partitions in the future, or a flow that does the same for each of
+    /// them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
     /// Every partition.
@@ -35,11 +36,11 @@ pub(super) struct BackfillPlanResponse {
 pub(super) struct PartitionDecisionResponse {
     /// Its name.
     partition: String,
-    /// The moment that it is for.
+    /// The date that it is for.
     date: DateTime<Utc>,
-    /// How it stands, in words.
+    /// Its state, in words.
     last: String,
-    /// Its newest execution.
+    /// Its latest execution.
     execution: Option<String>,
     /// Whether it runs.
     runs: bool,
@@ -55,22 +56,22 @@ pub(super) struct BackfillResponse {
     namespace: String,
     /// The flow's id.
     flow_id: String,
-    /// RUNNING, PAUSED, CANCELLING, STOPPED (nobody runs it), SUCCESS, FAILED or CANCELLED.
+    /// RUNNING, PAUSED, CANCELLING, STOPPED (no process runs it), SUCCESS, FAILED or CANCELLED.
     state: String,
-    /// Why it rests, where nobody wanted it to.
+    /// Why it is on hold, if no user paused it.
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
-    /// When it was asked for.
+    /// When it was created.
     created: DateTime<Utc>,
     /// When it ended.
     ended: Option<DateTime<Utc>>,
-    /// The schedule that its partitions go by.
+    /// The schedule of its partitions.
     trigger: Option<String>,
-    /// The step of its partitions, where there is no schedule.
+    /// The step of its partitions, if there is no schedule.
     every: Option<String>,
-    /// The first partition, as it was written.
+    /// The first partition, as it was given.
     from: String,
-    /// The last partition, as it was written.
+    /// The last partition, as it was given.
     to: String,
     /// The inputs, without secret ones.
     #[schema(value_type = Object)]
@@ -80,17 +81,17 @@ pub(super) struct BackfillResponse {
     only: crate::journal::PartitionFilter,
     /// How many run at a time.
     parallel: u32,
-    /// Whether the server runs it, and not a terminal.
+    /// Whether the server runs it, as opposed to a command line.
     by_server: bool,
-    /// How many partitions there are.
+    /// The number of partitions.
     total: usize,
-    /// How many of them need nothing more: they are in, or were not to run.
+    /// How many of them are done: loaded or skipped.
     done: usize,
     /// How many failed.
     failed: usize,
     /// Rows that it loaded.
     rows: u64,
-    /// Every partition; lists leave them out.
+    /// Every partition; omitted in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     partitions: Option<Vec<PartitionResponse>>,
 }
@@ -101,7 +102,7 @@ pub(super) struct BackfillResponse {
 pub(super) struct PartitionResponse {
     /// Its name.
     partition: String,
-    /// The moment that it is for.
+    /// The date that it is for.
     date: DateTime<Utc>,
     /// WAITING, RUNNING, LOADED, FAILED, STOPPED or SKIPPED.
     #[schema(value_type = Object)]
@@ -110,7 +111,7 @@ pub(super) struct PartitionResponse {
     /// The inputs of its execution, without secret ones.
     #[schema(value_type = Object)]
     inputs: Map<String, Value>,
-    /// Its newest execution.
+    /// Its latest execution.
     execution: Option<String>,
 }
 

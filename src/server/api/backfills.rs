@@ -30,7 +30,7 @@ type BackfillResult = Result<Json<BackfillResponse>, ApiError>;
 /// The most partitions that run at a time.
 const MAX_PARALLEL: u32 = 64;
 
-/// A backfill that is asked for.
+/// A request for a backfill.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 #[schema(as = BackfillRequest)]
@@ -39,36 +39,36 @@ pub(super) struct CreateBackfillRequest {
     namespace: String,
     /// The flow's id.
     flow_id: String,
-    /// The schedule whose moments are made up for; the flow's only one unless given.
+    /// The schedule whose times are the partitions; by default the flow's only one.
     trigger: Option<String>,
-    /// The step, for a flow without a schedule: month (unless given), day or hour.
+    /// The step, for a flow without a schedule: month (default), day or hour.
     every: Option<String>,
     /// The first partition: a month, a day, an hour or a year, in the schedule's time zone.
     from: String,
-    /// The last partition, included.
+    /// The last partition, inclusive.
     to: String,
     /// Inputs of the flow, by name; expressions may name `trigger.date`.
     #[serde(default)]
     #[schema(value_type = Object)]
     inputs: Map<String, Value>,
-    /// Which partitions run: all (unless given), missing (those that the target's ledger does not have) or failed.
+    /// Which partitions run: all (default), missing (those that the target's ledger does not have) or failed.
     #[serde(default)]
     #[schema(value_type = String)]
     only: PartitionFilter,
-    /// How many run at a time, 1 to 64, within the flow's own `concurrency`; 1 unless given.
+    /// How many run at a time, 1 to 64, within the flow's own `concurrency`; 1 by default.
     #[serde(default = "one")]
     parallel: u32,
-    /// Whether the earliest partition comes first (asc, unless given) or the latest (desc).
+    /// Whether the earliest partition comes first (asc, default) or the latest (desc).
     #[serde(default)]
     order: SortOrder,
     /// Labels for the executions.
     #[serde(default)]
     #[schema(value_type = Object)]
     labels: Map<String, Value>,
-    /// Whether nothing more begins once a partition has failed.
+    /// Whether no more partitions are started after one has failed.
     #[serde(default)]
     stop_on_failure: bool,
-    /// Only say what would run, and how each partition stands.
+    /// Only report what would run, and the state of each partition.
     #[serde(default)]
     dry_run: bool,
 }
@@ -82,11 +82,11 @@ enum SortOrder {
     Desc,
 }
 
-/// What a backfill is given to go on with.
+/// What a backfill is resumed with.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ResumeRequest {
-    /// Secret inputs, which the server does not keep when it stops.
+    /// Secret inputs, which the server does not store beyond its own lifetime.
     #[serde(default)]
     #[schema(value_type = Object)]
     inputs: Map<String, Value>,
@@ -96,13 +96,13 @@ fn one() -> u32 {
     1
 }
 
-/// A backfill as Kestra's scripts ask for it, on the trigger.
+/// A backfill of a trigger, as in Kestra's API.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct TriggerBackfillRequest {
-    /// The first moment; without an offset it is in the schedule's time zone.
+    /// The start of the period; without an offset, it is in the time zone of the schedule.
     start: String,
-    /// The last moment; now unless given.
+    /// The end of the period; now by default.
     end: Option<String>,
     /// Inputs of the flow, by name.
     #[serde(default)]
@@ -137,10 +137,10 @@ impl CreateBackfillRequest {
 
     fn spec(&self, file: String) -> Result<BackfillSpec, ApiError> {
         if self.trigger.is_some() && self.every.is_some() {
-            return Err(ApiError::unprocessable("`trigger` and `every` cannot both be given"));
+            return Err(ApiError::unprocessable("`trigger` and `every` cannot be combined"));
         }
         if !(1..=MAX_PARALLEL).contains(&self.parallel) {
-            let message = format!("`parallel` is {}; it goes from 1 to {MAX_PARALLEL}", self.parallel);
+            let message = format!("`parallel` is {}; it must be between 1 and {MAX_PARALLEL}", self.parallel);
             return Err(ApiError::unprocessable(message));
         }
         Ok(BackfillSpec {
@@ -165,7 +165,7 @@ fn texts(inputs: &Map<String, Value>) -> Vec<(String, String)> {
     inputs.iter().map(|(name, value)| (name.clone(), as_text(value))).collect()
 }
 
-/// Runs a flow for many moments of the past. Repeated, it goes on with the same backfill if that has not ended.
+/// Runs a flow for a past period. If the same backfill exists and has not ended, it is resumed.
 #[utoipa::path(post, path = "/backfills", tag = "backfills", request_body = CreateBackfillRequest,
     responses((status = 200, description = "Every partition, and the backfill unless it is a dry run", body = BackfillPlanResponse),
         (status = 404, body = ApiError), (status = 409, body = ApiError), (status = 422, body = ApiError)))]
@@ -218,14 +218,14 @@ pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) ->
     shown(&app, run_blocking(|| app.backfills.find(&BackfillId::new(id)))?).await.map(Json)
 }
 
-/// Begins no more partitions until it is resumed; what is under way comes to its end.
+/// Starts no more partitions until it is resumed; running ones continue to their end.
 #[utoipa::path(post, path = "/backfills/{id}/pause", tag = "backfills",
     responses((status = 200, body = BackfillResponse), (status = 404, body = ApiError), (status = 409, body = ApiError)))]
 pub(super) async fn pause(State(app): State<Arc<App>>, Path(id): Path<String>) -> BackfillResult {
     shown(&app, run_blocking(|| app.backfills.pause(&BackfillId::new(id)))?).await.map(Json)
 }
 
-/// Goes on with one that is paused, or that nobody runs.
+/// Resumes a backfill that is paused or interrupted.
 #[utoipa::path(post, path = "/backfills/{id}/resume", tag = "backfills", request_body = ResumeRequest,
     responses((status = 200, body = BackfillResponse), (status = 404, body = ApiError), (status = 409, body = ApiError), (status = 422, body = ApiError)))]
 pub(super) async fn resume(State(app): State<Arc<App>>, Path(id): Path<String>, body: Bytes) -> BackfillResult {
@@ -233,14 +233,14 @@ pub(super) async fn resume(State(app): State<Arc<App>>, Path(id): Path<String>, 
     shown(&app, run_blocking(|| app.backfills.resume(&id, inputs))?).await.map(Json)
 }
 
-/// Stops what is under way, and begins no more partitions.
+/// Stops the running partitions, and starts no more.
 #[utoipa::path(post, path = "/backfills/{id}/cancel", tag = "backfills",
     responses((status = 200, body = BackfillResponse), (status = 404, body = ApiError), (status = 409, body = ApiError)))]
 pub(super) async fn cancel(State(app): State<Arc<App>>, Path(id): Path<String>) -> BackfillResult {
     shown(&app, run_blocking(|| app.backfills.cancel(&BackfillId::new(id)))?).await.map(Json)
 }
 
-/// Runs the partitions again that failed, were stopped or were not begun.
+/// Runs again the partitions that failed, were stopped or were never started.
 #[utoipa::path(post, path = "/backfills/{id}/retry", tag = "backfills", request_body = ResumeRequest,
     responses((status = 200, body = BackfillResponse), (status = 404, body = ApiError), (status = 409, body = ApiError), (status = 422, body = ApiError)))]
 pub(super) async fn retry(State(app): State<Arc<App>>, Path(id): Path<String>, body: Bytes) -> BackfillResult {

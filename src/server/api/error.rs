@@ -21,14 +21,14 @@ use crate::text::chain;
 /// The most bytes of an error of the framework that are read.
 const MAX_MESSAGE_BYTES: usize = 64 << 10;
 
-/// Why a request was not served.
+/// Why a request failed.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct ApiError {
     #[serde(skip)]
     status: u16,
-    /// In plain words.
+    /// A description of the error.
     message: String,
-    /// What is wrong with a flow or with inputs, each with its place.
+    /// The problems of a flow or of inputs, each with its position.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<Object>)]
     findings: Vec<Diagnostic>,
@@ -98,7 +98,7 @@ pub(crate) async fn as_json(response: Response) -> Response {
     let text = axum::body::to_bytes(body, MAX_MESSAGE_BYTES).await.unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let message = match text.trim() {
-        _ if status == StatusCode::PAYLOAD_TOO_LARGE => "the body is larger than this address accepts",
+        _ if status == StatusCode::PAYLOAD_TOO_LARGE => "the body is larger than the limit of this endpoint",
         "" => status.canonical_reason().unwrap_or("rejected"),
         message => message,
     };
@@ -139,8 +139,12 @@ impl From<EngineError> for ApiError {
             }
             EngineError::TargetMismatch { ref what, .. } => {
                 let help = match what.split_once(' ') {
-                    Some(("execution", _)) => "`?retarget=true` resumes or restarts it with the new one",
-                    _ => "to continue with the new one, stop the server and use `jitney backfill resume ID --retarget`",
+                    Some(("execution", _)) => {
+                        "to continue with the present one, resume or restart it with `?retarget=true`"
+                    }
+                    _ => {
+                        "to continue with the present one, stop the server and run `jitney backfill resume ID --retarget`"
+                    }
                 };
                 Self::conflict(format!("{error}; {help}"))
             }

@@ -47,9 +47,9 @@ fn existing(app: &App, id: String) -> Result<ExecutionId, ApiError> {
 /// Starts a flow.
 #[utoipa::path(post, path = "/executions/{namespace}/{id}", tag = "executions",
     params(("labels" = Option<Vec<String>>, Query, description = "`key:value`, may be repeated"),
-        ("wait" = Option<bool>, Query, description = "Answer when it has ended"),
-        ("scheduleDate" = Option<String>, Query, description = "The moment that it is for")),
-    request_body(content = Object, content_type = "multipart/form-data", description = "The inputs; files as files"),
+        ("wait" = Option<bool>, Query, description = "Respond when the execution has ended"),
+        ("scheduleDate" = Option<String>, Query, description = "The date that the execution is for")),
+    request_body(content = Object, content_type = "multipart/form-data", description = "The inputs as form fields, files as file parts"),
     responses((status = 200, body = ExecutionResponse), (status = 404, body = ApiError), (status = 422, body = ApiError)))]
 pub(super) async fn create(
     State(app): State<Arc<App>>,
@@ -71,7 +71,7 @@ pub(super) async fn create(
     shown(&app, &execution)
 }
 
-/// One execution, whole.
+/// One execution, with its task runs.
 #[utoipa::path(get, path = "/executions/{id}", tag = "executions",
     responses((status = 200, body = ExecutionResponse), (status = 404, body = ApiError)))]
 pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> ExecutionResult {
@@ -103,9 +103,9 @@ pub(super) async fn search(
     Ok(Json(ResultsPage { results, total: page.total }))
 }
 
-/// Runs what had not ended well once more, in the same execution.
+/// Restarts an execution: runs again, in the same execution, the tasks that did not succeed.
 #[utoipa::path(post, path = "/executions/{id}/restart", tag = "executions",
-    params(("retarget" = Option<bool>, Query, description = "Go on with the server's Postgres and Google Cloud project, though it began with others")),
+    params(("retarget" = Option<bool>, Query, description = "Continue with the server's Postgres and Google Cloud project instead of the original ones")),
     responses((status = 200, body = ExecutionResponse), (status = 404, body = ApiError), (status = 409, body = ApiError)))]
 pub(super) async fn restart(
     State(app): State<Arc<App>>,
@@ -120,9 +120,9 @@ pub(super) async fn restart(
     shown(&app, &id)
 }
 
-/// Runs it once more from a task on, as a new execution; what came before is kept.
+/// Replays an execution from a task, as a new execution; the results of earlier tasks are kept.
 #[utoipa::path(post, path = "/executions/{id}/replay", tag = "executions",
-    params(("taskRunId" = Option<String>, Query, description = "Where to begin; from the first task unless given")),
+    params(("taskRunId" = Option<String>, Query, description = "The task to start from; by default the first")),
     responses((status = 200, body = ExecutionResponse), (status = 404, body = ApiError), (status = 409, body = ApiError)))]
 pub(super) async fn replay(
     State(app): State<Arc<App>>,
@@ -133,7 +133,7 @@ pub(super) async fn replay(
     shown(&app, &again)
 }
 
-/// Lets what runs end, and starts nothing more until it is resumed.
+/// Pauses an execution: running tasks continue to their end, and no more are started until it is resumed.
 #[utoipa::path(post, path = "/executions/{id}/pause", tag = "executions",
     responses((status = 200, body = ExecutionResponse), (status = 404, body = ApiError), (status = 409, body = ApiError)))]
 pub(super) async fn pause(State(app): State<Arc<App>>, Path(id): Path<String>) -> ExecutionResult {
@@ -142,10 +142,10 @@ pub(super) async fn pause(State(app): State<Arc<App>>, Path(id): Path<String>) -
     shown(&app, &id)
 }
 
-/// Goes on with a paused execution.
+/// Resumes a paused execution.
 #[utoipa::path(post, path = "/executions/{id}/resume", tag = "executions",
-    params(("retarget" = Option<bool>, Query, description = "Go on with the server's Postgres and Google Cloud project, though it began with others")),
-    request_body(content = Object, content_type = "multipart/form-data", description = "What a pause asks for"),
+    params(("retarget" = Option<bool>, Query, description = "Continue with the server's Postgres and Google Cloud project instead of the original ones")),
+    request_body(content = Object, content_type = "multipart/form-data", description = "The inputs that the pause asks for"),
     responses((status = 200, body = ExecutionResponse), (status = 404, body = ApiError), (status = 409, body = ApiError)))]
 pub(super) async fn resume(
     State(app): State<Arc<App>>,
@@ -170,25 +170,25 @@ async fn retarget(app: &App, id: &ExecutionId, parameters: &QueryParameters) -> 
 
 /// Stops it.
 #[utoipa::path(delete, path = "/executions/{id}/kill", tag = "executions",
-    responses((status = 202, description = "It is being stopped"), (status = 404, body = ApiError), (status = 409, body = ApiError)))]
+    responses((status = 202, description = "The execution is being killed"), (status = 404, body = ApiError), (status = 409, body = ApiError)))]
 pub(super) async fn kill(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<StatusCode, ApiError> {
     run_blocking(|| app.executor.kill(&ExecutionId::new(id)))?;
     Ok(StatusCode::ACCEPTED)
 }
 
-/// Removes it with its events, logs and files.
+/// Deletes an execution with its events, logs and files.
 #[utoipa::path(delete, path = "/executions/{id}", tag = "executions",
-    responses((status = 204, description = "It is gone"), (status = 404, body = ApiError)))]
+    responses((status = 204, description = "Deleted"), (status = 404, body = ApiError)))]
 pub(super) async fn delete(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<StatusCode, ApiError> {
     app.executor.delete(&ExecutionId::new(id)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Does the same to all executions that a query names.
+/// Applies an action to all executions that match a query.
 #[utoipa::path(post, path = "/executions/{action}/by-query", tag = "executions",
     params(("action" = String, Path, description = "restart, pause, resume, kill or delete"),
         ("namespace" = Option<String>, Query), ("flowId" = Option<String>, Query), ("state" = Option<Vec<String>>, Query)),
-    responses((status = 200, description = "How many, and what could not be done", body = Object), (status = 422, body = ApiError)))]
+    responses((status = 200, description = "The number of executions, and the failures", body = Object), (status = 422, body = ApiError)))]
 pub(super) async fn bulk(
     State(app): State<Arc<App>>,
     Path(action): Path<String>,
@@ -200,7 +200,7 @@ pub(super) async fn bulk(
         "resume" => BulkAction::Resume,
         "kill" => BulkAction::Kill,
         "delete" => BulkAction::Delete,
-        _ => return Err(ApiError::not_found(format!("`{action}` cannot be done by query"))),
+        _ => return Err(ApiError::not_found(format!("`{action}` is not an action for a query"))),
     };
     let done = app.executor.bulk(&run_blocking(|| parameters.query_in(&app))?, action).await?;
     let failed: Map<String, Value> = done
@@ -210,10 +210,10 @@ pub(super) async fn bulk(
     Ok(Json(json!({"count": done.len() - failed.len(), "failed": failed})))
 }
 
-/// Starts a flow by the key of its webhook trigger.
+/// Starts a flow through its webhook trigger.
 #[utoipa::path(post, path = "/executions/webhook/{namespace}/{id}/{key}", tag = "executions",
-    request_body(content = Object, description = "What the flow sees as `trigger.body`"),
-    responses((status = 200, body = ExecutionResponse), (status = 204, description = "Its conditions do not hold"), (status = 404, body = ApiError)))]
+    request_body(content = Object, description = "The value that the flow reads as `trigger.body`"),
+    responses((status = 200, body = ExecutionResponse), (status = 204, description = "The conditions of the trigger do not hold"), (status = 404, body = ApiError)))]
 pub(super) async fn webhook(
     State(app): State<Arc<App>>,
     Path((namespace, id, key)): Path<(String, String, String)>,

@@ -47,12 +47,12 @@ fn to_json(entry: &Entry) -> Value {
 pub(super) async fn create(State(app): State<Arc<App>>, text: String) -> Result<Json<Value>, ApiError> {
     let (namespace, id) = run_blocking(|| name_of(&text));
     if app.catalog.get(&namespace, &id).is_some() {
-        return Err(ApiError::conflict(format!("the flow `{id}` is there already; change it with PUT")));
+        return Err(ApiError::conflict(format!("the flow `{id}` already exists; change it with PUT")));
     }
     save(&app, text).await
 }
 
-/// Saves a flow that is there.
+/// Saves an existing flow.
 #[utoipa::path(put, path = "/flows/{namespace}/{id}", tag = "flows",
     request_body(content = String, content_type = "application/x-yaml"),
     responses((status = 200, description = "The flow", body = Object), (status = 404, body = ApiError), (status = 422, body = ApiError)))]
@@ -127,24 +127,24 @@ fn texts(file: &str) -> Vec<String> {
     texts
 }
 
-/// What is wrong with a text.
+/// The problems of a text.
 #[derive(Serialize, ToSchema)]
 pub(super) struct ValidationResponse {
-    /// The text's place in the request, from 0.
+    /// The index of the text in the request, from 0.
     index: usize,
     namespace: String,
     flow: String,
-    /// The errors as text; none when there are none.
+    /// The errors as text; absent if there are none.
     constraints: Option<String>,
-    /// Every finding, each with its place.
+    /// All findings, each with its position.
     #[schema(value_type = Vec<Object>)]
     findings: Vec<Diagnostic>,
 }
 
-/// Checks flows and changes nothing.
+/// Validates flows without saving them.
 #[utoipa::path(post, path = "/flows/validate", tag = "flows",
     request_body(content = String, content_type = "application/x-yaml"),
-    responses((status = 200, description = "What is wrong with each text", body = [ValidationResponse])))]
+    responses((status = 200, description = "The problems of each text", body = [ValidationResponse])))]
 pub(super) async fn validate(body: String) -> Json<Vec<ValidationResponse>> {
     let check = |(index, text): (usize, String)| {
         let findings = parse("flow.yaml", &text, tasks::ALL).findings;
@@ -168,11 +168,11 @@ pub(super) async fn show(
     Ok(Json(run_blocking(|| to_json(&entry))))
 }
 
-/// What is known of a flow's partitions: what the target holds, what ran last, whether the source has changed since.
+/// The partitions of a flow: what the target holds, the latest runs, and whether the source has changed since.
 #[utoipa::path(get, path = "/flows/{namespace}/{id}/partitions", tag = "flows",
     params(("trigger" = Option<String>, Query), ("every" = Option<String>, Query), ("from" = Option<String>, Query), ("to" = Option<String>, Query),
         ("inputs" = Option<Vec<String>>, Query, description = "`name:value`, may be repeated"),
-        ("check" = Option<bool>, Query, description = "Ask the sources, by headers alone, which partitions have changed there")),
+        ("check" = Option<bool>, Query, description = "Check, by HTTP headers alone, which partitions have changed at the source")),
     responses((status = 200, description = "`[{column, partitions: [{partition, date, state, rows, …}]}]`", body = [Object]),
         (status = 404, body = ApiError), (status = 422, body = ApiError)))]
 pub(super) async fn partitions(
@@ -198,9 +198,9 @@ pub(super) async fn partitions(
     run_on_pool(reading).await.map(Json)
 }
 
-/// Removes a flow and its file; its executions stay.
+/// Deletes a flow and its file; its executions are kept.
 #[utoipa::path(delete, path = "/flows/{namespace}/{id}", tag = "flows",
-    responses((status = 204, description = "It is gone"), (status = 404, body = ApiError)))]
+    responses((status = 204, description = "Deleted"), (status = 404, body = ApiError)))]
 pub(super) async fn remove(
     State(app): State<Arc<App>>,
     Path((namespace, id)): Path<(String, String)>,
@@ -215,18 +215,18 @@ pub(super) struct FlowsResponse {
     /// The flows: their own keys, and `revision`, `source`, `broken`, `findings`.
     #[schema(value_type = Vec<Object>)]
     results: Vec<Value>,
-    /// How many there are in all.
+    /// The total number.
     total: u64,
-    /// What is wrong with files that give no flow and with folders, whatever was searched for: files that are broken and
-    /// never were a flow, a second file with a flow's id, a folder that cannot be read.
+    /// Problems of files and folders, regardless of the search: files that are not valid and never were, a second file
+    /// with the id of another flow, a folder that cannot be read.
     #[schema(value_type = Vec<Object>)]
     problems: Vec<Diagnostic>,
 }
 
-/// All flows, or those with a word in their name.
+/// Lists all flows, or those whose names contain a text.
 #[utoipa::path(get, path = "/flows/search", tag = "flows",
     params(("q" = Option<String>, Query), ("namespace" = Option<String>, Query), ("page" = Option<u32>, Query), ("size" = Option<u32>, Query)),
-    responses((status = 200, description = "A page of flows, and what is wrong beside them", body = FlowsResponse)))]
+    responses((status = 200, description = "A page of flows, and problems of other files", body = FlowsResponse)))]
 pub(super) async fn search(
     State(app): State<Arc<App>>,
     parameters: QueryParameters,

@@ -28,7 +28,7 @@ use crate::text::chain;
 type EventStream =
     Sse<axum::response::sse::KeepAliveStream<std::pin::Pin<Box<dyn Stream<Item = Result<Event, Infallible>> + Send>>>>;
 
-/// Follows an execution to its end: `start`, `progress` each time something changes, `end`.
+/// Follows an execution to its end, with the events `start`, `progress` after each change, and `end`.
 #[utoipa::path(get, path = "/executions/{id}/follow", tag = "executions",
     responses((status = 200, description = "Server-sent events with the execution", content_type = "text/event-stream", body = ExecutionResponse),
         (status = 404, body = ApiError)))]
@@ -109,7 +109,7 @@ fn event(name: &str, data: &impl Serialize) -> Event {
     event.json_data(data).unwrap_or_else(|_| Event::default().event(name))
 }
 
-/// Follows the log of an execution: the lines that are there, and those that come, until it ends.
+/// Follows the log of an execution: existing and new lines, until it ends.
 #[utoipa::path(get, path = "/logs/{id}/follow", tag = "logs",
     params(("minLevel" = Option<String>, Query)),
     responses((status = 200, description = "Server-sent events with log lines", content_type = "text/event-stream", body = Object),

@@ -117,7 +117,7 @@ impl InputForm {
             }
             if self.text_bytes > MAX_TEXT_BYTES {
                 return Err(ApiError::unprocessable(format!(
-                    "the form's fields have more than {MAX_TEXT_BYTES} bytes in all"
+                    "the fields of the form have more than {MAX_TEXT_BYTES} bytes in total"
                 )));
             }
         }

@@ -53,9 +53,9 @@ pub(super) async fn get(
     entry.map(KvEntry::without_secrets).map(Json).ok_or_else(not_found)
 }
 
-/// Sets a value: the body as JSON, else as text.
+/// Sets a value: the body as JSON, or otherwise as text.
 #[utoipa::path(put, path = "/namespaces/{namespace}/kv/{key}", tag = "kv", request_body(content = Object),
-    params(("ttl" = Option<String>, Query, description = "After how long it goes, such as PT1H; a header of that name does too")),
+    params(("ttl" = Option<String>, Query, description = "The time until the key expires, such as PT1H; also accepted as a header")),
     responses((status = 200, description = "The entry", body = Object), (status = 422, body = ApiError)))]
 pub(super) async fn set(
     State(app): State<Arc<App>>,
@@ -73,9 +73,9 @@ pub(super) async fn set(
     Ok(Json(run_blocking(|| Ok::<_, ApiError>(store(&app)?.set(&namespace, &key, new, true, clock::now())?))?))
 }
 
-/// Removes a key.
+/// Deletes a key.
 #[utoipa::path(delete, path = "/namespaces/{namespace}/kv/{key}", tag = "kv",
-    responses((status = 200, description = "Whether it was there", body = Object)))]
+    responses((status = 200, description = "Whether it existed", body = Object)))]
 pub(super) async fn remove(
     State(app): State<Arc<App>>,
     Path((namespace, key)): Path<(String, String)>,

@@ -61,9 +61,8 @@ impl QueryParameters {
     }
 
     pub(crate) fn read<T: FromStr>(&self, name: &str, example: &str) -> Result<Option<T>, ApiError> {
-        let wrong = |text: &str| {
-            ApiError::unprocessable(format!("`{name}={text}` cannot be read; write for example {example}"))
-        };
+        let wrong =
+            |text: &str| ApiError::unprocessable(format!("`{name}={text}` is not valid; write for example {example}"));
         self.one(name).map(|text| text.parse().map_err(|_| wrong(text))).transpose()
     }
 
@@ -80,7 +79,7 @@ impl QueryParameters {
     pub(crate) fn pairs(&self, name: &str) -> Result<Vec<(String, String)>, ApiError> {
         let pair = |text: &str| {
             let pair = text.split_once(':').map(|(key, value)| (key.to_owned(), value.to_owned()));
-            pair.ok_or_else(|| ApiError::unprocessable(format!("`{name}={text}` is not {name}=key:value")))
+            pair.ok_or_else(|| ApiError::unprocessable(format!("`{name}={text}` is not of the form {name}=key:value")))
         };
         self.all(name).map(pair).collect()
     }

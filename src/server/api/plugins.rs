@@ -11,7 +11,7 @@ use crate::tasks;
 pub(super) struct PluginResponse {
     /// The short name.
     name: &'static str,
-    /// Other names, Kestra's first.
+    /// Other names, with Kestra's first.
     aliases: &'static [&'static str],
     /// A list item of a flow's `tasks` that shows the usual fields.
     example: &'static str,

@@ -17,11 +17,11 @@ const SENT: [&str; 3] = ["body", "headers", "parameters"];
 pub(crate) struct StateResponse {
     /// The state's name, in capitals.
     pub(crate) current: String,
-    /// When it began.
+    /// When it started.
     pub(crate) start_date: Option<DateTime<Utc>>,
     /// When it ended.
     pub(crate) end_date: Option<DateTime<Utc>>,
-    /// How long it took, in ISO 8601; of an execution without pauses and the time between processes.
+    /// The duration in ISO 8601; for an execution, without pauses and without the time between processes.
     pub(crate) duration: Option<String>,
 }
 
@@ -37,7 +37,7 @@ impl StateResponse {
 pub(crate) struct ResultsPage<T> {
     /// The page.
     pub(crate) results: Vec<T>,
-    /// How many there are in all.
+    /// The total number.
     pub(crate) total: u64,
 }
 
@@ -52,15 +52,15 @@ pub(crate) struct LabelResponse {
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct TaskRunResponse {
-    /// The task run's id: the task's, behind the iterations of the loops around it.
+    /// The id of the task run: the id of the task, preceded by the iterations of the enclosing loops.
     id: String,
     /// The task's id.
     task_id: String,
     /// Where it stands.
     state: StateResponse,
-    /// Attempts so far.
+    /// The number of attempts so far.
     attempts: u32,
-    /// What it gave.
+    /// Its outputs.
     #[schema(value_type = Object)]
     outputs: Map<String, Value>,
     /// Why its latest attempt failed.
@@ -81,12 +81,12 @@ pub(crate) struct ExecutionResponse {
     pub(crate) flow_id: String,
     /// Where it stands.
     pub(crate) state: StateResponse,
-    /// Whether it has not ended and the process that worked on it is gone; a restart goes on with it.
+    /// Whether it is interrupted: it has not ended, and the process that ran it is gone; a restart continues it.
     pub(crate) interrupted: bool,
     /// The inputs, without secret ones.
     #[schema(value_type = Object)]
     inputs: Map<String, Value>,
-    /// What the flow's `outputs` came to; empty until it has ended well, and left out of lists.
+    /// The values of the flow's `outputs`; empty until it has succeeded, and omitted in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Object)]
     outputs: Option<Map<String, Value>>,
@@ -94,13 +94,13 @@ pub(crate) struct ExecutionResponse {
     labels: Vec<LabelResponse>,
     /// Rows that its tasks loaded.
     rows: u64,
-    /// The task runs; lists leave them out.
+    /// The task runs; omitted in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     task_run_list: Option<Vec<TaskRunResponse>>,
     /// What started it; left out where somebody did by hand.
     #[serde(skip_serializing_if = "Option::is_none")]
     trigger: Option<ExecutionTriggerResponse>,
-    /// The moment that it is for.
+    /// The date that it is for.
     schedule_date: Option<DateTime<Utc>>,
 }
 
@@ -109,10 +109,11 @@ pub(crate) struct ExecutionResponse {
 pub(crate) struct ExecutionTriggerResponse {
     /// The trigger's id in its flow.
     id: String,
-    /// What kind of trigger it is, or `backfill`.
+    /// The type of the trigger, or `backfill`.
     #[serde(rename = "type")]
     kind: String,
-    /// What expressions see as `trigger`, such as its `date`; without what a webhook was sent, which may be a secret.
+    /// What expressions read as `trigger`, such as its `date`; without the body sent to a webhook, which may be a
+    /// secret.
     #[schema(value_type = Object)]
     variables: Map<String, Value>,
 }

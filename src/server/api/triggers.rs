@@ -30,20 +30,20 @@ pub(super) struct TriggerResponse {
     flow_id: String,
     /// The trigger's id.
     trigger_id: String,
-    /// What kind it is: `schedule`, `webhook`, `flow`, `file`, `http`.
+    /// Its type: `schedule`, `webhook`, `flow`, `file`, `http`.
     #[serde(rename = "type")]
     kind: &'static str,
-    /// Whether it is switched off, in the flow or since.
+    /// Whether it is disabled, in the flow or by request.
     disabled: bool,
-    /// The latest moment that it has dealt with.
+    /// The latest date that it has processed.
     date: DateTime<Utc>,
-    /// The next moment of a schedule.
+    /// The next date of a schedule.
     next_execution_date: Option<DateTime<Utc>>,
-    /// The execution that must end before it starts another.
+    /// The execution that must end before the trigger starts another.
     execution_id: Option<String>,
-    /// Why it did not start what it should have.
+    /// Why it did not start an execution when it should have.
     problem: Option<String>,
-    /// The backfill that the call has begun.
+    /// The backfill that the request has started.
     #[serde(skip_serializing_if = "Option::is_none")]
     backfill_id: Option<String>,
 }
@@ -65,7 +65,7 @@ impl From<TriggerStatus> for TriggerResponse {
     }
 }
 
-/// Which trigger is meant, and what is wanted of it: that it is on or off, a backfill, or both.
+/// A change to a trigger: enable or disable it, start a backfill, or both.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct TriggerSwitch {
@@ -75,13 +75,13 @@ pub(super) struct TriggerSwitch {
     flow_id: String,
     /// The trigger's id.
     trigger_id: String,
-    /// Whether it is off from now on.
+    /// Whether it is to be disabled.
     disabled: Option<bool>,
     /// The moments of the past that its flow is run for.
     backfill: Option<TriggerBackfillRequest>,
 }
 
-/// Every trigger, by its flow.
+/// Lists all triggers, by flow.
 #[utoipa::path(get, path = "/triggers/search", tag = "triggers",
     params(("namespace" = Option<String>, Query), ("flowId" = Option<String>, Query), ("page" = Option<usize>, Query),
         ("size" = Option<usize>, Query)),
@@ -101,8 +101,8 @@ pub(super) async fn search(
     Ok(Json(ResultsPage { results: page.map(TriggerResponse::from).collect(), total }))
 }
 
-/// Switches a trigger off or on, or begins a backfill by its schedule. One that is switched on does not make up for the
-/// time in between.
+/// Disables or enables a trigger, or starts a backfill of its schedule. Times that were missed while it was disabled
+/// are not made up for.
 #[utoipa::path(put, path = "/triggers", tag = "triggers", request_body = TriggerSwitch,
     responses((status = 200, body = TriggerResponse), (status = 404, body = ApiError), (status = 409, body = ApiError),
         (status = 422, body = ApiError)))]
@@ -124,7 +124,7 @@ pub(super) async fn switch(State(app): State<Arc<App>>, body: Bytes) -> Result<J
         run_blocking(|| app.scheduler.set_disabled(&key, disabled, clock::now()))?;
         if !disabled && find()?.disabled {
             return Err(ApiError::conflict(format!(
-                "the text of the flow says that `{trigger_id}` is disabled: change it there"
+                "`{trigger_id}` is disabled in the text of the flow: enable it there"
             )));
         }
     }

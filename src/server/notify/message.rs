@@ -36,9 +36,9 @@ pub struct Notification {
     pub execution: Option<ExecutionId>,
     /// Its state, in capitals.
     pub state: String,
-    /// The moment that it is for.
+    /// The date that it is for.
     pub date: Option<DateTime<Utc>>,
-    /// When it began.
+    /// When it started.
     pub started: Option<DateTime<Utc>>,
     /// When it ended.
     pub ended: Option<DateTime<Utc>>,

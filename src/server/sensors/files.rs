@@ -84,7 +84,7 @@ impl Sensors {
         let prefix = if recursive { "" } else { pattern.split(['*', '?']).next().unwrap_or_default() };
         let source = self.sources.iter().find(|source| source.serves(&address));
         let source =
-            source.ok_or_else(|| format!("cannot look at {address}: addresses of this kind are not supported"))?;
+            source.ok_or_else(|| format!("cannot watch {address}: addresses of this kind are not supported"))?;
         let expression = arrival.expression()?;
         let request = ListRequest {
             prefix: prefix.to_owned(),
@@ -110,8 +110,8 @@ impl Sensors {
 /// The message about files that were there before the trigger.
 fn ignored(many: usize) -> String {
     let files = count(many as u64, "file");
-    let was = if many == 1 { "was there before and is ignored" } else { "were there before and are ignored" };
-    format!("{files} {was}; a file that is written again, or touched, starts the flow")
+    let was = if many == 1 { "existed before and is ignored" } else { "existed before and are ignored" };
+    format!("{files} {was}; a file that is rewritten or touched starts the flow")
 }
 
 /// What expressions see as `trigger`.

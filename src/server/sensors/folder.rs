@@ -28,7 +28,7 @@ impl FileSource for FolderSource {
         });
         Box::pin(async move {
             let listed = listing.await.unwrap_or_else(|panic| Err(panic.into()));
-            listed.map_err(|error| format!("cannot look at {}: {error}", request.address))
+            listed.map_err(|error| format!("cannot read {}: {error}", request.address))
         })
     }
 }

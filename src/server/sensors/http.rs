@@ -28,7 +28,7 @@ impl Sensors {
         if self.must_wait(watched)? {
             return Ok(Some(RETRY_DELAY));
         }
-        let timeout = || format!("no complete answer within {} s", POLL_TIMEOUT.as_secs());
+        let timeout = || format!("no complete response within {} s", POLL_TIMEOUT.as_secs());
         let response = tokio::time::timeout(POLL_TIMEOUT, self.response(poll, watched)).await;
         let response = response.unwrap_or_else(|_| Err(timeout()))?;
         let is_met = match &poll.condition {
@@ -53,7 +53,7 @@ impl Sensors {
             reqwest::Method::from_bytes(method.as_bytes()).map_err(|_| format!("`{method}` is not an HTTP method"))?;
         let shown = self.scheduler.redactor().without_known(&uri);
         let shown = hide_address(shown.split(['?', '#']).next().unwrap_or_default());
-        let failed = |error: reqwest::Error| format!("cannot ask {shown}: {}", reason(&error));
+        let failed = |error: reqwest::Error| format!("cannot request {shown}: {}", reason(&error));
         let mut request = self.client.request(method, &uri);
         for (name, value) in fields["headers"].as_object().into_iter().flatten() {
             request = request.header(name, plain(value));
@@ -61,7 +61,7 @@ impl Sensors {
         if let Some(body) = fields["body"].as_str() {
             request = request.body(body.to_owned());
         }
-        let response = follow::send(&format!("cannot ask {uri}"), request).await;
+        let response = follow::send(&format!("cannot request {uri}"), request).await;
         let response = response.map_err(|error| error.into_error().message)?;
         let status = response.status().as_u16();
         let headers: Map<String, Value> = response
@@ -73,11 +73,11 @@ impl Sensors {
         while let Some(part) = parts.next().await {
             body.extend_from_slice(&part.map_err(failed)?);
             if body.len() > MAX_BODY_BYTES {
-                return Err(format!("the answer of {shown} is larger than {MAX_BODY_BYTES} bytes"));
+                return Err(format!("the response of {shown} is larger than {MAX_BODY_BYTES} bytes"));
             }
         }
         let text = String::from_utf8_lossy(&body).into_owned();
-        let body = json_or_text(text).map_err(|problem| format!("the answer of {shown}: {problem}"))?;
+        let body = json_or_text(text).map_err(|problem| format!("the response of {shown}: {problem}"))?;
         Ok(json!({"statusCode": status, "headers": headers, "body": body}))
     }
 }

@@ -65,7 +65,7 @@ impl<'a> BigQuery<'a> {
                 Ok(Ok(value)) => Ok(Ok(value)),
                 Ok(Err(error)) => self.sort(what, error).map(Err),
                 Err(_) => {
-                    let message = format!("{what}: no answer within {} s", REQUEST_TIMEOUT.as_secs());
+                    let message = format!("{what}: no response within {} s", REQUEST_TIMEOUT.as_secs());
                     Err(RequestError::Retryable(TaskError::transient(message), None))
                 }
             }

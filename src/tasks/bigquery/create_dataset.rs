@@ -22,22 +22,22 @@ google_task! {
         /// The dataset's name: letters, digits and underscores.
         #[serde(alias = "dataset")]
         name: String,
-        /// What to do where it exists: `ERROR` (by default), `SKIP`, or `UPDATE` its settings.
+        /// What to do if it exists: `ERROR` (by default), `SKIP`, or `UPDATE` its settings.
         #[serde(default, alias = "ifExists")]
         if_exists: IfExists,
-        /// What it holds, for people.
+        /// A description of its content.
         #[serde(alias = "datasetDescription")]
         dataset_description: Option<String>,
-        /// A name for people.
+        /// A descriptive name.
         #[serde(alias = "friendlyName")]
         friendly_name: Option<String>,
-        /// Labels of the dataset, which bills show.
+        /// Labels of the dataset, which are shown on bills.
         #[serde(default)]
         labels: BTreeMap<String, String>,
-        /// How long new tables live: `60d`, `P60D`. At least an hour; in a project without billing 60 days at most.
+        /// The lifetime of new tables: `60d`, `P60D`. At least an hour; in a project without billing at most 60 days.
         #[serde(alias = "defaultTableExpiration", alias = "defaultTableLifetime")]
         default_table_expiration: Option<DurationSpec>,
-        /// How long new partitions live.
+        /// The lifetime of new partitions.
         #[serde(alias = "defaultPartitionExpiration")]
         default_partition_expiration: Option<DurationSpec>,
         /// The same in milliseconds.
@@ -53,12 +53,12 @@ pub struct Outputs {
     pub dataset: String,
     /// Its project.
     pub project: String,
-    /// Where it is.
+    /// Its location.
     pub location: String,
-    /// Its name for people.
+    /// Its descriptive name.
     #[serde(rename = "friendlyName", skip_serializing_if = "Option::is_none")]
     pub friendly_name: Option<String>,
-    /// What it holds.
+    /// Its description.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// Whether it was created.
@@ -93,8 +93,8 @@ impl Task for CreateDataset {
             (Some(found), IfExists::Skip) => (found, false, false),
             (Some(_), IfExists::Update) => (self.update(&bigquery).await?, false, true),
             (Some(_), IfExists::Error) => {
-                let message = format!("creating dataset {}.{}: it exists already", bigquery.project, self.name);
-                let help = "`if_exists: SKIP` leaves it, `UPDATE` changes its settings";
+                let message = format!("creating dataset {}.{}: it already exists", bigquery.project, self.name);
+                let help = "`if_exists: SKIP` leaves it unchanged, `UPDATE` changes its settings";
                 return Err(TaskError::permanent(message).help(help));
             }
         };
@@ -166,7 +166,7 @@ impl CreateDataset {
             return;
         };
         context.warn(format!(
-            "dataset {} is in {location}, not in {requested}, and datasets do not move: jobs must run in {location}",
+            "dataset {} is in {location}, not in {requested}, and datasets cannot be moved: jobs must run in {location}",
             self.name
         ));
     }

@@ -10,13 +10,13 @@ use crate::gcp::google_task;
 use crate::task::{Task, TaskContext, TaskError};
 
 google_task! {
-    /// Deletes a table, a view, or one partition of a table. One that does not exist is no error.
+    /// Deletes a table, a view, or one partition of a table. A missing one is not an error.
     #[derive(Debug, Deserialize, JsonSchema)]
     #[serde(deny_unknown_fields)]
     pub struct DeleteTable {
-        /// The table, as `dataset.table`; or its own name, beside `dataset`. `table$202004` is one partition.
+        /// The table, as `dataset.table`, or its name alone together with `dataset`. `table$202004` is one partition.
         table: String,
-        /// The dataset, where `table` does not name it.
+        /// The dataset, if `table` does not include it.
         dataset: Option<String>,
     }
 }
@@ -32,7 +32,7 @@ pub struct Outputs {
     pub dataset: String,
     /// The table.
     pub table: String,
-    /// Whether it was there.
+    /// Whether it existed.
     pub deleted: bool,
 }
 
@@ -56,14 +56,14 @@ impl Task for DeleteTable {
         let name = TableName::parse(&full, &bigquery.project)?;
         let deleted = bigquery.delete(&name).await?;
         if !deleted {
-            context.info(format!("there is no table {name}"));
+            context.info(format!("table {name} does not exist"));
         }
         Ok(Outputs { project: name.project, dataset: name.dataset, table: name.table, deleted })
     }
 }
 
 impl BigQuery<'_> {
-    /// Deletes a table. Whether it was there.
+    /// Deletes a table. Whether it existed.
     pub(super) async fn delete(&self, name: &TableName) -> Result<bool, TaskError> {
         let what = format!("deleting table {name}");
         let tables = self.client.table();

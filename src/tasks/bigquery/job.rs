@@ -81,7 +81,7 @@ impl BigQuery<'_> {
                 },
             }
         }
-        Err(TaskError::permanent(format!("{}: it has failed {MAX_JOBS} times", work.what)))
+        Err(TaskError::permanent(format!("{}: it failed {MAX_JOBS} times", work.what)))
     }
 
     /// The id without its number. BigQuery refuses an id that a project has used before, for good, which makes a job
@@ -126,7 +126,7 @@ impl BigQuery<'_> {
                 // A job is found in its location alone. It may differ from the task's, which can have been left to Google.
                 let place = location_in(&failure).or_else(|| self.location.clone());
                 let found = JobReference { location: place, ..reference.clone() };
-                self.context.info(format!("found {}, which was started before", text(&found.job_id)));
+                self.context.info(format!("found {}, which was started earlier", text(&found.job_id)));
                 Ok((self.fetch(&work.what, &found).await?, false))
             }
             Err(failure) => Err(failure.into()),
@@ -160,7 +160,7 @@ impl BigQuery<'_> {
         let cancellation = self.client.job().cancel_job(&self.project, id, place);
         match tokio::time::timeout(Duration::from_secs(10), cancellation).await {
             Ok(Ok(_)) => self.context.info(format!("asked BigQuery to stop {id}")),
-            _ => self.context.warn(format!("could not tell BigQuery to stop {id}; it may run to its end")),
+            _ => self.context.warn(format!("could not stop {id} in BigQuery; it may run to its end")),
         }
     }
 

@@ -15,7 +15,7 @@ pub(super) struct TableName {
     pub(super) project: String,
     /// Its dataset.
     pub(super) dataset: String,
-    /// Its own name, with a partition after `$` where one is meant.
+    /// Its name, with the partition after `$` if there is one.
     pub(super) table: String,
 }
 
@@ -30,21 +30,21 @@ impl TableName {
             TaskError::permanent(format!("`{text}` is not a table name: {problem}")).help("write dataset.table")
         };
         if text.matches('`').count() % 2 == 1 {
-            return Err(wrong("its backquotes are not closed"));
+            return Err(wrong("the closing backtick is missing"));
         }
         let plain = text.replace('`', "");
-        let (before, table) = plain.trim().rsplit_once('.').ok_or_else(|| wrong("it names no dataset"))?;
+        let (before, table) = plain.trim().rsplit_once('.').ok_or_else(|| wrong("it has no dataset"))?;
         // A project of a company's domain has dots and a colon of its own: `example.com:project`.
         let (project, dataset) = before.rsplit_once(['.', ':']).unwrap_or((project, before));
         check_dataset(dataset)?;
         let fits = |letter: char| letter.is_ascii_alphanumeric() || "-.:_".contains(letter);
         if project.is_empty() || !project.chars().all(fits) {
-            return Err(wrong("its project is empty, or holds more than letters, digits and -.:_"));
+            return Err(wrong("its project is empty, or has characters other than letters, digits and -.:_"));
         }
         let (own, decorator) = table.split_once('$').map_or((table, None), |(own, rest)| (own, Some(rest)));
         let odd = |letter: char| letter.is_control() || "./@:`*\\'\";()".contains(letter);
         if own.is_empty() || own.len() > 1024 || own.contains(odd) {
-            return Err(wrong("its own name is empty, too long, or holds one of ./@:*\\'\";()"));
+            return Err(wrong("its name is empty, too long, or contains one of ./@:*\\'\";()"));
         }
         if decorator.is_some_and(|part| !is_partition(part)) {
             return Err(wrong("a partition is written as $2020, $202004, $20200415, $2020041513 or $__NULL__"));
@@ -87,9 +87,9 @@ pub(super) fn check_dataset(name: &str) -> Result<(), TaskError> {
     let better: String = name.chars().map(|letter| if fits(letter) { letter } else { '_' }).take(1024).collect();
     let better = if better.is_empty() { "zoomcamp".to_owned() } else { better };
     Err(TaskError::permanent(format!(
-        "`{name}` is not a valid dataset name: BigQuery takes letters, digits and underscores only"
+        "`{name}` is not a valid dataset name: BigQuery allows only letters, digits and underscores"
     ))
-    .help(format!("a project or a bucket may have dashes in its name, a dataset may not: call it `{better}`")))
+    .help(format!("the name of a project or bucket may have dashes, that of a dataset may not: use `{better}`")))
 }
 
 fn is_partition(text: &str) -> bool {

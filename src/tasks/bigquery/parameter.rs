@@ -26,14 +26,14 @@ pub(super) fn read(values: &Value) -> Result<Option<Parameters>, TaskError> {
             let all = values.iter().map(|(name, value)| one(Some(name.clone()), name, value));
             Ok(Some(("NAMED", all.collect::<Result<_, _>>()?)))
         }
-        _ => Err(TaskError::permanent("`parameters` wants a list for `?`, or a map for `@name`")),
+        _ => Err(TaskError::permanent("`parameters` must be a list for `?`, or a map for `@name`")),
     }
 }
 
 fn one(name: Option<String>, called: &str, value: &Value) -> Result<QueryParameter, TaskError> {
     let (kind, value) = typed(value).ok_or_else(|| {
-        TaskError::permanent(format!("the parameter `{called}` is neither text, number, boolean nor a list of such"))
-            .help("name other types: `{type: DATE, value: 2020-04-01}`; pass structures as text and PARSE_JSON")
+        TaskError::permanent(format!("the parameter `{called}` is not a text, number, boolean, or a list of these"))
+            .help("specify other types as in `{type: DATE, value: 2020-04-01}`; pass structures as text and use PARSE_JSON")
     })?;
     Ok(QueryParameter { name, parameter_type: Some(kind), parameter_value: Some(value) })
 }

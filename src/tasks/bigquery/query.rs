@@ -26,17 +26,17 @@ use crate::task::{Task, TaskContext, TaskError};
 use crate::tasks::fetch::{Keep, ResultSet};
 
 google_task! {
-    /// Runs SQL on BigQuery: a query, DDL, DML, or a script of several statements. The text is sent as it stands.
+    /// Runs SQL on BigQuery: a query, DDL, DML, or a script of several statements. The text is sent unchanged.
     ///
-    /// Runs once, even if the process dies: a new attempt finds the job of the one before, and waits for it.
+    /// It runs once, even if the process dies: a new attempt finds the job of the previous one, and waits for it.
     #[derive(Debug, Deserialize, JsonSchema)]
     #[serde(deny_unknown_fields)]
     pub struct Query {
-        /// The SQL. Either this or `file`.
+        /// The SQL; either this or `file`.
         sql: Option<String>,
         /// A file of SQL, relative to the flow's own folder.
         file: Option<String>,
-        /// Values for the SQL: a list for `?`, or a map for `@name`. Types are inferred, or given as in `{type:
+        /// Values for the SQL: a list for `?`, or a map for `@name`. Types are inferred, or specified as in `{type:
         /// DATE, value: 2020-04-01}`.
         #[serde(default)]
         parameters: Value,
@@ -44,55 +44,56 @@ google_task! {
         /// of one JSON object per line.
         #[serde(default, alias = "fetchType")]
         fetch: Keep,
-        /// The table that the rows go to, `dataset.table`, perhaps with a partition behind it: `dataset.table$202004`.
+        /// The table that the rows are written to, `dataset.table`, optionally with a partition:
+        /// `dataset.table$202004`.
         #[serde(alias = "destinationTable")]
         destination_table: Option<String>,
-        /// What to do with what the destination holds: `WRITE_EMPTY` (fail, by default), `WRITE_APPEND` or
+        /// What to do with existing rows of the destination: `WRITE_EMPTY` (fail, by default), `WRITE_APPEND` or
         /// `WRITE_TRUNCATE`.
         #[serde(alias = "writeDisposition")]
         write_disposition: Option<WriteDisposition>,
-        /// Whether a missing destination is made: `CREATE_IF_NEEDED` (by default) or `CREATE_NEVER`.
+        /// Whether a missing destination is created: `CREATE_IF_NEEDED` (by default) or `CREATE_NEVER`.
         #[serde(alias = "createDisposition")]
         create_disposition: Option<CreateDisposition>,
         /// How the destination may change: `ALLOW_FIELD_ADDITION`, `ALLOW_FIELD_RELAXATION`.
         #[serde(default, alias = "schemaUpdateOptions")]
         schema_update_options: Vec<String>,
-        /// The column by whose time a new destination is partitioned.
+        /// The time column that a new destination is partitioned by.
         #[serde(alias = "timePartitioningField")]
         time_partitioning_field: Option<String>,
-        /// How long the time of one partition is: `DAY` (by default), `HOUR`, `MONTH` or `YEAR`.
+        /// The time span of one partition: `DAY` (by default), `HOUR`, `MONTH` or `YEAR`.
         #[serde(alias = "timePartitioningType")]
         time_partitioning_type: Option<PartitionPeriod>,
-        /// The columns that a new destination is sorted by, four at most.
+        /// The columns that a new destination is clustered by, at most four.
         #[serde(default, alias = "clusteringFields")]
         clustering_fields: Vec<String>,
-        /// The dataset of tables that are named without one.
+        /// The dataset of tables that do not name one.
         #[serde(alias = "defaultDataset")]
         default_dataset: Option<String>,
-        /// Checks the SQL and tells how many bytes it would read, without running it and without cost.
+        /// Checks the SQL and reports how many bytes it would read, without running it and without cost.
         #[serde(default, alias = "dryRun")]
         dry_run: bool,
         /// A query that would be billed for more bytes than this fails, without cost.
         #[serde(alias = "maximumBytesBilled")]
         maximum_bytes_billed: Option<u64>,
-        /// Labels of the job, which bills and logs show: small letters, digits, dashes and underscores.
+        /// Labels of the job, which are shown on bills and in logs: lowercase letters, digits, dashes and underscores.
         #[serde(default)]
         labels: BTreeMap<String, String>,
         /// `INTERACTIVE` (by default), or `BATCH`, which waits for idle capacity.
         priority: Option<Priority>,
-        /// Whether an equal query's result of the last day will do. By default it will.
+        /// Whether a cached result of the last day may be used. By default it may.
         #[serde(alias = "useQueryCache")]
         use_query_cache: Option<bool>,
-        /// How long Google lets the job run.
+        /// The maximum duration of the job.
         #[serde(alias = "jobTimeout")]
         job_timeout: Option<DurationSpec>,
-        /// Whether the SQL is of BigQuery's old dialect.
+        /// Whether the SQL is in BigQuery's legacy dialect.
         #[serde(default, alias = "legacySql", alias = "useLegacySql")]
         legacy_sql: bool,
-        /// In the old dialect: whether results may be large.
+        /// In the legacy dialect: whether results may be large.
         #[serde(alias = "allowLargeResults")]
         allow_large_results: Option<bool>,
-        /// In the old dialect: whether nested results are flattened.
+        /// In the legacy dialect: whether nested results are flattened.
         #[serde(alias = "flattenResults")]
         flatten_results: Option<bool>,
     }
@@ -170,7 +171,7 @@ pub struct QueryOutputs {
     result: ResultSet,
     /// What kind of statement it was, such as `SELECT`, `MERGE` or `SCRIPT`.
     statement_type: Option<String>,
-    /// Rows inserted, updated and deleted; of a script, by its last statement if Google tells.
+    /// Rows inserted, updated and deleted; for a script, by its last statement if Google reports it.
     affected: u64,
     /// Rows that a DML statement inserted.
     inserted: u64,
@@ -178,16 +179,16 @@ pub struct QueryOutputs {
     updated: u64,
     /// Rows that a DML statement deleted.
     deleted: u64,
-    /// Bytes that were read; of a dry run, that would be.
+    /// Bytes read; for a dry run, bytes that would be read.
     bytes_processed: u64,
-    /// Bytes that the bill names.
+    /// Bytes billed.
     bytes_billed: u64,
     /// Whether an earlier result was used.
     cache_hit: bool,
-    /// The table that the rows went to, where one was named.
+    /// The destination table, if one was specified.
     #[serde(rename = "destinationTable", skip_serializing_if = "Option::is_none")]
     destination_table: Option<TableName>,
-    /// Whether nothing was run.
+    /// Whether it was a dry run.
     dry_run: bool,
     /// Seconds from the request to the end.
     seconds: f64,

@@ -13,7 +13,7 @@ pub(super) fn of(refusal: &GoogleError, location: Option<&str>) -> Option<String
         return Some(place(location));
     }
     if says("invalid dataset id") {
-        return Some("datasets have letters, digits and underscores in their names, no dashes: write my_data".into());
+        return Some("names of datasets have letters, digits and underscores, but no dashes: write my_data".into());
     }
     if refusal.status == 404 || refusal.reason == "notFound" {
         return missing(&message, location);
@@ -22,10 +22,10 @@ pub(super) fn of(refusal: &GoogleError, location: Option<&str>) -> Option<String
         return Some(READER.to_owned());
     }
     if says("but got \"-\"") {
-        return Some("put names with a dash into backticks: `my-project.dataset.table`".into());
+        return Some("quote names with a dash with backticks: `my-project.dataset.table`".into());
     }
     if says("partition elimination") || says("filter over column") {
-        return Some("the table wants a condition on its partition column in WHERE".into());
+        return Some("the table requires a condition on its partition column in WHERE".into());
     }
     reading(&message)
 }
@@ -33,7 +33,7 @@ pub(super) fn of(refusal: &GoogleError, location: Option<&str>) -> Option<String
 fn missing(message: &str, location: Option<&str>) -> Option<String> {
     let says = |words: &str| message.contains(words);
     let text = if says("not found: dataset") {
-        "make it first, with a task `bigquery.create_dataset` or `jitney run flows/gcp_setup.yaml`"
+        "create it first, with a task of type `bigquery.create_dataset` or `jitney run flows/gcp_setup.yaml`"
     } else if says("not found: table") {
         "check the names of project, dataset and table"
     } else if says("not found: uri") || says("matched no files") {
@@ -44,7 +44,7 @@ fn missing(message: &str, location: Option<&str>) -> Option<String> {
         return None;
     };
     match says("in location") {
-        true => Some(format!("{text}. If it exists, it is elsewhere: {}", place(location))),
+        true => Some(format!("{text}. If it exists, it is in another location: {}", place(location))),
         false => Some(text.to_owned()),
     }
 }
@@ -53,12 +53,12 @@ fn missing(message: &str, location: Option<&str>) -> Option<String> {
 fn reading(message: &str) -> Option<String> {
     let says = |words: &str| message.contains(words);
     let text = if says("provided schema does not match") {
-        "the table has other columns than the schema: change one of them, or add columns with \
+        "the columns of the table and of the schema differ: change one of them, or add columns with \
          `schema_update_options: [ALLOW_FIELD_ADDITION]`"
     } else if says("already exists: table") || says("already exists and") {
         "`write_disposition: WRITE_APPEND` adds to the table, `WRITE_TRUNCATE` replaces its rows"
     } else if says("error while reading data") || says("too many errors") || says("could not parse") {
-        "correct the file or the schema (`csv_options: {skip_leading_rows: 1}` skips a header), or skip some bad rows: \
+        "correct the file or the schema (`csv_options: {skip_leading_rows: 1}` skips a header), or allow bad rows: \
          `max_bad_records: 10`"
     } else {
         return None;
@@ -70,12 +70,12 @@ fn place(location: Option<&str>) -> String {
     let now = location.map_or("no `location` is set".to_owned(), |place| format!("`location` is {place}"));
     format!(
         "{now}; bucket, datasets and jobs must share one: `bq show --format=prettyjson DATASET` and `gcloud storage \
-         buckets describe gs://BUCKET` say where they are. Data does not move: make the other one anew in the same place"
+         buckets describe gs://BUCKET` show their locations. Data cannot be moved: recreate the other one in the same location"
     )
 }
 
-const BYTES: &str = "read fewer columns, or a condition on the partition column; or raise `maximum_bytes_billed`. \
-     `dry_run: true` tells what a query would read, without cost";
+const BYTES: &str = "read fewer columns, add a condition on the partition column, or increase `maximum_bytes_billed`. \
+     `dry_run: true` shows how much a query would read, without cost";
 
 const READER: &str = "grant reading: gcloud projects add-iam-policy-binding PROJECT --member=user:YOUR-ADDRESS \
-     --role=roles/bigquery.dataViewer; if the table should be yours, check its name";
+     --role=roles/bigquery.dataViewer; if it is your own table, check its name";

@@ -67,7 +67,7 @@ fn upper(value: &mut Value) {
     }
 }
 
-const EXAMPLE: &str = "a schema is a list such as `[{\"name\": \"fare_amount\", \"type\": \"FLOAT64\", \"description\": \
+const EXAMPLE: &str = "write a list such as `[{\"name\": \"fare_amount\", \"type\": \"FLOAT64\", \"description\": \
      \"…\"}]`, in a file or in place";
 
 /// The columns of a schema.

@@ -91,7 +91,7 @@ impl MediaUpload<'_> {
                 return self.refused(response).await.map(Err);
             }
             let url = response.headers().get(LOCATION).and_then(|url| url.to_str().ok());
-            let missing = || TaskError::permanent(format!("{}: Google's answer names no session", self.what));
+            let missing = || TaskError::permanent(format!("{}: Google's response has no session", self.what));
             url.map(|url| Ok(url.to_owned())).ok_or_else(|| RequestError::Fatal(missing()))
         });
         let url = opened.await??;
@@ -114,7 +114,7 @@ impl MediaUpload<'_> {
             status if status.is_success() => {
                 let body = response.bytes().await.map_err(|error| RequestError::from_reqwest(self.what, error))?;
                 let job = serde_json::from_slice(&body).map_err(|error| {
-                    let message = format!("{}: the answer is not what Google documents", self.what);
+                    let message = format!("{}: the response is not as Google documents it", self.what);
                     RequestError::Fatal(TaskError::permanent(message).caused_by(error))
                 })?;
                 Ok(UploadProgress::Done(Box::new(job)))

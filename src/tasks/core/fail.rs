@@ -14,7 +14,7 @@ use crate::tasks::core::log::Nothing;
 pub struct Fail {
     /// When to fail. By default always.
     condition: Option<Value>,
-    /// What to say then.
+    /// The error message.
     #[serde(default = "failure", alias = "error_message")]
     error_message: String,
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::task::{Task, TaskContext, TaskError};
 use crate::tasks::core::log::Nothing;
 
-/// Adds labels to the execution, to find it again by.
+/// Adds labels to the execution, so that it can be searched for.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Labels {

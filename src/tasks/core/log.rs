@@ -11,7 +11,7 @@ use crate::text::plain;
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Log {
-    /// The text, or a list of texts; anything else is written as JSON.
+    /// The text, or a list of texts; other values are written as JSON.
     message: Value,
     /// The level of the message.
     #[serde(default = "info")]

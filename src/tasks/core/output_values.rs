@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::task::{Task, TaskContext, TaskError};
 
-/// Gives named values to later tasks.
+/// Passes named values to later tasks.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OutputValues {

@@ -8,11 +8,11 @@ use crate::task::{Task, TaskContext, TaskError};
 use crate::text::count;
 
 /// Deletes the files that the tasks of this execution have stored, when they are no longer needed. Files of rejected
-/// rows (`on_bad_row: reject`) are kept: these rows are nowhere else.
+/// rows (`on_bad_row: reject`) are kept, since these rows exist nowhere else.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PurgeFiles {
-    /// Whether files of rejected rows are kept. With `false` they are deleted too.
+    /// Whether files of rejected rows are kept. With `false`, they are deleted, too.
     #[serde(default = "yes", alias = "keepRejected")]
     keep_rejected: bool,
 }

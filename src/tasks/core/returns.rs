@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::task::{Task, TaskContext, TaskError};
 
-/// Gives a value to later tasks, mostly to see what an expression comes to.
+/// Passes a value to later tasks, mostly to see the result of an expression.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Return {

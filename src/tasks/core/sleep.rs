@@ -11,7 +11,7 @@ use crate::tasks::core::log::Nothing;
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Sleep {
-    /// How long: `15s`, `2m`, `PT15S`.
+    /// The duration: `15s`, `2m`, `PT15S`.
     duration: DurationSpec,
 }
 

@@ -37,7 +37,7 @@ pub(super) struct Reply {
 pub(super) struct ResultFile {
     /// One JSON object per line.
     pub(super) file: PathBuf,
-    /// How many rows the statement returned.
+    /// The number of rows that the statement returned.
     pub(super) size: u64,
 }
 
@@ -113,8 +113,8 @@ fn refused(error: &DuckdbError, statement: usize, of: usize) -> TaskError {
     let passes = ["set lock on file", "Could not establish connection", "Failed to download"];
     if error.message.contains("Failed to download extension") {
         return TaskError::transient(message).help(
-            "DuckDB fetches extensions from the internet; those built in (json, parquet, icu) need neither INSTALL nor LOAD. \
-             Where there is no internet, install it beforehand for this user",
+            "DuckDB downloads extensions from the internet; built-in ones (json, parquet, icu) need neither INSTALL nor LOAD. \
+             Without internet access, install the extension beforehand for this user",
         );
     }
     if error.kind == "HTTPException" || passes.iter().any(|sign| error.message.contains(sign)) {

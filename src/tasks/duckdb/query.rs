@@ -16,40 +16,40 @@ use crate::tasks::fetch::{Keep, MAX_ROWS, ResultSet};
 use crate::tasks::script::inputs::Inputs;
 use crate::tasks::script::workspace::Workspace;
 
-/// Runs SQL statements on DuckDB, in memory or on a database file, and can give or store the rows they return.
+/// Runs SQL statements on DuckDB, in memory or on a database file, and can output or store the rows that they return.
 ///
-/// It works in a folder of its own, `{{ workingDir }}`, with `inputFiles` in it. Addresses of stored files in the SQL,
-/// such as `{{ outputs.extract.uri }}`, become paths of copies.
+/// It runs in its own folder, `{{ workingDir }}`, which contains the `inputFiles`. Addresses of stored files in the
+/// SQL, such as `{{ outputs.extract.uri }}`, are replaced by the paths of copies.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Query {
     /// One or several statements, with semicolons between them.
     sql: String,
-    /// The database: `jdbc:duckdb:` is one in memory, as is none; `jdbc:duckdb:/data/taxi.db` is a file. Relative paths
-    /// start at the flow's own folder; a path has no backslash.
+    /// The database: `jdbc:duckdb:`, the default, is a database in memory; `jdbc:duckdb:/data/taxi.db` is a file.
+    /// Relative paths are relative to the flow's folder; a path must not contain backslashes.
     #[serde(default)]
     url: String,
     /// Files for the working folder: a map from names to contents or addresses in storage, or a list of addresses.
     #[serde(default, alias = "input_files")]
     input_files: Value,
-    /// Files to keep that the SQL writes, by patterns such as `*.parquet`; later tasks find their addresses in the
+    /// Files written by the SQL to keep, by patterns such as `*.parquet`; later tasks find their addresses in the
     /// output `outputFiles`.
     #[serde(default, alias = "output_files")]
     output_files: Vec<String>,
     /// Values for the SQL: a list for `$1`, `$2`…, or a map for `:name`.
     #[serde(default)]
     parameters: Value,
-    /// Whether several statements take effect together or not at all. Writing to several databases needs `false`.
+    /// Whether all statements run in one transaction. Writing to several databases requires `false`.
     #[serde(default = "yes")]
     transaction: bool,
     /// What to do with the rows: `NONE`, `FETCH` them all as `rows`, `FETCH_ONE` as `row`, or `STORE` them as a file of
     /// one JSON object per line.
     #[serde(default, alias = "fetchType", alias = "fetch_type")]
     fetch: Keep,
-    /// An older word for `fetch: STORE`.
+    /// Deprecated; use `fetch: STORE`.
     #[serde(default)]
     store: bool,
-    /// An older word for `fetch: FETCH_ONE`.
+    /// Deprecated; use `fetch: FETCH_ONE`.
     #[serde(default, alias = "fetch_one")]
     fetch_one: bool,
 }
@@ -69,7 +69,7 @@ pub struct QueryOutputs {
     outputs: Vec<ResultSet>,
     /// Rows inserted, updated, deleted or copied by all statements.
     affected: u64,
-    /// The addresses of the files that `outputFiles` names.
+    /// The addresses of the files of `outputFiles`.
     output_files: BTreeMap<String, String>,
 }
 
@@ -114,7 +114,7 @@ impl Query {
             Value::Null => return Ok(sql.to_owned()),
             Value::Array(list) => list.iter().map(as_text).collect(),
             Value::Object(map) => map.iter().map(|(name, value)| (name.clone(), as_text(value))).collect(),
-            other => return Err(TaskError::permanent(format!("`parameters` is a list or a map, and not {other}"))),
+            other => return Err(TaskError::permanent(format!("`parameters` must be a list or a map, not {other}"))),
         };
         let all = statements("sql", sql, &parameters).map_err(TaskError::permanent)?;
         // On a line of its own, the semicolon is safe from a comment at the statement's end.
@@ -145,8 +145,8 @@ impl Query {
         };
         let text = path.display().to_string();
         if text.contains(['\\', '\0']) {
-            let error = TaskError::permanent(format!("`url` names the file {text}, and DuckDB reads `\\` as `/`"));
-            return Err(error.help("write a path with `/`, and without any backslash"));
+            let error = TaskError::permanent(format!("`url` names the file {text}, but DuckDB reads `\\` as `/`"));
+            return Err(error.help("write a path with `/` and without backslashes"));
         }
         Ok(text)
     }

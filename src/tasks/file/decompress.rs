@@ -14,10 +14,10 @@ use crate::stream::bytes::{Compression, FileBytes, UnpackLimits};
 use crate::task::{Progress, Task, TaskContext, TaskError};
 use crate::tasks::appended::address;
 
-/// Unpacks a file into storage: gzip (several members too), zstd, or a zip archive with one file in it.
+/// Unpacks a file into storage: gzip (also with several members), zstd, or a zip archive with one file in it.
 ///
-/// The kind is found by the first bytes; a plain file is copied as it stands. Most flows need no such task, because
-/// whatever reads a file unpacks it on the way.
+/// The format is detected from the first bytes; an uncompressed file is copied unchanged. Most flows do not need this
+/// task, because tasks that read files also unpack them.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Decompress {
@@ -25,11 +25,11 @@ pub struct Decompress {
     from: String,
     /// The unpacked file's name in storage. By default the packed file's name without `.gz`, `.zst` or `.zip`.
     name: Option<String>,
-    /// The kind that the file must be. By default any of the three, or plain.
+    /// The format that the file must have. By default any of the three, or uncompressed.
     compression: Option<Algorithm>,
-    /// Stops, as at a decompression bomb, when the file unpacks to more bytes than this. By default 64 GiB.
+    /// The maximum unpacked size in bytes, as a protection against decompression bombs. By default 64 GiB.
     max_bytes: Option<u64>,
-    /// Stops when the file unpacks to more than 1 GiB and to more than this many times its size. By default 1000.
+    /// The maximum ratio of unpacked to packed size, for files that unpack to more than 1 GiB. By default 1000.
     max_ratio: Option<u64>,
 }
 
@@ -102,7 +102,7 @@ impl Decompress {
         match self.compression.map(Compression::from) {
             Some(due) if due != content.compression() => {
                 let message = format!("`{}` is {} data, not {due}", self.from, content.compression());
-                Err(TaskError::permanent(message).help("leave `compression` out: the file itself tells its kind"))
+                Err(TaskError::permanent(message).help("remove `compression`: the format is detected from the file"))
             }
             _ => Ok(content),
         }

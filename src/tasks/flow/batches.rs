@@ -13,13 +13,13 @@ use serde::{Deserialize, Deserializer};
 pub(super) struct BatchSpec {
     /// How many items are in a batch; one by default.
     rows: Option<u64>,
-    /// How large a batch is, such as `10MB`; an item is never cut.
+    /// The size of a batch, such as `10MB`; an item is never split.
     #[serde(default, deserialize_with = "size")]
     #[schemars(with = "Option<String>")]
     bytes: Option<u64>,
-    /// How many batches there are.
+    /// The number of batches.
     partitions: Option<u64>,
-    /// What stands between items; a line end by default.
+    /// The separator between items; a line break by default.
     separator: Option<String>,
 }
 

@@ -7,14 +7,14 @@ use serde_json::Value;
 use super::NoOutputs;
 use crate::task::{Branch, Capability, Expansion, Task, TaskContext, TaskError};
 
-/// Runs each task as soon as those that it depends on have ended well.
+/// Runs each task as soon as the tasks that it depends on have succeeded.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Dag {
     /// The tasks, as a list of `{task: …, dependsOn: [ids]}`.
     #[expect(dead_code, reason = "the engine runs sub-tasks; the field is here for its documentation and its check")]
     tasks: Vec<Value>,
-    /// How many run at a time; 0 means all that can.
+    /// How many run at a time; 0 means no limit.
     #[serde(default)]
     concurrent: u32,
 }

@@ -8,7 +8,7 @@ use super::NoOutputs;
 use super::for_each::list;
 use crate::task::{Branch, Capability, Expansion, Task, TaskContext, TaskError};
 
-/// Runs tasks once for each value of a list, everything side by side: the values, and the tasks of each. Otherwise as
+/// Runs tasks once for each value of a list, all in parallel: the values, and the tasks of each. Otherwise like
 /// `for_each`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -19,7 +19,7 @@ pub struct EachParallel {
     /// The tasks.
     #[expect(dead_code, reason = "the engine runs sub-tasks; the field is here for its documentation and its check")]
     tasks: Vec<Value>,
-    /// How many values are worked on at a time; 0 means all.
+    /// How many values are processed at a time; 0 means no limit.
     #[serde(default)]
     concurrent: u32,
 }

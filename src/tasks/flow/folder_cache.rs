@@ -21,7 +21,7 @@ use crate::text::count;
 pub(super) struct Cache {
     /// The files, by patterns such as `node_modules/**`.
     patterns: Vec<String>,
-    /// How long they are good; without it, for ever.
+    /// How long they are valid; without it, forever.
     ttl: Option<DurationSpec>,
 }
 
@@ -36,7 +36,7 @@ impl Cache {
         let longest = self.ttl.map_or(Duration::MAX, |span| span.0);
         match age {
             Some(age) if age <= longest => {
-                let copied = copy(&store, folder, |_| true).map_err(|error| broken("bring back", &error))?;
+                let copied = copy(&store, folder, |_| true).map_err(|error| broken("restore", &error))?;
                 context.info(format!("{} from the cache", count(copied as u64, "file")));
                 Ok(())
             }

@@ -7,8 +7,8 @@ use serde_json::Value;
 use super::NoOutputs;
 use crate::task::{Branch, Capability, Expansion, Task, TaskContext, TaskError};
 
-/// Runs tasks once for each value of a list: `taskrun.value` is the value, `taskrun.iteration` its place from 0. Later
-/// tasks see the outputs of each as `outputs.<task>[<value>]`.
+/// Runs tasks once for each value of a list: `taskrun.value` is the value, `taskrun.iteration` its index from 0. Later
+/// tasks read the outputs of each iteration as `outputs.<task>[<value>]`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ForEach {
@@ -18,7 +18,7 @@ pub struct ForEach {
     /// The tasks.
     #[expect(dead_code, reason = "the engine runs sub-tasks; the field is here for its documentation and its check")]
     tasks: Vec<Value>,
-    /// How many values are worked on at a time; 0 means all.
+    /// How many values are processed at a time; 0 means no limit.
     #[serde(default = "one", rename = "concurrencyLimit", alias = "concurrency_limit", alias = "concurrent")]
     concurrency_limit: u32,
 }

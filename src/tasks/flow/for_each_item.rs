@@ -19,15 +19,15 @@ use crate::task::{Capability, SubflowRequest, SubflowResult, Task, TaskContext, 
 /// The most executions under way at a time, unless the task says otherwise.
 const MAX_CONCURRENT: usize = 16;
 
-/// Cuts a file in storage into batches and runs another flow for each, side by side. In `inputs` and `labels`,
-/// `taskrun.items` is the address of the batch and `taskrun.iteration` its number from 0. A retry of the task continues
-/// with the executions that are there.
+/// Splits a file in storage into batches and runs another flow for each batch, in parallel. In `inputs` and `labels`,
+/// `taskrun.items` is the address of the batch and `taskrun.iteration` its number from 0. A retry of the task
+/// continues with the existing executions.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct ForEachItem {
     /// The file: an address in storage, or a path.
     items: String,
-    /// How it is cut; each line is a batch by default.
+    /// How the file is split; by default each line is a batch.
     #[serde(default)]
     batch: BatchSpec,
     /// The flow's namespace.
@@ -38,22 +38,22 @@ pub struct ForEachItem {
     /// Its inputs, such as `{file: "{{ taskrun.items }}"}`.
     #[serde(default)]
     inputs: Value,
-    /// Labels that the executions get: a map, or a list of `{key, value}`.
+    /// Labels for the executions: a map, or a list of `{key, value}`.
     #[serde(default)]
     labels: Value,
-    /// Whether the executions get the labels of this one too.
+    /// Whether the executions also get the labels of this one.
     #[serde(default)]
     inherit_labels: bool,
     /// Whether the task waits until all have ended.
     #[serde(default = "yes")]
     wait: bool,
-    /// Whether the task fails, or ends with a warning, when one of the executions does.
+    /// Whether the task fails, or ends with a warning, if one of the executions does.
     #[serde(default = "yes")]
     transmit_failed: bool,
     /// How many run at a time; 16 by default.
     concurrency_limit: Option<usize>,
-    /// What a repeat of this task does about executions that did not end well: they continue (`RETRY_FAILED`), or new ones
-    /// start (`NEW_EXECUTION`).
+    /// What a retry of this task does with executions that did not succeed: they continue (`RETRY_FAILED`), or new
+    /// ones start (`NEW_EXECUTION`).
     #[serde(default)]
     restart_behavior: RestartBehavior,
 }
@@ -62,9 +62,9 @@ pub struct ForEachItem {
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Outputs {
-    /// How many batches there were.
+    /// The number of batches.
     number_of_batches: usize,
-    /// How many executions ended in which state.
+    /// The number of executions by final state.
     iterations: BTreeMap<String, usize>,
     /// The address of a file with the outputs of each execution, one JSON line each, in the order of the batches.
     subflow_outputs: String,
@@ -126,8 +126,8 @@ impl ForEachItem {
         let name = move |index: usize| format!("batch-{index:06}{end}");
         let named = name.clone();
         let cut = tokio::task::spawn_blocking(move || split(&source, &batch, |index| folder.join(named(index))));
-        let count = cut.await.map_err(|error| TaskError::permanent("cutting the file broke off").caused_by(error))?;
-        let count = count.map_err(|error| TaskError::permanent(format!("cannot cut `{what}`")).caused_by(error))?;
+        let count = cut.await.map_err(|error| TaskError::permanent("splitting the file failed").caused_by(error))?;
+        let count = count.map_err(|error| TaskError::permanent(format!("cannot split `{what}`")).caused_by(error))?;
         Ok((0..count).map(|index| format!("{uri}{}", name(index))).collect())
     }
 
@@ -161,8 +161,10 @@ impl ForEachItem {
         if let Some(first) = bad.first().filter(|_| self.transmit_failed) {
             let name = format!("{}.{}", self.namespace, self.flow_id);
             let message =
-                format!("{} of {count} executions of `{name}` did not end well, the first is {}", bad.len(), first.id);
-            return Err(TaskError::transient(message).help(format!("look closer: jitney executions logs {}", first.id)));
+                format!("{} of {count} executions of `{name}` did not succeed, the first is {}", bad.len(), first.id);
+            return Err(
+                TaskError::transient(message).help(format!("to see its log: jitney executions logs {}", first.id))
+            );
         }
         if self.transmit_failed && ended.iter().any(|child| child.state == ExecutionState::Warning) {
             context.end_with_warning();

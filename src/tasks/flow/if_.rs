@@ -11,7 +11,7 @@ use crate::task::{Branch, Capability, Expansion, Task, TaskContext, TaskError};
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct If {
-    /// The condition. `false`, `0` and nothing do not hold, nor do their texts.
+    /// The condition. It does not hold if its value is `false`, `0`, empty, or the text of one of these.
     condition: Value,
     /// The tasks to run when it holds.
     #[expect(dead_code, reason = "the engine runs sub-tasks; the field is here for its documentation and its check")]

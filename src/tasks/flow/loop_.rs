@@ -9,30 +9,30 @@ use crate::storage::is_uri;
 use crate::task::{Branch, Capability, Expansion, Task, TaskContext, TaskError};
 
 /// Runs tasks once for each value of a list or map, or for each line of a file in storage. `item.value` is the value,
-/// `item.index` its place from 0, `item.key` its key in a map; `item.parent` is the iteration around this one. What the
-/// tasks give stays inside, but for `outputs`: later tasks find these in `outputs.<id>.outputs`, a list of
-/// `{item, outputs}`. With `errors` the tasks there run in an iteration that failed, with `finally` those there run once
-/// at the end.
+/// `item.index` its index from 0, `item.key` its key in a map; `item.parent` is the enclosing iteration. Outputs of
+/// the tasks are visible only inside the loop, except for `outputs`: later tasks read these from
+/// `outputs.<id>.outputs`, a list of `{item, outputs}`. The tasks under `errors` run in an iteration that failed,
+/// those under `finally` once at the end.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Loop {
-    /// The values: a list, a map, the JSON text of either, or the address of a file in storage, whose lines are meant.
+    /// The values: a list, a map, the JSON text of either, or the address of a file in storage, for its lines.
     values: Value,
     /// The tasks.
     #[expect(dead_code, reason = "the engine runs sub-tasks; the field is here for its documentation and its check")]
     tasks: Vec<Value>,
-    /// How many values are worked on at a time; 0 means all.
+    /// How many values are processed at a time; 0 means no limit.
     #[serde(default = "one")]
     concurrency_limit: u32,
     /// Whether a failed iteration fails the loop. Otherwise the other iterations continue, and the loop ends with a
     /// warning.
     #[serde(default = "yes")]
     transmit_failed: bool,
-    /// What each iteration gives: a list of `{id, type, value}`, rendered when its tasks have ended well.
+    /// The outputs of each iteration: a list of `{id, type, value}`, rendered when its tasks have succeeded.
     #[serde(default)]
     #[expect(dead_code, reason = "the engine renders them; the field is here for its documentation and its check")]
     outputs: Vec<FlowOutput>,
-    /// Where the outputs are kept: with the execution, whichever is set.
+    /// Where the outputs are stored: with the execution, for both values.
     #[serde(default)]
     #[expect(dead_code, reason = "there is one way; flows may name it")]
     fetch_type: FetchType,

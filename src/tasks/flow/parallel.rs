@@ -7,14 +7,14 @@ use serde_json::Value;
 use super::NoOutputs;
 use crate::task::{Branch, Capability, Expansion, Task, TaskContext, TaskError};
 
-/// Runs tasks side by side, all of them to the end, even when one fails.
+/// Runs tasks in parallel, all of them to the end, even if one fails.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Parallel {
     /// The tasks.
     #[expect(dead_code, reason = "the engine runs sub-tasks; the field is here for its documentation and its check")]
     tasks: Vec<Value>,
-    /// How many run at a time; 0 means all.
+    /// How many run at a time; 0 means no limit.
     #[serde(default)]
     concurrent: u32,
 }

@@ -10,19 +10,19 @@ use crate::flow::Input;
 use crate::flow::input::InputType;
 use crate::task::{Capability, OnPauseTimeout, PauseRequest as Asked, Task, TaskContext, TaskError};
 
-/// Stops the execution until somebody resumes it (`jitney resume`), or for a while. With a `timeout` the task fails when
-/// nobody has resumed it by then.
+/// Pauses the execution until somebody resumes it (`jitney resume`), or for some time. With a `timeout`, the task
+/// fails if nobody has resumed it by then.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Pause {
-    /// How long; without it, until somebody resumes the execution.
+    /// How long to pause; without it, until somebody resumes the execution.
     #[serde(alias = "delay", alias = "pause_duration")]
     pause_duration: Option<DurationSpec>,
     /// What happens after that time: the flow continues (`RESUME`), continues with a warning (`WARN`), the task fails
     /// (`FAIL`), or the execution is cancelled (`CANCEL`).
     #[serde(default)]
     behavior: OnPauseTimeout,
-    /// What is asked when it is resumed: inputs as those of a flow. Later tasks find the answers in
+    /// The inputs to ask for when it is resumed, defined like those of a flow. Later tasks read the answers from
     /// `outputs.<id>.onResume.<name>`.
     #[serde(default, deserialize_with = "questions")]
     #[expect(dead_code, reason = "the engine asks; the field is here for its documentation and its check")]
@@ -45,9 +45,9 @@ fn questions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Input>, D
 #[derive(Default, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Resumed {
-    /// What was answered, by the names of `onResume`.
+    /// The answers, by the names of `onResume`.
     on_resume: Map<String, Value>,
-    /// When (`on`), and by what (`by`).
+    /// When (`on`) and by what (`by`) it was resumed.
     resumed: Map<String, Value>,
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::NoOutputs;
 use crate::task::{Branch, Capability, Expansion, Task, TaskContext, TaskError};
 
-/// Runs tasks one after another, as one task: with `errors`, `finally` or a condition of its own.
+/// Runs tasks one after another, as one task with its own `errors`, `finally` or condition.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Sequential {

@@ -9,8 +9,8 @@ use crate::execution_state::ExecutionState;
 use crate::flow::labels_of;
 use crate::task::{Capability, SubflowRequest, SubflowResult, Task, TaskContext, TaskError};
 
-/// Runs another flow as an execution of its own. It is looked for by namespace and id among the flows beside this one
-/// and in the folders below.
+/// Runs another flow as an execution of its own. It is found by namespace and id among the flows in the folder of this
+/// one and in the folders below.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Subflow {
@@ -22,27 +22,27 @@ pub struct Subflow {
     /// Its inputs.
     #[serde(default)]
     inputs: Map<String, Value>,
-    /// Labels that its execution gets: a map, or a list of `{key, value}`.
+    /// Labels for its execution: a map, or a list of `{key, value}`.
     #[serde(default)]
     labels: Value,
-    /// Whether its execution gets the labels of this one too.
+    /// Whether its execution also gets the labels of this one.
     #[serde(default)]
     inherit_labels: bool,
     /// Whether the task waits until it has ended.
     #[serde(default = "yes")]
     wait: bool,
-    /// Whether the task fails, or ends with a warning, when the execution that it waits for does.
+    /// Whether the task fails, or ends with a warning, if the execution that it waits for does.
     #[serde(default = "yes")]
     transmit_failed: bool,
-    /// When it starts; at once by default.
+    /// When it starts; immediately by default.
     #[serde(alias = "scheduleOn")]
     #[schemars(with = "Option<String>")]
     schedule_date: Option<DateTime<Utc>>,
-    /// What a repeat of this task does about an execution that did not end well: it continues from the tasks that failed
+    /// What a retry of this task does with an execution that did not succeed: it continues from the tasks that failed
     /// (`RETRY_FAILED`), or a new one starts (`NEW_EXECUTION`).
     #[serde(default)]
     restart_behavior: RestartBehavior,
-    /// The revision of the flow: there is one, that of the file.
+    /// The revision of the flow; ignored, since the current file is always used.
     #[expect(dead_code, reason = "flows may name it")]
     revision: Option<u64>,
 }
@@ -68,7 +68,7 @@ pub(super) fn yes() -> bool {
 pub struct Outputs {
     /// The execution.
     execution_id: String,
-    /// How it ended; `CREATED` when the task did not wait.
+    /// Its final state; `CREATED` if the task did not wait.
     state: String,
     /// The flow's outputs.
     outputs: Map<String, Value>,
@@ -120,7 +120,7 @@ impl Task for Subflow {
 pub(super) fn transmit(context: &TaskContext, name: &str, child: &SubflowResult) -> Result<(), TaskError> {
     if !child.succeeded {
         let error = TaskError::transient(format!("the flow `{name}` ended {} (execution {})", child.state, child.id));
-        return Err(error.help(format!("look closer: jitney executions logs {}", child.id)));
+        return Err(error.help(format!("to see its log: jitney executions logs {}", child.id)));
     }
     if child.state == ExecutionState::Warning {
         context.end_with_warning();

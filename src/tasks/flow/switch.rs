@@ -17,7 +17,7 @@ pub struct Switch {
     /// The tasks of each case, by its name.
     #[serde(default)]
     cases: BTreeMap<String, Vec<Value>>,
-    /// The tasks for a value that is no case.
+    /// The tasks for a value that matches no case.
     #[serde(default)]
     #[expect(dead_code, reason = "the engine runs sub-tasks; the field is here for its documentation and its check")]
     defaults: Vec<Value>,
@@ -28,7 +28,7 @@ pub struct Switch {
 struct Chosen {
     /// The value that names the case.
     value: String,
-    /// Whether it is no case, so that the tasks of `defaults` run.
+    /// Whether no case matches, so that the tasks of `defaults` run.
     defaults: bool,
 }
 

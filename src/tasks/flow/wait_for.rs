@@ -7,24 +7,24 @@ use serde_json::Value;
 use crate::duration::DurationSpec;
 use crate::task::{Branch, Expansion, LoopCondition, Task, TaskContext, TaskError};
 
-/// Runs tasks again and again until a condition holds. The condition sees what they gave last, and
+/// Runs tasks repeatedly until a condition holds. The condition can read their latest outputs and
 /// `outputs.<id>.iterationCount`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct WaitFor {
-    /// The condition that is waited for. `false`, `0` and nothing do not hold, nor do their texts.
+    /// The condition to wait for. It does not hold if its value is `false`, `0`, empty, or the text of one of these.
     #[expect(dead_code, reason = "the engine asks it after each iteration; the field is here for its documentation")]
     condition: Value,
     /// The tasks.
     #[serde(default)]
     #[expect(dead_code, reason = "the engine runs sub-tasks; the field is here for its documentation and its check")]
     tasks: Vec<Value>,
-    /// The task, where there is only one.
+    /// The task, if there is only one.
     task: Option<Value>,
     /// How often the condition is checked, and for how long.
     #[serde(default)]
     check_frequency: CheckFrequency,
-    /// Whether the task fails when the condition does not hold by then; otherwise the flow continues.
+    /// Whether the task fails if the condition does not hold by then; otherwise the flow continues.
     #[serde(default)]
     fail_on_max_reached: bool,
 }
@@ -33,11 +33,11 @@ pub struct WaitFor {
 #[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct CheckFrequency {
-    /// From the end of one iteration to the next; one minute by default.
+    /// The time from the end of one iteration to the next; one minute by default.
     interval: Option<DurationSpec>,
-    /// The most iterations; there is no limit by default.
+    /// The maximum number of iterations; there is no limit by default.
     max_iterations: Option<u32>,
-    /// The longest time in all; there is no limit by default.
+    /// The maximum total duration; there is no limit by default.
     max_duration: Option<DurationSpec>,
 }
 
@@ -46,7 +46,7 @@ struct CheckFrequency {
 #[serde(rename_all = "camelCase")]
 #[expect(dead_code, reason = "the engine counts; the struct is here for its documentation")]
 struct Waited {
-    /// How often the tasks have run, the run of the moment among them.
+    /// How often the tasks have run, including the current iteration.
     iteration_count: u32,
 }
 

@@ -12,8 +12,8 @@ use crate::tasks::script::inputs::Inputs;
 use crate::tasks::script::namespace;
 use crate::tasks::script::workspace::Workspace;
 
-/// Runs tasks one after another, the scripts among them in one folder that they share. Should the process die or a task
-/// fail, all of them start again, in a new folder.
+/// Runs tasks one after another; scripts among them share one folder. If the process dies or a task fails, all of them
+/// start again, in a new folder.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct WorkingDirectory {
@@ -27,11 +27,11 @@ pub struct WorkingDirectory {
     /// `outputFiles`.
     #[serde(default, alias = "output_files")]
     output_files: Vec<String>,
-    /// Copies the files of the namespace, those in `_files/{namespace}` beside the flow, into the folder: `true`, or a
-    /// map of `enabled`, `include`, `exclude` and `namespaces`.
+    /// Copies the files of the namespace, those in `_files/{namespace}` next to the flow, into the folder: `true`, or
+    /// a map of `enabled`, `include`, `exclude` and `namespaces`.
     #[serde(default, alias = "namespace_files")]
     namespace_files: namespace::Wanted,
-    /// Files that the next execution of the flow finds in the folder again.
+    /// Files that are restored into the folder in the next execution of the flow.
     cache: Option<Cache>,
 }
 
@@ -39,7 +39,7 @@ pub struct WorkingDirectory {
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct SavedFiles {
-    /// The addresses of the files that `outputFiles` names, by their names.
+    /// The addresses of the files of `outputFiles`, by name.
     output_files: Map<String, Value>,
 }
 

@@ -23,10 +23,10 @@ impl Address {
             (None, Some(bucket)) => {
                 (bucket.strip_prefix("gs://").unwrap_or(bucket).trim_end_matches('/'), text.trim_start_matches('/'))
             }
-            (None, None) => return Err(wrong("names no bucket")),
+            (None, None) => return Err(wrong("has no bucket")),
         };
         if bucket.is_empty() {
-            return Err(wrong("names no bucket"));
+            return Err(wrong("has no bucket"));
         }
         if name.len() > 1024 || name.contains(['\r', '\n']) {
             return Err(wrong("is not a valid object name: it is longer than 1,024 bytes, or has a line break"));
@@ -91,8 +91,8 @@ mod tests {
     fn what_is_no_address_is_refused() {
         for (text, words) in [
             ("s3://b/a", "is not a Cloud Storage address"),
-            ("a.csv", "names no bucket"),
-            ("gs:///a", "names no bucket"),
+            ("a.csv", "has no bucket"),
+            ("gs:///a", "has no bucket"),
             ("gs://b", "names a folder"),
             ("gs://b/a/", "names a folder"),
             ("gs://b/a\nb", "is not a valid object name"),

@@ -46,10 +46,8 @@ impl Watcher {
             // A name that ends with a slash is no file, but shows a folder in consoles.
             found.extend(items.into_iter().map(Blob::addressed).filter(|blob| !blob.directory));
             if found.len() > MAX_OBJECTS {
-                let message = format!(
-                    "there are more than {MAX_OBJECTS} objects in {place}, too many to look at again and again"
-                );
-                return Err(TaskError::permanent(message).help("let files arrive in a folder of their own"));
+                let message = format!("there are more than {MAX_OBJECTS} objects in {place}, too many to poll");
+                return Err(TaskError::permanent(message).help("use a separate folder for arriving files"));
             }
             token = next_page_token;
             if token.is_none() {

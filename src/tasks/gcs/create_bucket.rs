@@ -18,40 +18,40 @@ google_task! {
     #[derive(Debug, Deserialize, JsonSchema)]
     #[serde(deny_unknown_fields)]
     pub struct CreateBucket {
-        /// The bucket's name, which nobody else on Google Cloud may have: 3 to 63 small letters, digits and dashes.
+        /// The bucket's name, unique in all of Google Cloud: 3 to 63 lowercase letters, digits and dashes.
         name: String,
-        /// What to do where it exists: `ERROR` (by default), `SKIP`, or `UPDATE` its settings.
+        /// What to do if it exists: `ERROR` (by default), `SKIP`, or `UPDATE` its settings.
         #[serde(default, alias = "ifExists")]
         if_exists: IfExists,
         /// `STANDARD` (Google's default), `NEARLINE`, `COLDLINE` or `ARCHIVE`.
         #[serde(alias = "storageClass")]
         storage_class: Option<String>,
-        /// Labels of the bucket, which bills show.
+        /// Labels of the bucket, which are shown on bills.
         #[serde(default)]
         labels: BTreeMap<String, String>,
         /// Whether overwritten and deleted objects are kept as earlier versions.
         #[serde(alias = "versioningEnabled")]
         versioning_enabled: Option<bool>,
-        /// What to do with objects by their age: `{condition: {age: 30}, action: {type: DELETE}}`, or `{type:
+        /// Actions on objects by their age: `{condition: {age: 30}, action: {type: DELETE}}`, or `{type:
         /// SET_STORAGE_CLASS, storageClass: NEARLINE}`.
         #[serde(default, alias = "lifecycleRules")]
         lifecycle_rules: Vec<LifecycleRule>,
-        /// Whether whoever reads pays for the traffic.
+        /// Whether the reader pays for the traffic.
         #[serde(alias = "requesterPays")]
         requester_pays: Option<bool>,
-        /// The object that stands for a folder of a website.
+        /// The index page of each folder of a website.
         #[serde(alias = "indexPage")]
         index_page: Option<String>,
-        /// The object that a website shows for what is missing.
+        /// The page that a website shows for missing objects.
         #[serde(alias = "notFoundPage")]
         not_found_page: Option<String>,
-        /// The key of Cloud KMS that encrypts new objects.
+        /// The Cloud KMS key that encrypts new objects.
         #[serde(alias = "defaultKmsKeyName")]
         default_kms_key_name: Option<String>,
         /// Whether new objects are held until an event.
         #[serde(alias = "defaultEventBasedHold")]
         default_event_based_hold: Option<bool>,
-        /// Seconds for which objects cannot be deleted or overwritten.
+        /// The number of seconds during which objects cannot be deleted or overwritten.
         #[serde(alias = "retentionPeriod")]
         retention_period: Option<u64>,
     }
@@ -115,7 +115,7 @@ pub struct Bucket {
     pub name: String,
     /// Its address, `gs://name`.
     pub uri: String,
-    /// Where it is.
+    /// Its location.
     pub location: String,
     /// The class of new objects.
     #[serde(rename = "storageClass")]
@@ -149,10 +149,9 @@ impl Task for CreateBucket {
             (Some(found), IfExists::Skip) => (found, false, false),
             (Some(_), IfExists::Update) => (self.update(&store).await?, false, true),
             (Some(_), IfExists::Error) => {
-                let message = format!("creating gs://{}: it exists already", self.name);
-                return Err(
-                    TaskError::permanent(message).help("`if_exists: SKIP` leaves it, `UPDATE` changes its settings")
-                );
+                let message = format!("creating gs://{}: it already exists", self.name);
+                return Err(TaskError::permanent(message)
+                    .help("`if_exists: SKIP` leaves it unchanged, `UPDATE` changes its settings"));
             }
         };
         let text = |name: &str| json[name].as_str().unwrap_or_default().to_owned();
@@ -222,7 +221,7 @@ impl CreateBucket {
             return;
         };
         context.warn(format!(
-            "gs://{} is in {location}, not in {requested}, and buckets do not move: BigQuery loads from it only into \
+            "gs://{} is in {location}, not in {requested}, and buckets cannot be moved: BigQuery loads from it only into \
              datasets of the same location",
             self.name
         ));
@@ -230,14 +229,14 @@ impl CreateBucket {
 
     fn forbidden(&self, failure: ApiFailure) -> TaskError {
         failure
-            .help(format!("either the name is somebody else's, then choose another; or it is yours and you may not look at it: grant \
+            .help(format!("either the name is taken, so choose another one; or the bucket is yours, but you may not read its metadata: grant \
                  roles/storage.admin: gcloud storage buckets add-iam-policy-binding gs://{} --member=… --role=roles/storage.admin", self.name))
             .into()
     }
 
     fn name_taken(&self) -> String {
         format!(
-            "the name is somebody else's; names are shared by all users of Google Cloud: choose another, such as YOUR-PROJECT-{}",
+            "the name is taken; names are shared by all users of Google Cloud: choose another one, such as YOUR-PROJECT-{}",
             self.name
         )
     }
@@ -267,7 +266,7 @@ fn check_name(name: &str) -> Result<(), TaskError> {
     let letters = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || "-_.".contains(letter);
     let ends = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit();
     let problem = match name {
-        _ if !name.chars().all(letters) => "use lower-case letters, digits, `-`, `_` and `.`",
+        _ if !name.chars().all(letters) => "use lowercase letters, digits, `-`, `_` and `.`",
         _ if !(3..=222).contains(&name.len()) || name.split('.').any(|part| part.len() > 63) => {
             "it must have 3 to 63 characters"
         }

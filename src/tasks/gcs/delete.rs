@@ -9,7 +9,7 @@ use crate::gcp::google_task;
 use crate::task::{Task, TaskContext, TaskError};
 
 google_task! {
-    /// Deletes an object of Cloud Storage. One that is missing is no error, so that a repeat is none.
+    /// Deletes an object of Cloud Storage. A missing object is not an error, so that the task can be repeated.
     #[derive(Debug, Deserialize, JsonSchema)]
     #[serde(deny_unknown_fields)]
     pub struct Delete {
@@ -26,7 +26,7 @@ google_task! {
 pub struct Outputs {
     /// The object's address.
     pub uri: String,
-    /// Whether it was there.
+    /// Whether it existed.
     pub deleted: bool,
 }
 
@@ -46,10 +46,10 @@ impl Task for Delete {
         let store = Store::open(context, &self.login()).await?;
         let deleted = store.delete(&address, None).await?;
         if !deleted && self.error_on_missing {
-            let message = format!("deleting {address}: there is no such object");
-            return Err(TaskError::permanent(message).help("without `error_on_missing` that is no error"));
+            let message = format!("deleting {address}: the object does not exist");
+            return Err(TaskError::permanent(message).help("without `error_on_missing` this is not an error"));
         }
-        context.info(format!("{address} {}", if deleted { "is deleted" } else { "was not there" }));
+        context.info(format!("{address} {}", if deleted { "is deleted" } else { "did not exist" }));
         Ok(Outputs { uri: address.to_string(), deleted })
     }
 }

@@ -16,18 +16,18 @@ google_task! {
     #[derive(Debug, Deserialize, JsonSchema)]
     #[serde(deny_unknown_fields)]
     pub struct DeleteList {
-        /// What the objects' addresses begin with, such as `gs://bucket/folder/`.
+        /// The prefix of the addresses, such as `gs://bucket/folder/`.
         from: String,
-        /// `DIRECTORY` (by default) for the objects in the folder, `RECURSIVE` for everything below.
+        /// `DIRECTORY` (by default) for the objects in the folder, `RECURSIVE` to include everything below.
         #[serde(default, alias = "listingType")]
         listing_type: Depth,
-        /// A regular expression that an object's whole address has to fit.
+        /// A regular expression that must match the whole address of an object.
         #[serde(alias = "regExp")]
         reg_exp: Option<String>,
-        /// Whether to delete earlier versions too, in a bucket that keeps them.
+        /// Whether to delete earlier versions, too, in a bucket that keeps them.
         #[serde(default, alias = "allVersions")]
         all_versions: bool,
-        /// Whether it is an error that there is nothing to delete.
+        /// Whether it is an error if there is nothing to delete.
         #[serde(default, alias = "errorOnEmpty")]
         error_on_empty: bool,
         /// How many to delete at a time. By default 8.
@@ -38,7 +38,7 @@ google_task! {
 /// What a deletion of many gives to later tasks.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Outputs {
-    /// How many objects were deleted.
+    /// The number of deleted objects.
     pub count: u64,
     /// Their bytes.
     pub size: u64,
@@ -68,8 +68,8 @@ impl Task for DeleteList {
         let store = &Store::open(context, &self.login()).await?;
         let (blobs, _) = selection.find(store).await?;
         if blobs.is_empty() && self.error_on_empty {
-            let message = format!("deleting {}: there is no object to delete", selection.start);
-            return Err(TaskError::permanent(message).help("without `error_on_empty` that is no error"));
+            let message = format!("deleting {}: there are no objects to delete", selection.start);
+            return Err(TaskError::permanent(message).help("without `error_on_empty` this is not an error"));
         }
         // Just what was listed: an object that is written anew meanwhile stays.
         let deletions = blobs.into_iter().map(|blob| async move {

@@ -14,13 +14,13 @@ use crate::task::{Task, TaskContext, TaskError};
 google_task! {
     /// Downloads an object of Cloud Storage into storage.
     ///
-    /// A cut line is continued, and the file has to have the object's length and CRC-32C.
+    /// An interrupted download is resumed, and the file must have the length and CRC-32C of the object.
     #[derive(Debug, Deserialize, JsonSchema)]
     #[serde(deny_unknown_fields)]
     pub struct Download {
         /// The object, `gs://bucket/folder/name`.
         from: String,
-        /// The file's name in storage. By default the last part of the object's.
+        /// The file's name in storage. By default the last part of the object's name.
         name: Option<String>,
     }
 }
@@ -36,9 +36,9 @@ pub struct Outputs {
     pub path: String,
     /// Bytes of the file.
     pub length: u64,
-    /// The number of the object's content.
+    /// The generation of the object.
     pub generation: u64,
-    /// Seconds in all.
+    /// The total time in seconds.
     pub seconds: f64,
 }
 

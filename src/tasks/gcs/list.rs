@@ -19,9 +19,9 @@ google_task! {
     #[derive(Debug, Deserialize, JsonSchema)]
     #[serde(deny_unknown_fields)]
     pub struct List {
-        /// What the objects' addresses begin with, such as `gs://bucket/folder/`.
+        /// The prefix of the addresses, such as `gs://bucket/folder/`.
         from: String,
-        /// `DIRECTORY` (by default) for what is in the folder, `RECURSIVE` for everything below.
+        /// `DIRECTORY` (by default) for the folder itself, `RECURSIVE` to include everything below.
         #[serde(default, alias = "listingType")]
         listing_type: Depth,
         /// Whether to list everything below; the same as `listing_type: RECURSIVE`.
@@ -30,13 +30,13 @@ google_task! {
         /// `FILES`, `DIRECTORY` or `BOTH` (by default).
         #[serde(default)]
         filter: ListingKind,
-        /// A regular expression that an object's whole address has to fit.
+        /// A regular expression that must match the whole address of an object.
         #[serde(alias = "regExp")]
         reg_exp: Option<String>,
-        /// Whether to list earlier versions too, in a bucket that keeps them.
+        /// Whether to list earlier versions, too, in a bucket that keeps them.
         #[serde(default, alias = "allVersions")]
         all_versions: bool,
-        /// How many to give at most. By default 10,000.
+        /// The maximum number to list. By default 10,000.
         #[serde(alias = "maxFiles")]
         max_files: Option<usize>,
     }
@@ -47,11 +47,11 @@ google_task! {
 pub struct Outputs {
     /// The objects, by name.
     pub blobs: Vec<Blob>,
-    /// How many there are.
+    /// Their number.
     pub size: u64,
     /// Bytes of all of them.
     pub length: u64,
-    /// Whether there were more than could be given.
+    /// Whether there were more objects than `max_files`.
     pub truncated: bool,
 }
 
@@ -79,7 +79,10 @@ impl Task for List {
         let store = Store::open(context, &self.login()).await?;
         let (blobs, truncated) = selection.find(&store).await?;
         if truncated {
-            context.warn(format!("{} has more than {} objects: the rest is left out", selection.start, selection.most));
+            context.warn(format!(
+                "{} has more than {} objects; the others are not listed",
+                selection.start, selection.most
+            ));
         }
         context.info(format!("{} in {}", count(blobs.len() as u64, "object"), selection.start));
         let length = blobs.iter().map(|blob| blob.size).sum();

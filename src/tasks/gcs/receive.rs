@@ -25,8 +25,8 @@ pub(super) async fn receive(store: &Store<'_>, client: &Storage, from: &Address,
     let what = format!("downloading {from}");
     let blob = store.find(from).await?;
     let blob = blob.ok_or_else(|| {
-        let message = format!("{what}: there is no such object");
-        TaskError::permanent(message).help(format!("`gcloud storage ls gs://{}/` shows what there is", from.bucket))
+        let message = format!("{what}: the object does not exist");
+        TaskError::permanent(message).help(format!("`gcloud storage ls gs://{}/` lists the objects", from.bucket))
     })?;
     store.context.progress.set_total_bytes(blob.size);
     let part = to.with_added_extension("part");
@@ -37,12 +37,12 @@ pub(super) async fn receive(store: &Store<'_>, client: &Storage, from: &Address,
     let (length, checksum) = fetched.await?;
     if length != blob.size || blob.checksum().is_some_and(|stored| stored != checksum) {
         let message = format!(
-            "{what}: {length} bytes with CRC-32C {} came, but the object has {} with {}",
+            "{what}: received {length} bytes with CRC-32C {}, but the object has {} with {}",
             checksum_text(checksum),
             blob.size,
             blob.crc32c.as_deref().unwrap_or("unknown")
         );
-        return Err(TaskError::transient(message).help("something on the way damages the bytes: look at any proxy"));
+        return Err(TaskError::transient(message).help("the data was damaged in transit: check any proxy"));
     }
     let renamed = tokio::fs::rename(&part, to).await;
     renamed.map_err(|error| TaskError::permanent(what).caused_by(error))?;
@@ -90,7 +90,7 @@ async fn next(
 async fn within<T>(what: &str, waiting: impl Future<Output = T>) -> Result<T, RequestError> {
     tokio::time::timeout(IDLE_TIMEOUT, waiting).await.map_err(|_| {
         RequestError::Retryable(
-            TaskError::transient(format!("{what}: nothing came for {} s", IDLE_TIMEOUT.as_secs())),
+            TaskError::transient(format!("{what}: no data received for {} s", IDLE_TIMEOUT.as_secs())),
             None,
         )
     })

@@ -56,15 +56,15 @@ pub(super) async fn send(store: &Store<'_>, source: &UploadSource, now: u64) -> 
 
 fn stopped(source: &UploadSource) -> TaskError {
     TaskError::cancelled(format!("stopped {}", source.what))
-        .help("the part that is there is kept: the next attempt continues from it")
+        .help("the uploaded part is kept: the next attempt continues from it")
 }
 
 impl ResumableUpload<'_> {
     async fn attempt(&mut self, now: u64) -> Result<Outcome, RequestError> {
         if !self.source.is_unchanged() {
-            let message = format!("{}: the file has changed meanwhile", self.source.what);
+            let message = format!("{}: the file changed during the upload", self.source.what);
             return Err(RequestError::Fatal(
-                TaskError::permanent(message).help("write it under another name first, then upload"),
+                TaskError::permanent(message).help("write it under another name first, then upload it"),
             ));
         }
         let session = match self.session.clone() {
@@ -109,7 +109,7 @@ impl ResumableUpload<'_> {
             SessionProgress::Gone => {
                 upload_session::forget(&self.source.session_file);
                 (self.session, self.is_stale, self.is_left, self.resumed) = (None, false, false, 0);
-                let message = format!("{what}: Google does not know the upload's session any more; it starts over");
+                let message = format!("{what}: the upload session has expired; starting over");
                 Err(RequestError::Retryable(TaskError::transient(message), None))
             }
         }

@@ -55,7 +55,7 @@ pub(super) fn pattern(text: Option<&str>) -> Result<Option<Regex>, TaskError> {
             let problem = error.to_string();
             let last = problem.lines().last().unwrap_or_default().trim().to_owned();
             TaskError::permanent(format!("`{text}` is not a regular expression: {last}"))
-                .help("it has to fit the whole address, as in `.*2020-0[1-6]\\.csv\\.gz`")
+                .help("it must match the whole address, as in `.*2020-0[1-6]\\.csv\\.gz`")
         })
     };
     text.map(compile).transpose()

@@ -110,24 +110,24 @@ pub(super) async fn send(
         damaged = Some(reject(store, source, &blob, checksum).await?);
     }
     Err(damaged.unwrap_or_else(|| {
-        let message = format!("{}: somebody else keeps writing the same object", source.what);
-        TaskError::transient(message).help("give every writer an object name of its own")
+        let message = format!("{}: another process keeps writing the same object", source.what);
+        TaskError::transient(message).help("use a different object name for each writer")
     }))
 }
 
 /// Removes an object that is not what was sent, so that nobody reads it.
 async fn reject(store: &Store<'_>, source: &UploadSource, blob: &Blob, checksum: u32) -> Result<TaskError, TaskError> {
     let message = format!(
-        "{}: the object has {} bytes with CRC-32C {}, but the file {} with {}",
+        "{}: the object has {} bytes with CRC-32C {}, but the file has {} with {}",
         source.what,
         blob.size,
         blob.crc32c.as_deref().unwrap_or("unknown"),
         source.length,
         checksum_text(checksum)
     );
-    store.context.warn(format!("{message}; it is deleted and sent again"));
+    store.context.warn(format!("{message}; it is deleted and uploaded again"));
     store.delete(&source.to, Some(blob.generation)).await?;
-    Ok(TaskError::transient(message).help("something on the way damages the bytes: look at the network and any proxy"))
+    Ok(TaskError::transient(message).help("the data was damaged in transit: check the network and any proxy"))
 }
 
 /// What an upload came to: the object, if it was written; the file's checksum; how many bytes were there before.

@@ -87,7 +87,7 @@ impl<'a> Store<'a> {
         }
     }
 
-    /// Deletes an object, of just this content if `generation` says so. Whether it was there.
+    /// Deletes an object, of just this content if `generation` says so. Whether it existed.
     pub(super) async fn delete(&self, address: &Address, generation: Option<u64>) -> Result<bool, TaskError> {
         let what = format!("deleting {address}");
         let query = generation.map(|number| format!("?generation={number}")).unwrap_or_default();
@@ -139,4 +139,4 @@ fn names_bucket(refusal: &GoogleError) -> bool {
 }
 
 /// What to do where a bucket is missing.
-pub(super) const NO_BUCKET: &str = "check the name, or make the bucket with a task `gcs.create_bucket`";
+pub(super) const NO_BUCKET: &str = "check the name, or create the bucket with a task of type `gcs.create_bucket`";

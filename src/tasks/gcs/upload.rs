@@ -21,30 +21,32 @@ use crate::text;
 google_task! {
     /// Uploads files to Cloud Storage.
     ///
-    /// Safe to repeat: what is there with the same length and checksum is not sent again. A large upload resumes where a
-    /// cut line or a killed process left it. What Google then has is compared with the file, byte for byte by CRC-32C.
+    /// Safe to repeat: objects that already exist with the same length and checksum are not sent again. A large upload
+    /// resumes after a lost connection or a killed process. The uploaded object is compared with the file by length
+    /// and CRC-32C.
     #[derive(Debug, Deserialize, JsonSchema)]
     #[serde(deny_unknown_fields)]
     pub struct Upload {
         /// The file: the storage address of another task's file, or a path relative to the flow's folder. Or several:
-        /// a list of them, or a map from object names to them; `to` is then what all their addresses begin with.
+        /// a list of them, or a map from object names to them; `to` is then the prefix of their addresses.
         from: Value,
-        /// Where to: `gs://bucket/folder/name`. One that ends with a slash is a folder, and the file keeps its name.
+        /// The destination: `gs://bucket/folder/name`. If it ends with a slash, it is a folder, and the file keeps its
+        /// name.
         to: String,
-        /// Whether to pack the files with gzip on the way, each to an object whose name ends in `.gz`. What is packed
-        /// already stays as it is.
+        /// Whether to compress the files with gzip, each to an object whose name ends in `.gz`. Files that are already
+        /// compressed are unchanged.
         #[serde(default)]
         gzip: bool,
-        /// The objects' media type. By default what the name's ending stands for.
+        /// The media type of the objects. By default it is derived from the extension.
         #[serde(alias = "contentType")]
         content_type: Option<String>,
-        /// `gzip` where readers shall get the file unpacked. Leave it out for a `.csv.gz` that BigQuery is to load.
+        /// `gzip` if readers are to receive the file unpacked. Do not set it for a `.csv.gz` that BigQuery is to load.
         #[serde(alias = "contentEncoding")]
         content_encoding: Option<String>,
-        /// How a browser shall offer the file.
+        /// How a browser offers the file.
         #[serde(alias = "contentDisposition")]
         content_disposition: Option<String>,
-        /// How long others may keep copies.
+        /// How long caches may keep copies.
         #[serde(alias = "cacheControl")]
         cache_control: Option<String>,
         /// The objects' storage class. By default the bucket's.
@@ -59,23 +61,23 @@ google_task! {
 /// What an upload gives to later tasks.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Outputs {
-    /// The object's address, `gs://bucket/name`; of several files, what their addresses begin with.
+    /// The object's address, `gs://bucket/name`; for several files, the prefix of their addresses.
     pub uri: String,
     /// The addresses by the files' names.
     pub files: BTreeMap<String, String>,
     /// Objects written.
     pub uploaded: u64,
-    /// Objects that were there already, with the same content.
+    /// Objects that already existed with the same content.
     pub skipped: u64,
     /// Bytes of all files.
     pub length: u64,
     /// Bytes that earlier attempts had sent and that were not sent again.
     pub resumed_bytes: u64,
-    /// The object's CRC-32C in base64, as Google writes it; of several files the last one's.
+    /// The object's CRC-32C in base64, as Google writes it; for several files, of the last one.
     pub crc32c: Option<String>,
-    /// The number of the object's content; of several files the last one's.
+    /// The generation of the object; for several files, of the last one.
     pub generation: u64,
-    /// Seconds in all.
+    /// The total time in seconds.
     pub seconds: f64,
 }
 
@@ -107,7 +109,7 @@ impl Task for Upload {
                 let _ = std::fs::remove_file(session_path(context, &source.to, "gz")?);
             }
             if sent.skipped {
-                context.info(format!("{} is there already, with the same content", source.to));
+                context.info(format!("{} already exists with the same content", source.to));
             }
             outputs.count(name, &sent.blob, sent.skipped, sent.resumed);
         }
@@ -158,7 +160,7 @@ impl Upload {
         let folder = Address::parse(&self.to, self.bucket.as_deref())?;
         if !several && !folder.name.is_empty() && !folder.name.ends_with('/') {
             if self.gzip && !folder.name.ends_with(GZIP) {
-                let message = format!("with `gzip`, {folder} would be a packed file whose name does not say so");
+                let message = format!("with `gzip`, the name {folder} of the compressed file needs the extension");
                 return Err(TaskError::permanent(message).help(format!("write `to: {folder}{GZIP}`")));
             }
             return Ok(folder);
@@ -215,8 +217,8 @@ fn is_json(text: &str) -> bool {
 /// The files that `from` names, each with the object's name where it says one.
 fn files(from: &Value) -> Result<Vec<(Option<String>, String)>, TaskError> {
     let wrong = |found: &Value| {
-        TaskError::permanent(format!("`from` holds {found}, which is no file"))
-            .help("give an address or a path, a list of them, or a map from names to them")
+        TaskError::permanent(format!("`from` contains {found}, which is not a file"))
+            .help("write an address or a path, a list of these, or a map from names to these")
     };
     let text = |value: &Value| value.as_str().map(|text| text.trim().to_owned()).ok_or_else(|| wrong(value));
     match from {

@@ -55,14 +55,14 @@ impl UploadSession {
                 return Err(store.explained(store.api.refusal(&source.what, response).await).request_error());
             }
             let url = response.headers().get(LOCATION).and_then(|url| url.to_str().ok());
-            let missing = || TaskError::permanent(format!("{}: Google's answer names no session", source.what));
+            let missing = || TaskError::permanent(format!("{}: Google's response has no session", source.what));
             url.map(|url| Some(url.to_owned())).ok_or_else(|| RequestError::Fatal(missing()))
         });
         let Some(url) = opened.await? else { return Ok(None) };
         let session = Self { url, of: source.identity() };
         hide(&session.url, &store.context.settings.redactor);
         session.keep(&source.session_file).map_err(|error| {
-            TaskError::permanent(format!("{}: cannot keep {}", source.what, source.session_file.display()))
+            TaskError::permanent(format!("{}: cannot store {}", source.what, source.session_file.display()))
                 .caused_by(error)
         })?;
         Ok(Some(session))
@@ -117,7 +117,7 @@ async fn read(store: &Store<'_>, source: &UploadSource, response: Response) -> R
         status if status.is_success() => {
             let body = response.bytes().await.map_err(|error| RequestError::from_reqwest(&source.what, error))?;
             let blob: Blob = serde_json::from_slice(&body).map_err(|error| {
-                let message = format!("{}: the answer is not what Google documents", source.what);
+                let message = format!("{}: the response is not as Google documents it", source.what);
                 RequestError::Fatal(TaskError::permanent(message).caused_by(error))
             })?;
             Ok(SessionProgress::Done(Box::new(blob.addressed())))

@@ -98,7 +98,7 @@ fn not_gzip(head: &[u8], redactor: &Redactor) -> String {
     match head {
         [] => "is empty, where a gzip file was expected".to_owned(),
         _ if page::is_html(head) => format!("is a web page, where a gzip file was expected: “{words}”"),
-        _ => format!("is no gzip file, as its name says; it begins with “{words}”"),
+        _ => format!("is not a gzip file, contrary to its name; it begins with “{words}”"),
     }
 }
 

@@ -114,7 +114,7 @@ impl RequestContent<'_> {
 pub(super) fn conflicts(body: &Value, form_data: &Map<String, Value>, options: &Options) -> Vec<FieldConflict> {
     let mut conflicts = options.conflicts();
     if !body.is_null() && !form_data.is_empty() {
-        let message = "a request carries `body` or `formData`, not both";
+        let message = "`body` and `formData` cannot be combined";
         conflicts.push(FieldConflict::between(["body", "formData", "form_data"], message));
     }
     conflicts

@@ -20,13 +20,13 @@ use crate::tasks::appended::address;
 
 /// Downloads a file into storage.
 ///
-/// Retries when the line is cut or the server is busy, and resumes where it stopped, even after the process was killed.
-/// The length is checked, and of a gzip file every checksum. A file of this machine is copied and checked alike, so
-/// that a folder can stand in for a server.
+/// Retries when the connection is lost or the server is busy, and resumes where it stopped, even after the process was
+/// killed. The length is checked and, for gzip files, every checksum. A file on this machine is copied and checked in
+/// the same way, so that a folder can stand in for a server.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Download {
-    /// What to get: an `http://`, `https://` or `file://` address, a path relative to the flow's folder, or the
+    /// What to download: an `http://`, `https://` or `file://` address, a path relative to the flow's folder, or the
     /// storage address of another task's file.
     uri: String,
     /// The file's name in storage. By default the last part of the address.
@@ -36,40 +36,40 @@ pub struct Download {
     /// host or port.
     #[serde(default)]
     headers: BTreeMap<String, String>,
-    /// How it is asked for. What is no `GET`, or carries content, is sent once unless `attempts` says otherwise, and a
-    /// later try begins at the first byte.
+    /// The HTTP method. A request other than `GET`, or one with content, is sent once unless `attempts` is set, and a
+    /// later attempt starts at the first byte.
     #[serde(default)]
     method: Method,
-    /// What is added to the address behind `?`; a list gives the name several times.
+    /// Query parameters, added to the address after `?`; a list repeats the name.
     #[serde(default)]
     params: Map<String, Value>,
-    /// What is sent: a text, or a map or list, which becomes JSON.
+    /// The content to send: a text, or a map or list, which is sent as JSON.
     #[serde(default)]
     body: Value,
-    /// A form to send instead, as `http.request` has it.
+    /// A form to send instead, like `formData` of `http.request`.
     #[serde(default, alias = "formData")]
     form_data: Map<String, Value>,
-    /// What kind of content is sent. By default it follows from the content.
+    /// The media type of the content. By default it is derived from the content.
     #[serde(alias = "contentType")]
     content_type: Option<String>,
-    /// Logins, time limits, and which answers are taken for the file.
+    /// Logins, timeouts, and which responses are accepted as the file.
     #[serde(default)]
     options: Options,
-    /// Whether an empty file is a failure. By default it is.
+    /// Whether an empty file is an error. By default it is.
     #[serde(default = "yes", alias = "failOnEmptyResponse")]
     fail_on_empty_response: bool,
-    /// Refuses a file of more bytes than this. By default any length will do that leaves a twentieth of the disk free,
-    /// or 256 MiB where that is less.
+    /// The maximum size of the file in bytes. By default any size is accepted that leaves a twentieth of the disk
+    /// free, or 256 MiB if that is less.
     max_bytes: Option<u64>,
-    /// The file's expected SHA-256 in hexadecimal digits. By default any content will do.
+    /// The expected SHA-256 of the file in hexadecimal digits. By default any content is accepted.
     sha256: Option<String>,
-    /// How many tries in a row may fail without getting a byte further. By default 5, and as many more as fit into 90 s
+    /// How many attempts in a row may fail without any progress. By default 5, and as many more as fit into 90 s
     /// (`JITNEY_RETRY_TIMEOUT`).
     attempts: Option<u32>,
-    /// After how long without a byte the line counts as cut. By default 60s, or as long as `options` say.
+    /// After how long without data the connection counts as lost. By default 60s, or the timeout set in `options`.
     idle_timeout: Option<DurationSpec>,
-    /// The line counts as cut when fewer bytes than this come in a second, on the average of `idle_timeout`. By default
-    /// 500.
+    /// The connection counts as lost when fewer bytes than this arrive per second, on average over `idle_timeout`. By
+    /// default 500.
     min_speed: Option<u64>,
 }
 
@@ -82,19 +82,19 @@ fn yes() -> bool {
 pub struct Outputs {
     /// The file's address in storage.
     pub uri: String,
-    /// The address that it came from, without login and query.
+    /// The address that it was downloaded from, without login and query.
     pub source_uri: String,
-    /// The server's status code: 200, or 206 when an earlier try was continued. For a file of this machine 200.
+    /// The server's status code: 200, or 206 if an earlier attempt was continued. For a file on this machine 200.
     pub code: u16,
     /// Bytes of the file.
     pub length: u64,
-    /// The server's headers, names in lower case, each with its values.
+    /// The response headers: names in lower case, each with its values.
     pub headers: BTreeMap<String, Vec<String>>,
     /// The file's SHA-256 in hexadecimal digits.
     pub sha256: String,
-    /// Bytes that earlier tries had left and that were not fetched again.
+    /// Bytes from earlier attempts that were not downloaded again.
     pub resumed_bytes: u64,
-    /// Seconds from the first byte's request to the whole file on disk.
+    /// Seconds from the first request until the whole file was on disk.
     pub seconds: f64,
 }
 
@@ -118,7 +118,7 @@ impl Task for Download {
     fn conflicts(&self) -> Vec<FieldConflict> {
         let mut conflicts = content::conflicts(&self.body, &self.form_data, &self.options);
         if self.method == Method::Head {
-            let message = "the answer to a HEAD has no content, and so no file; http.request gives its headers";
+            let message = "the response to HEAD has no content; to read its headers, use http.request";
             conflicts.push(FieldConflict::between(["method"], message));
         }
         // How a server is spoken to matters nothing to a folder that stands in for it, but what it is asked does.
@@ -130,7 +130,7 @@ impl Task for Download {
         ];
         let asked = asks.into_iter().find(|(_, is_given)| *is_given);
         if let Some((name, _)) = asked.filter(|_| !self.is_remote()) {
-            let message = "only a server can be asked this way, and `uri` is a file of this machine";
+            let message = "this applies only to requests to a server, but `uri` is a file on this machine";
             conflicts.push(FieldConflict::between([name, "uri"], message));
         }
         conflicts
@@ -143,13 +143,13 @@ impl Task for Download {
             Some("file") | None => self.copy(context).await?,
             Some(_) if storage::is_uri(&self.uri) => self.copy(context).await?,
             Some(other) => {
-                let message = format!("cannot download from `{other}://`: only http, https and file are known");
-                return Err(TaskError::permanent(message).help("or give the path of a file on this machine"));
+                let message = format!("cannot download from `{other}://`: only http, https and file are supported");
+                return Err(TaskError::permanent(message).help("or use the path of a file on this machine"));
             }
         };
         if outputs.length == 0 && self.fail_on_empty_response && !self.options.allow_failed {
             let error = TaskError::permanent(format!("the file {} is empty", outputs.source_uri)).code(CORRUPT);
-            return Err(error.help("where that may be, write `fail_on_empty_response: false`"));
+            return Err(error.help("if it may be empty, set `fail_on_empty_response: false`"));
         }
         context.log_line(
             Level::Debug,
@@ -196,7 +196,7 @@ impl Download {
             fetched = fetch.run() => fetched?,
             () = context.cancel.cancelled() => {
                 let message = format!("stopped downloading {}", fetch.shown);
-                return Err(TaskError::cancelled(message).help("the part that is here is kept: the next attempt continues from it"));
+                return Err(TaskError::cancelled(message).help("the downloaded part is kept: the next attempt continues from it"));
             }
         };
         context.note_origin(&fetch.target, &message::origin(&fetch.url, &context.settings.redactor))?;
@@ -238,7 +238,7 @@ impl Download {
         let (length, sha256) = copied.map_err(|wrong| {
             TaskError::permanent(format!("the file {} {wrong}", self.uri))
                 .code(CORRUPT)
-                .help("fetch the file anew, or try another source")
+                .help("download the file again, or try another source")
         })?;
         let outputs = outputs(
             file.uri,

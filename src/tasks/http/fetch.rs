@@ -95,7 +95,7 @@ impl Fetch<'_> {
     /// How it goes on after a failure: for how long, or how often, and when next if the server asked for a pause.
     fn plan(&self, retry_after: Option<Duration>) -> String {
         let limit = match self.attempts {
-            Some(attempts) => format!("up to {} in a row", count(u64::from(attempts), "attempt")),
+            Some(attempts) => format!("up to {} attempts in a row", count(u64::from(attempts), "attempt")),
             None => format!("for up to {} s", self.context.settings.retry_timeout.as_secs()),
         };
         let next =
@@ -162,7 +162,7 @@ impl Fetch<'_> {
         let response = self.content.send(&self.what(), request).await?;
         match response.status() {
             StatusCode::RANGE_NOT_SATISFIABLE if part.length() > 0 => {
-                Err(self.start_over("the server's file is shorter than what is here"))
+                Err(self.start_over("the server's file is shorter than the downloaded part"))
             }
             status if self.content.options.accept_file(status) => Ok(response),
             StatusCode::NOT_FOUND | StatusCode::GONE => Err(self.missing(response.status()).await),
@@ -172,7 +172,7 @@ impl Fetch<'_> {
 
     async fn missing(&self, status: StatusCode) -> RequestError {
         let near = neighbours::on_server(&self.client, &self.url, &self.content.headers).await;
-        let help = near.unwrap_or_else(|| "check the address; the server gives no list of what it has".to_owned());
+        let help = near.unwrap_or_else(|| "check the address; the server does not list its files".to_owned());
         let message = format!("there is no file at {}: the server answered {status}", self.shown);
         RequestError::Fatal(TaskError::permanent(message).code(status.as_str()).help(help))
     }
@@ -194,7 +194,7 @@ impl Fetch<'_> {
         if !partial {
             part.restart(identity).map_err(|error| self.disk(error))?;
         } else if range.is_none_or(|range| range.0 != part.length()) || !part.identity.agrees(&identity) {
-            return Err(self.start_over("the server's file is another one now"));
+            return Err(self.start_over("the server's file has changed"));
         }
         let progress = &self.context.progress;
         progress.bytes.store(part.length(), Ordering::Relaxed);
@@ -214,7 +214,8 @@ impl Fetch<'_> {
             (Err(trouble), _) => Err(trouble),
             (Ok(()), Some(length)) if length != part.length() => {
                 let length = count(length, "byte");
-                let message = format!("{}: the line ended after {} of {length}", self.what(), thousands(part.length()));
+                let message =
+                    format!("{}: the connection ended after {} of {length}", self.what(), thousands(part.length()));
                 Err(RequestError::Retryable(TaskError::transient(message), None))
             }
             _ => Ok(part),
@@ -227,7 +228,7 @@ impl Fetch<'_> {
         while let Some(piece) = response.chunk().await.map_err(|error| self.cut(reached, error))? {
             reached += piece.len() as u64;
             if reached > self.max_bytes {
-                return Err(self.too_large("it continues after that"));
+                return Err(self.too_large("the download continues from there"));
             }
             if reached - looked >= DISK_CHECK_BYTES {
                 self.check_disk_space(DISK_CHECK_BYTES)?;
@@ -251,9 +252,8 @@ impl Fetch<'_> {
         if speed >= self.min_speed as f64 {
             return Ok(());
         }
-        let message = format!("{}: only {speed:.0} bytes a second have come lately", self.what());
-        let help =
-            format!("`min_speed: {}` is less than the minimum; set a lower one for a slow server", self.min_speed);
+        let message = format!("{}: the speed fell to {speed:.0} bytes per second", self.what());
+        let help = format!("for a slow server, set a lower `min_speed` than {}", self.min_speed);
         Err(RequestError::Retryable(TaskError::transient(message).code(SLOW).help(help), None))
     }
 
@@ -265,7 +265,7 @@ impl Fetch<'_> {
                 // What is here would keep the disk full.
                 let _ = partial_file::discard(&self.target);
                 let error = TaskError::permanent(format!("{}: {lack}", self.what())).code("disk full");
-                Err(RequestError::Fatal(error.help("make room, or limit the file with `max_bytes`")))
+                Err(RequestError::Fatal(error.help("free some space, or limit the size with `max_bytes`")))
             }
         }
     }
@@ -286,7 +286,7 @@ impl Fetch<'_> {
                 Err(RequestError::Fatal(
                     TaskError::permanent(message)
                         .code(CORRUPT)
-                        .help("it was asked to send the file as it is; an `Accept-Encoding` in `headers` may help"),
+                        .help("it was asked to send the file unencoded; an `Accept-Encoding` in `headers` may help"),
                 ))
             }
         }
@@ -298,7 +298,7 @@ impl Fetch<'_> {
 
     fn cut(&self, reached: u64, error: reqwest::Error) -> RequestError {
         RequestError::from_reqwest(
-            &format!("{}: the line was cut after {}", self.what(), count(reached, "byte")),
+            &format!("{}: the connection was lost after {}", self.what(), count(reached, "byte")),
             error,
         )
     }
@@ -308,7 +308,7 @@ impl Fetch<'_> {
         // What is here can never become a file that is allowed.
         let _ = partial_file::discard(&self.target);
         RequestError::Fatal(
-            TaskError::permanent(message).help("raise `max_bytes` if the file is meant to be that large"),
+            TaskError::permanent(message).help("increase `max_bytes` if the file is expected to be that large"),
         )
     }
 
@@ -334,9 +334,7 @@ impl Fetch<'_> {
 
     fn disk(&self, error: std::io::Error) -> RequestError {
         let message = format!("cannot write {}", self.target.display());
-        RequestError::Fatal(
-            TaskError::permanent(message).caused_by(error).help("check the space and the permissions there"),
-        )
+        RequestError::Fatal(TaskError::permanent(message).caused_by(error).help("check its free space and permissions"))
     }
 
     async fn blocking<T: Send + 'static>(

@@ -37,7 +37,7 @@ pub(super) fn copy(
         }
     }
     if cancel.is_cancelled() {
-        return partial_file::discard(target).map(|()| Err("was not copied to its end".to_owned()));
+        return partial_file::discard(target).map(|()| Err("was not copied completely".to_owned()));
     }
     let length = part.length();
     Ok(part.finish(sha256.as_deref(), redactor)?.map(|sha256| (length, sha256)))

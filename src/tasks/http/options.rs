@@ -20,7 +20,7 @@ pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 pub(super) struct Options {
     /// A login.
     auth: Option<Auth>,
-    /// A user's name, as `auth` of type `BASIC` has it.
+    /// The user name for a login of type `BASIC`, as in `auth`.
     #[serde(alias = "basic_auth_user")]
     basic_auth_user: Option<String>,
     /// The user's password.
@@ -38,23 +38,23 @@ pub(super) struct Options {
     /// As `timeout.readIdleTimeout`.
     #[serde(alias = "read_idle_timeout")]
     read_idle_timeout: Option<DurationSpec>,
-    /// Whether redirects are followed, ten at most. By default they are.
+    /// Whether redirects are followed, at most ten. By default they are.
     #[serde(alias = "follow_redirects")]
     follow_redirects: Option<bool>,
-    /// Whether an answer such as 404 is an answer like any other; else the task fails.
+    /// Whether error responses such as 404 are accepted; otherwise the task fails.
     #[serde(default, alias = "allow_failed")]
     pub(super) allow_failed: bool,
-    /// The status codes that will do, such as `[200, 404]`. By default all below 400.
+    /// The accepted status codes, such as `[200, 404]`. By default all below 400.
     #[serde(default, alias = "allowed_response_codes")]
     allowed_response_codes: Vec<u16>,
     /// How the server's certificate is checked.
     #[serde(default)]
     ssl: Ssl,
-    /// The encoding of what is sent.
+    /// The encoding of the content.
     #[serde(default, alias = "default_charset")]
     #[expect(dead_code, reason = "there is one that is possible")]
     default_charset: CharsetName,
-    /// The proxy to go through. By default the one that the environment names.
+    /// The proxy to use. By default the one set in the environment.
     proxy: Option<Proxy>,
 }
 
@@ -68,7 +68,7 @@ struct Ssl {
     insecure_trust_all_certificates: bool,
 }
 
-/// The encoding of what is sent.
+/// The encoding of the content.
 #[derive(Clone, Copy, Default, Deserialize, JsonSchema)]
 enum CharsetName {
     #[default]
@@ -179,7 +179,7 @@ impl Options {
     pub(super) fn conflicts(&self) -> Vec<FieldConflict> {
         let basic = self.basic_auth_user.is_some() || self.basic_auth_password.is_some();
         let twice = (basic && self.auth.is_some())
-            .then(|| "the login is given twice: by `auth` and by `basicAuth…`; leave one of them out".to_owned());
+            .then(|| "the login is specified twice, by `auth` and by `basicAuth…`; remove one of them".to_owned());
         let found = [self.auth.as_ref().and_then(Auth::wrong), self.proxy.as_ref().and_then(Proxy::wrong), twice];
         found.into_iter().flatten().map(|message| FieldConflict::between(["options"], message)).collect()
     }
@@ -246,7 +246,7 @@ impl Auth {
             return Some(format!("`options.auth.{}` is missing", needed.0));
         }
         let (name, _) = others.into_iter().find(|(_, value)| value.is_some())?;
-        Some(format!("`options.auth.{name}` has no effect: a login of type {kind} has none"))
+        Some(format!("`options.auth.{name}` has no effect for a login of type {kind}"))
     }
 }
 
@@ -258,7 +258,7 @@ impl Proxy {
         match self.kind {
             ProxyKind::Http if !is_whole => Some("`options.proxy` needs `address` and `port`".to_owned()),
             ProxyKind::Direct if !is_empty => {
-                Some("`options.proxy` of type DIRECT is no proxy: it has no address".to_owned())
+                Some("`options.proxy` of type DIRECT means no proxy, and has no address".to_owned())
             }
             _ => None,
         }

@@ -148,7 +148,7 @@ impl PartialFile {
             output.write_all(&buffer[..count])?;
             sums.add(&buffer[..count]);
             let is_long = sums.length() > limit;
-            let lack = is_long.then(|| format!("it unpacks to more than `max_bytes: {limit}`"));
+            let lack = is_long.then(|| format!("its unpacked size exceeds `max_bytes: {limit}`"));
             let lack = lack.or_else(|| super::room::lacks(&self.target, 0));
             if let Some(lack) = lack {
                 remove(&draft)?;

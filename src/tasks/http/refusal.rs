@@ -27,7 +27,7 @@ pub(super) async fn of_answer(what: &str, mut response: Response, redactor: &Red
     let error = TaskError::permanent(message).code(status.as_str());
     RequestError::Fatal(match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-            error.help("if the server wants a login, give it in `headers`, such as `Authorization: Bearer …`")
+            error.help("if the server requires a login, set it in `headers`, such as `Authorization: Bearer …`")
         }
         _ => error,
     })

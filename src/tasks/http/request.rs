@@ -17,10 +17,10 @@ use crate::web::{NO_CONNECTION, RequestError};
 /// The largest answer that becomes an output.
 const MAX_BODY_BYTES: usize = 10_000_000;
 
-/// Sends a request to a web server and gives its answer to later tasks.
+/// Sends an HTTP request and passes the response to later tasks.
 ///
-/// It is sent once: use `retry` where a repeat does no harm. Only a connection that does not come about, so that nothing
-/// was sent, is tried again for a while. Answers of more than 10 MB are for `http.download`.
+/// It is sent once: use `retry` if repeating it does no harm. Only if the connection cannot be established, so that
+/// nothing was sent, is it retried for some time. For responses of more than 10 MB use `http.download`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Request {
@@ -29,23 +29,23 @@ pub struct Request {
     /// The HTTP method.
     #[serde(default)]
     method: Method,
-    /// What is added to the address behind `?`; a list gives the name several times.
+    /// Query parameters, added to the address after `?`; a list repeats the name.
     #[serde(default)]
     params: Map<String, Value>,
     /// Headers to send. None of them is passed on when the server redirects to another scheme, host or port.
     #[serde(default)]
     headers: BTreeMap<String, String>,
-    /// What is sent: a text, or a map or list, which becomes JSON.
+    /// The content to send: a text, or a map or list, which is sent as JSON.
     #[serde(default)]
     body: Value,
     /// A form to send instead. A value may be the address of a file, or a map of `name`, `content` and `contentType`;
     /// such a form is sent in parts.
     #[serde(default, alias = "form_data")]
     form_data: Map<String, Value>,
-    /// What kind of content is sent. By default it follows from the content.
+    /// The media type of the content. By default it is derived from the content.
     #[serde(alias = "content_type")]
     content_type: Option<String>,
-    /// Logins, time limits, and which answers will do.
+    /// Logins, timeouts, and which responses are accepted.
     #[serde(default)]
     options: Options,
 }
@@ -53,13 +53,13 @@ pub struct Request {
 /// The answer.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Outputs {
-    /// The address that answered, after redirects, without login and query.
+    /// The address after redirects, without login and query.
     uri: String,
     /// The status code.
     code: u16,
-    /// The server's headers, names in lower case, each with its values.
+    /// The response headers: names in lower case, each with its values.
     headers: BTreeMap<String, Vec<String>>,
-    /// The answer's text; `json(outputs.….body)` reads JSON in it.
+    /// The text of the response; to parse it as JSON: `json(outputs.….body)`.
     body: String,
 }
 
@@ -104,9 +104,9 @@ impl Request {
     fn address(&self, context: &TaskContext) -> Result<Url, TaskError> {
         let mut url = message::address(self.uri.trim(), &context.settings.redactor)?;
         if !matches!(url.scheme(), "http" | "https") {
-            let message = format!("cannot ask `{}://`: only http and https are known", url.scheme());
+            let message = format!("cannot send a request to `{}://`: only http and https are supported", url.scheme());
             return Err(
-                TaskError::permanent(message).help("files of this machine are read with `read()` or http.download")
+                TaskError::permanent(message).help("to read files on this machine, use `read()` or http.download")
             );
         }
         content::add_params(&mut url, &self.params);
@@ -156,8 +156,8 @@ async fn whole(what: &str, mut response: Response) -> Result<Vec<u8>, TaskError>
     loop {
         if announced > MAX_BODY_BYTES as u64 || body.len() > MAX_BODY_BYTES {
             let error =
-                TaskError::permanent(format!("{what}: the answer is larger than {} MB", MAX_BODY_BYTES / 1_000_000));
-            return Err(error.help("http.download streams a file of any size into storage"));
+                TaskError::permanent(format!("{what}: the response is larger than {} MB", MAX_BODY_BYTES / 1_000_000));
+            return Err(error.help("use http.download, which streams a file of any size into storage"));
         }
         match response.chunk().await {
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
@@ -172,7 +172,7 @@ fn text(bytes: Vec<u8>, is_latin: bool, context: &TaskContext) -> String {
         return bytes.into_iter().map(char::from).collect();
     }
     String::from_utf8(bytes).unwrap_or_else(|error| {
-        context.warn("the answer is no UTF-8 text, and what is none in it is lost; http.download keeps every byte");
+        context.warn("the response is not UTF-8 text, so other bytes in it are lost; http.download keeps every byte");
         String::from_utf8_lossy(error.as_bytes()).into_owned()
     })
 }

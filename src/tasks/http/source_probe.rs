@@ -54,7 +54,7 @@ async fn probe(fields: Value, files: FileAccess, settings: Arc<Settings>) -> Res
         return summed.map_err(|error| TaskError::permanent("looking at the file").caused_by(error));
     }
     if place.method != content::Method::Get || !place.body.is_null() || !place.form_data.is_empty() {
-        let message = "what a request other than a plain GET gives is known only once it is sent";
+        let message = "the response to a request other than a plain GET is known only once it is sent";
         return Err(TaskError::permanent(message));
     }
     let mut url = message::address(&place.uri, &settings.redactor)?;
@@ -77,7 +77,7 @@ async fn request(
     (headers, options): (&HeaderMap, &Options),
     redactor: &Redactor,
 ) -> Result<SourceVersion, TaskError> {
-    let what = format!("asking for the headers of {}", message::shown(url, redactor));
+    let what = format!("requesting the headers of {}", message::shown(url, redactor));
     let request = client.request(method, url.clone()).header("accept-encoding", "identity").headers(headers.clone());
     let request = options.log_in(request, redactor)?;
     let response = follow::send(&what, request).await.map_err(RequestError::into_error)?;

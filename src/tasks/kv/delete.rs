@@ -6,7 +6,7 @@ use super::{failed, open};
 use crate::clock;
 use crate::task::{Task, TaskContext, TaskError};
 
-/// Removes a key and its value.
+/// Deletes a key and its value.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Delete {
@@ -14,7 +14,7 @@ pub struct Delete {
     key: String,
     /// The namespace. By default the flow's own.
     namespace: Option<String>,
-    /// Whether the task fails when there is no such key.
+    /// Whether the task fails if there is no such key.
     #[serde(default, alias = "error_on_missing")]
     error_on_missing: bool,
 }
@@ -38,10 +38,10 @@ impl Task for Delete {
     async fn run(&self, context: &TaskContext) -> Result<Deleted, TaskError> {
         let namespace = self.namespace.as_deref().unwrap_or(&context.namespace);
         let deleted = open(context)?.delete(namespace, &self.key, clock::now());
-        let deleted = deleted.map_err(|error| failed(&format!("cannot remove `{}`", self.key), error))?;
+        let deleted = deleted.map_err(|error| failed(&format!("cannot delete `{}`", self.key), error))?;
         if !deleted && self.error_on_missing {
             let error = TaskError::permanent(format!("there is no key `{}` in namespace `{namespace}`", self.key));
-            return Err(error.help("`jitney kv list` shows what there is"));
+            return Err(error.help("`jitney kv list` lists all keys"));
         }
         Ok(Deleted { deleted })
     }

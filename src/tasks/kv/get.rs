@@ -7,16 +7,16 @@ use super::{failed, open};
 use crate::clock;
 use crate::task::{Task, TaskContext, TaskError};
 
-/// Gives the value that is kept under a key. One that holds a secret is an error, since outputs are kept: use `kv('key')`
-/// in an expression.
+/// Outputs the value that is stored under a key. A value that contains a secret is an error, since outputs are stored:
+/// use `kv('key')` in an expression.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Get {
     /// The key.
     key: String,
-    /// The namespace. By default the flow's own, then those around it: `a.b`, then `a`.
+    /// The namespace. By default the flow's own, then its parents: `a.b`, then `a`.
     namespace: Option<String>,
-    /// Whether the task fails when there is no such key; else the value is null.
+    /// Whether the task fails if there is no such key; otherwise the value is null.
     #[serde(default, alias = "error_on_missing")]
     error_on_missing: bool,
 }
@@ -24,7 +24,7 @@ pub struct Get {
 /// What is kept.
 #[derive(Serialize, JsonSchema)]
 pub struct ValueOutput {
-    /// The value, null when there is none.
+    /// The value, or null if there is none.
     value: Value,
 }
 
@@ -47,12 +47,14 @@ impl Task for Get {
         if found.is_none() && self.error_on_missing {
             let namespace = self.namespace.as_ref().unwrap_or(&context.namespace);
             let error = TaskError::permanent(format!("there is no key `{}` in namespace `{namespace}`", self.key));
-            return Err(error.help("`jitney kv list` shows what there is"));
+            return Err(error.help("`jitney kv list` lists all keys"));
         }
         if let Some(entry) = found.as_ref().filter(|entry| !entry.secrets.is_empty()) {
             entry.secrets.iter().for_each(|secret| context.settings.redactor.learn(secret));
-            let error =
-                TaskError::permanent(format!("the value of `{}` holds a secret, which outputs cannot carry", self.key));
+            let error = TaskError::permanent(format!(
+                "the value of `{}` contains a secret, which outputs must not contain",
+                self.key
+            ));
             return Err(error.help(format!("write {{{{ kv('{}') }}}} where the value is needed", self.key)));
         }
         Ok(ValueOutput { value: found.map(|entry| entry.value).unwrap_or_default() })

@@ -6,11 +6,11 @@ use super::{failed, open};
 use crate::clock;
 use crate::task::{Task, TaskContext, TaskError};
 
-/// Gives the keys of a namespace.
+/// Lists the keys of a namespace.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Keys {
-    /// What the keys begin with. By default all are given.
+    /// The prefix of the keys. By default all keys are listed.
     #[serde(default)]
     prefix: String,
     /// The namespace. By default the flow's own.

@@ -11,23 +11,23 @@ use crate::secret::Redactor;
 use crate::task::{Task, TaskContext, TaskError};
 use crate::tasks::core::log::Nothing;
 
-/// Keeps a value under a key, for later executions and other flows. Expressions read it with `kv('key')`.
+/// Stores a value under a key, for later executions and other flows. Expressions read it with `kv('key')`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Set {
     /// The key: letters, digits, `.`, `_` and `-`.
     key: String,
-    /// The value. A text is read as its type has it.
+    /// The value. A text is parsed according to its type.
     value: Value,
-    /// The value's type. By default what the value is: a text is a `STRING`, a list or map is `JSON`.
+    /// The type of the value. By default it is derived from the value: a text is a `STRING`, a list or map is `JSON`.
     #[serde(alias = "kv_type")]
     kv_type: Option<KvType>,
     /// The namespace. By default the flow's own.
     namespace: Option<String>,
-    /// Whether a value that is there is replaced; else the task fails.
+    /// Whether an existing value is replaced; otherwise the task fails.
     #[serde(default = "yes")]
     overwrite: bool,
-    /// What the key is for. By default as it was before.
+    /// What the key is for. By default unchanged.
     #[serde(alias = "kv_description")]
     kv_description: Option<String>,
     /// After how long the key expires, such as `P1D` or `12h`. By default never.
@@ -61,7 +61,7 @@ impl Task for Set {
         let secrets = self.secrets(&context.settings.redactor);
         if !secrets.is_empty() {
             context.warn(format!(
-                "the value of `{}` holds a secret; the key-value store keeps it in plain text, and whoever reads it hides it",
+                "the value of `{}` contains a secret; the key-value store stores it in plain text, and jitney redacts it wherever it is read",
                 self.key
             ));
         }
@@ -76,7 +76,7 @@ impl Task for Set {
         let kept = open(context)?.set(namespace, &self.key, new, self.overwrite, clock::now());
         kept.map(|_| Nothing {}).map_err(|error| {
             let is_taken = matches!(error, KvError::Taken { .. });
-            let error = failed(&format!("cannot keep `{}`", self.key), error);
+            let error = failed(&format!("cannot store `{}`", self.key), error);
             if is_taken { error.help("`overwrite: true` replaces it") } else { error }
         })
     }

@@ -42,7 +42,7 @@ impl<'a> BoundedLog<'a> {
         if self.lines == 0 {
             let limit = thousands(self.context.services.quota.limit());
             self.context.warn(format!(
-                "output truncated: the log of an execution keeps {limit} bytes of what scripts print (JITNEY_LOG_LIMIT)"
+                "output truncated: the log of an execution stores {limit} bytes of script output (JITNEY_LOG_LIMIT)"
             ));
         }
         self.lines += 1;
@@ -63,7 +63,7 @@ impl Drop for BoundedLog<'_> {
         if left_out > 0 {
             let bytes = self.bytes - self.last.iter().map(|(_, text)| text.len() as u64).sum::<u64>().min(self.bytes);
             let (lines, bytes) = (count(left_out, "line"), count(bytes, "byte"));
-            self.context.warn(format!("output truncated: {lines} ({bytes}) left out; the last ones follow"));
+            self.context.warn(format!("output truncated: {lines} ({bytes}) omitted; the last ones follow"));
         }
         for (level, text) in &self.last {
             self.context.log_line(*level, text);

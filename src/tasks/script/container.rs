@@ -65,7 +65,7 @@ impl Container {
     pub(super) async fn remove(&self, context: &TaskContext, workspace: &Workspace) {
         let removal = client(context, workspace).with(["rm", "--force", &self.name]);
         if let Err(error) = process::run_quietly(&removal, &Default::default()).await {
-            context.warn(format!("the container {} may still run: {error}", self.name));
+            context.warn(format!("the container {} may still be running: {error}", self.name));
         }
     }
 }
@@ -112,11 +112,10 @@ async fn check_daemon(context: &TaskContext, workspace: &Workspace) -> Result<()
         return Ok(());
     }
     let reason = said.last().cloned().unwrap_or_else(|| format!("`docker version` {}", ending(status)));
-    Err(TaskError::transient(format!("the task wants to run in Docker, and no Docker daemon answers: {reason}"))
-        .help(help))
+    Err(TaskError::transient(format!("the task runs in Docker, but no Docker daemon answers: {reason}")).help(help))
 }
 
 fn docker(context: &TaskContext) -> Result<PathBuf, TaskError> {
-    let missing = || TaskError::permanent("the task wants to run in Docker, and there is no `docker` program on PATH");
+    let missing = || TaskError::permanent("the task runs in Docker, but there is no `docker` program on PATH");
     context.settings.find_program("docker").ok_or_else(missing)
 }

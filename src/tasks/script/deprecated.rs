@@ -25,21 +25,21 @@ pub(super) enum Runner {
 pub(super) struct Docker {
     /// The image.
     pub(super) image: Option<String>,
-    /// Whether the image is fetched.
+    /// When the image is pulled.
     pull_policy: Option<PullPolicy>,
     /// The user in the container.
     user: Option<String>,
     /// The network.
     network_mode: Option<String>,
-    /// Folders of this machine for the container.
+    /// Folders of this machine to mount into the container.
     #[serde(default)]
     volumes: Vec<String>,
-    /// Names for addresses.
+    /// Additional host names.
     #[serde(default)]
     extra_hosts: Vec<String>,
-    /// The most processor time.
+    /// The CPU limit.
     cpu: Option<Cpu>,
-    /// The most memory.
+    /// The memory limit.
     memory: Option<Memory>,
 }
 

@@ -62,7 +62,7 @@ fn check(context: &TaskContext, package: &str) -> Result<(), TaskError> {
     if name.starts_with('-') || name.contains("file:") {
         let error =
             TaskError::permanent(format!("task `{}`, field `dependencies`: `{name}` is not a package", context.task));
-        return Err(error.code(DENIED).help("write it into the flow itself, or give the name of a package"));
+        return Err(error.code(DENIED).help("write it in the flow itself, or use the name of a package"));
     }
     if name.contains('/') && !name.contains("://") {
         context.named_path("dependencies", name)?;
@@ -123,7 +123,7 @@ impl<'a> Environment<'a> {
         if self.is_ready() {
             return Ok(());
         }
-        self.context.info(format!("installing Python packages, once: {}", self.packages.join(", ")));
+        self.context.info(format!("installing Python packages: {}", self.packages.join(", ")));
         let uv = self.context.settings.find_program("uv");
         clear(&self.folder).map_err(unwritable)?;
         let folder = self.folder.display().to_string();
@@ -188,9 +188,9 @@ impl<'a> Environment<'a> {
     }
 }
 
-const VENV: &str = "Python needs its module `venv`; on Debian and Ubuntu it is the package python3-venv";
-const OFFLINE: &str = "the package index cannot be reached, or does not have them: look at the names, the network and the \
-                       proxy; the settings of pip and uv apply. Once installed, packages are kept";
+const VENV: &str = "Python needs its `venv` module, which is the package python3-venv on Debian and Ubuntu";
+const OFFLINE: &str = "the package index cannot be reached or does not have the packages: check their names, the network and \
+                       the proxy; the settings of pip and uv apply. Installed packages are cached";
 
 fn is_offline(said: &str) -> bool {
     let of_pip = ["from versions: none", "Failed to establish a new connection", "NameResolutionError", "ProxyError"];
@@ -207,5 +207,5 @@ fn clear(folder: &Path) -> io::Result<()> {
 }
 
 fn unwritable(error: io::Error) -> TaskError {
-    TaskError::permanent("cannot make a folder for Python packages").caused_by(error)
+    TaskError::permanent("cannot create a folder for Python packages").caused_by(error)
 }

@@ -140,7 +140,7 @@ impl<'a> Inputs<'a> {
         // The folder of the working folder: what leads there is ours.
         let start = self.workspace.folder().parent().unwrap_or(self.workspace.folder()).to_owned();
         let placed = tokio::task::spawn_blocking(move || files.iter().try_for_each(|(from, to)| put(from, to, &start)));
-        placed.await.map_err(|error| TaskError::permanent("copying input files broke off").caused_by(error))?
+        placed.await.map_err(|error| TaskError::permanent("copying the input files failed").caused_by(error))?
     }
 }
 
@@ -161,7 +161,7 @@ fn put(content: &FileContent, target: &Path, start: &Path) -> Result<(), TaskErr
         }
     };
     write().map_err(|error| {
-        TaskError::permanent(format!("cannot put an input file at {}", target.display())).caused_by(error)
+        TaskError::permanent(format!("cannot write the input file {}", target.display())).caused_by(error)
     })
 }
 

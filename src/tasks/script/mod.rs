@@ -44,34 +44,36 @@ macro_rules! script_task {
             /// `outputFiles`.
             #[serde(default, alias = "output_files")]
             output_files: Vec<String>,
-            /// Environment variables. Of jitney's own environment a script gets only `PATH`, `HOME` and similar variables.
+            /// Environment variables. From jitney's own environment, a script gets only `PATH`, `HOME` and similar
+            /// variables.
             #[serde(default, deserialize_with = "crate::tasks::script::texts")]
             #[schemars(with = "std::collections::BTreeMap<String, String>")]
             env: std::collections::BTreeMap<String, String>,
             /// Commands to run before, in the same shell.
             #[serde(default, alias = "before_commands")]
             before_commands: Vec<String>,
-            /// The program that runs the commands as one text. By default `/bin/sh -c`. A shell gets the text as a file in
-            /// place of `-c`; any other program gets it as its last argument, which all users of the machine can read.
+            /// The program that runs the commands as one text. By default `/bin/sh -c`. A shell gets the text as a
+            /// file instead of `-c`; any other program gets it as its last argument, which all users of the machine
+            /// can read.
             #[serde(default)]
             interpreter: Vec<String>,
             /// Whether the first command that fails ends the script.
             #[serde(default = "super::yes", alias = "fail_fast")]
             fail_fast: bool,
-            /// With `true` the task ends with a warning when there is any error output; with `false` its lines are no
-            /// warnings in the log either. By default they are, and the task ends well.
+            /// With `true`, the task ends with a warning if there is any error output; with `false`, error output is
+            /// not logged as warnings either. By default it is logged as warnings, and the task succeeds.
             #[serde(rename = "warningOnStdErr", alias = "warning_on_stderr")]
             warning_on_stderr: Option<bool>,
-            /// Copies the files of the namespace, those in `_files/{namespace}` beside the flow, into the script's
+            /// Copies the files of the namespace, those in `_files/{namespace}` next to the flow, into the script's
             /// folder: `true`, or a map of `enabled`, `include`, `exclude` and `namespaces`.
             #[serde(default, alias = "namespace_files")]
             namespace_files: super::namespace::Wanted,
-            /// Where the script runs. By default as a process of this machine.
+            /// Where the script runs. By default as a process on this machine.
             #[serde(alias = "task_runner")]
             task_runner: Option<super::runner::TaskRunner>,
-            /// The old way to say `taskRunner`: `PROCESS` or `DOCKER`.
+            /// Deprecated; use `taskRunner`. `PROCESS` or `DOCKER`.
             runner: Option<super::deprecated::Runner>,
-            /// The old way to say `containerImage` and the options of the Docker runner.
+            /// Deprecated; use `containerImage` and the options of the Docker runner.
             docker: Option<super::deprecated::Docker>,
             /// The image that the script runs in, with the Docker runner.
             #[serde(alias = "container_image")]
@@ -141,7 +143,7 @@ pub struct ScriptOutputs {
     pub vars: Map<String, Value>,
     /// The exit code, 0.
     pub exit_code: i32,
-    /// The addresses of the files that `outputFiles` names, by their paths in the script's folder.
+    /// The addresses of the files of `outputFiles`, by their paths in the script's folder.
     pub output_files: BTreeMap<String, String>,
     /// What the script printed as `::{"metrics": […]}::`.
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -28,16 +28,16 @@ impl Default for Wanted {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::tasks) struct Choice {
-    /// Whether any are copied.
+    /// Whether files are copied.
     #[serde(default = "super::yes")]
     enabled: bool,
-    /// Patterns of files to copy, such as `scripts/**`. By default all are.
+    /// Patterns of files to copy, such as `scripts/**`. All by default.
     #[serde(default)]
     include: Patterns,
-    /// Patterns of files to leave out.
+    /// Patterns of files to exclude.
     #[serde(default)]
     exclude: Patterns,
-    /// The namespaces; a later one's file replaces an earlier one's. By default the flow's own.
+    /// The namespaces; files of a later one replace those of an earlier one. By default the flow's own.
     #[serde(default)]
     namespaces: Vec<String>,
 }
@@ -100,7 +100,7 @@ impl Choice {
             let what = format!("cannot read the files of namespace `{namespace}` in {}", files.folder().display());
             TaskError::permanent(what)
                 .caused_by(error)
-                .help("make this folder beside the flow, and put the files there")
+                .help("create this folder next to the flow, and put the files there")
         })?;
         let (included, excluded) = (self.include.matching()?, self.exclude.matching()?);
         let wanted = all.iter().filter(|name| included(name).unwrap_or(true) && !excluded(name).unwrap_or(false));

@@ -70,7 +70,7 @@ async fn until_free(context: &TaskContext, folder: &Path, until: Instant) -> Res
 }
 
 fn still_there() -> TaskError {
-    TaskError::transient("an earlier attempt of this task is still running, and cannot be killed").help(
-        "its processes have the variable JITNEY_TASK_RUN in their environment; end them, and then resume the execution",
+    TaskError::transient("an earlier attempt of this task is still running and cannot be killed").help(
+        "its processes have the variable JITNEY_TASK_RUN in their environment; kill them, then resume the execution",
     )
 }

@@ -65,14 +65,17 @@ impl<'a> Report<'a> {
     /// Takes a line in.
     pub(super) fn hear(&mut self, line: OutputLine) {
         if line.text.starts_with("::{") && line.is_cut {
-            return self.refuse("the script gave outputs in a line of more than 1 MiB");
+            return self.refuse("the script printed outputs in a line of more than 1 MiB");
         }
         match line.text.trim_end().strip_prefix("::").and_then(|rest| rest.strip_suffix("::")) {
             Some(json) if json.starts_with('{') => match serde_json::from_str(json) {
                 Ok(message) => self.take(message, json.len()),
                 Err(error) => self.kept.say(
                     Level::Warn,
-                    &format!("these outputs cannot be read ({error}): {}", self.kept.cut(&line.text, MAX_LOGGED_BYTES)),
+                    &format!(
+                        "these outputs cannot be parsed ({error}): {}",
+                        self.kept.cut(&line.text, MAX_LOGGED_BYTES)
+                    ),
                 ),
             },
             _ => self.log(&line),
@@ -85,7 +88,7 @@ impl<'a> Report<'a> {
     }
 
     fn refuse(&mut self, why: &str) {
-        let help = "write large results into a file and name it in `outputFiles`";
+        let help = "write large results to a file, and name it in `outputFiles`";
         self.refused.get_or_insert_with(|| TaskError::permanent(why).help(help));
     }
 
@@ -94,7 +97,7 @@ impl<'a> Report<'a> {
             self.given += bytes;
         }
         if self.given > MAX_OUTPUT_BYTES {
-            return self.refuse("the script gave more than 16 MiB of outputs and metrics");
+            return self.refuse("the script printed more than 16 MiB of outputs and metrics");
         }
         self.vars.extend(message.outputs.unwrap_or_default());
         for metric in message.metrics.unwrap_or_default() {
@@ -144,11 +147,11 @@ fn remedy(status: ExitStatus, said: &str) -> Option<String> {
         (_, Some((module, _))) => {
             let package = module.split('.').next().unwrap_or(module);
             Some(format!(
-                "name the package that brings `{package}` in `dependencies`, such as dependencies: [{package}]"
+                "add the package that provides `{package}` to `dependencies`, such as dependencies: [{package}]"
             ))
         }
         (Some(127), None) => Some("a program that the script calls is not installed on this machine".to_owned()),
-        (None, None) => Some("something outside the script ended it, perhaps for lack of memory".to_owned()),
+        (None, None) => Some("the script was ended from outside, perhaps because memory ran out".to_owned()),
         _ => None,
     }
 }

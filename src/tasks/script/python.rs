@@ -9,10 +9,10 @@ const IMAGE: &str = "python:3-slim";
 const WITHOUT_EFFECT: &[(&str, &str)] = &[
     (
         "pythonVersion",
-        "scripts run with the `python3` that is found on PATH; for a certain version use the Docker task runner with \
+        "scripts run with the `python3` that is found on PATH; for a specific version use the Docker task runner with \
          `containerImage: python:3.11-slim`",
     ),
-    ("dependencyCacheEnabled", "installed packages are always kept for the next time"),
+    ("dependencyCacheEnabled", "installed packages are always cached"),
     ("packageManager", "`uv` installs packages if it is found on PATH, else `pip`"),
     super::TARGET_OS,
     super::CREDENTIALS,
@@ -25,13 +25,13 @@ const WITHOUT_EFFECT: &[(&str, &str)] = &[
 script_task! {
     /// Runs a Python script.
     ///
-    /// It starts in an empty folder of its own, `{{ workingDir }}`. Addresses of stored files in the script, such as
-    /// `{{ outputs.extract.uri }}`, become paths of copies. It gives outputs by printing `::{"outputs": {…}}::`, which
-    /// the package `kestra` does for `Kestra.outputs({…})`.
+    /// It runs in its own empty folder, `{{ workingDir }}`. Addresses of stored files in the script, such as `{{
+    /// outputs.extract.uri }}`, are replaced by the paths of copies. It returns outputs by printing `::{"outputs":
+    /// {…}}::`, as `Kestra.outputs({…})` of the package `kestra` does.
     pub struct PythonScript {
         /// The script.
         script: String,
-        /// Packages to be installed, as pip has them, such as `[kestra, pandas==2.3.1]`. They are kept for the next time.
+        /// Packages to install, in the syntax of pip, such as `[kestra, pandas==2.3.1]`. They are cached.
         #[serde(default)]
         dependencies: Vec<String>,
     }
@@ -59,13 +59,13 @@ impl Task for PythonScript {
 }
 
 script_task! {
-    /// Runs shell commands that find Python and its packages.
+    /// Runs shell commands with Python and its packages on PATH.
     ///
-    /// They start in an empty folder of their own, `{{ workingDir }}`, with `inputFiles` in it.
+    /// They run in their own folder, `{{ workingDir }}`, which contains the `inputFiles`.
     pub struct PythonCommands {
         /// The commands, such as `python main.py`.
         commands: Vec<String>,
-        /// Packages to be installed, as pip has them, such as `[kestra, pandas==2.3.1]`. They are kept for the next time.
+        /// Packages to install, in the syntax of pip, such as `[kestra, pandas==2.3.1]`. They are cached.
         #[serde(default)]
         dependencies: Vec<String>,
     }

@@ -10,9 +10,9 @@ use crate::task::{TaskContext, TaskError};
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct TaskRunner {
-    /// A process of this machine, or a Docker container.
+    /// A process on this machine, or a Docker container.
     pub(super) r#type: RunnerKind,
-    /// Docker: whether the image is fetched. By default when it is not there.
+    /// Docker: when the image is pulled. By default if it is not present.
     #[serde(alias = "pull_policy")]
     pub(super) pull_policy: Option<PullPolicy>,
     /// Docker: the user in the container. By default the image's own.
@@ -20,15 +20,15 @@ pub(super) struct TaskRunner {
     /// Docker: the network, such as `host`.
     #[serde(alias = "network_mode")]
     pub(super) network_mode: Option<String>,
-    /// Docker: folders of this machine for the container, `/here:/there`.
+    /// Docker: folders of this machine to mount into the container, `/host/path:/container/path`.
     #[serde(default)]
     pub(super) volumes: Vec<String>,
-    /// Docker: names for addresses, such as `host.docker.internal:host-gateway`.
+    /// Docker: additional host names, such as `host.docker.internal:host-gateway`.
     #[serde(default, alias = "extra_hosts")]
     pub(super) extra_hosts: Vec<String>,
-    /// Docker: the most processor time.
+    /// Docker: the CPU limit.
     pub(super) cpu: Option<Cpu>,
-    /// Docker: the most memory.
+    /// Docker: the memory limit.
     pub(super) memory: Option<Memory>,
 }
 
@@ -57,7 +57,7 @@ pub(super) enum PullPolicy {
     Never,
 }
 
-/// The most processor time.
+/// The CPU limit.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Cpu {
@@ -65,7 +65,7 @@ pub(super) struct Cpu {
     cpus: f64,
 }
 
-/// The most memory.
+/// The memory limit.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Memory {
@@ -78,7 +78,7 @@ impl TaskRunner {
     pub(super) fn is_docker(&self, context: &TaskContext) -> bool {
         let as_process = context.settings.script_runner == Some(ScriptRunner::Process);
         if self.kind_is_docker() && as_process {
-            context.info_once("scripts run as processes of this machine and not in containers, as the settings say");
+            context.info_once("scripts run as processes on this machine instead of in containers, as configured");
         }
         self.kind_is_docker() && !as_process
     }

@@ -9,8 +9,8 @@ const IMAGE: &str = "ubuntu:latest";
 script_task! {
     /// Runs shell commands, one after another in one shell.
     ///
-    /// They start in an empty folder of their own, `{{ workingDir }}`. Addresses of stored files in the commands, such
-    /// as `{{ outputs.extract.uri }}`, become paths of copies.
+    /// They run in their own empty folder, `{{ workingDir }}`. Addresses of stored files in the commands, such as `{{
+    /// outputs.extract.uri }}`, are replaced by the paths of copies.
     pub struct ShellCommands {
         /// The commands.
         commands: Vec<String>,
@@ -41,8 +41,8 @@ impl Task for ShellCommands {
 script_task! {
     /// Runs a shell script.
     ///
-    /// It starts in an empty folder of its own, `{{ workingDir }}`. Addresses of stored files in the script, such as
-    /// `{{ outputs.extract.uri }}`, become paths of copies.
+    /// It runs in its own empty folder, `{{ workingDir }}`. Addresses of stored files in the script, such as `{{
+    /// outputs.extract.uri }}`, are replaced by the paths of copies.
     pub struct ShellScript {
         /// The script.
         script: String,

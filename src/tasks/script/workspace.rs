@@ -34,7 +34,7 @@ pub(in crate::tasks) struct Workspace {
 const FILES: &str = "files";
 
 fn unmade(error: &io::Error) -> TaskError {
-    TaskError::permanent("cannot make the task's working folder").caused_by(error)
+    TaskError::permanent("cannot create the task's working folder").caused_by(error)
 }
 
 impl Workspace {
@@ -111,7 +111,7 @@ impl Workspace {
         let relative = Path::new(name);
         let is_inside = relative.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
         if !is_inside || relative.file_name().is_none() {
-            let error = TaskError::permanent(format!("`{name}` is not the name of a file in the working folder"));
+            let error = TaskError::permanent(format!("`{name}` is not a valid name for a file in the working folder"));
             return Err(error.help("write a relative path without `..`, such as data/trips.csv"));
         }
         Ok(self.folder.join(relative))
@@ -129,7 +129,7 @@ impl Workspace {
         let mut found = Vec::new();
         if !patterns.is_empty() {
             files_below(&self.folder, "", &mut found)
-                .map_err(|error| TaskError::permanent("cannot look through the working folder").caused_by(error))?;
+                .map_err(|error| TaskError::permanent("cannot list the working folder").caused_by(error))?;
         }
         let mut taken = BTreeMap::new();
         for written in patterns {
@@ -175,8 +175,10 @@ fn flat(name: &str) -> String {
 }
 
 fn leads_out(name: &str) -> TaskError {
-    TaskError::permanent(format!("`{name}` of `outputFiles` is a link out of the working folder, and is not stored"))
-        .help("copy the file into the working folder instead of linking to it")
+    TaskError::permanent(format!(
+        "`{name}` of `outputFiles` is a link that leads out of the working folder, and is not stored"
+    ))
+    .help("copy the file into the working folder instead of linking to it")
 }
 
 impl Drop for Workspace {

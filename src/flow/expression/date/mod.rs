@@ -74,7 +74,7 @@ impl Moment {
                 };
                 found.ok_or_else(|| match format {
                     Some(format) => format!("`{}` is not a date in the format `{format}`", shorten(text)),
-                    None => format!("`{}` is not a date such as 2024-01-31 or 2024-01-31T10:00:00Z; `existingFormat` names any other form", shorten(text)),
+                    None => format!("`{}` is not a date such as 2024-01-31 or 2024-01-31T10:00:00Z; give the format of other dates in `existingFormat`", shorten(text)),
                 })
             }
             Value::Number(number) => {
@@ -151,7 +151,8 @@ impl Moment {
                 ));
             }
         };
-        time.map(|time| Self { time, ..*self }).ok_or_else(|| format!("{amount} {unit} lead out of the calendar"))
+        time.map(|time| Self { time, ..*self })
+            .ok_or_else(|| format!("adding {amount} {unit} leaves the supported range of dates"))
     }
 
     fn days(&self, days: i64) -> Option<DateTime<Utc>> {

@@ -70,7 +70,7 @@ impl Pattern {
                 letter if letter.is_ascii_alphabetic() => {
                     if !LETTERS.contains(letter) {
                         return Err(format!(
-                            "the pattern `{pattern}` has the unknown letter `{letter}`; text stands in '…'"
+                            "the pattern `{pattern}` has the unknown letter `{letter}`; put literal text in '…'"
                         ));
                     }
                     let mut count = 1;

@@ -20,7 +20,7 @@ pub(super) const FILTERS: &[Builtin] = &[
     }),
     Builtin::new("timestampNano", &["existingFormat", "timeZone"], 0, |call| {
         let nanos = read(call)?.time.timestamp_nanos_opt();
-        nanos.map(Value::from).ok_or_else(|| "the date lies outside of 1677 to 2262".to_owned())
+        nanos.map(Value::from).ok_or_else(|| "the date is outside the range 1677 to 2262".to_owned())
     }),
 ];
 

@@ -28,7 +28,7 @@ pub(super) const FILTERS: &[Builtin] = &[
 ];
 
 fn wrong_input(call: &BuiltinCall, expected: &str) -> String {
-    format!("it works on {expected}, not on {}", kind(call.input))
+    format!("it needs {expected}, not {}", kind(call.input))
 }
 
 /// The other value where the input is missing, null or empty.

@@ -19,7 +19,7 @@ pub(super) const FILTERS: &[Builtin] = &[
 ];
 
 fn input(call: &BuiltinCall) -> Result<f64, String> {
-    call.input.as_f64().ok_or_else(|| format!("it works on a number, not on {}", kind(call.input)))
+    call.input.as_f64().ok_or_else(|| format!("it needs a number, not {}", kind(call.input)))
 }
 
 /// Reads a number from a text. Its kind follows from the text unless `type` names one.

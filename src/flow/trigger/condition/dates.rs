@@ -11,15 +11,15 @@ use crate::task::is_template;
 /// What is wrong with which field.
 pub(super) type ConditionError = (&'static str, String);
 
-/// Holds between two moments, both left out.
+/// Holds between two times, both exclusive.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DateTimeBetween {
-    /// The moment to look at; `{{ trigger.date }}` by default.
+    /// The date to check; `{{ trigger.date }}` by default.
     date: Option<String>,
-    /// The moment must be later than this: `2024-01-01`, `2024-01-01T06:00:00Z`.
+    /// The date must be later than this: `2024-01-01`, `2024-01-01T06:00:00Z`.
     after: Option<String>,
-    /// The moment must be earlier than this.
+    /// The date must be earlier than this.
     before: Option<String>,
 }
 
@@ -46,7 +46,7 @@ impl DateTimeBetween {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct DayWeek {
-    /// The moment to look at; `{{ trigger.date }}` by default.
+    /// The date to check; `{{ trigger.date }}` by default.
     date: Option<String>,
     /// The day: `MONDAY` to `SUNDAY`.
     day_of_week: WeekdayName,
@@ -62,11 +62,11 @@ impl DayWeek {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct DayWeekInMonth {
-    /// The moment to look at; `{{ trigger.date }}` by default.
+    /// The date to check; `{{ trigger.date }}` by default.
     date: Option<String>,
     /// The day: `MONDAY` to `SUNDAY`.
     day_of_week: WeekdayName,
-    /// Which of the month's: `FIRST` to `FOURTH`, or `LAST`.
+    /// Which occurrence in the month: `FIRST` to `FOURTH`, or `LAST`.
     day_in_month: WeekInMonth,
 }
 
@@ -82,14 +82,14 @@ impl DayWeekInMonth {
     }
 }
 
-/// Holds between two times of the day, both left out. Where `after` is later than `before`, the night between them is
-/// meant.
+/// Holds between two times of the day, both exclusive. If `after` is later than `before`, the period spans midnight.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TimeBetween {
-    /// The moment to look at; `{{ trigger.date }}` by default.
+    /// The date to check; `{{ trigger.date }}` by default.
     date: Option<String>,
-    /// The time must be later than this: `09:00`, `09:00:00+02:00`. Without an offset it is a time in the trigger's zone.
+    /// The time must be later than this: `09:00`, `09:00:00+02:00`. Without an offset, it is in the time zone of the
+    /// trigger.
     after: Option<String>,
     /// The time must be earlier than this.
     before: Option<String>,
@@ -121,7 +121,7 @@ impl TimeBetween {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Weekend {
-    /// The moment to look at; `{{ trigger.date }}` by default.
+    /// The date to check; `{{ trigger.date }}` by default.
     date: Option<String>,
 }
 

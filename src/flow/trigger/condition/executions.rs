@@ -32,7 +32,7 @@ pub(super) struct ExecutionNamespace {
     namespace: String,
     /// How it is compared; `EQUALS` by default.
     comparison: Option<NamespaceComparison>,
-    /// Whether namespaces that begin so are meant too; `comparison: PREFIX` says the same.
+    /// Whether namespaces that begin with it match, too; the same as `comparison: PREFIX`.
     #[serde(default)]
     prefix: bool,
 }
@@ -75,10 +75,10 @@ impl ExecutionLabels {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct ExecutionStatus {
-    /// The states that are meant; any when there are none.
+    /// The states that match; all if the list is empty.
     #[serde(rename = "in")]
     within: Option<Vec<UpstreamStatus>>,
-    /// The states that are not meant.
+    /// The states that do not match.
     #[serde(default)]
     not_in: Vec<UpstreamStatus>,
 }

@@ -7,16 +7,16 @@ use serde::Deserialize;
 use super::ConditionContext;
 use super::dates::ConditionError;
 
-/// Holds on public holidays of a whole country: of the United States those of the federation, of the United Kingdom
-/// those of England and Wales.
+/// Holds on national public holidays: for the United States the federal holidays, for the United Kingdom those of
+/// England and Wales.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct PublicHoliday {
-    /// The moment to look at; `{{ trigger.date }}` by default.
+    /// The date to check; `{{ trigger.date }}` by default.
     date: Option<String>,
-    /// The country by its two letters: `DE`, `FR`, `GB` or `US`.
+    /// The two-letter country code: `DE`, `FR`, `GB` or `US`.
     country: String,
-    /// A part of the country; not possible yet.
+    /// A region of the country; not supported yet.
     sub_division: Option<String>,
 }
 
@@ -24,14 +24,14 @@ impl PublicHoliday {
     pub(super) fn check(&self) -> Result<(), ConditionError> {
         if !COUNTRIES.contains(&self.country.to_uppercase().as_str()) {
             let known = COUNTRIES.join("`, `");
-            let message = format!("the holidays of `{}` are not known here; those of `{known}` are", self.country);
+            let message = format!("the holidays of `{}` are not supported; those of `{known}` are", self.country);
             return Err(("country", message));
         }
         match &self.sub_division {
             Some(part) => Err((
                 "subDivision",
                 format!(
-                    "the holidays of `{part}` alone are not known here; leave it out for those of the whole country"
+                    "the holidays of the region `{part}` are not supported; remove it to use those of the whole country"
                 ),
             )),
             None => Ok(()),

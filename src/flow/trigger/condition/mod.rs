@@ -41,7 +41,7 @@ impl ConditionContext<'_> {
     }
 
     fn upstream(&self) -> Result<&UpstreamExecution, String> {
-        self.upstream.ok_or_else(|| "there is no other execution to look at".to_owned())
+        self.upstream.ok_or_else(|| "the trigger has no other execution".to_owned())
     }
 }
 
@@ -72,7 +72,7 @@ enum ConditionTest {
     ExecutionStatus(executions::ExecutionStatus),
 }
 
-/// Holds when none of its conditions does.
+/// Holds if none of its conditions holds.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Not {
@@ -81,7 +81,7 @@ struct Not {
     conditions: Vec<Value>,
 }
 
-/// Holds when one of its conditions does.
+/// Holds if at least one of its conditions holds.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Or {
@@ -90,11 +90,11 @@ struct Or {
     conditions: Vec<Value>,
 }
 
-/// Holds when an expression does.
+/// Holds if an expression is true.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Expression {
-    /// The expression. `false`, `0` and nothing do not hold, nor do their texts.
+    /// The expression. It does not hold if its value is `false`, `0`, empty, or the text of one of these.
     expression: Value,
 }
 

@@ -9,21 +9,21 @@ use crate::stream::Encoding;
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CsvOptions {
-    /// How many lines come before the rows: 1 for a header. With `mode` that is the default.
+    /// The number of lines before the first row: 1 for a header, which is the default with `mode`.
     #[serde(alias = "skipLeadingRows")]
     pub(super) skip_leading_rows: Option<u32>,
     /// The character between fields; by default a comma.
     #[serde(alias = "fieldDelimiter")]
     pub(super) field_delimiter: Option<String>,
-    /// The quoting character; empty if quotes have no meaning.
+    /// The quoting character; empty to disable quoting.
     pub(super) quote: Option<String>,
-    /// What stands for NULL, beside an empty field.
+    /// The text that means NULL, in addition to an empty field.
     #[serde(alias = "nullMarker")]
     pub(super) null_marker: Option<String>,
-    /// Whether rows may lack their last columns.
+    /// Whether the last columns of a row may be missing.
     #[serde(alias = "allowJaggedRows")]
     pub(super) allow_jagged_rows: Option<bool>,
-    /// Whether quoted fields may hold line breaks.
+    /// Whether quoted fields may contain line breaks.
     #[serde(alias = "allowQuotedNewLines", alias = "allowQuotedNewlines")]
     pub(super) allow_quoted_newlines: Option<bool>,
     /// `UTF-8` (by default) or `ISO-8859-1`; without `mode` also `UTF-16LE` or `UTF-16BE`.
@@ -54,7 +54,7 @@ impl CsvOptions {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AvroOptions {
-    /// Whether dates and decimals become such.
+    /// Whether logical types such as dates and decimals are converted.
     #[serde(alias = "useAvroLogicalTypes")]
     pub(super) use_avro_logical_types: Option<bool>,
 }

@@ -14,22 +14,23 @@ impl Load {
         ];
         for ([name, other], is_given, wanted) in options {
             if is_given && format != wanted {
-                let message = format!("the format is {format:?}, which has no `{name}`; leave it out, or say `format`");
+                let message = format!("`{name}` does not apply to the format {format:?}; remove it, or set `format`");
                 conflicts.push(FieldConflict::between([name, other, "format", "from"], message));
             }
         }
         for option in self.csv_options.longer_than_a_character() {
-            let message = format!("`{option}` is one character");
+            let message = format!("`{option}` must be one character");
             conflicts.push(FieldConflict::between(["csv_options", "csvOptions"], message));
         }
         let by_mode =
             [("file", self.file.is_some()), ("row_id", self.row_id.is_some()), ("staging", self.staging.is_some())];
         for (name, _) in by_mode.into_iter().filter(|(_, is_given)| *is_given && self.mode.is_none()) {
-            let message = format!("without `mode` there is no `{name}`; add `mode: append`, or leave it out");
+            let message = format!("`{name}` requires `mode`; add `mode: append`, or remove it");
             conflicts.push(FieldConflict::between([name, "mode"], message));
         }
         if self.time_partitioning_expiration.is_some() && self.partitioning().is_none() {
-            let message = "nothing says how the table is partitioned; add `time_partitioning_type`, or leave it out";
+            let message =
+                "it is not specified how the table is partitioned; add `time_partitioning_type`, or remove it";
             conflicts
                 .push(FieldConflict::between(["time_partitioning_expiration", "timePartitioningExpiration"], message));
         }

@@ -139,7 +139,7 @@ impl LedgerReader {
         let Some(field) = fields.iter().find(|field| field.name.eq_ignore_ascii_case(column)) else { return Ok(()) };
         for chunk in partitions.chunks(MAX_PARTITIONS) {
             let sql = ledger_sql(&main, field, chunk);
-            let records = self.rows(&format!("asking what {main} holds"), &sql, found["location"].as_str()).await?;
+            let records = self.rows(&format!("reading what {main} holds"), &sql, found["location"].as_str()).await?;
             for partition in chunk {
                 let Some((record, there)) = records.get(&partition.value) else { continue };
                 answers[partition.place] = if *there == record.rows {

@@ -47,50 +47,53 @@ google_task! {
     /// Loads files into a table of BigQuery by a load job, which is free: CSV, NDJSON, Parquet, Avro or ORC, from
     /// Cloud Storage or from this machine.
     ///
-    /// With `mode`, the rows go through a staging table: one transaction brings them into the table, checks their
-    /// number and writes one row into the ledger `jitney_loads`; a load that the ledger knows changes nothing. Without
-    /// it, this is a plain load job, as `write_disposition` says. A new attempt finds the job of the one before.
+    /// With `mode`, the rows go through a staging table: one transaction moves them into the table, checks their
+    /// number and writes one row into the ledger `jitney_loads`; a load that the ledger already has changes nothing.
+    /// Without it, this is a plain load job, controlled by `write_disposition`. A new attempt continues with the job
+    /// of the previous one.
     #[derive(Debug, Deserialize, JsonSchema)]
     #[serde(deny_unknown_fields)]
     pub struct Load {
-        /// What to load: `gs://bucket/name`, which may hold one `*`, or a list of such; or a file, an output of an
-        /// earlier task or a path from the flow's folder.
+        /// What to load: `gs://bucket/name`, which may contain one `*`, or a list of such addresses; or a file: an
+        /// output of an earlier task or a path relative to the flow's folder.
         from: Value,
         /// The table, `dataset.table`; `dataset.table$202004` is one partition of it.
         #[serde(alias = "destinationTable", alias = "destination_table")]
         table: String,
-        /// The format: `CSV`, `JSON` (one object a line), `PARQUET`, `AVRO` or `ORC`; by default what the name says.
+        /// The format: `CSV`, `JSON` (one object per line), `PARQUET`, `AVRO` or `ORC`; by default by the extension.
         format: Option<LoadFormat>,
         /// The columns: a file such as `../sql/bigquery/green.json`, or a list of `{name, type, mode, description}`.
         schema: Option<Value>,
-        /// Whether BigQuery guesses the columns. By default it does where there is no `schema`.
+        /// Whether BigQuery detects the columns. By default it does if there is no `schema`.
         autodetect: Option<bool>,
-        /// How rows get into the table: `append`, `truncate`, `{replace_partition: {column: value}}`, or
-        /// `{merge: {key: [columns], on_match: ignore|update, set: {column: value}}}`. Wants a `schema`.
+        /// How rows get into the table: `append`, `truncate`, `{replace_partition: {column: value}}`, or `{merge:
+        /// {key: [columns], on_match: ignore|update, set: {column: value}}}`. Requires a `schema`.
         mode: Option<LoadMode>,
-        /// With `mode`: the file that the object was made from. Its rows are counted and checked before, and compared
-        /// with what the load job and the table count.
+        /// With `mode`: the file from which the object was created. Its rows are counted and checked beforehand, and
+        /// the count is compared with those of the load job and of the table.
         file: Option<String>,
-        /// With `mode`: a key made from columns, `{name: unique_row_id, columns: [VendorID, …]}`, the MD5 of their text.
+        /// With `mode`: a key computed from columns, `{name: unique_row_id, columns: [VendorID, …]}`, the MD5 of their
+        /// text.
         row_id: Option<RowId>,
-        /// With `mode`: the table that the load job fills first. By default one with a name of its own. It is deleted
-        /// at the end.
+        /// With `mode`: the table that the load job fills first. By default one with a unique name. It is deleted at
+        /// the end.
         staging: Option<String>,
-        /// With `mode`, what to do with a file that was loaded before: `skip` it, whatever the table holds by now; `load`
-        /// it again; or `fail`. By default the table decides: a load whose rows are all there is left out, one whose
-        /// rows are gone is done again, and an append that cannot tell which it is fails and says what it found.
+        /// With `mode`, what to do with a file that was loaded before: `skip` it, regardless of the content of the
+        /// table; `load` it again; or `fail`. By default the table decides: a load whose rows are all in the table is
+        /// skipped, one whose rows are gone is repeated, and an append that cannot determine this fails and reports
+        /// what it found.
         if_loaded: Option<IfLoaded>,
         /// The same as `if_loaded: load`.
         #[serde(default)]
         force: bool,
-        /// What the table holds, for people; for a new table.
+        /// A description of the content, for a new table.
         #[serde(alias = "tableDescription")]
         table_description: Option<String>,
-        /// Without `mode`, what to do with what the table holds: `WRITE_APPEND` (Google's default), `WRITE_TRUNCATE`
-        /// or `WRITE_EMPTY` (fail).
+        /// Without `mode`, what to do with existing rows: `WRITE_APPEND` (Google's default), `WRITE_TRUNCATE` or
+        /// `WRITE_EMPTY` (fail).
         #[serde(alias = "writeDisposition")]
         write_disposition: Option<WriteDisposition>,
-        /// Whether a missing table is made: `CREATE_IF_NEEDED` (by default) or `CREATE_NEVER`.
+        /// Whether a missing table is created: `CREATE_IF_NEEDED` (by default) or `CREATE_NEVER`.
         #[serde(alias = "createDisposition")]
         create_disposition: Option<CreateDisposition>,
         /// How the table may change: `ALLOW_FIELD_ADDITION`, `ALLOW_FIELD_RELAXATION`.
@@ -102,25 +105,25 @@ google_task! {
         /// How an Avro file is read.
         #[serde(default, alias = "avroOptions")]
         avro_options: AvroOptions,
-        /// How many rows that do not fit are left out before the job fails.
+        /// How many bad rows are skipped before the job fails.
         #[serde(default, alias = "maxBadRecords")]
         max_bad_records: u32,
         /// Whether columns that are not in the schema are ignored.
         #[serde(alias = "ignoreUnknownValues")]
         ignore_unknown_values: Option<bool>,
-        /// The column by whose time a new table is partitioned.
+        /// The time column that a new table is partitioned by.
         #[serde(alias = "timePartitioningField")]
         time_partitioning_field: Option<String>,
-        /// How long the time of one partition is: `DAY` (by default), `HOUR`, `MONTH` or `YEAR`.
+        /// The time span of one partition: `DAY` (by default), `HOUR`, `MONTH` or `YEAR`.
         #[serde(alias = "timePartitioningType")]
         time_partitioning_type: Option<PartitionPeriod>,
-        /// How long a partition of a new table lives.
+        /// The lifetime of a partition of a new table.
         #[serde(alias = "timePartitioningExpiration")]
         time_partitioning_expiration: Option<DurationSpec>,
-        /// The columns that a new table is sorted by, four at most.
+        /// The columns that a new table is clustered by, at most four.
         #[serde(default, alias = "clusteringFields")]
         clustering_fields: Vec<String>,
-        /// Labels of the job and of a new table: small letters, digits, dashes and underscores.
+        /// Labels of the job and of a new table: lowercase letters, digits, dashes and underscores.
         #[serde(default)]
         labels: BTreeMap<String, String>,
     }
@@ -133,7 +136,7 @@ struct RowId {
     /// The column of the key.
     #[serde(default = "unique_row_id")]
     name: String,
-    /// The columns that it is made from, in order.
+    /// The columns that it is computed from, in order.
     columns: Vec<String>,
 }
 
@@ -144,29 +147,29 @@ fn unique_row_id() -> String {
 /// What is loaded: `rows_read = rows_loaded + rows_rejected + rows_skipped`.
 #[derive(Debug, Default, Serialize, JsonSchema)]
 pub struct Loaded {
-    /// The load job; none where nothing was to be done.
+    /// The load job; absent if there was nothing to do.
     #[serde(rename = "jobId")]
     job_id: Option<String>,
     /// The table.
     table: String,
-    /// `table` under Kestra's name.
+    /// The same as `table`, under Kestra's name.
     #[serde(rename = "destinationTable")]
     destination: String,
-    /// `rows_loaded` under Kestra's name.
+    /// The same as `rows_loaded`, under Kestra's name.
     rows: u64,
     /// Rows in the files.
     rows_read: u64,
-    /// Rows that are new or changed in the table.
+    /// Rows that were added or changed in the table.
     rows_loaded: u64,
-    /// Rows that did not fit.
+    /// Rejected rows.
     rows_rejected: u64,
-    /// Rows that were there already.
+    /// Rows that were already in the table.
     rows_skipped: u64,
-    /// Whether the ledger knew this very load, so that nothing was done.
+    /// Whether the ledger already had this load, so that nothing was done.
     already_loaded: bool,
     /// The size of the files in bytes, as they are stored.
     bytes: u64,
-    /// How long it took.
+    /// The duration in seconds.
     seconds: f64,
 }
 
@@ -200,16 +203,13 @@ impl Task for Load {
     fn conflicts(&self) -> Vec<FieldConflict> {
         let both = self.force && self.if_loaded.is_some_and(|action| action != IfLoaded::Load);
         let forced = both.then(|| {
-            FieldConflict::between(
-                ["if_loaded", "force"],
-                "`force: true` means `if_loaded: load`; leave one of them out",
-            )
+            FieldConflict::between(["if_loaded", "force"], "`force: true` means `if_loaded: load`; remove one of them")
         });
         let plain = (self.mode.is_none() && (self.force || self.if_loaded.is_some())).then(|| {
             let field = if self.force { "force" } else { "if_loaded" };
             FieldConflict::between(
                 [field, "mode"],
-                "without `mode` no ledger is kept; add `mode: append`, or leave it out",
+                "without `mode` there is no ledger; add `mode: append`, or remove it",
             )
         });
         let encoding = self.csv_options.encoding.as_ref().filter(|encoding| {
@@ -231,7 +231,7 @@ impl Task for Load {
     async fn run(&self, context: &TaskContext) -> Result<Loaded, TaskError> {
         let loaded = self.load(context).await?;
         if loaded.rows_read == 0 && !loaded.already_loaded {
-            context.warn(format!("what was to be loaded into {} has no rows", loaded.table));
+            context.warn(format!("there are no rows to load into {}", loaded.table));
         }
         Ok(loaded)
     }
@@ -253,7 +253,7 @@ impl Load {
         };
         self.check_mode(&main)?;
         let Some(schema) = &schema else {
-            return Err(TaskError::permanent("`mode` wants a `schema`: the columns of the table")
+            return Err(TaskError::permanent("`mode` requires a `schema`, the columns of the table")
                 .help("for example `schema: ../sql/bigquery/green.json`"));
         };
         bigquery.use_location_of(&main).await?;
@@ -272,8 +272,8 @@ impl BigQuery<'_> {
                 main.project, main.dataset
             ))
             .help(format!(
-                "set `location: {place}`; the bucket must be there too. Data does not move: for {location}, make a new \
-                 dataset with `bigquery.create_dataset`"
+                "set `location: {place}`; the bucket must be there, too. Data cannot be moved: for {location}, create \
+                 a new dataset with `bigquery.create_dataset`"
             )));
         }
         self.location = Some(place.to_owned()).filter(|place| !place.is_empty());
@@ -284,8 +284,8 @@ impl BigQuery<'_> {
 impl Load {
     fn source(&self, context: &TaskContext) -> Result<From, TaskError> {
         let wrong = || {
-            TaskError::permanent("`from` wants gs://bucket/name, a list of such, or one file")
-                .help("several files of this machine: upload them first, with `gcs.upload`")
+            TaskError::permanent("`from` must be gs://bucket/name, a list of such addresses, or one file")
+                .help("to load several files of this machine, upload them first with `gcs.upload`")
         };
         let list = match &self.from {
             // A template that gives a list gives it as JSON.
@@ -318,8 +318,8 @@ impl Load {
             () if !self.schema_update_options.is_empty() => "`schema_update_options`",
             () => return Ok(()),
         };
-        Err(TaskError::permanent(format!("`mode` and {clash} do not go together"))
-            .help("`mode` says how rows get into the table; leave one of them out"))
+        Err(TaskError::permanent(format!("`mode` and {clash} cannot be combined"))
+            .help("`mode` determines how rows get into the table; remove one of them"))
     }
 
     /// Runs the load job. Gives its id, the rows that it brought, and those that did not fit.

@@ -63,7 +63,7 @@ impl LoadMode {
         let mut entries = map.iter();
         match (entries.next(), entries.next()) {
             (Some((column, value)), None) if !value.is_null() => Ok(Some((column.clone(), plain(value)))),
-            _ => Err(TaskError::permanent("`replace_partition` and `set` want one column and its value")
+            _ => Err(TaskError::permanent("`replace_partition` and `set` need one column and its value")
                 .help("for example `mode: {replace_partition: {filename: green_tripdata_2019-01.csv}}`")),
         }
     }

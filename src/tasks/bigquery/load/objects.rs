@@ -51,7 +51,7 @@ impl<'a> Objects<'a> {
     pub(super) async fn find(&self, uri: &str) -> Result<Vec<Object>, TaskError> {
         let (bucket, name) = split(uri)?;
         let (start, end) = name.split_once('*').unwrap_or((name, ""));
-        let what = format!("looking for {uri}");
+        let what = format!("looking up {uri}");
         let (mut found, mut token) = (Vec::new(), None::<String>);
         loop {
             let mut url = self.url(&["b", bucket, "o"])?;
@@ -73,9 +73,8 @@ impl<'a> Objects<'a> {
             }
         }
         if found.is_empty() {
-            return Err(TaskError::permanent(format!("{what}: there is no such object")).help(format!(
-                "`gcloud storage ls gs://{bucket}/` shows what there is; `gcs.upload` puts files there"
-            )));
+            return Err(TaskError::permanent(format!("{what}: the object does not exist"))
+                .help(format!("`gcloud storage ls gs://{bucket}/` lists the objects; `gcs.upload` uploads files")));
         }
         found.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(found)
@@ -109,7 +108,7 @@ impl<'a> Objects<'a> {
     }
 
     fn url(&self, segments: &[&str]) -> Result<Url, TaskError> {
-        let wrong = || TaskError::permanent(format!("`{}` is not an address of Cloud Storage", self.api.endpoint));
+        let wrong = || TaskError::permanent(format!("`{}` is not a Cloud Storage address", self.api.endpoint));
         let mut url = Url::parse(&self.api.endpoint).map_err(|_| wrong())?;
         url.path_segments_mut().map_err(|()| wrong())?.extend(["storage", "v1"]).extend(segments);
         Ok(url)

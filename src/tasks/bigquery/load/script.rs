@@ -147,7 +147,7 @@ impl LoadScript<'_> {
         let key: Vec<String> = merge.key.iter().map(own).collect::<Result<_, _>>()?;
         if key.is_empty() {
             let help = "for example `mode: {merge: {key: [unique_row_id]}}`";
-            return Err(TaskError::permanent("`merge` wants a key").help(help));
+            return Err(TaskError::permanent("`merge` requires a key").help(help));
         }
         Ok(key)
     }

@@ -127,15 +127,15 @@ impl LoadSource {
 /// Whether the one object there is holds just this file.
 fn is_same(all: &[(&String, Object)], file: &str, sums: &FileChecksums) -> Result<(), TaskError> {
     let [(uri, object)] = all else {
-        return Err(TaskError::permanent(format!("`file: {file}` cannot be {} objects at once", all.len()))
-            .help("leave `file` out, or load one object at a time"));
+        return Err(TaskError::permanent(format!("`file: {file}` cannot be compared with {} objects", all.len()))
+            .help("remove `file`, or load one object at a time"));
     };
     let same = object.size == sums.bytes.to_string() && (object.crc32c.is_empty() || object.crc32c == sums.crc32c);
     if same {
         return Ok(());
     }
-    Err(TaskError::permanent(format!("{uri} does not hold what `{file}` does: size or CRC-32C differ"))
-        .help("upload the file again, or leave `file` out"))
+    Err(TaskError::permanent(format!("{uri} and `{file}` differ in size or CRC-32C"))
+        .help("upload the file again, or remove `file`"))
 }
 
 /// Counts the rows of a file, and tells the first that does not fit the schema.
@@ -166,8 +166,9 @@ fn count(
         rows += batch.rows_read;
         if let Some(bad) = batch.bad.first().filter(|_| !tolerant) {
             let hint = bad.hint.as_deref().unwrap_or("correct the row");
-            return Err(TaskError::from(bad.diagnostic(name))
-                .help(format!("{hint}, or skip some bad rows: `max_bad_records: 10`")));
+            return Err(
+                TaskError::from(bad.diagnostic(name)).help(format!("{hint}, or allow bad rows: `max_bad_records: 10`"))
+            );
         }
     }
     Ok((is_complete.then_some(columns), rows))
@@ -182,10 +183,10 @@ fn fits(columns: &[String], expected: &[TableFieldSchema], name: &str) -> Result
     };
     if let Some(extra) = columns.iter().find(|column| find(expected, column).is_none()) {
         let help = match nearest(extra, expected.iter().map(|field| field.name.as_str())) {
-            Some(near) => format!("did you mean `{near}`? Else add the column to the schema and the table"),
-            None => "add the column to the schema and the table, or take it out of the file".to_owned(),
+            Some(near) => format!("did you mean `{near}`? Otherwise add the column to the schema and the table"),
+            None => "add the column to the schema and the table, or remove it from the file".to_owned(),
         };
-        return Err(located(format!("the schema has no column `{extra}`, but the file has"), help));
+        return Err(located(format!("the file has a column `{extra}`, but the schema does not"), help));
     }
     let has =
         |field: &&TableFieldSchema| columns.iter().any(|column| find(std::slice::from_ref(field), column).is_some());

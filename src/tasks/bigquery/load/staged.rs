@@ -95,7 +95,7 @@ impl Staged<'_> {
         let from = id.iter().flat_map(|id| id.columns.iter().map(String::as_str));
         if let Some(unknown) = made.into_iter().flatten().chain(from).find(|name| find(fields, name).is_none()) {
             return Err(TaskError::permanent(format!("the schema of {} has no column `{unknown}`", self.main))
-                .help("add it to the schema, or name another one"));
+                .help("add it to the schema, or use another column"));
         }
         let is_made =
             |field: &&TableFieldSchema| made.iter().flatten().any(|name| field.name.eq_ignore_ascii_case(name));
@@ -123,7 +123,7 @@ impl Staged<'_> {
             None => Ok(()),
             Some(field) => Err(TaskError::permanent(format!("the table {} has no column `{}`", self.main, field.name))
                 .help(format!(
-                    "add it: ALTER TABLE {} ADD COLUMN `{}` {}; or take it out of the schema",
+                    "add it: ALTER TABLE {} ADD COLUMN `{}` {}; or remove it from the schema",
                     self.main.sql(),
                     field.name,
                     schema::sql_type(field)
@@ -149,7 +149,7 @@ impl Staged<'_> {
             Ok(_) => {
                 let by = by_time(load.time_partitioning_field.as_ref(), load.time_partitioning_type);
                 let by = by.and_then(|by| Some(format!(", partitioned by {} of {}", by.r#type, by.field?)));
-                self.bigquery.context.info(format!("made table {main}{}", by.unwrap_or_default()));
+                self.bigquery.context.info(format!("created table {main}{}", by.unwrap_or_default()));
                 Ok(None)
             }
             Err(failure) if failure.is(StatusCode::CONFLICT) => Ok(Some(self.bigquery.table(main).await?)),
@@ -256,7 +256,7 @@ impl Staged<'_> {
             () if present == noted || newest_load.counts.loaded == 0 => Standing::Whole,
             () if present == 0 => Standing::Gone,
             () => Standing::Unclear(format!(
-                "the table holds {} where its loads have brought {}, so these may be gone or not",
+                "the table holds {}, but its loads have added {}, so it is not known whether the rows are still there",
                 text::count(present, "row"),
                 text::thousands(noted)
             )),
@@ -269,7 +269,7 @@ impl Staged<'_> {
             // Counts alone say so: rows that were replaced by as many others would not be missed.
             Verdict::Skip(message) => {
                 let found = format!(
-                    "the table holds {}, as many as its loads have brought; if the file's are not among them,                      `if_loaded: load` adds them",
+                    "the table holds {}, as many as its loads have added; if the file's are not among them,                      `if_loaded: load` adds them",
                     text::count(present, "row")
                 );
                 Ok(LoadStatus::Done(self.skipped(source, newest_load, format!("{message}: {found}"))))
@@ -298,12 +298,12 @@ impl Staged<'_> {
         let (job, rows, bad) = job.await?;
         if let Some(counted) = source.rows.filter(|counted| *counted != rows + bad) {
             return Err(TaskError::permanent(format!(
-                "`{}` has {counted} rows, but the load job read {}: {rows} into {stage} and {bad} that did not fit",
+                "`{}` has {counted} rows, but the load job read {}: {rows} into {stage} and {bad} rejected",
                 source.name,
                 rows + bad
             ))
             .help(
-                "nothing was changed in the table; look for quotes and line breaks within fields: \
+                "the table was not changed; look for quotes and line breaks inside fields: \
                    `csv_options: {allow_quoted_newlines: true}`",
             ));
         }
@@ -352,14 +352,14 @@ impl Staged<'_> {
             bytes: source.bytes,
             seconds: self.began.elapsed().as_secs_f64(),
         };
-        let what = format!("bringing the rows of {} into {}", source.name, self.main);
+        let what = format!("moving the rows of {} into {}", source.name, self.main);
         self.bigquery.statement(&what, &script.text(&entry)?, self.main, &id).await?;
         let query =
             LedgerQuery { main: self.main, which: LoadSelector::Partition(&key.partition), rows: script.condition() };
         let recorded = self.bigquery.newest_load(&query).await?.filter(|recorded| recorded.id == id);
         let recorded = recorded.ok_or_else(|| {
-            TaskError::permanent(format!("{what}: it is done, but the ledger does not show it"))
-                .help("another load of the same partition came in between; run this one again")
+            TaskError::permanent(format!("{what}: it succeeded, but the ledger does not have it"))
+                .help("another load of the same partition ran at the same time; run this one again")
         })?;
         let counts = recorded.counts;
         let holds = matches!(self.mode, LoadMode::ReplacePartition(_)).then_some(recorded.present);
@@ -368,7 +368,7 @@ impl Staged<'_> {
                 "{what}: the counts differ: {} read, {} loaded, {} rejected, {} skipped, {} in the table",
                 counts.read, counts.loaded, counts.rejected, counts.skipped, recorded.present
             ))
-            .help("another load of the same partition came in between; run this one again"));
+            .help("another load of the same partition ran at the same time; run this one again"));
         }
         Ok(counts)
     }
