@@ -1,6 +1,7 @@
 //! The names that cross layers, as types: a task's id is never mistaken for a flow's.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -72,7 +73,66 @@ impl RunId {
     }
 }
 
+/// Crockford's base 32 in lower case.
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+/// Characters of the id of an execution or a backfill.
+const LENGTH: usize = 16;
+
+/// Why a text from outside is not the id of an execution or a backfill.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidId {
+    /// It has another length, or characters that ids do not have.
+    #[error("`{0}` is not an id: ids have {LENGTH} lowercase letters and digits")]
+    Id(String),
+    /// No id begins with it.
+    #[error("`{0}` is neither an id nor the beginning of one: ids have {LENGTH} lowercase letters and digits")]
+    Prefix(String),
+}
+
+impl FromStr for ExecutionId {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        match text.len() == LENGTH && has_id_characters(text) {
+            true => Ok(Self(text.to_owned())),
+            false => Err(InvalidId::Id(text.to_owned())),
+        }
+    }
+}
+
+impl FromStr for BackfillId {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        text.parse::<ExecutionId>().map(Self::from)
+    }
+}
+
+/// The beginning of the id of an execution or a backfill, or all of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdPrefix(String);
+
+impl IdPrefix {
+    /// The prefix as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for IdPrefix {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        match (1..=LENGTH).contains(&text.len()) && has_id_characters(text) {
+            true => Ok(Self(text.to_owned())),
+            false => Err(InvalidId::Prefix(text.to_owned())),
+        }
+    }
+}
+
+fn has_id_characters(text: &str) -> bool {
+    text.bytes().all(|letter| ALPHABET.contains(&letter))
+}
 
 impl ExecutionId {
     /// A new id: 9 characters of milliseconds since 1970, then 7 random ones, in Crockford's base 32.
@@ -88,7 +148,7 @@ impl ExecutionId {
 
     fn of_millis(millis: u64) -> Self {
         let random: u64 = rand::random();
-        let mut text = String::with_capacity(16);
+        let mut text = String::with_capacity(LENGTH);
         push_base32(&mut text, millis, 9);
         push_base32(&mut text, random, 7);
         Self(text)
@@ -98,7 +158,7 @@ impl ExecutionId {
 /// The milliseconds in an id; none in one that was not made here.
 fn millis_of(id: &str) -> Option<u64> {
     let digit = |letter: &u8| ALPHABET.iter().position(|known| known == letter);
-    let head = id.as_bytes().get(..9).filter(|_| id.len() == 16)?;
+    let head = id.as_bytes().get(..9).filter(|_| id.len() == LENGTH)?;
     head.iter().try_fold(0, |millis, letter| Some(millis * 32 + digit(letter)? as u64))
 }
 
@@ -117,6 +177,28 @@ mod tests {
 
     fn early_time() -> chrono::DateTime<Utc> {
         Utc.timestamp_millis_opt(1_600_000_000_000).unwrap()
+    }
+
+    #[test]
+    fn only_texts_that_could_be_ids_are_parsed() {
+        let id = ExecutionId::generate(early_time());
+        assert_eq!(id.as_str().parse(), Ok(id.clone()));
+        assert_eq!(id.as_str().parse(), Ok(BackfillId::from(id.clone())));
+        assert_eq!(id.as_str()[..3].parse::<IdPrefix>().map(|prefix| prefix.0), Ok(id.as_str()[..3].to_owned()));
+        for text in [
+            "",
+            "..",
+            "../../etc/passwd",
+            "1m84pwtr39kkxzg",
+            "1M84PWTR39KKXZGH",
+            "1m84pwtr39kkxzghx",
+            "é84pwtr39kkxzgh",
+        ] {
+            assert_eq!(text.parse::<ExecutionId>(), Err(InvalidId::Id(text.to_owned())));
+        }
+        for text in ["", "..", "o", "1m84pwtr39kkxzghx"] {
+            assert_eq!(text.parse::<IdPrefix>(), Err(InvalidId::Prefix(text.to_owned())));
+        }
     }
 
     #[test]

@@ -238,8 +238,7 @@ impl Storage {
 
 /// The execution whose file an address names.
 pub fn execution_of(uri: &str) -> Option<ExecutionId> {
-    let execution = uri.strip_prefix(SCHEME)?.split('/').next()?;
-    is_plain(Path::new(execution)).then(|| ExecutionId::new(execution))
+    uri.strip_prefix(SCHEME)?.split('/').next()?.parse().ok()
 }
 
 /// Whether the text names a file in storage.

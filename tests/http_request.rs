@@ -97,7 +97,7 @@ async fn bodies_and_forms_have_their_types() {
     let saw = seen(json!({"uri": uri, "method": "POST", "formData": {"a": "x y", "b": 1}})).await;
     assert_eq!((&saw["type"], &saw["body"]), (&json!("application/x-www-form-urlencoded"), &json!("a=x+y&b=1")));
     let error = ask(json!({"uri": uri, "method": "POST", "formData": {"a": 1}, "body": "x"})).await.unwrap_err();
-    assert!(error.message.contains("not both"), "{error}");
+    assert!(error.message.contains("cannot be combined"), "{error}");
 }
 
 #[tokio::test]

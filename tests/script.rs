@@ -279,7 +279,7 @@ async fn docker_without_a_daemon_says_so_and_can_be_done_without() {
     let (context, lines) = attempt::context(home.path(), &[nowhere, ("JITNEY_SCRIPT_RUNNER", "process")]);
     attempt::run(context, COMMANDS, fields).await.unwrap();
     let lines = lines.lock().unwrap();
-    assert!(lines[0].1.contains("as processes of this machine") && lines[1].1 == "here", "{lines:?}");
+    assert!(lines[0].1.contains("as processes on this machine") && lines[1].1 == "here", "{lines:?}");
 }
 
 #[tokio::test]
@@ -393,7 +393,7 @@ async fn links_out_of_the_working_folder_are_not_followed() {
     assert!(lines.lock().unwrap().iter().any(|(level, line)| *level == Level::Warn && line.contains("`out.txt`")));
     let named = json!({"commands": [link], "outputFiles": ["out.txt"]});
     let error = run_in(home.path(), COMMANDS, named).await.unwrap_err();
-    assert!(error.message.contains("is a link out of the working folder"), "{error}");
+    assert!(error.message.contains("is a link that leads out of the working folder"), "{error}");
 }
 
 #[tokio::test]

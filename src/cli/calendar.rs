@@ -9,10 +9,10 @@ use chrono_tz::Tz;
 use crate::engine::backfill::{Granularity, PartitionStatus};
 
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-/// A longer calendar says less than the counts below it.
+/// A longer calendar would be less useful than the counts below it.
 const MAX_ROWS: usize = 40;
 
-/// The mark of a partition; a worse one hides a better one of the same place.
+/// The mark of a partition; in a shared cell, the worst one is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum CalendarMark {
     Skipped,
@@ -58,7 +58,7 @@ impl CalendarMark {
     }
 }
 
-/// What the marks mean, as far as they are there.
+/// The meaning and number of the marks that are present.
 pub(super) fn legend(marks: impl Iterator<Item = CalendarMark>) -> String {
     let mut counts: BTreeMap<CalendarMark, usize> = BTreeMap::new();
     marks.for_each(|mark| *counts.entry(mark).or_default() += 1);
@@ -66,7 +66,7 @@ pub(super) fn legend(marks: impl Iterator<Item = CalendarMark>) -> String {
     parts.collect::<Vec<_>>().join("   ")
 }
 
-/// The calendar; nothing where it would be longer than a screen.
+/// The calendar; empty if it would be longer than a screen.
 pub(super) fn calendar(cells: &[(DateTime<Utc>, CalendarMark)], zone: Tz, granularity: Granularity) -> String {
     let mut rows: BTreeMap<String, BTreeMap<u32, CalendarMark>> = BTreeMap::new();
     for (date, mark) in cells {

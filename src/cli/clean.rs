@@ -36,22 +36,22 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-/// What was removed, or would be.
+/// What was removed, or would be removed.
 #[derive(Debug, Default, Serialize)]
 struct CleanReport {
     /// Executions whose files were removed.
     files_of: usize,
-    /// Executions that were forgotten.
+    /// Executions that were removed.
     executions: usize,
     /// Log lines of executions that are kept.
     log_lines: usize,
-    /// Folders that tasks or calls of dead processes left.
+    /// Folders that tasks or uploads of dead processes left behind.
     leftovers: usize,
     /// Locks of dead processes.
     locks: usize,
-    /// Bytes that are free now.
+    /// Bytes that were freed.
     bytes: u64,
-    /// Whether it only says what would be.
+    /// Whether nothing was removed.
     dry_run: bool,
 }
 
@@ -59,17 +59,18 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> anyhow::Result<
     let mut retention = ServerSettings::load(arguments.config.as_deref(), settings).map_err(InvalidFlow)?.retention;
     retention.files = arguments.older_than.unwrap_or(retention.files);
     let now = clock::now();
-    let cleaned = if arguments.dry_run { look(&retention, settings, now)? } else { clean(&retention, settings, now)? };
+    let report =
+        if arguments.dry_run { preview(&retention, settings, now)? } else { clean(&retention, settings, now)? };
     if arguments.json {
-        outln!("{}", serde_json::json!(cleaned));
+        outln!("{}", serde_json::json!(report));
     } else {
-        errln!("{}", cleaned.told());
+        errln!("{}", report.summary());
     }
     Ok(ExitStatus::Ok)
 }
 
 /// What would be removed.
-fn look(retention: &Retention, settings: &Settings, now: DateTime<Utc>) -> anyhow::Result<CleanReport> {
+fn preview(retention: &Retention, settings: &Settings, now: DateTime<Utc>) -> anyhow::Result<CleanReport> {
     let journal = Journal::open_to_read(&settings.journal())?;
     let unwanted = retention.unwanted(&journal, settings, now)?;
     let leftovers = all_leftovers(settings, &journal)?;
@@ -85,55 +86,55 @@ fn look(retention: &Retention, settings: &Settings, now: DateTime<Utc>) -> anyho
     })
 }
 
-/// Removes files first: a full disk lets nothing else be removed.
+/// Removes files first: on a full disk, nothing else can be removed first.
 fn clean(retention: &Retention, settings: &Settings, now: DateTime<Utc>) -> anyhow::Result<CleanReport> {
     let stop = CancellationToken::new();
-    let mut cleaned = CleanReport::default();
+    let mut report = CleanReport::default();
     {
         let journal = Journal::open_to_read(&settings.journal())?;
-        let swept = retention.sweep_files(&journal, settings, now, &stop)?;
-        (cleaned.files_of, cleaned.bytes) = (swept.files_of, swept.bytes);
-        swept.problem.iter().for_each(|problem| errln!("warning: {problem}"));
+        let removed = retention.sweep_files(&journal, settings, now, &stop)?;
+        (report.files_of, report.bytes) = (removed.files_of, removed.bytes);
+        removed.problem.iter().for_each(|problem| errln!("warning: {problem}"));
         for path in all_leftovers(settings, &journal)? {
             let bytes = size(&path);
             if remove(&path) {
-                cleaned.leftovers += 1;
-                cleaned.bytes += bytes;
+                report.leftovers += 1;
+                report.bytes += bytes;
             }
         }
-        cleaned.locks = leftovers::remove_dead_locks(settings);
+        report.locks = leftovers::remove_dead_locks(settings);
     }
     let before = HomeUsage::of(settings).journal;
-    let swept = match sweep_journal(retention, settings, now, false) {
-        // Removing needs a little room, too.
+    let removed = match sweep_journal(retention, settings, now, false) {
+        // Removing rows needs a little space, too.
         Err(error) if matches!(error.kind(), JournalError::Full) && release_reserve(&settings.journal()) => {
             sweep_journal(retention, settings, now, true)
         }
-        swept => swept,
+        removed => removed,
     }?;
-    (cleaned.executions, cleaned.log_lines) = (swept.executions, swept.log_lines);
-    cleaned.bytes += swept.bytes;
-    cleaned.bytes += before.saturating_sub(HomeUsage::of(settings).journal);
-    Ok(cleaned)
+    (report.executions, report.log_lines) = (removed.executions, removed.log_lines);
+    report.bytes += removed.bytes;
+    report.bytes += before.saturating_sub(HomeUsage::of(settings).journal);
+    Ok(report)
 }
 
 fn sweep_journal(
     retention: &Retention,
     settings: &Settings,
     now: DateTime<Utc>,
-    has_little_room: bool,
+    is_disk_full: bool,
 ) -> Result<RemovedCounts, JournalError> {
     let journal = Journal::open(&settings.journal())?;
-    if has_little_room {
+    if is_disk_full {
         journal.limit_memory()?;
     }
-    let swept = retention.sweep(&journal, settings, now, &CancellationToken::new())?;
-    // What others write meanwhile would have to wait, and it needs room for a copy.
-    if swept.executions + swept.log_lines > 0 && !is_served(settings) {
-        // The room is free within the file even where it cannot be made smaller.
+    let removed = retention.sweep(&journal, settings, now, &CancellationToken::new())?;
+    // Shrinking makes other writers wait and needs space for a copy.
+    if removed.executions + removed.log_lines > 0 && !is_served(settings) {
+        // Even if the file cannot be made smaller, the space inside it is free.
         let _ = journal.shrink();
     }
-    Ok(swept)
+    Ok(removed)
 }
 
 fn all_leftovers(settings: &Settings, journal: &Journal) -> Result<Vec<PathBuf>, JournalError> {
@@ -149,7 +150,7 @@ fn remove(path: &Path) -> bool {
 }
 
 impl CleanReport {
-    fn told(&self) -> String {
+    fn summary(&self) -> String {
         let count = |number: usize, one: &str, many: &str| match number {
             0 => None,
             1 => Some(format!("1 {one}")),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::exit::cannot;
+use crate::cli::exit::io_error;
 use crate::cli::out::{data, errln};
 use crate::cli::{ExitStatus, InvalidFlow, flows};
 use crate::flow::convert::{Converted, convert};
@@ -37,7 +37,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitStatus> {
     if !arguments.write {
         data(&converted);
     } else if changes > 0 {
-        std::fs::write(&arguments.flow, converted).map_err(|error| cannot(format_args!("write {name}"), &error))?;
+        std::fs::write(&arguments.flow, converted).map_err(|error| io_error(format_args!("write {name}"), &error))?;
     }
     errln!("{name}: {names} converted, {} not converted", skipped.len());
     Ok(ExitStatus::Ok)

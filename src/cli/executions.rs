@@ -12,7 +12,7 @@ use crate::cli::{ExitStatus, InvalidFlow};
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
 use crate::engine::{INTERRUPTED, is_interrupted, settle_killing};
-use crate::id::ExecutionId;
+use crate::id::{ExecutionId, IdPrefix, InvalidId};
 use crate::journal::{ExecutionQuery, ExecutionState, Journal, JournalError, State, Summary};
 use crate::text::{indented, plain, thousands, visible_line};
 
@@ -52,7 +52,7 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> anyhow::Result<
             let listed = || newest(&journal, arguments.flow.as_deref(), arguments.limit);
             let mut found = listed()?;
             let killing = found.iter().filter(|execution| execution.state == ExecutionState::Killing);
-            // Where nothing can be written they are shown as they stand.
+            // If nothing can be written, they are shown with their recorded state.
             if settle_killing(settings, &journal, killing.map(|execution| &execution.id)).unwrap_or(false) {
                 found = listed()?;
             }
@@ -82,20 +82,20 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> anyhow::Result<
 struct ListedExecution {
     #[serde(flatten)]
     summary: Summary,
-    /// Whether the process that worked on it is gone.
+    /// Whether the process that ran it is gone.
     interrupted: bool,
 }
 
-/// The execution that a prefix names.
+/// The execution whose id begins with a prefix.
 ///
 /// # Errors
-/// [`InvalidFlow`] when none or several begin so.
+/// [`InvalidFlow`] when no id or several ids begin with it.
 pub(super) fn find(journal: &Journal, prefix: &str) -> anyhow::Result<ExecutionId> {
-    let mut found = journal.ids_with_prefix(prefix)?;
+    let help = "`jitney executions` lists them";
+    let mut found = journal.ids_with_prefix(&parse_prefix(prefix, help)?)?;
     match (found.pop(), found.as_slice()) {
         (Some(id), []) => Ok(id),
         (None, _) => {
-            let help = "`jitney executions` lists them";
             Err(InvalidFlow::from(Diagnostic::error(format!("there is no execution `{prefix}`")).help(help)).into())
         }
         (Some(oldest), others) => {
@@ -106,7 +106,12 @@ pub(super) fn find(journal: &Journal, prefix: &str) -> anyhow::Result<ExecutionI
     }
 }
 
-/// The state of an execution that is known to be there.
+/// Parses the id, or the beginning of one, that a command was given.
+pub(super) fn parse_prefix(text: &str, help: &str) -> Result<IdPrefix, InvalidFlow> {
+    text.parse().map_err(|error: InvalidId| Diagnostic::error(error.to_string()).help(help).into())
+}
+
+/// The state of an execution that is known to exist.
 ///
 /// # Errors
 /// When the journal cannot be read.
@@ -114,7 +119,7 @@ pub(super) fn state(journal: &Journal, id: &ExecutionId) -> anyhow::Result<State
     journal.state(id)?.ok_or_else(|| anyhow::anyhow!("execution {id} is missing from the journal"))
 }
 
-/// What a search finds of a flow that is named by its id, or by namespace and id as logs show it.
+/// The results of a search by flow, given by its id or as namespace.id.
 pub(super) fn of_flow<T, E>(
     flow: Option<&str>,
     search: impl Fn(&ExecutionQuery) -> Result<Vec<T>, E>,
@@ -129,12 +134,12 @@ pub(super) fn of_flow<T, E>(
         flow: Some(id.to_owned()),
         ..ExecutionQuery::default()
     })?;
-    // A query means the namespaces below it too.
+    // A query by namespace includes the namespaces below it.
     found.retain(|one| namespace_of(one) == namespace);
     Ok(found)
 }
 
-/// The newest executions. Only a search by namespace has to count them all.
+/// The newest executions. Only a search by namespace must count all of them.
 fn newest(journal: &Journal, flow: Option<&str>, limit: u32) -> Result<Vec<Summary>, JournalError> {
     let search = |query: &ExecutionQuery| match &query.namespace {
         None => journal.executions(query.flow.as_deref(), limit),

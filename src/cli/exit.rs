@@ -1,4 +1,4 @@
-//! Exit codes, and how an error ends the program.
+//! Exit codes, and which error leads to which.
 
 use std::fmt;
 use std::process::ExitCode;
@@ -6,21 +6,22 @@ use std::process::ExitCode;
 use crate::diagnostic::Diagnostic;
 use crate::engine::EngineError;
 
-/// How the program ends.
+/// The exit status of the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum ExitStatus {
-    /// All went well.
+    /// Success.
     Ok = 0,
-    /// An execution failed, or a well-formed flow was refused before anything ran: a task cannot do what a value asks for.
+    /// An execution failed, or a well-formed flow was rejected before anything ran, because a task does not support a
+    /// value.
     Failed = 1,
-    /// The command line is wrong.
+    /// The command line is not valid.
     Usage = 2,
-    /// A flow, an input or a setting is wrong. Nothing was started.
+    /// A flow, an input or a setting is not valid. Nothing was started.
     Invalid = 3,
     /// An execution is paused until somebody resumes it.
     Paused = 4,
-    /// A defect of jitney, or a machine that cannot go on.
+    /// An internal error, or a failure of the machine.
     Internal = 70,
     /// The user stopped it.
     Cancelled = 130,
@@ -32,7 +33,7 @@ impl From<ExitStatus> for ExitCode {
     }
 }
 
-/// Findings that end a command before it has done anything.
+/// Findings that end a command before it has any effect.
 #[derive(Debug)]
 pub struct InvalidFlow(pub Vec<Diagnostic>);
 
@@ -45,7 +46,7 @@ impl fmt::Display for InvalidFlow {
 
 impl std::error::Error for InvalidFlow {}
 
-/// Findings in a flow that is well-formed, and that a run refuses.
+/// Findings for which a run rejects a well-formed flow.
 #[derive(Debug)]
 pub(super) struct RejectedRun(InvalidFlow);
 
@@ -57,8 +58,8 @@ impl fmt::Display for RejectedRun {
 
 impl std::error::Error for RejectedRun {}
 
-/// The error of a run whose flow cannot be read.
-pub(super) fn of_run(error: anyhow::Error) -> anyhow::Error {
+/// The error of a run whose flow was not accepted: a rejection if the flow itself is well-formed.
+pub(super) fn rejected_run(error: anyhow::Error) -> anyhow::Error {
     let is_refusal = |finding: &Diagnostic| !finding.is_error() || finding.is_refusal;
     match error.downcast::<InvalidFlow>() {
         Ok(invalid) if invalid.0.iter().all(is_refusal) => RejectedRun(invalid).into(),
@@ -67,7 +68,7 @@ pub(super) fn of_run(error: anyhow::Error) -> anyhow::Error {
     }
 }
 
-/// Whether an error is made of findings, each with its place and help.
+/// Whether an error consists of findings, each with its own position and help.
 pub(super) fn has_findings(error: &anyhow::Error) -> bool {
     error.is::<InvalidFlow>() || error.is::<RejectedRun>()
 }
@@ -78,29 +79,29 @@ impl From<Diagnostic> for InvalidFlow {
     }
 }
 
-/// A file that the user named and that cannot be read or written.
-pub(super) fn cannot(doing: impl fmt::Display, error: &std::io::Error) -> InvalidFlow {
+/// The error for a file, named by the user, that cannot be read or written.
+pub(super) fn io_error(doing: impl fmt::Display, error: &std::io::Error) -> InvalidFlow {
     Diagnostic::error(format!("cannot {doing}: {error}")).into()
 }
 
-/// What the engine refuses is wrong with a flow, an input or a setting.
+/// Turns rejections by the engine into errors about a flow, an input or a setting.
 pub(super) fn explain(error: EngineError) -> anyhow::Error {
     match error {
         EngineError::Invalid(findings) => InvalidFlow(findings).into(),
-        EngineError::TargetMismatch { .. } => InvalidFlow::from(elsewhere(&error)).into(),
+        EngineError::TargetMismatch { .. } => InvalidFlow::from(target_changed(&error)).into(),
         EngineError::Unreachable(error) => error.into(),
         EngineError::InvalidState { .. } => InvalidFlow::from(Diagnostic::error(error.to_string())).into(),
         other => other.into(),
     }
 }
 
-fn elsewhere(error: &EngineError) -> Diagnostic {
+fn target_changed(error: &EngineError) -> Diagnostic {
     let help = "specify the original one with `--postgres` or in the environment, or continue with the present one: `--retarget`";
     Diagnostic::error(error.to_string()).help(help)
 }
 
-/// The exit code that an error stands for.
-pub(super) fn code_of(error: &anyhow::Error) -> ExitStatus {
+/// The exit status for an error.
+pub(super) fn status_of(error: &anyhow::Error) -> ExitStatus {
     if error.is::<InvalidFlow>() {
         ExitStatus::Invalid
     } else if error.is::<RejectedRun>()

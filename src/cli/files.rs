@@ -17,14 +17,14 @@ use crate::journal::Journal;
 use crate::storage::{Storage, StoredFile, execution_of, is_uri};
 use crate::text::thousands;
 
-/// The largest file that a terminal is given.
+/// The largest file that is printed on a terminal.
 const MAX_SHOWN: u64 = 16 << 20;
 
 #[derive(Args)]
 pub(super) struct Arguments {
     /// The id of an execution, or a prefix of it, to list its files; or the address of a file, `jitney:///…`, to print it
     #[arg(value_name = "ID|ADDRESS")]
-    what: String,
+    target: String,
     /// Save the file under this name instead of printing it; an existing file is not overwritten
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -34,23 +34,23 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, settings: &Settings) -> anyhow::Result<ExitStatus> {
-    match (is_uri(&arguments.what), &arguments.output) {
-        (true, Some(output)) => save(&path_of(&arguments.what, settings)?, output)?,
-        (true, None) => print(&path_of(&arguments.what, settings)?, &arguments.what)?,
+    match (is_uri(&arguments.target), &arguments.output) {
+        (true, Some(output)) => save(&stored_path(&arguments.target, settings)?, output)?,
+        (true, None) => print(&stored_path(&arguments.target, settings)?, &arguments.target)?,
         (false, Some(_)) => {
-            let finding = Diagnostic::error(format!("`{}` is not the address of a file", arguments.what));
+            let finding = Diagnostic::error(format!("`{}` is not the address of a file", arguments.target));
             return Err(InvalidFlow::from(
                 finding.help("`jitney files ID` lists the addresses of the files of an execution"),
             )
             .into());
         }
-        (false, None) => list(&arguments.what, settings, arguments.json)?,
+        (false, None) => list(&arguments.target, settings, arguments.json)?,
     }
     Ok(ExitStatus::Ok)
 }
 
-/// The file behind an address.
-fn path_of(uri: &str, settings: &Settings) -> anyhow::Result<PathBuf> {
+/// The path of a stored file by its address.
+fn stored_path(uri: &str, settings: &Settings) -> anyhow::Result<PathBuf> {
     let missing = || {
         let help = "files are deleted by `purge_files`, `jitney clean` and the server's retention; `jitney files ID` \
                     lists those of an execution";
@@ -76,7 +76,7 @@ fn save(path: &Path, output: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The bytes for the next program; a terminal gets text alone, with its control characters shown.
+/// Prints the bytes for another program; on a terminal only text, with control characters made visible.
 fn print(path: &Path, uri: &str) -> anyhow::Result<()> {
     let mut file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
     if !io::stdout().is_terminal() {
@@ -96,7 +96,7 @@ fn print(path: &Path, uri: &str) -> anyhow::Result<()> {
 
 fn list(prefix: &str, settings: &Settings, as_json: bool) -> anyhow::Result<()> {
     let id = executions::find(&Journal::open_to_read(&settings.journal())?, prefix)?;
-    let files = of_execution(settings, &id).with_context(|| format!("cannot list the files of {id}"))?;
+    let files = stored_files(settings, &id).with_context(|| format!("cannot list the files of {id}"))?;
     let size = |file: &StoredFile| file.path.metadata().map_or(0, |found| found.len());
     if as_json {
         outln!("{}", files.iter().map(|file| json!({"uri": file.uri, "bytes": size(file)})).collect::<Value>());
@@ -114,7 +114,7 @@ fn list(prefix: &str, settings: &Settings, as_json: bool) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// The files that an execution has in storage.
-pub(super) fn of_execution(settings: &Settings, id: &ExecutionId) -> io::Result<Vec<StoredFile>> {
+/// The files of an execution in storage.
+pub(super) fn stored_files(settings: &Settings, id: &ExecutionId) -> io::Result<Vec<StoredFile>> {
     Storage::new(settings.storage(), id.clone()).files()
 }

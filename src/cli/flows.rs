@@ -13,7 +13,7 @@ use crate::tasks;
 /// Reads one flow.
 ///
 /// # Errors
-/// [`InvalidFlow`] with every problem of the file; a file that is not there is one.
+/// [`InvalidFlow`] with every problem of the file, or if the file does not exist.
 pub(super) fn read(file: &Path) -> anyhow::Result<(Flow, Vec<Diagnostic>)> {
     match check(file)? {
         (Some(flow), findings) if !findings.iter().any(Diagnostic::is_error) => Ok((flow, findings)),
@@ -21,7 +21,7 @@ pub(super) fn read(file: &Path) -> anyhow::Result<(Flow, Vec<Diagnostic>)> {
     }
 }
 
-/// A flow, as far as the file has one, and everything that is wrong with it.
+/// The flow, if the file contains one, and all findings.
 ///
 /// # Errors
 /// [`InvalidFlow`] when the file cannot be read.
@@ -32,7 +32,7 @@ pub(super) fn check(file: &Path) -> anyhow::Result<(Option<Flow>, Vec<Diagnostic
     Ok((flow, findings))
 }
 
-/// The text of a flow's file.
+/// Reads the text of a flow's file.
 ///
 /// # Errors
 /// [`InvalidFlow`] when it cannot be read.
@@ -44,10 +44,10 @@ pub(super) fn text(file: &Path) -> anyhow::Result<String> {
         }
         if error.kind() == std::io::ErrorKind::NotFound && !is_yaml(file) {
             let finding = Diagnostic::error(format!("there is no file or folder `{}`", file.display()));
-            return InvalidFlow::from(finding.help(neighbours(file))).into();
+            return InvalidFlow::from(finding.help(yaml_files_in_folder(file))).into();
         }
         let finding = Diagnostic::error(format!("cannot read the flow `{}`: {error}", file.display()));
-        InvalidFlow::from(finding.help(neighbours(file))).into()
+        InvalidFlow::from(finding.help(yaml_files_in_folder(file))).into()
     })
 }
 
@@ -55,7 +55,7 @@ fn is_yaml(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
 }
 
-fn neighbours(file: &Path) -> String {
+fn yaml_files_in_folder(file: &Path) -> String {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let entries = folder.read_dir().into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
     let mut names: Vec<String> = entries.filter(|path| is_yaml(path)).map(|path| path.display().to_string()).collect();

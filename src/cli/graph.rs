@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use crate::cli::exit::cannot;
+use crate::cli::exit::io_error;
 use crate::cli::out::data;
 use crate::cli::{ExitStatus, InvalidFlow, flows};
 use crate::diagnostic::Diagnostic;
@@ -33,31 +33,31 @@ enum GraphFormat {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitStatus> {
-    let chosen = arguments.chosen()?;
+    let format = arguments.format()?;
     let (flow, _) = flows::read(&arguments.flow)?;
     let graph = FlowGraph::of(&flow);
-    let text = match chosen {
+    let text = match format {
         GraphFormat::Text => graph.to_text(),
         GraphFormat::Mermaid => graph.to_mermaid(),
         GraphFormat::Svg => graph.to_svg(),
     };
     match &arguments.output {
         Some(file) => std::fs::write(file, text)
-            .map_err(|error| cannot(format_args!("write the graph to {}", file.display()), &error))?,
+            .map_err(|error| io_error(format_args!("write the graph to {}", file.display()), &error))?,
         None => data(&text),
     }
     Ok(ExitStatus::Ok)
 }
 
 impl Arguments {
-    /// The format that was asked for, or that the file's name asks for.
+    /// The format of `--format`, or by the extension of the output file.
     ///
     /// # Errors
-    /// When the file's name asks for one that is not written.
-    fn chosen(&self) -> Result<GraphFormat, InvalidFlow> {
+    /// When the extension is unknown or contradicts `--format`.
+    fn format(&self) -> Result<GraphFormat, InvalidFlow> {
         let Some(file) = &self.output else { return Ok(self.format.unwrap_or(GraphFormat::Text)) };
         let extension = file.extension().map(|extension| extension.to_string_lossy().to_lowercase());
-        let named = match extension.as_deref() {
+        let by_extension = match extension.as_deref() {
             Some("svg") => GraphFormat::Svg,
             Some("mmd" | "md") => GraphFormat::Mermaid,
             Some("txt") => GraphFormat::Text,
@@ -69,12 +69,12 @@ impl Arguments {
             }
         };
         match self.format {
-            Some(format) if format != named => {
+            Some(format) if format != by_extension => {
                 let finding =
                     Diagnostic::error(format!("`--format` contradicts the extension of `{}`", file.display()));
                 Err(finding.help("remove `--format`, or choose a name that ends in .svg, .mmd, .md or .txt").into())
             }
-            _ => Ok(named),
+            _ => Ok(by_extension),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Errors of the home folder: where it is, and what to do about it.
+//! Errors about the home folder, with its path and a remedy.
 
 use std::io;
 use std::time::SystemTime;
@@ -11,26 +11,26 @@ use crate::engine::EngineError;
 use crate::engine::backfill::BackfillError;
 use crate::journal::{JournalError, KvError};
 
-/// A machine that cannot go on, in plain words.
+/// A failure of the machine, with a remedy.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", .0.message)]
 struct Unusable(Diagnostic);
 
-/// The same error, with the path and a remedy where the home folder is what is wrong.
-pub(super) fn of(error: anyhow::Error, settings: &Settings) -> anyhow::Error {
+/// The same error, with the path and a remedy if it is about the home folder.
+pub(super) fn with_remedy(error: anyhow::Error, settings: &Settings) -> anyhow::Error {
     if has_findings(&error) {
         return error;
     }
     if let Some(problem) = error.chain().find_map(journal_error) {
-        return about_journal(problem, settings).unwrap_or(error);
+        return journal_problem(problem, settings).unwrap_or(error);
     }
     match error.chain().find_map(|cause| cause.downcast_ref::<KvError>()) {
-        Some(KvError::Folder(cause)) => unusable(cause, settings),
+        Some(KvError::Folder(cause)) => unusable_home(cause, settings),
         _ => error,
     }
 }
 
-/// Some errors say what their cause says and hide it from their chain.
+/// Some errors show the message of their cause and are not linked to it by `source`.
 fn journal_error<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<&'a JournalError> {
     let engine = cause.downcast_ref::<EngineError>().or_else(|| match cause.downcast_ref::<BackfillError>() {
         Some(BackfillError::Engine(error)) => Some(error),
@@ -42,10 +42,10 @@ fn journal_error<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<&'a
     }
 }
 
-fn about_journal(problem: &JournalError, settings: &Settings) -> Option<anyhow::Error> {
+fn journal_problem(problem: &JournalError, settings: &Settings) -> Option<anyhow::Error> {
     let journal = settings.journal().display().to_string();
     let finding = match problem.kind() {
-        JournalError::Folder(cause) => return Some(unusable(cause, settings)),
+        JournalError::Folder(cause) => return Some(unusable_home(cause, settings)),
         JournalError::Full => Diagnostic::error(format!("cannot write {journal}: the disk is full"))
             .help("free some space: `jitney clean` removes files that are no longer needed"),
         JournalError::Damaged(cause) => {
@@ -64,8 +64,8 @@ fn about_journal(problem: &JournalError, settings: &Settings) -> Option<anyhow::
     Some(Unusable(finding).into())
 }
 
-/// What is wrong with a home folder that cannot be made or written.
-pub(super) fn unusable(cause: &io::Error, settings: &Settings) -> anyhow::Error {
+/// The error for a home folder that cannot be created or written.
+pub(super) fn unusable_home(cause: &io::Error, settings: &Settings) -> anyhow::Error {
     let home = settings.home.display();
     if cause.kind() == io::ErrorKind::StorageFull {
         let finding = Diagnostic::error(format!("cannot write to the home folder {home}: the disk is full"));
@@ -78,14 +78,14 @@ pub(super) fn unusable(cause: &io::Error, settings: &Settings) -> anyhow::Error 
         .into()
 }
 
-/// What is wrong with a clock that no date can be told from.
-pub(super) fn about_clock(now: SystemTime) -> Option<InvalidFlow> {
+/// The error for a clock that is set before 1970.
+pub(super) fn clock_problem(now: SystemTime) -> Option<InvalidFlow> {
     let is_early = now < SystemTime::UNIX_EPOCH;
     let finding = Diagnostic::error("the clock of this machine is set to a time before 1970");
     is_early.then(|| finding.help("set the clock, and try again").into())
 }
 
-/// The remedy of an error that has one.
+/// The remedy for an error, if it has one.
 pub(super) fn help(error: &anyhow::Error) -> Option<&str> {
     error.downcast_ref::<Unusable>()?.0.help.as_deref()
 }
@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn a_clock_set_before_1970_is_an_error() {
         let early = SystemTime::UNIX_EPOCH.checked_sub(Duration::from_secs(3600)).unwrap();
-        assert!(about_clock(early).unwrap().to_string().contains("before 1970"));
-        assert!(about_clock(SystemTime::UNIX_EPOCH).is_none());
+        assert!(clock_problem(early).unwrap().to_string().contains("before 1970"));
+        assert!(clock_problem(SystemTime::UNIX_EPOCH).is_none());
     }
 }

@@ -18,15 +18,15 @@ use crate::flow::{Flow, from_yaml};
 #[derive(Args)]
 pub(super) struct InputArguments {
     /// An input of the flow; may be repeated
-    #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = pair)]
+    #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = parse_pair)]
     input: Vec<(String, String)>,
     /// A YAML or JSON file with inputs, or `-` for stdin; values of `-i` take precedence
     #[arg(long, value_name = "FILE")]
     inputs: Option<PathBuf>,
 }
 
-/// The inputs of a run, complete and checked; none when the user leaves while being asked. Questions are asked on a
-/// terminal alone, and never when `quiet`.
+/// The inputs of a run, complete and checked; none if the user cancels a prompt. Prompts are shown only on a terminal,
+/// and never if `quiet`.
 ///
 /// # Errors
 /// [`InvalidFlow`] with every problem at once.
@@ -37,17 +37,17 @@ pub(super) fn gather(
     quiet: bool,
 ) -> anyhow::Result<Option<Map<String, Value>>> {
     let mut given = given.values(flow)?;
-    let before = InputHost::of(settings, flow, clock::now());
-    let asks = !quiet && can_ask(settings);
+    let host = InputHost::of(settings, flow, clock::now());
+    let may_prompt = !quiet && can_prompt(settings);
     let mut questions = None;
     loop {
-        let resolution = resolve_partial(flow, &from_here(flow, &given), &before);
+        let resolution = resolve_partial(flow, &with_absolute_paths(flow, &given), &host);
         let problems: Vec<Diagnostic> =
             missing_paths(flow, &given).into_iter().chain(problems(flow, &resolution)).collect();
-        let next = resolution.missing.first().filter(|_| asks);
+        let next = resolution.missing.first().filter(|_| may_prompt);
         match next {
             Some(question) if problems.is_empty() => {
-                let questions = questions.get_or_insert_with(prompts::Prompts::begin);
+                let questions = questions.get_or_insert_with(prompts::Prompts::start);
                 let Some(input) = flow.inputs.get(question.index) else { continue };
                 match questions.ask(input, question)? {
                     Some(answer) => given.push((input.id.clone(), answer)),
@@ -73,13 +73,13 @@ fn problems(flow: &Flow, resolution: &ResolvedInputs) -> Vec<Diagnostic> {
     resolution.findings.iter().cloned().chain(unreadable).collect()
 }
 
-pub(super) fn can_ask(settings: &Settings) -> bool {
+pub(super) fn can_prompt(settings: &Settings) -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal() && settings.variable("CI").is_none()
 }
 
-/// A path is meant from the folder that the user is in, not from the flow's: that of a file, and of an address that
-/// is one.
-pub(super) fn from_here(flow: &Flow, given: &[(String, Value)]) -> Vec<(String, Value)> {
+/// Resolves the paths in inputs of type FILE and URI, which are relative to the current folder and not to that of the
+/// flow.
+pub(super) fn with_absolute_paths(flow: &Flow, given: &[(String, Value)]) -> Vec<(String, Value)> {
     let kind = |name: &str| flow.inputs.iter().find(|input| input.id == name).map(|input| input.kind);
     let place = |name: &str, text: &str| match kind(name) {
         _ if text.is_empty() || text.contains("://") => None,
@@ -94,36 +94,36 @@ pub(super) fn from_here(flow: &Flow, given: &[(String, Value)]) -> Vec<(String, 
     given.iter().map(place).collect()
 }
 
-/// The paths that were given for addresses, stand nowhere, and cannot be anything else: `./mirror`.
+/// Findings for values of URI inputs that can only be paths, such as `./mirror`, and that do not exist.
 pub(super) fn missing_paths(flow: &Flow, given: &[(String, Value)]) -> Vec<Diagnostic> {
     let is_uri = |name: &str| flow.inputs.iter().any(|input| input.id == name && input.kind == InputType::Uri);
     let texts = given.iter().filter(|(name, _)| is_uri(name)).filter_map(|(name, value)| Some((name, value.as_str()?)));
     let is_path = |text: &str| (text.starts_with("./") || text.starts_with("../")) && !text.contains("{{");
     let paths = texts.filter(|(_, text)| is_path(text)).filter_map(|(name, text)| {
         let places = [PathBuf::from("."), flow.folder.clone()].map(|folder| std::path::absolute(folder.join(text)));
-        let [Ok(here), Ok(beside)] = places else { return None };
+        let [Ok(here), Ok(near_flow)] = places else { return None };
         let finding = Diagnostic::error(format!(
             "input `{name}`: `{text}` exists neither in the current folder nor next to the flow"
         ));
-        let help = format!("looked for {} and {}", here.display(), beside.display());
-        (!here.exists() && !beside.exists()).then(|| finding.help(help))
+        let help = format!("looked for {} and {}", here.display(), near_flow.display());
+        (!here.exists() && !near_flow.exists()).then(|| finding.help(help))
     });
     paths.collect()
 }
 
 impl InputArguments {
-    /// The file's values, then those of `-i`, which win.
+    /// The values of the file, then those of `-i`, which take precedence.
     fn values(self, flow: &Flow) -> Result<Vec<(String, Value)>, InvalidFlow> {
         let mut values = Vec::new();
         if let Some(file) = &self.inputs {
-            flatten(flow, "", from_file(file)?, &mut values);
+            flatten(flow, "", read_file(file)?, &mut values);
         }
         values.extend(self.input.into_iter().map(|(name, value)| (name, Value::from(value))));
         Ok(values)
     }
 }
 
-fn from_file(file: &Path) -> Result<Map<String, Value>, InvalidFlow> {
+fn read_file(file: &Path) -> Result<Map<String, Value>, InvalidFlow> {
     let mut text = String::new();
     let (name, read) = if file == Path::new("-") {
         ("stdin".to_owned(), std::io::stdin().read_to_string(&mut text).map(drop))
@@ -142,7 +142,7 @@ fn from_file(file: &Path) -> Result<Map<String, Value>, InvalidFlow> {
     }
 }
 
-/// A map inside of the map stands for inputs with dots in their names, unless there is an input that takes a map.
+/// A nested map holds inputs with dots in their names, unless there is an input that takes a map.
 fn flatten(flow: &Flow, prefix: &str, map: Map<String, Value>, into: &mut Vec<(String, Value)>) {
     for (key, value) in map {
         let id = format!("{prefix}{key}");
@@ -155,8 +155,8 @@ fn flatten(flow: &Flow, prefix: &str, map: Map<String, Value>, into: &mut Vec<(S
     }
 }
 
-/// Reads `NAME=VALUE`.
-pub(super) fn pair(text: &str) -> Result<(String, String), String> {
+/// Parses `NAME=VALUE`.
+pub(super) fn parse_pair(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or_else(|| format!("`{text}` is not of the form NAME=VALUE"))?;
     Ok((name.trim().to_owned(), value.to_owned()))
 }

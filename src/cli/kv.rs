@@ -47,7 +47,7 @@ enum KvCommand {
         #[arg(short, long)]
         namespace: String,
         /// STRING, NUMBER, BOOLEAN, DATETIME, DATE, DURATION or JSON [default: STRING]
-        #[arg(long = "type", value_name = "TYPE", value_parser = kind)]
+        #[arg(long = "type", value_name = "TYPE", value_parser = parse_type)]
         kind: Option<KvType>,
         /// The time until the key expires, such as 12h [default: never]
         #[arg(long)]
@@ -88,7 +88,7 @@ pub(super) fn run(arguments: Arguments, settings: &Settings) -> anyhow::Result<E
                 ttl: ttl.map(|span| span.0),
                 ..NewKvEntry::default()
             };
-            let entry = store.set(&namespace, &key, new, true, now).map_err(refused)?;
+            let entry = store.set(&namespace, &key, new, true, now).map_err(set_error)?;
             if arguments.json {
                 outln!("{}", serde_json::json!(entry));
             }
@@ -128,7 +128,7 @@ fn list(entries: &[KvEntry], as_json: bool) {
 }
 
 /// A type by its name in any case.
-fn kind(text: &str) -> Result<KvType, String> {
+fn parse_type(text: &str) -> Result<KvType, String> {
     serde_json::from_value(text.to_uppercase().into())
         .map_err(|_| "expected STRING, NUMBER, BOOLEAN, DATETIME, DATE, DURATION or JSON".to_owned())
 }
@@ -138,8 +138,8 @@ fn missing(key: &str, namespace: &str) -> anyhow::Error {
     InvalidFlow::from(finding.help("`jitney kv list` lists all keys")).into()
 }
 
-/// What the user gave is wrong, or the store is.
-fn refused(error: KvError) -> anyhow::Error {
+/// Turns an invalid value into a finding; other errors are unchanged.
+fn set_error(error: KvError) -> anyhow::Error {
     match error {
         KvError::Sqlite(_) | KvError::Folder(_) => error.into(),
         wrong => InvalidFlow::from(Diagnostic::error(wrong.to_string())).into(),

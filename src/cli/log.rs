@@ -1,5 +1,5 @@
-//! The process's own log on stderr: a line for everything that happens, plain or as JSON. All parts of the program write it
-//! with `tracing`, and it is printed here alone, without secrets.
+//! The process's own log on stderr, as plain lines or as JSON. All parts of the program write it with `tracing`; it is
+//! printed only here, with secrets redacted.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -19,7 +19,7 @@ use crate::config::Settings;
 use crate::secret::Redactor;
 use crate::text::indented;
 
-/// How lines are written.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum LogFormat {
     /// Plain lines
@@ -28,13 +28,13 @@ pub(super) enum LogFormat {
     Json,
 }
 
-/// Begins to write the log: lines of `usual` and above, unless the settings say otherwise. Panics are lines of it, too.
+/// Starts the log with lines of `default_level` and above, unless the settings have a filter. Panics are logged, too.
 ///
 /// # Errors
-/// When it has begun before.
-pub(super) fn start(settings: &Settings, format: LogFormat, usual: LevelFilter) -> anyhow::Result<()> {
+/// When it was started before.
+pub(super) fn start(settings: &Settings, format: LogFormat, default_level: LevelFilter) -> anyhow::Result<()> {
     let log = ProcessLog { format, redactor: settings.redactor.clone() };
-    let log = log.with_filter(settings.log_filter.targets(usual));
+    let log = log.with_filter(settings.log_filter.targets(default_level));
     tracing::subscriber::set_global_default(tracing_subscriber::registry().with(log))?;
     panic::set_hook(Box::new(|panic| tracing::error!(target: "jitney::panic", "{panic}")));
     Ok(())
@@ -73,7 +73,7 @@ impl ProcessLog {
     }
 }
 
-/// One line: what it is about, as far as it is about something, and what there is to say.
+/// One line: its subject, if it has one, and the message.
 #[derive(Debug, Default, Serialize)]
 struct LogRecord {
     time: String,
@@ -88,10 +88,10 @@ struct LogRecord {
     #[serde(skip_serializing_if = "Option::is_none")]
     task: Option<String>,
     message: String,
-    /// What else is known, by name.
+    /// Other fields, by name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     fields: BTreeMap<&'static str, String>,
-    /// When it happened, in milliseconds, if that was not just now.
+    /// The time of the event in milliseconds, if it is not the present time.
     #[serde(skip)]
     at: Option<i64>,
 }
@@ -108,7 +108,7 @@ impl LogRecord {
         }
     }
 
-    /// Whatever may hold a secret.
+    /// All texts, which may contain secrets.
     fn texts(&mut self) -> impl Iterator<Item = &mut String> {
         let about = [&mut self.namespace, &mut self.flow, &mut self.execution, &mut self.task];
         about.into_iter().flatten().chain([&mut self.message]).chain(self.fields.values_mut())
@@ -119,12 +119,12 @@ impl LogRecord {
             self.namespace.as_ref().zip(self.flow.as_ref()).map(|(namespace, flow)| format!("{namespace}.{flow}"));
         let parts = [flow.as_deref(), self.execution.as_deref(), self.task.as_deref(), Some(self.message.as_str())];
         let mut text = parts.into_iter().flatten().collect::<Vec<_>>().join("  ");
-        // The messages of this program say it all; those of other crates need their fields.
+        // Messages of this program are complete; those of other crates need their fields.
         if !self.target.starts_with("jitney::") {
             text = format!("{}  {text}", self.target);
             self.fields.iter().for_each(|(name, value)| text += &format!(" {name}={value}"));
         }
-        // No line of a message may look like one of the log's own.
+        // A line of a message must not look like a line of the log.
         indented(&format!("{}  {:<5}  {text}", self.time, self.level), 4)
     }
 }

@@ -118,8 +118,8 @@ enum Command {
 }
 
 impl Command {
-    /// How the process's own log is written, and from which level on if nothing else is wanted. Where somebody looks on,
-    /// a command itself prints what happens.
+    /// The format and default level of the process's own log. Commands other than `server` print what happens
+    /// themselves.
     fn log(&self) -> (LogFormat, LevelFilter) {
         match self {
             Self::Server(arguments) => (arguments.log, LevelFilter::INFO),
@@ -128,64 +128,66 @@ impl Command {
     }
 }
 
-/// The subcommands and options, for whoever checks what is written about them.
+/// The definition of the command line, for checking documentation against it.
 pub fn command() -> clap::Command {
     Cli::command()
 }
 
 /// Runs the program's command line.
 pub fn run() -> ExitCode {
-    signals::ignore_stray();
+    signals::ignore_unused();
     hide_environment();
     if jq::is_worker() {
         let written = jq::work().and_then(|answer| std::io::stdout().write_all(&answer));
         return if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     crate::tasks::polars::silence_warnings();
-    // Without it, templates with `jq` say that it is not possible.
+    // Without it, templates that use `jq` report that it is not available.
     let _ = jq::own_program().map(jq::enable);
-    // Nothing else works with such a clock.
-    if let Some(problem) = home_errors::about_clock(std::time::SystemTime::now()) {
-        return complain(&problem.into(), str::to_owned);
+    // With a clock before 1970, nothing else works.
+    if let Some(problem) = home_errors::clock_problem(std::time::SystemTime::now()) {
+        return report_error(&problem.into(), str::to_owned);
     }
     let cli = match parse::parse() {
         Ok(cli) => cli,
-        Err(answer) => match run_help::asked_for(&answer) {
+        Err(answer) => match run_help::requested_flow(&answer) {
             Some(flow) => {
-                return run_help::print(&flow)
-                    .map_or_else(|error| complain(&error, str::to_owned), |exit| with_all_data(exit).into());
+                return run_help::print(&flow).map_or_else(
+                    |error| report_error(&error, str::to_owned),
+                    |exit| unless_stdout_failed(exit).into(),
+                );
             }
             None => answer.exit(),
         },
     };
     let overrides = CliOverrides { home: cli.home, postgres: cli.postgres };
     let invalid = |error: anyhow::Error| InvalidFlow::from(Diagnostic::error(format!("{error:#}"))).into();
-    let ended = Settings::load(overrides).map_err(invalid).and_then(|settings| {
+    let outcome = Settings::load(overrides).map_err(invalid).and_then(|settings| {
         let settings = Arc::new(settings);
-        let (format, usual) = cli.command.log();
-        log::start(&settings, format, usual)?;
+        let (format, default_level) = cli.command.log();
+        log::start(&settings, format, default_level)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let ended = runtime.block_on(dispatch(cli.command, &settings)).map_err(|error| (error, settings));
-        // A task that would not stop must not keep the program.
+        // A task that does not stop must not keep the process alive.
         runtime.shutdown_background();
         Ok(ended)
     });
-    match ended {
-        Ok(Ok(exit)) => with_all_data(exit).into(),
+    match outcome {
+        Ok(Ok(exit)) => unless_stdout_failed(exit).into(),
         Ok(Err((error, settings))) => {
-            complain(&home_errors::of(error, &settings), |text| settings.redactor.clean(text))
+            report_error(&home_errors::with_remedy(error, &settings), |text| settings.redactor.clean(text))
         }
-        Err(error) => complain(&error, str::to_owned),
+        Err(error) => report_error(&error, str::to_owned),
     }
 }
 
-/// Keeps programs that flows start from reading our environment, which may hold passwords, out of `/proc`. Root can all
-/// the same, and so can they if we are root.
+/// Prevents programs that flows start from reading our environment, which may contain passwords, through `/proc`. Root
+/// still can, and so can they if we run as root.
 fn hide_environment() {
     #[cfg(target_os = "linux")]
     {
         use rustix::process::{DumpableBehavior, set_dumpable_behavior};
-        // Where the system does not let us, nothing else changes.
+        // If the system does not allow it, everything else still works.
         let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     }
 }
@@ -214,15 +216,15 @@ async fn dispatch(command: Command, settings: &Arc<Settings>) -> anyhow::Result<
     }
 }
 
-/// How the program ends, which is not well when data for stdout was lost.
-fn with_all_data(exit: ExitStatus) -> ExitStatus {
-    let Some(why) = out::lost() else { return exit };
+/// The exit status, which is an error if data for stdout was lost.
+fn unless_stdout_failed(exit: ExitStatus) -> ExitStatus {
+    let Some(why) = out::write_error() else { return exit };
     errln!("error: cannot write to stdout: {why}");
     if exit == ExitStatus::Ok { ExitStatus::Internal } else { exit }
 }
 
-/// Prints an error once, with its causes, and says how the program ends.
-fn complain(error: &anyhow::Error, clean: impl Fn(&str) -> String) -> ExitCode {
+/// Prints an error once, with its causes, and returns the exit code for it.
+fn report_error(error: &anyhow::Error, clean: impl Fn(&str) -> String) -> ExitCode {
     let mut text = error.to_string();
     for cause in error.chain().skip(1).map(ToString::to_string) {
         if !text.contains(&cause) {
@@ -230,22 +232,22 @@ fn complain(error: &anyhow::Error, clean: impl Fn(&str) -> String) -> ExitCode {
         }
     }
     let help = home_errors::help(error).map(|help| format!("\n  help: {help}")).unwrap_or_default();
-    // Findings have their own lines; a line in any other message may be a value's.
+    // Findings have their own lines; a line break in any other message may come from a value.
     match exit::has_findings(error) {
         true => errln!("{}", without_number(&clean(&format!("{text}{help}")))),
         false => errln!("error: {}{}", indented(&clean(&without_number(&text)), 2), clean(&help)),
     }
-    exit::code_of(error).into()
+    exit::status_of(error).into()
 }
 
-/// A table of the house style, without frames.
+/// An empty table without frames.
 fn table<const N: usize>(columns: [&str; N]) -> comfy_table::Table {
     let mut table = comfy_table::Table::new();
     table.load_style(comfy_table::presets::NOTHING).set_header(columns);
     table
 }
 
-/// The table's text, with all columns but the first to the right.
+/// The text of the table, with all columns but the first aligned to the right.
 fn right_aligned(mut table: comfy_table::Table) -> String {
     table.column_iter_mut().skip(1).for_each(|column| {
         column.set_cell_alignment(comfy_table::CellAlignment::Right);

@@ -8,12 +8,12 @@ use anyhow::Context;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 
-use crate::cli::exit::cannot;
+use crate::cli::exit::io_error;
 use crate::cli::out::{errln, outln};
 use crate::cli::{ExitStatus, InvalidFlow};
 use crate::diagnostic::Diagnostic;
 
-/// The flows to begin with: name and text. Each runs as it is.
+/// The templates: name and text. Each runs without changes.
 const TEMPLATES: &[(&str, &str)] = &[
     ("hello", include_str!("../../templates/hello.yaml")),
     ("http_python", include_str!("../../templates/http_python.yaml")),
@@ -45,7 +45,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitStatus> {
     };
     let template =
         TEMPLATES.iter().find(|(name, _)| *name == arguments.template).context("there is no such template")?;
-    let file = write(name, template)?;
+    let file = create(name, template)?;
     errln!("Wrote {file}. Run it:  jitney run {file}", file = file.display());
     Ok(ExitStatus::Ok)
 }
@@ -54,8 +54,8 @@ fn description(text: &str) -> &str {
     text.lines().find_map(|line| line.strip_prefix("description: ")).unwrap_or_default()
 }
 
-/// Writes a template under another name, and says where. A file that is there stays as it is.
-fn write(name: &Path, (template, text): &(&str, &str)) -> anyhow::Result<PathBuf> {
+/// Writes a template under a new name and returns its path. An existing file is not overwritten.
+fn create(name: &Path, (template, text): &(&str, &str)) -> anyhow::Result<PathBuf> {
     let stem = name.file_name().unwrap_or_default().to_string_lossy();
     let id = stem.trim_end_matches(".yaml").trim_end_matches(".yml");
     let is_name = id.starts_with(|c: char| c.is_ascii_alphabetic())
@@ -72,9 +72,9 @@ fn write(name: &Path, (template, text): &(&str, &str)) -> anyhow::Result<PathBuf
     let text = text.replacen(&format!("\nid: {template}\n"), &format!("\nid: {id}\n"), 1);
     if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         fs::create_dir_all(folder)
-            .map_err(|error| cannot(format_args!("create the folder {}", folder.display()), &error))?;
+            .map_err(|error| io_error(format_args!("create the folder {}", folder.display()), &error))?;
     }
-    let unwritable = |error: &std::io::Error| cannot(format_args!("write {}", file.display()), error);
+    let unwritable = |error: &std::io::Error| io_error(format_args!("write {}", file.display()), error);
     match OpenOptions::new().write(true).create_new(true).open(&file) {
         Ok(mut open) => open.write_all(text.as_bytes()).map_err(|error| unwritable(&error))?,
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {

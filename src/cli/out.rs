@@ -1,8 +1,8 @@
-//! Writing to stdout and stderr, whose readers may have gone: `jitney executions | head -1`. A write that fails never
-//! ends what is under way: a run goes on to its end, and a server keeps running.
+//! Writing to stdout and stderr, whose readers may be gone: `jitney executions | head -1`. A failed write never ends a
+//! run or a server.
 //!
-//! All text leaves through here. Control characters in it come from data: they are shown and not obeyed. JSON still says
-//! the same.
+//! All output goes through here. Control characters in it come from data, and are made visible. In JSON this does not
+//! change the meaning.
 
 use std::fmt::Arguments;
 use std::io::{self, IsTerminal, Write};
@@ -10,30 +10,30 @@ use std::sync::OnceLock;
 
 use crate::text::visible;
 
-/// Why data on stdout has been lost, if it was.
-static LOST: OnceLock<String> = OnceLock::new();
+/// The error that lost data on stdout, if there was one.
+static WRITE_ERROR: OnceLock<String> = OnceLock::new();
 
 /// Writes text for the user or the next program.
 pub(super) fn write(text: Arguments) {
     exact(&visible(&text.to_string()));
 }
 
-/// Writes data as they are, for the next program; a terminal gets them as [`write()`] has it.
+/// Writes data unchanged for another program; on a terminal as [`write()`] does.
 pub(super) fn data(text: &str) {
     if io::stdout().is_terminal() { exact(&visible(text)) } else { exact(text) }
 }
 
-/// Writes text of the program's own, which may be coloured. When nobody reads any more, there is nobody to miss it; any other
-/// failure is told of when the program ends.
+/// Writes text of the program itself, which may be coloured. If the reader is gone, nothing is lost; any other failure
+/// is reported when the program ends.
 pub(super) fn exact(text: &str) {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => drop(LOST.set(error.to_string())),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => drop(WRITE_ERROR.set(error.to_string())),
         _ => {}
     }
 }
 
-/// Writes the bytes of a file, for the next program.
+/// Writes the bytes of a file, for another program.
 ///
 /// # Errors
 /// When the file cannot be read.
@@ -46,7 +46,7 @@ pub(super) fn copy(file: &mut std::fs::File) -> io::Result<()> {
         match written {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
             Err(error) => {
-                drop(LOST.set(error.to_string()));
+                drop(WRITE_ERROR.set(error.to_string()));
                 return Ok(());
             }
             Ok(()) if read == 0 => return Ok(()),
@@ -55,16 +55,16 @@ pub(super) fn copy(file: &mut std::fs::File) -> io::Result<()> {
     }
 }
 
-/// Writes a message to stderr. When that fails there is no other place to say so.
+/// Writes a message to stderr. If that fails, there is no other place to report it.
 pub(super) fn message(text: Arguments) {
     let text = text.to_string();
     let mut stderr = io::stderr().lock();
     let _ = stderr.write_all(visible(&text).as_bytes()).and_then(|()| stderr.flush());
 }
 
-/// Why data on stdout has been lost, if it was: a full disk, not a reader who has gone.
-pub(super) fn lost() -> Option<&'static str> {
-    LOST.get().map(String::as_str)
+/// The error that lost data on stdout, if there was one: a full disk, but not a closed pipe.
+pub(super) fn write_error() -> Option<&'static str> {
+    WRITE_ERROR.get().map(String::as_str)
 }
 
 /// `println!` for data on stdout.

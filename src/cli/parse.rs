@@ -1,28 +1,28 @@
-//! The words of the command line, and which of the options that all commands take have a meaning for each.
+//! Parses the command line, and hides global options from commands that do not use them.
 
 use clap::error::ErrorKind;
 use clap::{Arg, CommandFactory, FromArgMatches};
 
 use super::{Cli, Command};
 
-/// The commands that never use a Postgres server which somebody names: their help says nothing of one.
+/// The commands that never use the server of `--postgres`; the option is hidden from their help.
 const WITHOUT_POSTGRES: &[&str] =
     &["new", "validate", "graph", "convert", "executions", "clean", "kv", "tasks", "schema", "postgres"];
 
-/// Reads the words of this process.
+/// Parses the arguments of this process.
 ///
 /// # Errors
-/// When they are no command, or ask for help.
+/// When they are not valid, or ask for help.
 pub(super) fn parse() -> Result<Cli, clap::Error> {
     let hidden = || Arg::new("postgres").long("postgres").value_name("ADDRESS").global(true).hide(true);
-    let whole = WITHOUT_POSTGRES
+    let command_line = WITHOUT_POSTGRES
         .iter()
-        .fold(Cli::command(), |whole, name| whole.mut_subcommand(name, |command| command.arg(hidden())));
-    let mut matches = whole.clone().try_get_matches()?;
-    let cli = Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut whole.clone()))?;
+        .fold(Cli::command(), |command_line, name| command_line.mut_subcommand(name, |command| command.arg(hidden())));
+    let mut matches = command_line.clone().try_get_matches()?;
+    let cli = Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command_line.clone()))?;
     if cli.postgres.is_some() && matches!(cli.command, Command::Postgres(_)) {
         let message = "`jitney postgres` manages only the private server; remove `--postgres`";
-        return Err(whole.clone().error(ErrorKind::ArgumentConflict, message));
+        return Err(command_line.clone().error(ErrorKind::ArgumentConflict, message));
     }
     Ok(cli)
 }

@@ -8,9 +8,9 @@ use clap::Args;
 use comfy_table::Table;
 use serde_json::json;
 
-use crate::cli::backfill::{explain, given_here, reading_runner};
+use crate::cli::backfill::{explain, reading_runner, texts_with_absolute_paths};
 use crate::cli::calendar::{CalendarMark, calendar, legend};
-use crate::cli::inputs::pair;
+use crate::cli::inputs::parse_pair;
 use crate::cli::out::{errln, out, outln};
 use crate::cli::{ExitStatus, flows};
 use crate::clock;
@@ -18,7 +18,7 @@ use crate::config::Settings;
 use crate::engine::backfill::{GridRequest, PartitionReport, PartitionStatus, SourceChange};
 use crate::text::thousands;
 
-/// Letters of a cell; what has more stands below the table.
+/// Characters of a cell; longer texts are printed below the table.
 const MAX_STATE_WIDTH: usize = 24;
 const MAX_SOURCE_WIDTH: usize = 42;
 
@@ -39,7 +39,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "WHEN")]
     to: Option<String>,
     /// An input of the flow; a SELECT input without a value gets a column for each of its choices
-    #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = pair)]
+    #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = parse_pair)]
     input: Vec<(String, String)>,
     /// Check, by HTTP headers alone, which partitions have changed at the source since they were loaded
     #[arg(long)]
@@ -53,7 +53,7 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
     let (flow, warnings) = flows::read(&arguments.flow)?;
     warnings.iter().for_each(|warning| errln!("{warning}"));
     let runner = reading_runner(settings)?;
-    let given = given_here(&flow, &arguments.input);
+    let given = texts_with_absolute_paths(&flow, &arguments.input);
     let Arguments { trigger, every, from, to, check, .. } = arguments;
     let wanted = GridRequest { trigger, every, from, to, given, check };
     let grid = runner.grid(&flow, &wanted, clock::now()).await.map_err(explain)?;
@@ -76,13 +76,13 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
     Ok(ExitStatus::Ok)
 }
 
-/// What is too long for a table, and stands below it.
+/// Texts that are too long for a table and are printed below it.
 #[derive(Default)]
 struct Footnotes(Vec<String>);
 
 impl Footnotes {
-    /// A word for the table, with the number of the note that says the rest.
-    fn refer(&mut self, word: &str, text: &str) -> String {
+    /// A word for the table, with the number of the footnote.
+    fn refer_to(&mut self, word: &str, text: &str) -> String {
         let place = self.0.iter().position(|note| note == text).unwrap_or_else(|| {
             self.0.push(text.to_owned());
             self.0.len() - 1
@@ -90,19 +90,19 @@ impl Footnotes {
         format!("{word} [{}]", place + 1)
     }
 
-    /// The text itself if it is no longer than this, else its beginning.
-    fn fitting(&mut self, text: String, most: usize) -> String {
+    /// The text itself if it has at most `most` characters, otherwise its beginning with a footnote.
+    fn shorten(&mut self, text: String, most: usize) -> String {
         match text.char_indices().nth(most) {
             None => text,
             Some(_) => {
                 let begin: String = text.chars().take(most / 2).collect();
-                self.refer(&format!("{}…", begin.trim_end()), &text)
+                self.refer_to(&format!("{}…", begin.trim_end()), &text)
             }
         }
     }
 }
 
-/// One line for each partition, and some cells of it for each column of the grid.
+/// One row for each partition, with several cells for each column of the grid.
 fn table(grid: &[(&str, &[PartitionReport])], check: bool, notes: &mut Footnotes) -> Table {
     let mut table = Table::new();
     let mut header = vec!["partition".to_owned()];
@@ -141,22 +141,22 @@ fn cells(known: &PartitionReport, check: bool, notes: &mut Footnotes) -> Vec<Str
     };
     let loaded = known.loaded.map(|time| time.with_timezone(&chrono::Local).format("%Y-%m-%d %H:%M").to_string());
     let sum = known.sha256.as_ref().map(|sum| sum.chars().take(8).collect());
-    let state = notes.fitting(state, MAX_STATE_WIDTH);
+    let state = notes.shorten(state, MAX_STATE_WIDTH);
     let mut cells = vec![format!("{sign} {state}"), rows, loaded.unwrap_or_default(), sum.unwrap_or_default()];
     if check {
-        cells.push(known.source.as_ref().map(|source| said(source, notes)).unwrap_or_default());
+        cells.push(known.source.as_ref().map(|source| source_text(source, notes)).unwrap_or_default());
     }
     cells
 }
 
-fn said(verdict: &SourceChange, notes: &mut Footnotes) -> String {
+fn source_text(verdict: &SourceChange, notes: &mut Footnotes) -> String {
     match verdict {
         SourceChange::Same => "same".to_owned(),
-        SourceChange::Changed(why) => notes.fitting(format!("changed: {why}"), MAX_SOURCE_WIDTH),
+        SourceChange::Changed(why) => notes.shorten(format!("changed: {why}"), MAX_SOURCE_WIDTH),
         SourceChange::New => "there, not loaded".to_owned(),
         SourceChange::Gone => "gone".to_owned(),
         SourceChange::NotThere => "not there".to_owned(),
-        SourceChange::Unknown(why) => notes.refer("unknown", why),
+        SourceChange::Unknown(why) => notes.refer_to("unknown", why),
     }
 }
 

@@ -17,7 +17,7 @@ use super::ExitStatus;
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     #[command(subcommand)]
-    verb: PostgresCommand,
+    command: PostgresCommand,
 }
 
 #[derive(Debug, Subcommand)]
@@ -47,28 +47,30 @@ enum PostgresCommand {
 /// Runs the command.
 ///
 /// # Errors
-/// When the server or its files do not do what was asked.
+/// When the server cannot be started, stopped or reached, or its files cannot be used.
 pub(super) async fn run(arguments: Arguments, settings: &Settings) -> anyhow::Result<ExitStatus> {
-    match arguments.verb {
+    match arguments.command {
         PostgresCommand::Start => start(settings).await?,
         PostgresCommand::Stop => {
             let ran = managed::stop(settings).await?;
             outln!("{}", if ran { "stopped; its data is kept" } else { "the server was not running" });
         }
         PostgresCommand::Status => status(settings).await?,
-        PostgresCommand::Url => outln!("{}", managed::url(&managed::ensure_running_saying(settings, &tell).await?)),
+        PostgresCommand::Url => {
+            outln!("{}", managed::url(&managed::ensure_running_saying(settings, &print_progress).await?))
+        }
         PostgresCommand::Psql { arguments } => psql(settings, &arguments).await?,
         PostgresCommand::Destroy { yes } => destroy(settings, yes).await?,
     }
     Ok(ExitStatus::Ok)
 }
 
-fn tell(line: &str) {
+fn print_progress(line: &str) {
     errln!("{line}");
 }
 
 async fn start(settings: &Settings) -> anyhow::Result<()> {
-    let address = managed::ensure_running_saying(settings, &tell).await?;
+    let address = managed::ensure_running_saying(settings, &print_progress).await?;
     outln!("running: {}", connect_to(&address).await?.description);
     outln!("  jitney postgres url    prints the address for other programs\n  jitney postgres psql   opens psql");
     Ok(())
@@ -100,14 +102,14 @@ async fn status(settings: &Settings) -> anyhow::Result<()> {
 }
 
 async fn psql(settings: &Settings, arguments: &[String]) -> anyhow::Result<()> {
-    let address = managed::ensure_running_saying(settings, &tell).await?;
+    let address = managed::ensure_running_saying(settings, &print_progress).await?;
     let Some(program) = settings.find_program("psql") else {
         bail!(
             "there is no psql on PATH\n  help: install it (Debian and Ubuntu: apt-get install postgresql-client; \
              macOS: brew install libpq), or give another program the address that `jitney postgres url` prints"
         );
     };
-    // By its environment and not by its arguments, which every user of the machine can read.
+    // Through the environment, since every user of the machine can read arguments.
     let mut psql = Command::new(program);
     psql.env("PGHOST", "127.0.0.1").env("PGPORT", address.port().to_string());
     psql.env("PGUSER", address.user()).env("PGDATABASE", address.database());
@@ -124,7 +126,7 @@ async fn destroy(settings: &Settings, yes: bool) -> anyhow::Result<()> {
         return Ok(());
     }
     if !yes
-        && !confirmed(&format!("Delete the private Postgres server and all its data in {}?", status.folder.display()))?
+        && !confirm(&format!("Delete the private Postgres server and all its data in {}?", status.folder.display()))?
     {
         outln!("nothing was deleted");
         return Ok(());
@@ -134,7 +136,7 @@ async fn destroy(settings: &Settings, yes: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn confirmed(question: &str) -> anyhow::Result<bool> {
+fn confirm(question: &str) -> anyhow::Result<bool> {
     out!("{question} [y/N] ");
     std::io::stdout().flush()?;
     let mut answer = String::new();

@@ -1,4 +1,4 @@
-//! Questions for the inputs that a run lacks, on a terminal.
+//! Prompts for missing inputs, on a terminal.
 
 use std::io::{Error, ErrorKind};
 
@@ -13,7 +13,7 @@ use crate::flow::Input;
 use crate::flow::input::{InputType, MissingInput, to_argument};
 use crate::text::plain;
 
-/// The questions of one run. While they last, a stop leaves the program with the terminal as it was.
+/// The prompts of one run. While they are shown, a signal ends the process with the terminal restored.
 pub(super) struct Prompts {
     terminal: Term,
     theme: ColorfulTheme,
@@ -21,17 +21,17 @@ pub(super) struct Prompts {
 }
 
 impl Prompts {
-    /// Begins to ask.
-    pub(super) fn begin() -> Self {
+    /// Starts to prompt.
+    pub(super) fn start() -> Self {
         let watch = SignalGuard::new(|| {
             let _ = disable_raw_mode();
             let _ = Term::stderr().show_cursor();
-            signals::leave()
+            signals::exit_now()
         });
         Self { terminal: Term::stderr(), theme: ColorfulTheme::default(), _watch: watch }
     }
 
-    /// Asks for one input until the answer fits; none when the user leaves.
+    /// Prompts for one input until the answer is valid; none if the user cancels.
     ///
     /// # Errors
     /// When the terminal fails.
@@ -47,17 +47,17 @@ impl Prompts {
     }
 
     fn answer(&self, input: &Input, question: &MissingInput) -> dialoguer::Result<Value> {
-        let title = title(input);
+        let title = prompt_text(input);
         match input.kind {
-            InputType::Bool => self.yes_or_no(&title, question),
-            InputType::Select if !input.allow_custom_value => self.choice(&title, question),
-            InputType::Multiselect if !input.allow_custom_value => self.choices(&title, input, question),
-            InputType::Secret => self.hidden(&title, input),
-            _ => self.text(&title, input, question),
+            InputType::Bool => self.confirm_value(&title, question),
+            InputType::Select if !input.allow_custom_value => self.select_one(&title, question),
+            InputType::Multiselect if !input.allow_custom_value => self.select_several(&title, input, question),
+            InputType::Secret => self.secret(&title, input),
+            _ => self.free_text(&title, input, question),
         }
     }
 
-    fn yes_or_no(&self, title: &str, question: &MissingInput) -> dialoguer::Result<Value> {
+    fn confirm_value(&self, title: &str, question: &MissingInput) -> dialoguer::Result<Value> {
         let confirm = Confirm::with_theme(&self.theme).with_prompt(title);
         let confirm = match question.prefill.as_ref().and_then(|value| plain(value).parse().ok()) {
             Some(prefill) => confirm.default(prefill),
@@ -66,7 +66,7 @@ impl Prompts {
         Ok(Value::Bool(confirm.interact_on(&self.terminal)?))
     }
 
-    fn choice(&self, title: &str, question: &MissingInput) -> dialoguer::Result<Value> {
+    fn select_one(&self, title: &str, question: &MissingInput) -> dialoguer::Result<Value> {
         let prefill = question.prefill.as_ref().map(plain);
         let first = question.choices.iter().position(|choice| Some(choice) == prefill.as_ref());
         let select = Select::with_theme(&self.theme).with_prompt(title).items(&question.choices);
@@ -74,7 +74,7 @@ impl Prompts {
         Ok(question.choices.get(chosen).map_or(Value::Null, |choice| Value::from(choice.as_str())))
     }
 
-    fn choices(&self, title: &str, input: &Input, question: &MissingInput) -> dialoguer::Result<Value> {
+    fn select_several(&self, title: &str, input: &Input, question: &MissingInput) -> dialoguer::Result<Value> {
         let prefill: Vec<String> = question.prefill.iter().filter_map(Value::as_array).flatten().map(plain).collect();
         let items: Vec<(&str, bool)> =
             question.choices.iter().map(|choice| (choice.as_str(), prefill.contains(choice))).collect();
@@ -84,16 +84,16 @@ impl Prompts {
             let chosen = select.interact_on(&self.terminal)?;
             let chosen: Value = chosen.iter().filter_map(|index| question.choices.get(*index).cloned()).collect();
             match chosen.as_array().is_some_and(Vec::is_empty) {
-                true => self.complain("select at least one")?,
+                true => self.show_error("select at least one")?,
                 false => match input.accept(&chosen, &question.choices) {
                     Ok(_) => return Ok(chosen),
-                    Err(message) => self.complain(&message)?,
+                    Err(message) => self.show_error(&message)?,
                 },
             }
         }
     }
 
-    fn text(&self, title: &str, input: &Input, question: &MissingInput) -> dialoguer::Result<Value> {
+    fn free_text(&self, title: &str, input: &Input, question: &MissingInput) -> dialoguer::Result<Value> {
         let title = match question.choices.as_slice() {
             [] => title.to_owned(),
             choices => format!("{title}: {}, or another value", choices.join(", ")),
@@ -115,8 +115,8 @@ impl Prompts {
         text.validate_with(check).interact_text_on(&self.terminal).map(Value::from)
     }
 
-    /// Reads a line of which nothing is shown, whatever is typed or pasted.
-    fn hidden(&self, title: &str, input: &Input) -> dialoguer::Result<Value> {
+    /// Reads a line without echo, whether typed or pasted.
+    fn secret(&self, title: &str, input: &Input) -> dialoguer::Result<Value> {
         loop {
             let mut prompt = String::new();
             let _ = self.theme.format_input_prompt(&mut prompt, &format!("{title}, hidden"), None);
@@ -125,9 +125,9 @@ impl Prompts {
             self.terminal.write_line("")?;
             let line = Value::from(line?);
             match input.accept(&line, &[]) {
-                _ if line == "" => self.complain("enter a value")?,
+                _ if line == "" => self.show_error("enter a value")?,
                 Ok(_) => return Ok(line),
-                Err(message) => self.complain(&message)?,
+                Err(message) => self.show_error(&message)?,
             }
         }
     }
@@ -147,14 +147,14 @@ impl Prompts {
         }
     }
 
-    fn complain(&self, message: &str) -> std::io::Result<()> {
+    fn show_error(&self, message: &str) -> std::io::Result<()> {
         let mut text = String::new();
         let _ = self.theme.format_error(&mut text, message);
         self.terminal.write_line(&text)
     }
 }
 
-/// The terminal without echo, for as long as this lives.
+/// Turns off the echo of the terminal until it is dropped.
 struct NoEcho;
 
 impl NoEcho {
@@ -169,8 +169,8 @@ impl Drop for NoEcho {
     }
 }
 
-/// What is asked for: the name, the short name, and what it is for.
-fn title(input: &Input) -> String {
+/// The text of the prompt: the display name, the description and the id.
+fn prompt_text(input: &Input) -> String {
     let words: Vec<&str> =
         [&input.display_name, &input.description].into_iter().flatten().map(String::as_str).collect();
     if words.is_empty() { input.id.clone() } else { format!("{} ({})", words.join(": "), input.id) }

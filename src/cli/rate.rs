@@ -1,9 +1,9 @@
-//! How fast a task gets on now: over the last seconds, so that one that stands still is seen to.
+//! The current speed of a task over the last seconds, so that a stalled task is noticed.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// The time that the rate is taken over.
+/// The period over which the rate is measured.
 const WINDOW: Duration = Duration::from_secs(10);
 
 /// Rows and bytes at some moments of the last seconds.
@@ -18,9 +18,9 @@ impl Default for RateMeter {
 }
 
 impl RateMeter {
-    /// Rows and bytes a second, `elapsed` after the beginning, when so many were done.
+    /// Rows and bytes per second, given the totals `elapsed` after the start.
     pub(super) fn rates(&mut self, elapsed: Duration, done: [u64; 2]) -> [u64; 2] {
-        // One sample from before the window stays, so that the rates cover all of it.
+        // Keep one sample from before the window, so that the rates cover all of it.
         while self.samples.get(1).is_some_and(|(at, _)| elapsed.saturating_sub(*at) >= WINDOW) {
             self.samples.pop_front();
         }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value};
 
-use super::tasks::{description, first_sentence, kind};
+use super::tasks::{description, first_sentence, type_name};
 use crate::flow::trigger::TRIGGERS;
 use crate::flow::trigger::condition::CONDITIONS;
 use crate::task::TaskType;
@@ -19,7 +19,7 @@ The fields that every task may have are in [Flows](flows.md#fields-of-every-task
 [Triggers](flows.md#triggers).
 ";
 
-/// The systems whose task types stand together, by the first part of their names.
+/// The systems by which task types are grouped, by the first part of their names.
 const SYSTEMS: &[(&str, &str)] = &[
     ("http", "HTTP"),
     ("file", "Files"),
@@ -33,10 +33,10 @@ const SYSTEMS: &[(&str, &str)] = &[
     ("kv", "Kept values"),
 ];
 
-/// How deep the fields of fields are listed.
+/// The depth to which nested fields are listed.
 const MAX_DEPTH: usize = 2;
 
-/// The page.
+/// The page as Markdown.
 pub(super) fn page(tasks: &[TaskType]) -> String {
     let mut text = HEAD.to_owned();
     let groups = groups(tasks);
@@ -53,7 +53,7 @@ pub(super) fn page(tasks: &[TaskType]) -> String {
     text + &triggers() + &conditions()
 }
 
-/// The task types by their systems; those that control the flow and those that need no system first.
+/// The task types by system, after those that control the flow and those without a system.
 fn groups(tasks: &[TaskType]) -> Vec<(&'static str, Vec<&TaskType>)> {
     let those = |is_meant: &dyn Fn(&TaskType) -> bool| tasks.iter().filter(|task| is_meant(task)).collect::<Vec<_>>();
     let is_known = |task: &TaskType| SYSTEMS.iter().any(|(system, _)| *system == task.system());
@@ -108,7 +108,7 @@ fn example(yaml: &str) -> String {
     format!("\n```yaml\n{yaml}\n```\n")
 }
 
-/// The properties of a schema, a row for each; nothing when there are none.
+/// A table with the properties of a schema; empty if there are none.
 fn table(what: &str, schema: &Value) -> String {
     let mut rows = String::new();
     add_rows(&mut rows, schema, schema, "", what == "Field");
@@ -131,7 +131,7 @@ fn add_rows(rows: &mut String, root: &Value, schema: &Value, prefix: &str, are_f
 
 /// A field's type, whether it is required, and its default.
 fn facts(root: &Value, schema: &Value, name: &str, property: &Value, is_field: bool) -> String {
-    let mut text = kind(root, property);
+    let mut text = type_name(root, property);
     let required = schema.get("required").and_then(Value::as_array);
     if is_field && required.is_some_and(|names| names.iter().any(|other| other == name)) {
         text += ", required";
@@ -144,7 +144,7 @@ fn facts(root: &Value, schema: &Value, name: &str, property: &Value, is_field: b
     text
 }
 
-/// The schema of the map that a property is, if it has named fields.
+/// The schema of a property that is a map with named fields.
 fn object<'s>(root: &'s Value, property: &'s Value) -> Option<&'s Value> {
     if property.get("properties").is_some() {
         return Some(property);
@@ -155,12 +155,12 @@ fn object<'s>(root: &'s Value, property: &'s Value) -> Option<&'s Value> {
     property.get("anyOf").and_then(Value::as_array)?.iter().find_map(|option| object(root, option))
 }
 
-/// A text that stays within a cell of a table.
+/// A text on one line, escaped for a cell of a table.
 fn cell(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|")
 }
 
-/// What a heading is reached by.
+/// The anchor of a heading.
 fn anchor(heading: &str) -> String {
     heading.chars().filter(|letter| letter.is_alphanumeric() || "-_".contains(*letter)).collect()
 }

@@ -21,7 +21,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "TASK")]
     from: Option<String>,
     /// A secret input of the flow, which the journal does not store; may be repeated
-    #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = super::inputs::pair)]
+    #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = super::inputs::parse_pair)]
     input: Vec<(String, String)>,
     #[command(flatten)]
     retarget: OnTargetChange,

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use clap::Args;
 
 use crate::cli::exit::explain;
-use crate::cli::inputs::can_ask;
+use crate::cli::inputs::can_prompt;
 use crate::cli::out::{errln, outln};
 use crate::cli::prompts::Prompts;
-use crate::cli::run::{RunSession, exit_of, to_json};
+use crate::cli::run::{RunSession, exit_status, to_json};
 use crate::cli::target::OnTargetChange;
 use crate::cli::{ExitStatus, InvalidFlow, executions};
 use crate::config::{ScriptRunner, Settings};
@@ -28,7 +28,7 @@ pub(super) struct Arguments {
     id: Option<String>,
     /// An input that the paused task asks for, or a secret input of the flow, which the journal does not store; may be
     /// repeated
-    #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = super::inputs::pair)]
+    #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = super::inputs::parse_pair)]
     input: Vec<(String, String)>,
     /// Where scripts run, for all tasks of the flow [default: JITNEY_SCRIPT_RUNNER]
     #[arg(long, value_name = "RUNNER")]
@@ -46,9 +46,9 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
     let journal = session.executor.journal();
     let id = match &arguments.id {
         Some(prefix) => executions::find(journal, prefix)?,
-        None => match newest_at_rest(journal, &settings)? {
+        None => match newest_resumable(journal, &settings)? {
             ResumeCandidate::Found(id) => id,
-            ResumeCandidate::AtWork => {
+            ResumeCandidate::AllRunning => {
                 errln!("Every unfinished execution is running in another process; there is nothing to resume.");
                 return Ok(ExitStatus::Ok);
             }
@@ -68,18 +68,18 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
         if arguments.json {
             outln!("{}", to_json(&id, &state));
         }
-        return Ok(exit_of(state.status));
+        return Ok(exit_status(state.status));
     }
-    session.settle_target(&id, &state, arguments.retarget).await.map_err(explain)?;
+    session.check_target(&id, &state, arguments.retarget).await.map_err(explain)?;
     let is_paused = state.status == ExecutionState::Paused
         || (state.status == ExecutionState::Running && state.paused().next().is_some());
     let given = arguments.input;
     let (id, state) = if is_paused {
         let flow = session.executor.flow(&state).map_err(InvalidFlow)?;
         let (own, mut answers): (Vec<_>, Vec<_>) =
-            given.into_iter().partition(|(name, _)| is_asked_again(&state, &flow, name));
+            given.into_iter().partition(|(name, _)| must_be_given_again(&state, &flow, name));
         let prepared = session.executor.restore(&state, own).map_err(InvalidFlow)?;
-        if !arguments.json && can_ask(&settings) && !ask_for_pauses(&state, &flow, &mut answers)? {
+        if !arguments.json && can_prompt(&settings) && !prompt_for_pauses(&state, &flow, &mut answers)? {
             return Ok(ExitStatus::Cancelled);
         }
         let inputs = prepared.inputs(&state);
@@ -93,8 +93,8 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
     Ok(session.report(&id, &state, arguments.json))
 }
 
-/// Asks for what pauses want and was not given; whether all of it was answered.
-fn ask_for_pauses(state: &State, flow: &Flow, given: &mut Vec<(String, String)>) -> anyhow::Result<bool> {
+/// Prompts for the inputs of pauses that are missing; whether all were answered.
+fn prompt_for_pauses(state: &State, flow: &Flow, given: &mut Vec<(String, String)>) -> anyhow::Result<bool> {
     let paused: Vec<RunId> = state.paused().map(|(run, _)| run.clone()).collect();
     let inputs = wanted_by_pauses(flow, &paused).concat();
     let mut questions = None;
@@ -105,23 +105,23 @@ fn ask_for_pauses(state: &State, flow: &Flow, given: &mut Vec<(String, String)>)
         }
         let Some(question) = missing.first() else { return Ok(true) };
         let Some(input) = inputs.get(question.index) else { return Ok(true) };
-        match questions.get_or_insert_with(Prompts::begin).ask(input, question)? {
+        match questions.get_or_insert_with(Prompts::start).ask(input, question)? {
             Some(answer) => given.push((input.id.clone(), plain(&answer))),
             None => return Ok(false),
         }
     }
 }
 
-/// The newest execution that can be resumed, if any.
+/// The result of looking for an execution to resume.
 enum ResumeCandidate {
     Found(ExecutionId),
-    /// There are some, and other processes work on all of them.
-    AtWork,
+    /// There are unfinished executions, but all of them are running in other processes.
+    AllRunning,
     None,
 }
 
-/// Looks for the newest execution that did not end well and that no process works on or has in its queue.
-fn newest_at_rest(journal: &Journal, settings: &Settings) -> anyhow::Result<ResumeCandidate> {
+/// Finds the newest execution that did not succeed and that no process is running or has in its queue.
+fn newest_resumable(journal: &Journal, settings: &Settings) -> anyhow::Result<ResumeCandidate> {
     let mut before = None;
     while let Some(id) = journal.newest_unfinished(before.as_ref())? {
         let queue = journal.queue_of(&id)?;
@@ -130,11 +130,11 @@ fn newest_at_rest(journal: &Journal, settings: &Settings) -> anyhow::Result<Resu
         }
         before = Some(id);
     }
-    Ok(if before.is_some() { ResumeCandidate::AtWork } else { ResumeCandidate::None })
+    Ok(if before.is_some() { ResumeCandidate::AllRunning } else { ResumeCandidate::None })
 }
 
-/// Whether the journal does not keep this input, so that it must be given again.
-fn is_asked_again(state: &State, flow: &Flow, name: &str) -> bool {
+/// Whether the journal does not store this input, so that it must be given again.
+fn must_be_given_again(state: &State, flow: &Flow, name: &str) -> bool {
     let hidden = state.created.inputs.get(name).is_some_and(|value| value.to_string().contains("***"));
     hidden || is_declared_secret(&flow.inputs, name)
 }

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::exit::{self, explain};
 use crate::cli::format::{bytes, seconds};
-use crate::cli::inputs::{self, InputArguments, pair};
+use crate::cli::inputs::{self, InputArguments, parse_pair};
 use crate::cli::next_steps;
 use crate::cli::out::{errln, out, outln};
 use crate::cli::run_display::RunDisplay;
@@ -40,12 +40,12 @@ pub(super) struct Arguments {
     /// The flow's file
     flow: PathBuf,
     #[command(flatten)]
-    given: InputArguments,
+    inputs: InputArguments,
     /// A label for the execution; may be repeated
-    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
+    #[arg(long, value_name = "KEY=VALUE", value_parser = parse_pair)]
     label: Vec<(String, String)>,
     /// The date that the flow reads as `trigger.date` [default: now]
-    #[arg(long, value_name = "DATE", value_parser = moment)]
+    #[arg(long, value_name = "DATE", value_parser = parse_date)]
     trigger_date: Option<DateTime<Utc>>,
     /// Where scripts run, for all tasks of the flow [default: JITNEY_SCRIPT_RUNNER]
     #[arg(long, value_name = "RUNNER")]
@@ -56,7 +56,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyhow::Result<ExitStatus> {
-    let (mut flow, warnings) = flows::read(&arguments.flow).map_err(exit::of_run)?;
+    let (mut flow, warnings) = flows::read(&arguments.flow).map_err(exit::rejected_run)?;
     warnings.iter().for_each(|warning| errln!("{warning}"));
     if arguments.trigger_date.is_some() && !may_read_date(&flow) {
         let message = format!("`--trigger-date` has no effect: nothing in the flow `{}` reads `trigger.date`", flow.id);
@@ -64,7 +64,7 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
     }
     flow.labels.extend(arguments.label.into_iter().map(|(key, value)| (key, Value::from(value))));
     let settings = Arc::new(settings.with_script_runner(arguments.script_runner));
-    let Some(inputs) = inputs::gather(&flow, arguments.given, &settings, arguments.json)? else {
+    let Some(inputs) = inputs::gather(&flow, arguments.inputs, &settings, arguments.json)? else {
         return Ok(ExitStatus::Cancelled);
     };
     let session = RunSession::open(&settings, arguments.json)?;
@@ -73,15 +73,15 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
     Ok(session.report(&id, &state, arguments.json))
 }
 
-/// An executor with a display, and what is needed to stop it.
+/// An executor with a display of its progress.
 pub(super) struct RunSession {
-    /// Runs the executions.
+    /// The executor that runs the executions.
     pub executor: Executor,
-    screen: Arc<RunDisplay>,
+    display: Arc<RunDisplay>,
 }
 
 impl RunSession {
-    /// Opens the journal and a display; a quiet one shows warnings and errors alone.
+    /// Opens the journal and a display; a quiet display shows only warnings and errors.
     ///
     /// # Errors
     /// [`InvalidFlow`] when the address of `--postgres` cannot be read; else when the journal cannot be opened.
@@ -89,36 +89,36 @@ impl RunSession {
         if settings.postgres.is_some() {
             resolve(settings, None).map_err(|finding| InvalidFlow::from(*finding))?;
         }
-        let screen = RunDisplay::new(quiet);
+        let display = RunDisplay::new(quiet);
         let journal = Arc::new(Journal::open(&settings.journal())?);
-        let runner = Runner::new(settings.clone(), journal, screen.observer());
-        Ok(Self { executor: Executor::open(runner, Options::new(tasks::ALL))?, screen })
+        let runner = Runner::new(settings.clone(), journal, display.observer());
+        Ok(Self { executor: Executor::open(runner, Options::new(tasks::ALL))?, display })
     }
 
-    /// Runs a flow, as [`RunSession::follow`] says.
+    /// Runs a flow as a new execution. See [`RunSession::follow`].
     ///
     /// # Errors
-    /// When the execution is refused, or the engine cannot go on; a failed task is no error here.
+    /// When the execution is rejected, or the engine cannot continue; a failed task is not an error here.
     pub(super) async fn run(&self, flow: &Arc<Flow>, request: Request) -> anyhow::Result<(ExecutionId, State)> {
         let inputs = request.inputs.clone();
         let (id, prepared) = self.executor.create(flow, request).map_err(|refused| explain(refused.into()))?;
         self.follow(&id, &prepared, &inputs, || self.executor.start(&id, prepared.clone())).await
     }
 
-    /// Takes an execution up, as [`RunSession::follow`] says.
+    /// Continues an existing execution. See [`RunSession::follow`].
     ///
     /// # Errors
-    /// When the engine cannot go on; a failed task is no error here.
+    /// When the engine cannot continue; a failed task is not an error here.
     pub(super) async fn start(&self, id: &ExecutionId, prepared: &Prepared) -> anyhow::Result<(ExecutionId, State)> {
         let inputs = prepared.inputs(&self.executor.runner().state(id).map_err(explain)?);
         self.follow(id, prepared, &inputs, || self.executor.start(id, prepared.clone())).await
     }
 
-    /// Starts an execution and shows it until it ends, is paused, or the user stops it, and those that repeat it; gives the
-    /// last of them.
+    /// Starts an execution and shows its progress until it ends, is paused or is stopped by the user. Executions that
+    /// retry it are followed, too; the last one is returned.
     ///
     /// # Errors
-    /// When the engine cannot go on; a failed task is no error here.
+    /// When the engine cannot continue; a failed task is not an error here.
     pub(super) async fn follow(
         &self,
         id: &ExecutionId,
@@ -127,70 +127,71 @@ impl RunSession {
         start: impl FnOnce() -> Result<(), EngineError>,
     ) -> anyhow::Result<(ExecutionId, State)> {
         let flow = &prepared.flow;
-        let public = inputs
+        let shown = inputs
             .iter()
             .filter(|(name, value)| !value.is_null() && !input::is_declared_secret(&flow.inputs, name))
             .map(|(name, value)| format!("{name}={}", input::to_argument(value)));
-        let public = self.settings().redactor.clean(&public.collect::<Vec<_>>().join(" "));
-        self.screen.line(&format!("{}  {}  {}", flow.id, id, visible_line(&public)));
+        let shown = self.settings().redactor.clean(&shown.collect::<Vec<_>>().join(" "));
+        self.display.print(&format!("{}  {}  {}", flow.id, id, visible_line(&shown)));
         let cancel = CancellationToken::new();
-        let (token, screen) = (cancel.clone(), self.screen.clone());
+        let (token, display) = (cancel.clone(), self.display.clone());
         let _watch = SignalGuard::new(move || {
             token.cancel();
-            screen.line("  stopping; press Ctrl-C again to exit immediately");
+            display.print("  stopping; press Ctrl-C again to exit immediately");
         });
-        let _animation = self.screen.animate();
-        let last = match start() {
+        let _animation = self.display.animate();
+        let ended = match start() {
             Ok(()) => self.executor.follow(id, prepared, &cancel).await,
             Err(error) => Err(error),
         };
         self.executor.wait_for_detached().await;
         self.executor.stop(Duration::ZERO).await;
-        self.screen.clear();
-        last.map_err(explain)
+        self.display.clear();
+        ended.map_err(explain)
     }
 
     fn settings(&self) -> &Settings {
         &self.executor.runner().settings
     }
 
-    /// Sees to it that an execution goes on with what it began with, or with what is set here if that is wanted.
+    /// Checks that an execution continues with the target that it started with, or moves it to the present one with
+    /// `--retarget`.
     ///
     /// # Errors
-    /// When what is set here is something else and that is not wanted.
-    pub(super) async fn settle_target(
+    /// When the present target is another one, without `--retarget`.
+    pub(super) async fn check_target(
         &self,
         id: &ExecutionId,
         state: &State,
-        wanted: OnTargetChange,
+        on_change: OnTargetChange,
     ) -> Result<(), EngineError> {
         let runner = self.executor.runner();
         match runner.check_target(&format!("execution {id}"), state.target.as_ref()) {
-            Err(EngineError::TargetMismatch { .. }) if wanted.retarget => runner.retarget(id).await,
-            settled => settled,
+            Err(EngineError::TargetMismatch { .. }) if on_change.retarget => runner.retarget(id).await,
+            checked => checked,
         }
     }
 
-    /// Says how the execution ended: in words on stderr and a table of what was loaded, or as JSON.
+    /// Prints how the execution ended: as text on stderr with a table of its loads on stdout, or as JSON.
     pub(super) fn report(&self, id: &ExecutionId, state: &State, as_json: bool) -> ExitStatus {
         if as_json {
             outln!("{}", to_json(id, state));
         } else {
-            self.screen.line(&format!("{} in {}", state.status, seconds(state.took().unwrap_or_default())));
-            if let Some(table) = loads(state) {
+            self.display.print(&format!("{} in {}", state.status, seconds(state.took().unwrap_or_default())));
+            if let Some(table) = load_table(state) {
                 out!("{table}");
             }
             for (name, value) in &state.outputs {
-                self.screen.line(&format!("  {name} = {}", plain(value)));
+                self.display.print(&format!("  {name} = {}", plain(value)));
             }
-            self.advise(id, state);
+            self.print_next_steps(id, state);
         }
-        exit_of(state.status)
+        exit_status(state.status)
     }
 }
 
-/// How a command ends whose execution stands so.
-pub(super) fn exit_of(state: ExecutionState) -> ExitStatus {
+/// The exit status of a command by the state of its execution.
+pub(super) fn exit_status(state: ExecutionState) -> ExitStatus {
     match state {
         ExecutionState::Success | ExecutionState::Warning => ExitStatus::Ok,
         ExecutionState::Paused => ExitStatus::Paused,
@@ -200,43 +201,43 @@ pub(super) fn exit_of(state: ExecutionState) -> ExitStatus {
 }
 
 impl RunSession {
-    /// Says what to do next.
-    fn advise(&self, id: &ExecutionId, state: &State) {
+    /// Prints what to do next.
+    fn print_next_steps(&self, id: &ExecutionId, state: &State) {
         let settings = self.settings();
-        let resume = next_steps::resume(&format!("jitney resume {id}"), false, settings);
+        let resume = next_steps::resume_command(&format!("jitney resume {id}"), false, settings);
         match state.status {
             ExecutionState::Killed => {
-                self.screen.line(&format!(
+                self.display.print(&format!(
                     "Stopped. Running loads were rolled back; changes made by scripts remain. Resume with: {resume}"
                 ));
             }
-            ExecutionState::Failed => self.screen.line(&next_steps::after_failure(id, state, settings)),
+            ExecutionState::Failed => self.display.print(&next_steps::after_failure(id, state, settings)),
             ExecutionState::Paused => {
                 let runs: Vec<&str> = state.paused().map(|(run, _)| run.as_str()).collect();
-                self.screen.line(&format!("Paused at {}. Resume with: {resume}", runs.join(", ")));
+                self.display.print(&format!("Paused at {}. Resume with: {resume}", runs.join(", ")));
             }
-            ExecutionState::Success | ExecutionState::Warning => self.name_files(id),
+            ExecutionState::Success | ExecutionState::Warning => self.print_files(id),
             _ => {}
         }
     }
 
-    /// Says where the files are that the execution has left.
-    fn name_files(&self, id: &ExecutionId) {
-        // What cannot be listed is no reason to end otherwise.
-        let files = files::of_execution(self.settings(), id).unwrap_or_default();
+    /// Prints where the files of the execution are.
+    fn print_files(&self, id: &ExecutionId) {
+        // Files that cannot be listed do not change the outcome.
+        let files = files::stored_files(self.settings(), id).unwrap_or_default();
         match files.as_slice() {
             [] => {}
-            [file] => self.screen.line(&format!("File: {}   Print it: jitney files {}", file.uri, file.uri)),
+            [file] => self.display.print(&format!("File: {}   Print it: jitney files {}", file.uri, file.uri)),
             several => {
                 let many = count(several.len() as u64, "file");
-                self.screen.line(&format!("{many}   List them: jitney files {id}"));
+                self.display.print(&format!("{many}   List them: jitney files {id}"));
             }
         }
     }
 }
 
-/// One row for each load of an execution; none when it loaded nothing.
-fn loads(state: &State) -> Option<String> {
+/// A table with one row for each load of an execution; none if it loaded nothing.
+fn load_table(state: &State) -> Option<String> {
     let mut table = super::table([
         "task",
         "table",
@@ -249,7 +250,7 @@ fn loads(state: &State) -> Option<String> {
         "size",
     ]);
     for (id, task) in &state.tasks {
-        let Some(number) = numbers(&task.outputs) else { continue };
+        let Some(number) = load_counts(&task.outputs) else { continue };
         let spent = task.outputs.get("seconds").and_then(Value::as_f64).unwrap_or_default();
         let table_name = task.outputs.get("table").and_then(Value::as_str).unwrap_or_default();
         table.add_row([
@@ -260,26 +261,26 @@ fn loads(state: &State) -> Option<String> {
             thousands(number("rows_rejected")),
             thousands(number("rows_skipped")),
             format!("{spent:.1} s"),
-            rate(&number, number("rows_read"), spent).map(thousands).unwrap_or_default(),
+            per_second(&number, number("rows_read"), spent).map(thousands).unwrap_or_default(),
             bytes(number("bytes")),
         ]);
     }
     (!table.is_empty()).then(|| super::right_aligned(table))
 }
 
-/// A way to the counts of a load; none when the outputs are not a load's.
-pub(super) fn numbers(outputs: &Outputs) -> Option<impl Fn(&str) -> u64> {
+/// A function that returns a count of a load by name; none if the outputs are not those of a load.
+pub(super) fn load_counts(outputs: &Outputs) -> Option<impl Fn(&str) -> u64> {
     outputs.get("rows_loaded")?;
     Some(|name: &str| outputs.get(name).and_then(Value::as_u64).unwrap_or_default())
 }
 
-/// How much of a load there was for each second; none when it moved nothing, which says nothing about speed.
-pub(super) fn rate(number: &impl Fn(&str) -> u64, amount: u64, seconds: f64) -> Option<u64> {
+/// The amount per second of a load; none if it moved nothing, which would say nothing about its speed.
+pub(super) fn per_second(number: &impl Fn(&str) -> u64, amount: u64, seconds: f64) -> Option<u64> {
     let moved = number("rows_loaded") + number("rows_rejected");
     (moved > 0 && seconds > 0.0).then(|| (amount as f64 / seconds) as u64)
 }
 
-/// An execution for other programs.
+/// An execution as JSON.
 pub(super) fn to_json(id: &ExecutionId, state: &State) -> Value {
     json!({
         "id": id,
@@ -299,7 +300,7 @@ pub(super) fn to_json(id: &ExecutionId, state: &State) -> Value {
     })
 }
 
-fn moment(text: &str) -> Result<DateTime<Utc>, String> {
+fn parse_date(text: &str) -> Result<DateTime<Utc>, String> {
     let day = text.parse::<NaiveDate>().map(|day| day.and_time(NaiveTime::MIN).and_utc());
     day.or_else(|_| text.parse::<DateTime<Utc>>())
         .map_err(|_| format!("`{text}` is neither a date (2019-01-01) nor a time (2019-01-01T06:00:00Z)"))

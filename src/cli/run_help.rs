@@ -1,4 +1,4 @@
-//! `jitney run FLOW --help`: what this very flow takes.
+//! `jitney run FLOW --help`: the help of `run` with the inputs of the flow.
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -13,16 +13,16 @@ use crate::flow::Input;
 use crate::flow::input::{InputType, outline, to_argument};
 use crate::text::plain;
 
-/// Where the second column begins, as far as the first one lets it.
+/// The column where descriptions start, unless the left part is wider.
 const LEFT_WIDTH: usize = 30;
 const MAX_WIDTH: usize = 100;
 
 /// The flow whose help a command line asks for: `run`, a flow and `--help`, in any order.
-pub(super) fn asked_for(answer: &clap::Error) -> Option<PathBuf> {
+pub(super) fn requested_flow(answer: &clap::Error) -> Option<PathBuf> {
     if answer.kind() != ErrorKind::DisplayHelp {
         return None;
     }
-    // The same command line once more, with `--help` as one flag among the others.
+    // Parse the same command line again, with `--help` as an ordinary flag.
     let help = Arg::new("help").short('h').long("help").action(ArgAction::SetTrue);
     let command = Cli::command().mut_subcommand("run", |run| {
         run.disable_help_flag(true).arg(help).mut_arg("flow", |flow| flow.required(false))
@@ -34,7 +34,8 @@ pub(super) fn asked_for(answer: &clap::Error) -> Option<PathBuf> {
 /// Prints the help of `run` with that of a flow's inputs.
 ///
 /// # Errors
-/// `Invalid` with the findings of a flow that cannot run, after what could be said of it.
+/// [`InvalidFlow`](crate::cli::InvalidFlow) with the findings of a flow that is not valid, after the help that could
+/// be printed.
 pub(super) fn print(file: &Path) -> anyhow::Result<ExitStatus> {
     let (about, inputs, findings) = match flows::read(file) {
         Ok((flow, _)) => (flow.description, flow.inputs, None),
@@ -49,7 +50,7 @@ pub(super) fn print(file: &Path) -> anyhow::Result<ExitStatus> {
         "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{{before-help}}{}\n{{options}}\n",
         heading("Options:")
     );
-    let command = command().override_usage(usage).before_help(section(&inputs)).help_template(template);
+    let command = command().override_usage(usage).before_help(inputs_section(&inputs)).help_template(template);
     show(match about {
         Some(about) => command.about(about),
         None => command,
@@ -72,18 +73,18 @@ fn heading(text: &str) -> String {
     if std::io::stdout().is_terminal() { format!("\u{1b}[1m\u{1b}[4m{text}\u{1b}[0m") } else { text.to_owned() }
 }
 
-fn section(inputs: &[Input]) -> String {
+fn inputs_section(inputs: &[Input]) -> String {
     if inputs.is_empty() {
         return String::new();
     }
     let width = Term::stdout().size_checked().map_or(MAX_WIDTH, |(_, width)| usize::from(width).min(MAX_WIDTH));
-    let left: Vec<String> = inputs.iter().map(|input| format!("  -i {}=<{}>", input.id, noun(input))).collect();
+    let left: Vec<String> = inputs.iter().map(|input| format!("  -i {}=<{}>", input.id, placeholder(input))).collect();
     let column =
         left.iter().map(|text| text.chars().count()).filter(|width| *width <= LEFT_WIDTH).max().unwrap_or(LEFT_WIDTH)
             + 2;
     let mut text = format!("{}\n", heading("Inputs:"));
     for (left, input) in left.iter().zip(inputs) {
-        let lines = wrap(&right(input), width.saturating_sub(column).max(30));
+        let lines = wrap(&description(input), width.saturating_sub(column).max(30));
         let taken = left.chars().count();
         let fits = taken + 2 <= column && !lines.is_empty();
         let mut line = if fits { format!("{left}{}", " ".repeat(column - taken)) } else { format!("{left}\n") };
@@ -99,8 +100,8 @@ fn section(inputs: &[Input]) -> String {
     text
 }
 
-/// What stands for the value: the choices where they are few.
-fn noun(input: &Input) -> String {
+/// The placeholder for the value: the choices if they are few.
+fn placeholder(input: &Input) -> String {
     let choices = input.values.join("|");
     if input.kind.has_choices() && !choices.is_empty() && choices.len() <= 20 {
         choices
@@ -109,8 +110,8 @@ fn noun(input: &Input) -> String {
     }
 }
 
-/// What it is for, and what is to be known about its value.
-fn right(input: &Input) -> String {
+/// What the input is for, and the constraints on its value.
+fn description(input: &Input) -> String {
     let words = [&input.display_name, &input.description].into_iter().flatten();
     let mut parts = vec![words.map(String::as_str).collect::<Vec<_>>().join(": ")];
     if let Some(default) = input.defaults.as_ref().filter(|default| !default.is_null()) {
@@ -119,7 +120,7 @@ fn right(input: &Input) -> String {
     } else if input.required && !input.auto_select_first {
         parts.push("[required]".to_owned());
     }
-    if input.kind.has_choices() && noun(input) == input.kind.noun() && !input.values.is_empty() {
+    if input.kind.has_choices() && placeholder(input) == input.kind.noun() && !input.values.is_empty() {
         parts.push(format!("[possible values: {}]", input.values.join(", ")));
     }
     parts.extend(input.expression.as_ref().map(|expression| format!("[possible values: {}]", expression.trim())));
@@ -143,7 +144,7 @@ fn right(input: &Input) -> String {
     parts.join(" ")
 }
 
-/// The text in lines of at most so many letters.
+/// The text in lines of at most `width` characters.
 fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {

@@ -1,23 +1,22 @@
-//! Signals that ask the program to stop: Ctrl-C, SIGTERM, SIGQUIT, and SIGHUP when the terminal closes. They are heard on
-//! a thread of its own, so that a second one always ends the process, however busy everything else is.
+//! Signals that ask the program to stop: Ctrl-C, SIGTERM, SIGQUIT, and SIGHUP when the terminal closes. A separate
+//! thread listens for them, so that a second one always ends the process, however busy everything else is.
 
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
-/// What the first signal does.
-type FirstSignal = Box<dyn FnOnce() + Send>;
+/// The action for the first signal.
+type Handler = Box<dyn FnOnce() + Send>;
 
-static FIRST: Mutex<Option<FirstSignal>> = Mutex::new(None);
-static HEARING: Once = Once::new();
+static HANDLER: Mutex<Option<Handler>> = Mutex::new(None);
+static LISTENER: Once = Once::new();
 
-/// As long as this is there, the first signal does what was said; the next one, or one that comes later, ends the
-/// process at once.
+/// While this exists, the first signal runs the handler; the next one, or any later one, ends the process at once.
 pub(super) struct SignalGuard(());
 
 impl SignalGuard {
-    /// Lets the first signal do this.
+    /// Runs this on the first signal.
     pub(super) fn new(first: impl FnOnce() + Send + 'static) -> Self {
         *slot() = Some(Box::new(first));
-        HEARING.call_once(hear);
+        LISTENER.call_once(listen);
         Self(())
     }
 }
@@ -28,45 +27,45 @@ impl Drop for SignalGuard {
     }
 }
 
-fn slot() -> MutexGuard<'static, Option<FirstSignal>> {
-    FIRST.lock().unwrap_or_else(PoisonError::into_inner)
+fn slot() -> MutexGuard<'static, Option<Handler>> {
+    HANDLER.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Without a thread for them signals end the process, as they would anyway.
+/// If the thread cannot be started, signals end the process, as they do by default.
 #[cfg(unix)]
-fn hear() {
+fn listen() {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
     use signal_hook::iterator::Signals;
     let hang_up = (!is_ignored(SIGHUP)).then_some(SIGHUP);
     let Ok(mut signals) = Signals::new([SIGINT, SIGTERM, SIGQUIT].into_iter().chain(hang_up)) else { return };
-    let heard = move || {
+    let listener = move || {
         for _ in signals.forever() {
             let first = slot().take();
             match first {
-                // Not here: it may print, and a terminal that takes no more must not keep a second signal waiting.
+                // Not on this thread: the handler may print, and a blocked terminal must not delay a second signal.
                 Some(first) => drop(std::thread::Builder::new().spawn(first)),
-                None => leave(),
+                None => exit_now(),
             }
         }
     };
-    drop(std::thread::Builder::new().name("signals".to_owned()).spawn(heard));
+    drop(std::thread::Builder::new().name("signals".to_owned()).spawn(listener));
 }
 
 #[cfg(not(unix))]
-fn hear() {
+fn listen() {
     drop(tokio::spawn(async {
         while tokio::signal::ctrl_c().await.is_ok() {
             let first = slot().take();
             match first {
                 Some(first) => first(),
-                None => leave(),
+                None => exit_now(),
             }
         }
     }));
 }
 
-/// Ends the process now; what it has started ends with it (`process/lifeline.rs`).
-pub(super) fn leave() -> ! {
+/// Ends the process at once; programs that it has started end with it (`process/lifeline.rs`).
+pub(super) fn exit_now() -> ! {
     let code = i32::from(crate::cli::ExitStatus::Cancelled as u8);
     #[cfg(unix)]
     signal_hook::low_level::exit(code);
@@ -74,7 +73,7 @@ pub(super) fn leave() -> ! {
     std::process::exit(code)
 }
 
-/// Whether whoever started the process wants it to ignore a signal, as `nohup` does.
+/// Whether the process was started with a signal ignored, as `nohup` does.
 #[cfg(unix)]
 fn is_ignored(signal: i32) -> bool {
     let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return !cfg!(target_os = "linux") };
@@ -83,14 +82,14 @@ fn is_ignored(signal: i32) -> bool {
     mask & (1 << (signal - 1)) != 0
 }
 
-/// Signals that mean nothing here would end the process all the same, and are ignored. A file that grows beyond what
-/// `ulimit -f` allows makes the write fail, which is reported. Programs that are started get the signals as usual.
-pub(super) fn ignore_stray() {
+/// Ignores signals that have no meaning here and would end the process. With SIGXFSZ ignored, a file beyond `ulimit
+/// -f` makes the write fail, which is reported. Started programs get the signals as usual.
+pub(super) fn ignore_unused() {
     #[cfg(unix)]
     {
         use signal_hook::consts::{SIGALRM, SIGIO, SIGPROF, SIGUSR1, SIGUSR2, SIGVTALRM, SIGXFSZ};
         for signal in [SIGXFSZ, SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGIO] {
-            // One that cannot be registered keeps its effect.
+            // A signal that cannot be registered keeps its default action.
             let _ = signal_hook::flag::register(signal, std::sync::Arc::default());
         }
     }

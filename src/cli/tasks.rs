@@ -10,7 +10,7 @@ use crate::flow::trigger::{TRIGGERS, TriggerCommon, TriggerType};
 use crate::task::TaskType;
 use crate::tasks::{ALL, find};
 
-/// How far fields inside of fields are shown.
+/// The depth to which nested fields are shown.
 const MAX_DEPTH: usize = 3;
 
 #[derive(Args)]
@@ -62,7 +62,7 @@ fn list() {
     errln!("\nTo show the fields, the outputs and an example of a type: jitney tasks TYPE");
 }
 
-/// All about one task type, as text.
+/// The documentation of one task type, as text.
 fn page(task: &TaskType) -> String {
     let schema = (task.schema)().to_value();
     let mut text = format!("{}\n\n{}\n", task.name, description(&schema));
@@ -77,7 +77,7 @@ fn page(task: &TaskType) -> String {
     text
 }
 
-/// All about one type of trigger, as text.
+/// The documentation of one trigger type, as text.
 fn trigger_page(trigger: &TriggerType) -> String {
     let schema = (trigger.schema)().to_value();
     let mut text = format!("{}, a trigger: an item of a flow's `triggers`\n\n{}\n", trigger.name, description(&schema));
@@ -96,13 +96,13 @@ fn fields(schema: &Value, inputs: bool) -> String {
     if text.is_empty() { "  none\n".to_owned() } else { text }
 }
 
-/// The fields of a map, and under each those that are inside of it.
+/// The fields of a map, each followed by its nested fields.
 fn fields_at(root: &Value, schema: &Value, inputs: bool, depth: usize) -> String {
     let mut text = String::new();
     let required = schema.get("required").and_then(Value::as_array);
     let is_required = |name: &str| required.is_some_and(|names| names.iter().any(|other| other == name));
     for (name, property) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
-        let mut facts = vec![kind(root, property)];
+        let mut facts = vec![type_name(root, property)];
         if inputs && is_required(name) {
             facts.push("required".to_owned());
         }
@@ -113,7 +113,7 @@ fn fields_at(root: &Value, schema: &Value, inputs: bool, depth: usize) -> String
         let documentation = indent(&description(property), &format!("{margin}      "));
         text += &format!("{margin}  {name}  ({})\n{documentation}\n", facts.join(", "));
         if depth < MAX_DEPTH {
-            for inner in maps(root, property) {
+            for inner in nested_maps(root, property) {
                 text += &fields_at(root, inner, inputs, depth + 1);
             }
         }
@@ -121,30 +121,30 @@ fn fields_at(root: &Value, schema: &Value, inputs: bool, depth: usize) -> String
     text
 }
 
-/// The maps with fields of their own that a field may be, or be a list of.
-fn maps<'a>(root: &'a Value, property: &'a Value) -> Vec<&'a Value> {
+/// The maps with named fields that a field, or an item of it, may be.
+fn nested_maps<'a>(root: &'a Value, property: &'a Value) -> Vec<&'a Value> {
     let target = property.get("$ref").and_then(Value::as_str);
     if let Some(found) = target.and_then(|target| root.pointer(target.trim_start_matches('#'))) {
-        return maps(root, found);
+        return nested_maps(root, found);
     }
     if property.get("properties").is_some() {
         return vec![property];
     }
     let options = ["anyOf", "oneOf"].iter().find_map(|key| property.get(*key)?.as_array());
     let inside = options.into_iter().flatten().chain(property.get("items"));
-    inside.flat_map(|inner| maps(root, inner)).collect()
+    inside.flat_map(|inner| nested_maps(root, inner)).collect()
 }
 
 /// A field's type in a word or two.
-pub(super) fn kind(root: &Value, property: &Value) -> String {
+pub(super) fn type_name(root: &Value, property: &Value) -> String {
     if let Some(target) = property.get("$ref").and_then(Value::as_str) {
         return root
             .pointer(target.trim_start_matches('#'))
-            .map_or_else(|| "any".to_owned(), |found| kind(root, found));
+            .map_or_else(|| "any".to_owned(), |found| type_name(root, found));
     }
     if let Some(options) = property.get("anyOf").or_else(|| property.get("oneOf")).and_then(Value::as_array) {
         let mut kinds: Vec<String> =
-            options.iter().map(|option| kind(root, option)).filter(|kind| kind != "null").collect();
+            options.iter().map(|option| type_name(root, option)).filter(|kind| kind != "null").collect();
         kinds.dedup();
         return kinds.join(" or ");
     }
@@ -165,7 +165,7 @@ pub(super) fn kind(root: &Value, property: &Value) -> String {
     }
 }
 
-/// A word with something behind it: `{merge: …}`.
+/// A variant with a value: `{merge: …}`.
 fn variant(property: &Value) -> Option<String> {
     let required = property.get("required")?.as_array()?;
     let properties = property.get("properties")?.as_object()?;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::cli::exit::cannot;
+use crate::cli::exit::io_error;
 use crate::cli::out::{errln, outln};
 use crate::cli::{ExitStatus, InvalidFlow, flows};
 use crate::diagnostic::Diagnostic;
@@ -27,32 +27,32 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitStatus> {
-    let mut checked = ValidationReport::default();
+    let mut report = ValidationReport::default();
     for path in &arguments.paths {
         if path == Path::new("-") {
             let mut text = String::new();
-            std::io::stdin().read_to_string(&mut text).map_err(|error| cannot("read the flow from stdin", &error))?;
-            checked.count += 1;
-            checked.findings.extend(parse("-", &text, tasks::ALL).findings);
+            std::io::stdin().read_to_string(&mut text).map_err(|error| io_error("read the flow from stdin", &error))?;
+            report.count += 1;
+            report.findings.extend(parse("-", &text, tasks::ALL).findings);
         } else if path.is_dir() {
-            checked.folder(path)?;
+            report.folder(path)?;
         } else {
-            checked.file(path)?;
+            report.file(path)?;
         }
     }
-    Ok(report(&checked.findings, checked.count, arguments.json))
+    Ok(print(&report.findings, report.count, arguments.json))
 }
 
 #[derive(Default)]
 struct ValidationReport {
     count: usize,
     findings: Vec<Diagnostic>,
-    /// Where each flow was found first, by namespace and id.
+    /// The first file of each flow, by namespace and id.
     known: HashMap<(String, String), PathBuf>,
 }
 
 impl ValidationReport {
-    /// Checks what a server would read of a folder.
+    /// Checks the files that a server would read in a folder.
     fn folder(&mut self, folder: &Path) -> anyhow::Result<()> {
         let (files, problems) = catalog::flow_files(folder);
         if files.is_empty() && problems.is_empty() {
@@ -68,19 +68,19 @@ impl ValidationReport {
         match flows::check(file) {
             Ok((flow, findings)) => {
                 self.findings.extend(findings);
-                // By the time that it runs, these may be there.
+                // They may exist by the time the flow runs.
                 let missing = flow.iter().flat_map(missing_files);
                 self.findings.extend(missing.filter(|finding| !finding.is_error()));
-                let twin = flow.and_then(|flow| self.twin(&flow, file));
-                self.findings.extend(twin);
+                let duplicate = flow.and_then(|flow| self.duplicate(&flow, file));
+                self.findings.extend(duplicate);
             }
             Err(error) => self.findings.extend(error.downcast::<InvalidFlow>()?.0),
         }
         Ok(())
     }
 
-    /// What is wrong if another file has a flow of the same id.
-    fn twin(&mut self, flow: &Flow, file: &Path) -> Option<Diagnostic> {
+    /// The finding if another file has a flow with the same id.
+    fn duplicate(&mut self, flow: &Flow, file: &Path) -> Option<Diagnostic> {
         match self.known.entry((flow.namespace.clone(), flow.id.to_string())) {
             Entry::Vacant(slot) => {
                 slot.insert(file.to_owned());
@@ -98,7 +98,7 @@ impl ValidationReport {
     }
 }
 
-fn report(findings: &[Diagnostic], count: usize, as_json: bool) -> ExitStatus {
+fn print(findings: &[Diagnostic], count: usize, as_json: bool) -> ExitStatus {
     let errors = findings.iter().filter(|finding| finding.is_error()).count();
     if as_json {
         outln!("{}", serde_json::json!({"flows": count, "errors": errors, "findings": findings}));

@@ -14,7 +14,7 @@ use super::row::{json, word};
 use super::search::ExecutionQuery;
 use super::summary::{COLUMNS, summary};
 use super::{ExecutionTarget, Journal, Result, Summary, stamp};
-use crate::id::{BackfillId, ExecutionId};
+use crate::id::{BackfillId, ExecutionId, IdPrefix};
 
 /// The label that names the backfill of an execution.
 pub const BACKFILL_LABEL: &str = "backfill";
@@ -237,12 +237,12 @@ impl Journal {
         Ok(rows.map(|id| id.map(BackfillId::new)).collect::<rusqlite::Result<_>>()?)
     }
 
-    /// The full ids of backfills that begin with `prefix`, the newest first.
-    pub fn backfill_ids_with_prefix(&self, prefix: &str) -> Result<Vec<BackfillId>> {
+    /// At most ten ids of backfills that begin with `prefix`, the newest first.
+    pub fn backfill_ids_with_prefix(&self, prefix: &IdPrefix) -> Result<Vec<BackfillId>> {
         let connection = self.lock();
         let sql = "SELECT id FROM backfills WHERE substr(id, 1, length(?1)) = ?1 ORDER BY id DESC LIMIT 10";
         let mut statement = connection.prepare_cached(sql)?;
-        let rows = statement.query_map([prefix], |row| row.get::<_, String>(0))?;
+        let rows = statement.query_map([prefix.as_str()], |row| row.get::<_, String>(0))?;
         Ok(rows.map(|id| id.map(BackfillId::new)).collect::<rusqlite::Result<_>>()?)
     }
 

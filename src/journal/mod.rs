@@ -41,7 +41,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde::Serialize;
 use tokio::sync::broadcast;
 
-use crate::id::ExecutionId;
+use crate::id::{ExecutionId, IdPrefix};
 use crate::task::{Level, LogSource};
 use logs::LogBuffer;
 
@@ -187,9 +187,10 @@ impl Journal {
         load_state(&transaction, id)
     }
 
-    /// The full ids that begin with `prefix`, the newest first.
-    pub fn ids_with_prefix(&self, prefix: &str) -> Result<Vec<ExecutionId>> {
+    /// At most ten ids that begin with `prefix`, the newest first.
+    pub fn ids_with_prefix(&self, prefix: &IdPrefix) -> Result<Vec<ExecutionId>> {
         let connection = self.lock();
+        let prefix = prefix.as_str();
         let sql = "SELECT id FROM executions WHERE id >= ?1 AND id < ?2 ORDER BY id DESC LIMIT 10";
         let mut statement = connection.prepare_cached(sql)?;
         let rows = statement.query_map([prefix, &format!("{prefix}{}", char::MAX)], |row| row.get::<_, String>(0))?;

@@ -429,7 +429,7 @@ fn what_a_task_cannot_do_is_known_before_anything_runs_and_ends_a_run_with_one()
         ("type: postgres.copy_in, from: a.csv, table: t, format: CSV, encoding: latin-99", "there is no encoding"),
         ("type: postgres.copy_in, from: a.csv, table: t, format: BINARY, header: true", "the format BINARY has no"),
         ("type: postgres.load, from: a.csv, table: 'a b'", "is not a valid table name"),
-        ("type: http.download, uri: a.csv, method: POST", "only a server can be asked this way"),
+        ("type: http.download, uri: a.csv, method: POST", "applies only to requests to a server"),
         ("type: sleep, duration: 5 parsecs", "`duration`: "),
     ] {
         let world = World::new();
@@ -535,7 +535,7 @@ triggers:
         "f.yaml:30:",
         "the shell executes whatever `inputs.name` contains",
         "f.yaml:14:17",
-        "the shell executes whatever `trigger.body` holds",
+        "the shell executes whatever `trigger.body` contains",
         "f.yaml:18:15",
         "env: {VALUE: \"{{ inputs.name }}\"}",
         "{{ trigger.body | shellQuote }}",

@@ -80,6 +80,10 @@ fn before_the_first_run_there_is_nothing_and_it_says_so() {
         let told = world.jitney(&["executions", command, "zz"]).ended(3).without_data();
         assert_eq!(told.err, "error: there is no execution `zz`\n  help: `jitney executions` lists them\n");
     }
+    for arguments in [&["resume", "../x"][..], &["replay", ""], &["files", "Zz"], &["backfill", "show", "o"]] {
+        let told = world.jitney(arguments).ended(3).without_data();
+        told.says("is neither an id nor the beginning of one").says(" list");
+    }
 }
 
 #[test]

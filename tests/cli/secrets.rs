@@ -205,7 +205,7 @@ fn a_secret_that_the_key_value_store_keeps_is_hidden_by_whoever_reads_it() {
     let world = World::new();
     world.write("keeps.yaml", KEEPS);
     world.write("reads.yaml", READS);
-    world.jitney(&["run", "keeps.yaml", "-i", "token=secret-in-store"]).ended(0).says("holds a secret");
+    world.jitney(&["run", "keeps.yaml", "-i", "token=secret-in-store"]).ended(0).says("contains a secret");
     let mut seen = world.jitney(&["run", "reads.yaml"]).ended(0).says("Bearer *** *** ada visible").to_string();
     assert!(seen.contains("the value of `text` contains a secret, which outputs must not contain"), "{seen}");
     let list = world.jitney(&["kv", "list"]).ended(0).out;

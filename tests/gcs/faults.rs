@@ -101,7 +101,7 @@ async fn a_lost_session_starts_over() {
     proxy.forget();
     let (outcome, log) = upload(home.path(), &proxy.url, &fields).await;
     assert_eq!(outcome.unwrap()["uploaded"], json!(1), "{log}");
-    assert!(log.contains("does not know the upload's session any more"), "{log}");
+    assert!(log.contains("the upload session has expired"), "{log}");
     assert_whole(home.path(), &fields).await;
 }
 

@@ -80,7 +80,7 @@ async fn a_download_gives_back_what_was_uploaded() {
         assert!(fs::read(home.path().join("storage/e1/test/f")).unwrap() == noise(length), "{length} bytes differ");
     }
     let missing = run(home.path(), "gcs.download", json!({"from": format!("gs://{bucket}/g")})).await.unwrap_err();
-    assert!(missing.message.contains("there is no such object"), "{missing}");
+    assert!(missing.message.contains("the object does not exist"), "{missing}");
 }
 
 #[tokio::test]

@@ -418,7 +418,7 @@ fn zip_of(name: &str) -> Vec<u8> {
 fn writers(outside: &str) -> Vec<(&'static str, Value, &'static str)> {
     const PATH: &str = "{{ inputs.path }}";
     const PLAIN: &str = "is not a plain file name";
-    const NAMED: &str = "is not the name of a file in the working folder";
+    const NAMED: &str = "is not a valid name for a file in the working folder";
     let reject = json!({"reject": {"max": 1, "file": PATH}});
     let shell = |commands: &str, more: Value| {
         let mut task = json!({"type": "shell.commands", "commands": [commands]});

@@ -48,6 +48,11 @@ fn values_are_kept_and_pages_from_elsewhere_are_not_answered() {
     assert_eq!(server.code(&["/api/v1/flows/search", "-H", "Sec-Fetch-Site: cross-site"]), "403");
     assert_eq!(server.code(&["/api/v1/flows/search", "-H", "Host: evil.example"]), "403");
     assert_eq!(server.code(&["/api/v1/executions/none"]), "404");
+    let paths = ["executions/..%2F..%2Fserver.lock", "logs/NONE/download", "backfills/0000000000000000o"];
+    for path in paths {
+        let answer = server.json(&[&format!("/api/v1/{path}")]);
+        assert!(answer["message"].as_str().unwrap().contains("is not an id"), "{answer}");
+    }
     assert!(server.json(&["/api/v1/nothing"])["message"].as_str().unwrap().contains("/api/v1/openapi.json"));
 }
 

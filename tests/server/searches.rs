@@ -101,5 +101,5 @@ fn a_search_finds_what_fits_and_all_of_its_pages_together_are_all_of_it() {
     let prefix = &all[3].id.as_str()[..12];
     let expected: Vec<&ExecutionId> =
         all.iter().map(|one| &one.id).filter(|id| id.as_str().starts_with(prefix)).take(10).collect();
-    assert!(journal.ids_with_prefix(prefix).unwrap().iter().eq(expected));
+    assert!(journal.ids_with_prefix(&prefix.parse().unwrap()).unwrap().iter().eq(expected));
 }

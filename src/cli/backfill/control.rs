@@ -5,11 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::preview::inputs_line;
-use super::progress::picture;
+use super::progress::calendar_of;
 use super::{execute, explain, reading_runner, silent_runner};
 use crate::cli::calendar::CalendarMark;
-use crate::cli::executions::of_flow;
-use crate::cli::inputs::pair;
+use crate::cli::executions::{of_flow, parse_prefix};
+use crate::cli::inputs::parse_pair;
 use crate::cli::next_steps::shown_path;
 use crate::cli::out::{errln, out, outln};
 use crate::cli::server::is_served;
@@ -24,6 +24,8 @@ use crate::engine::{EngineError, Runner};
 use crate::id::BackfillId;
 use crate::journal::{Backfill, DesiredState, ExecutionQuery, Journal};
 use crate::tasks;
+
+const LIST_HELP: &str = "`jitney backfill list` lists all backfills";
 
 #[derive(Args)]
 pub(super) struct ListArguments {
@@ -58,7 +60,7 @@ pub(super) struct ResumeArguments {
     /// The id of the backfill, or a prefix of it [default: the newest that has not ended]
     id: Option<String>,
     #[command(flatten)]
-    again: RunFlags,
+    flags: RunFlags,
 }
 
 #[derive(Args)]
@@ -67,13 +69,13 @@ pub(super) struct RetryArguments {
     /// The id of the backfill, or a prefix of it [default: the newest]
     id: Option<String>,
     #[command(flatten)]
-    again: RunFlags,
+    flags: RunFlags,
 }
 
 #[derive(Args)]
 pub(super) struct RunFlags {
     /// A secret input of the flow, which the journal does not store; may be repeated
-    #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = pair)]
+    #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = parse_pair)]
     input: Vec<(String, String)>,
     #[command(flatten)]
     retarget: OnTargetChange,
@@ -133,7 +135,7 @@ pub(super) fn show(named: &BackfillArgument, settings: &Arc<Settings>) -> anyhow
     if let Some(problem) = &backfill.problem {
         outln!("  on hold: {problem}");
     }
-    out!("{}", picture(&cells, zone, granularity));
+    out!("{}", calendar_of(&cells, zone, granularity));
     for (cell, partition) in cells.iter().zip(&backfill.partitions) {
         let execution = cell.execution.as_ref().map(ToString::to_string).unwrap_or_default();
         let (sign, inputs) = (CalendarMark::of(&cell.status).sign(), inputs_line(partition));
@@ -151,13 +153,13 @@ pub(super) fn pause(open: &OpenBackfill, settings: &Arc<Settings>) -> anyhow::Re
     let id = find_running(&runner, open.id.as_deref())?.id;
     let is_running = runner.wish_backfill(&id, DesiredState::Pause).map_err(explain)?;
     let effect = if is_running { "running executions continue to their end" } else { "no process runs it" };
-    let flags = target::flags(settings);
-    errln!("Backfill {id} is paused: {effect}. Resume with: jitney backfill resume {id}{flags}");
+    let postgres = target::postgres_flag(settings);
+    errln!("Backfill {id} is paused: {effect}. Resume with: jitney backfill resume {id}{postgres}");
     Ok(ExitStatus::Ok)
 }
 
 pub(super) async fn resume(resuming: ResumeArguments, settings: &Arc<Settings>) -> anyhow::Result<ExitStatus> {
-    let ResumeArguments { id, again } = resuming;
+    let ResumeArguments { id, flags } = resuming;
     let runner = silent_runner(settings)?;
     let newest_open = || Ok::<_, anyhow::Error>(open(&runner.journal)?.into_iter().next());
     let id = match id {
@@ -166,13 +168,13 @@ pub(super) async fn resume(resuming: ResumeArguments, settings: &Arc<Settings>) 
     };
     let backfill = find(&runner.journal, id.as_deref())?;
     let id = backfill.id.clone();
-    reject_inputs_for_server(&runner, &backfill, &again)?;
-    check_target(&runner, &backfill, again.retarget).await?;
+    reject_inputs_for_server(&runner, &backfill, &flags)?;
+    check_target(&runner, &backfill, flags.retarget).await?;
     if runner.wish_backfill(&id, DesiredState::Run).map_err(explain)? {
         errln!("Backfill {id} resumes in the process that runs it.");
         return Ok(ExitStatus::Ok);
     }
-    run_rest(runner, backfill, again).await
+    run_rest(runner, backfill, flags).await
 }
 
 pub(super) async fn cancel(open: &OpenBackfill, settings: &Arc<Settings>) -> anyhow::Result<ExitStatus> {
@@ -188,7 +190,7 @@ pub(super) async fn cancel(open: &OpenBackfill, settings: &Arc<Settings>) -> any
 }
 
 pub(super) async fn retry(retrying: RetryArguments, settings: &Arc<Settings>) -> anyhow::Result<ExitStatus> {
-    let RetryArguments { id, again } = retrying;
+    let RetryArguments { id, flags } = retrying;
     let runner = silent_runner(settings)?;
     let backfill = find(&runner.journal, id.as_deref())?;
     let id = &backfill.id;
@@ -196,11 +198,11 @@ pub(super) async fn retry(retrying: RetryArguments, settings: &Arc<Settings>) ->
         errln!("Every partition of backfill {id} is loaded; there is nothing to retry.");
         return Ok(ExitStatus::Ok);
     }
-    reject_inputs_for_server(&runner, &backfill, &again)?;
-    check_target(&runner, &backfill, again.retarget).await?;
+    reject_inputs_for_server(&runner, &backfill, &flags)?;
+    check_target(&runner, &backfill, flags.retarget).await?;
     runner.journal.retry_backfill(id, clock::now())?;
     let backfill = find(&runner.journal, Some(id.as_str()))?;
-    run_rest(runner, backfill, again).await
+    run_rest(runner, backfill, flags).await
 }
 
 /// Checks that a backfill is resumed in this process with the target that it was started with, or moves it to the present
@@ -224,9 +226,9 @@ async fn check_target(runner: &Runner, backfill: &Backfill, on_change: OnTargetC
     }
 }
 
-/// The server that runs a backfill does not get the inputs of this command line.
-fn reject_inputs_for_server(runner: &Runner, backfill: &Backfill, again: &RunFlags) -> Result<(), InvalidFlow> {
-    let Some((name, _)) = again.input.first().filter(|_| is_run_by_server(runner, backfill)) else { return Ok(()) };
+/// Rejects inputs for a backfill that the server runs, since it does not receive them.
+fn reject_inputs_for_server(runner: &Runner, backfill: &Backfill, flags: &RunFlags) -> Result<(), InvalidFlow> {
+    let Some((name, _)) = flags.input.first().filter(|_| is_run_by_server(runner, backfill)) else { return Ok(()) };
     let finding = Diagnostic::error(format!(
         "the backfill is run by the server, which does not receive `{name}` from this command"
     ));
@@ -238,34 +240,35 @@ fn is_run_by_server(runner: &Runner, backfill: &Backfill) -> bool {
     backfill.spec.by_server && is_served(&runner.settings)
 }
 
-/// Runs the rest of a backfill, with the flow as its file has it now: in this process, unless the server is there whose
-/// backfill it is.
-async fn run_rest(runner: Runner, backfill: Backfill, again: RunFlags) -> anyhow::Result<ExitStatus> {
+/// Runs the remaining partitions of a backfill, with the flow as its file is now: in this process, unless the backfill
+/// belongs to a running server.
+async fn run_rest(runner: Runner, backfill: Backfill, flags: RunFlags) -> anyhow::Result<ExitStatus> {
     if is_run_by_server(&runner, &backfill) {
         errln!("Backfill {} resumes in the server.", backfill.id);
         return Ok(ExitStatus::Ok);
     }
     let (flow, _) = flows::read(Path::new(&shown_path(&backfill.spec.file)))?;
-    let request = BackfillRequest::again(&runner, Arc::new(flow), &backfill, &again.input).map_err(explain)?;
-    execute::execute(runner, request, &backfill, again.json).await
+    let request = BackfillRequest::again(&runner, Arc::new(flow), &backfill, &flags.input).map_err(explain)?;
+    execute::execute(runner, request, &backfill, flags.json).await
 }
 
-/// The backfill that a prefix names; without one, the one that runs, or else the only one that has not ended.
+/// The backfill whose id begins with a prefix; without one, the running backfill, or else the only one that has not
+/// ended.
 ///
 /// # Errors
-/// [`InvalidFlow`] when none is meant, or several may be.
+/// [`InvalidFlow`] when there is none, or several are possible.
 fn find_running(runner: &Runner, prefix: Option<&str>) -> anyhow::Result<Backfill> {
     if prefix.is_some() {
         return find(&runner.journal, prefix);
     }
-    let (running, resting): (Vec<_>, Vec<_>) =
+    let (running, others): (Vec<_>, Vec<_>) =
         open(&runner.journal)?.into_iter().partition(|backfill| is_running(&runner.settings, &backfill.id));
-    let meant = if running.is_empty() { resting } else { running };
-    match meant.as_slice() {
+    let candidates = if running.is_empty() { others } else { running };
+    match candidates.as_slice() {
         [one] => find(&runner.journal, Some(one.id.as_str())),
         [] => {
             let finding = Diagnostic::error("no backfill is running");
-            Err(InvalidFlow::from(finding.help("`jitney backfill list` lists all backfills")).into())
+            Err(InvalidFlow::from(finding.help(LIST_HELP)).into())
         }
         several => {
             let ids: Vec<&str> = several.iter().map(|backfill| backfill.id.as_str()).collect();
@@ -281,13 +284,13 @@ fn open(journal: &Journal) -> anyhow::Result<Vec<Backfill>> {
     Ok(all.into_iter().filter(|backfill| backfill.outcome.is_none()).collect())
 }
 
-/// The backfill that a prefix names; without one, the newest.
+/// The backfill whose id begins with a prefix; without one, the newest.
 ///
 /// # Errors
-/// [`InvalidFlow`] when none or several begin so.
+/// [`InvalidFlow`] when no id or several ids begin with it.
 fn find(journal: &Journal, prefix: Option<&str>) -> anyhow::Result<Backfill> {
     let ids = match prefix {
-        Some(prefix) => journal.backfill_ids_with_prefix(prefix)?,
+        Some(prefix) => journal.backfill_ids_with_prefix(&parse_prefix(prefix, LIST_HELP)?)?,
         None => {
             journal.backfills(&ExecutionQuery::default(), 1, 0)?.1.into_iter().map(|backfill| backfill.id).collect()
         }
@@ -297,7 +300,7 @@ fn find(journal: &Journal, prefix: Option<&str>) -> anyhow::Result<Backfill> {
         ([id], _) => Ok(journal.backfill(id)?.ok_or_else(lost).map_err(explain)?),
         ([], Some(prefix)) => {
             let finding = Diagnostic::error(format!("there is no backfill `{prefix}`"));
-            Err(InvalidFlow::from(finding.help("`jitney backfill list` lists them")).into())
+            Err(InvalidFlow::from(finding.help(LIST_HELP)).into())
         }
         ([], None) => Err(explain(BackfillError::wrong("there are no backfills yet"))),
         (several, prefix) => {

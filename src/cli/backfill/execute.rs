@@ -7,8 +7,8 @@ use chrono_tz::Tz;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::explained;
-use super::progress::{BackfillProgress, picture};
+use super::progress::{BackfillProgress, calendar_of};
+use super::run_error;
 use crate::cli::ExitStatus;
 use crate::cli::format::seconds;
 use crate::cli::next_steps;
@@ -25,13 +25,13 @@ use crate::journal::{Backfill, BackfillEnd};
 use crate::tasks;
 use crate::text;
 
-/// Names on one line of the summary.
+/// The maximum number of names on one line of the summary.
 const MAX_NAMED: usize = 24;
 
 /// Runs a backfill until it has ended or the user stops it.
 ///
 /// # Errors
-/// When the engine cannot go on, or another process runs the backfill; failed partitions are no error here.
+/// When the engine cannot continue, or another process runs the backfill; failed partitions are not an error here.
 pub(super) async fn execute(
     runner: Runner,
     request: BackfillRequest,
@@ -58,13 +58,13 @@ pub(super) async fn execute(
     let outcome = run.run(&mut |cells, desired| progress.show(cells, desired)).await;
     progress.clear();
     executor.stop(Duration::from_secs(5)).await;
-    let outcome = outcome.map_err(|error| explained(error, &backfill.id))?;
+    let outcome = outcome.map_err(|error| run_error(error, &backfill.id))?;
     let cells = executor.runner().partition_states(backfill)?;
     if as_json {
         let ended = executor.journal().backfill(&backfill.id)?;
         outln!("{}", to_json(ended.as_ref().unwrap_or(backfill), &cells));
     } else {
-        err!("{}", picture(&cells, zone, granularity));
+        err!("{}", calendar_of(&cells, zone, granularity));
         err!("{}", summary(&cells));
         errln!("{}", outcome_message(&executor, backfill, outcome, &cells, began.elapsed()));
     }
@@ -130,9 +130,10 @@ fn outcome_message(
         _ => None,
     });
     let is_unreachable =
-        settings.postgres.is_some() && messages.into_iter().any(|text| next_steps::names_wrong_address(text));
-    let again =
-        |verb: &str| next_steps::resume(&format!("jitney backfill {verb} {}", backfill.id), is_unreachable, settings);
+        settings.postgres.is_some() && messages.into_iter().any(|text| next_steps::mentions_postgres_option(text));
+    let again = |verb: &str| {
+        next_steps::resume_command(&format!("jitney backfill {verb} {}", backfill.id), is_unreachable, settings)
+    };
     match outcome {
         RunOutcome::To(BackfillEnd::Success) => format!("SUCCESS in {took}"),
         RunOutcome::To(BackfillEnd::Cancelled) => {

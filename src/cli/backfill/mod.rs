@@ -12,7 +12,7 @@ use std::sync::Arc;
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
-use crate::cli::inputs::from_here;
+use crate::cli::inputs::with_absolute_paths;
 use crate::cli::{ExitStatus, InvalidFlow};
 use crate::config::Settings;
 use crate::engine::backfill::BackfillError;
@@ -68,7 +68,7 @@ pub(super) fn silent_runner(settings: &Arc<Settings>) -> anyhow::Result<Runner> 
     runner_over(Journal::open, settings)
 }
 
-/// The same for one who only reads.
+/// The same, for reading only.
 ///
 /// # Errors
 /// As [`silent_runner`].
@@ -84,11 +84,11 @@ fn runner_over(open: fn(&Path) -> Result<Journal, JournalError>, settings: &Arc<
     Ok(Runner::new(settings.clone(), journal, Arc::new(|_| {})))
 }
 
-/// Values for inputs as text, paths from the folder that the user is in.
-pub(super) fn given_here(flow: &Flow, given: &[(String, String)]) -> Vec<(String, String)> {
+/// Values of inputs as text, with paths resolved from the current folder.
+pub(super) fn texts_with_absolute_paths(flow: &Flow, given: &[(String, String)]) -> Vec<(String, String)> {
     let given: Vec<(String, Value)> =
         given.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect();
-    from_here(flow, &given).into_iter().map(|(name, value)| (name, plain(&value))).collect()
+    with_absolute_paths(flow, &given).into_iter().map(|(name, value)| (name, plain(&value))).collect()
 }
 
 /// The error with the exit code that it stands for.
@@ -102,8 +102,8 @@ pub(super) fn explain(error: BackfillError) -> anyhow::Error {
     }
 }
 
-/// The error of an engine that another process keeps from a backfill.
-fn explained(error: EngineError, id: &BackfillId) -> anyhow::Error {
+/// The error of running a backfill; one that runs in another process is reported as such.
+fn run_error(error: EngineError, id: &BackfillId) -> anyhow::Error {
     match error {
         EngineError::Locked(LockName::Backfill(_)) => {
             let message = format!("backfill {id} is running in another process");

@@ -72,7 +72,7 @@ impl BackfillProgress {
         self.last = cells.to_vec();
         if self.live {
             let marks = cells.iter().map(|cell| CalendarMark::of(&cell.status));
-            let grid = picture(cells, self.zone, self.granularity);
+            let grid = calendar_of(cells, self.zone, self.granularity);
             self.bar.set_message(format!("{grid}  {}   {}", legend(marks), seconds(self.began.elapsed())));
         }
     }
@@ -107,7 +107,7 @@ impl BackfillProgress {
 }
 
 /// The calendar of partitions.
-pub(super) fn picture(cells: &[PartitionState], zone: Tz, granularity: Granularity) -> String {
+pub(super) fn calendar_of(cells: &[PartitionState], zone: Tz, granularity: Granularity) -> String {
     let marks: Vec<_> = cells.iter().map(|cell| (cell.date, CalendarMark::of(&cell.status))).collect();
     calendar(&marks, zone, granularity)
 }

@@ -5,8 +5,8 @@ use serde_json::Value;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{execute, explain, given_here, preview, silent_runner};
-use crate::cli::inputs::{missing_paths, pair};
+use super::{execute, explain, preview, silent_runner, texts_with_absolute_paths};
+use crate::cli::inputs::{missing_paths, parse_pair};
 use crate::cli::out::errln;
 use crate::cli::{ExitStatus, InvalidFlow, flows};
 use crate::clock;
@@ -35,7 +35,7 @@ pub(super) struct StartArguments {
     #[arg(long, required = true, value_name = "WHEN")]
     to: Option<String>,
     /// An input of the flow; expressions may name `trigger.date`: -i "year={{ trigger.date | date('yyyy') }}"
-    #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = pair)]
+    #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = parse_pair)]
     input: Vec<(String, String)>,
     /// Which partitions run: all, those that the target's ledger does not have, or those whose last run failed
     #[arg(long, value_enum, default_value_t = FilterArgument::All)]
@@ -50,7 +50,7 @@ pub(super) struct StartArguments {
     #[arg(long)]
     dry_run: bool,
     /// A label for the executions; may be repeated
-    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
+    #[arg(long, value_name = "KEY=VALUE", value_parser = parse_pair)]
     label: Vec<(String, String)>,
     /// Start no more partitions after one has failed
     #[arg(long)]
@@ -142,7 +142,7 @@ fn spec(arguments: &StartArguments, flow: &Flow) -> anyhow::Result<BackfillSpec>
         every: arguments.every.clone(),
         from: arguments.from.clone().unwrap_or_default(),
         to: arguments.to.clone().unwrap_or_default(),
-        inputs: given_here(flow, &arguments.input),
+        inputs: texts_with_absolute_paths(flow, &arguments.input),
         only: arguments.only.into(),
         labels: labels.collect(),
         parallel: arguments.parallel,

@@ -1,8 +1,8 @@
-//! Trips per day as columns of blocks, for a terminal of any colour.
+//! A bar chart of trips per day, for a terminal.
 
 use chrono::{Datelike, NaiveDate};
 
-/// Text lines of the columns themselves; title, axis and days take three more.
+/// Lines of the bars; title, axis and days take three more.
 const HEIGHT: u64 = 7;
 const BLOCKS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 

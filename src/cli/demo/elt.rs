@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::kit::DemoFolder;
+use super::folder::DemoFolder;
 use super::month::{MonthFacts, TaxiColour, write_month};
 use super::{FIRST_MONTH, MONTHS, SEED, YEAR, execute, serve, unpack};
 use crate::cli::format::{bytes, seconds};
 use crate::cli::out::{errln, out, outln};
-use crate::cli::run::numbers;
+use crate::cli::run::load_counts;
 use crate::cli::{ExitStatus, InvalidFlow};
 use crate::clock;
 use crate::config::Settings;
@@ -20,14 +20,14 @@ use crate::journal::{ExecutionState, State};
 use crate::text::{count, thousands};
 
 const BUCKET: &str = "jitney-demo-taxi";
-/// The flows in turn: each month as CSV, the same again, then as Parquet.
+/// The runs in order: each month as CSV, the same again, then as Parquet.
 const RUNS: [(&str, &str); 3] = [
     ("gcp_taxi.yaml", "first run"),
     ("gcp_taxi.yaml", "second run, changes nothing"),
     ("gcp_taxi_parquet.yaml", "as Parquet, replaces it"),
 ];
 
-/// One load, beside what is known of its file.
+/// One load, with the expected number of rows.
 struct DemoBigQueryLoad {
     colour: TaxiColour,
     name: &'static str,
@@ -35,7 +35,7 @@ struct DemoBigQueryLoad {
     state: State,
 }
 
-pub(super) async fn show(rows: u64, settings: &Arc<Settings>) -> anyhow::Result<ExitStatus> {
+pub(super) async fn run_sample(rows: u64, settings: &Arc<Settings>) -> anyhow::Result<ExitStatus> {
     for service in [Service::Storage, Service::BigQuery] {
         if service.emulator(settings).is_none() {
             let message = "the ELT demo runs on emulators of Cloud Storage and BigQuery, but STORAGE_EMULATOR_HOST and \
@@ -46,20 +46,20 @@ pub(super) async fn show(rows: u64, settings: &Arc<Settings>) -> anyhow::Result<
         }
     }
     let began = Instant::now();
-    let kit = unpack(settings)?;
+    let demo = unpack(settings)?;
     errln!("Generating two sample months and serving them on this machine …");
     let shutdown = CancellationToken::new();
     let _stop = shutdown.clone().drop_guard();
-    let (address, _) = serve::serve(kit.mirror.clone(), shutdown).await?;
+    let (address, _) = serve::serve(demo.mirror.clone(), shutdown).await?;
     let source = format!("http://{address}");
     let mut months = Vec::new();
     for (colour, times) in MONTHS {
-        months.push((colour, write_month(&kit.month(colour)?, colour, YEAR, FIRST_MONTH, rows * times, SEED)?));
+        months.push((colour, write_month(&demo.month(colour)?, colour, YEAR, FIRST_MONTH, rows * times, SEED)?));
     }
-    // Emulators that were left running have the tables of the last demo.
+    // Emulators that are still running have the tables of an earlier demo.
     let dataset = format!("jitney_demo_{}", clock::now().timestamp());
     let place = [("bucket", BUCKET), ("dataset", &dataset), ("location", "US-CENTRAL1")];
-    let setup = execute(&kit.flow("gcp_setup.yaml"), &place, settings).await?;
+    let setup = execute(&demo.flow("gcp_setup.yaml"), &place, settings).await?;
     if !setup.status.is_done() {
         return Ok(ended(&setup));
     }
@@ -67,7 +67,7 @@ pub(super) async fn show(rows: u64, settings: &Arc<Settings>) -> anyhow::Result<
     for (flow, name) in RUNS {
         for (colour, facts) in &months {
             let given = [("taxi", colour.as_str()), ("source", &source), ("bucket", BUCKET), ("dataset", &dataset)];
-            let state = load(&kit, flow, &given, settings).await?;
+            let state = load(&demo, flow, &given, settings).await?;
             if !state.status.is_done() {
                 return Ok(ended(&state));
             }
@@ -75,21 +75,26 @@ pub(super) async fn show(rows: u64, settings: &Arc<Settings>) -> anyhow::Result<
         }
     }
     out!("\n{}\n", table(&loads));
-    let mut agrees = repeated(&loads);
+    let mut is_correct = check_repeats(&loads);
     for (colour, facts) in &months {
-        agrees &= check(&kit, *colour, facts, &dataset, settings).await?;
+        is_correct &= check(&demo, *colour, facts, &dataset, settings).await?;
     }
     outln!("\nTook {}, on emulators of Cloud Storage and BigQuery.", seconds(began.elapsed()));
-    Ok(if agrees { ExitStatus::Ok } else { ExitStatus::Failed })
+    Ok(if is_correct { ExitStatus::Ok } else { ExitStatus::Failed })
 }
 
 fn ended(state: &State) -> ExitStatus {
     if state.status == ExecutionState::Killed { ExitStatus::Cancelled } else { ExitStatus::Failed }
 }
 
-async fn load(kit: &DemoFolder, flow: &str, given: &[(&str, &str)], settings: &Arc<Settings>) -> anyhow::Result<State> {
+async fn load(
+    demo: &DemoFolder,
+    flow: &str,
+    given: &[(&str, &str)],
+    settings: &Arc<Settings>,
+) -> anyhow::Result<State> {
     let (year, month) = (YEAR.to_string(), format!("{FIRST_MONTH:02}"));
-    execute(&kit.flow(flow), &[given, &[("year", &year), ("month", &month)]].concat(), settings).await
+    execute(&demo.flow(flow), &[given, &[("year", &year), ("month", &month)]].concat(), settings).await
 }
 
 /// What was loaded, one line for each run of each month.
@@ -97,7 +102,7 @@ fn table(loads: &[DemoBigQueryLoad]) -> String {
     let mut table =
         crate::cli::table(["file", "run", "rows in file", "loaded", "already there", "in the bucket", "time"]);
     for load in loads {
-        let outputs = load.state.tasks.values().find_map(|task| Some((numbers(&task.outputs)?, &task.outputs)));
+        let outputs = load.state.tasks.values().find_map(|task| Some((load_counts(&task.outputs)?, &task.outputs)));
         let Some((number, outputs)) = outputs else { continue };
         table.add_row([
             load.colour.file_name(YEAR, FIRST_MONTH),
@@ -113,10 +118,10 @@ fn table(loads: &[DemoBigQueryLoad]) -> String {
 }
 
 /// Whether the first run loaded every row, and the second none.
-fn repeated(loads: &[DemoBigQueryLoad]) -> bool {
+fn check_repeats(loads: &[DemoBigQueryLoad]) -> bool {
     let loaded = |load: &DemoBigQueryLoad| {
-        let numbers = load.state.tasks.values().find_map(|task| numbers(&task.outputs));
-        numbers.map(|number| number("rows_loaded"))
+        let load_counts = load.state.tasks.values().find_map(|task| load_counts(&task.outputs));
+        load_counts.map(|number| number("rows_loaded"))
     };
     let wanted = |load: &DemoBigQueryLoad| if load.name == RUNS[1].1 { 0 } else { load.rows };
     let good = loads.iter().all(|load| loaded(load) == Some(wanted(load)));
@@ -125,16 +130,16 @@ fn repeated(loads: &[DemoBigQueryLoad]) -> bool {
     good
 }
 
-/// Holds a table against its file, rows and dollars, as the report counts them.
+/// Compares the rows and the total amount in the table with those of the file.
 async fn check(
-    kit: &DemoFolder,
+    demo: &DemoFolder,
     colour: TaxiColour,
     facts: &MonthFacts,
     dataset: &str,
     settings: &Arc<Settings>,
 ) -> anyhow::Result<bool> {
     let taxi = colour.as_str();
-    let state = execute(&kit.flow("gcp_report.yaml"), &[("taxi", taxi), ("dataset", dataset)], settings).await?;
+    let state = execute(&demo.flow("gcp_report.yaml"), &[("taxi", taxi), ("dataset", dataset)], settings).await?;
     let rows = state.tasks.values().find_map(|task| task.outputs.get("rows")?.as_array().cloned()).unwrap_or_default();
     let cents = |row: &Value| row["dollars"].as_f64().map(|dollars| (dollars * 100.0).round() as i64);
     let same =

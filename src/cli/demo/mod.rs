@@ -1,4 +1,5 @@
-//! `jitney demo`: sample months, served over HTTP on this machine and loaded by the shipped flows, into tables of its own.
+//! `jitney demo`: sample months, served over HTTP on this machine and loaded by the shipped flows into separate
+//! tables.
 
 pub mod chart;
 pub mod month;
@@ -6,7 +7,7 @@ pub mod serve;
 pub mod zones;
 
 mod elt;
-mod kit;
+mod folder;
 mod random;
 mod row;
 mod trip;
@@ -21,11 +22,11 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::exit::cannot;
+use crate::cli::exit::io_error;
 use crate::cli::format::{bytes, seconds};
-use crate::cli::home_errors::unusable;
+use crate::cli::home_errors::unusable_home;
 use crate::cli::out::{errln, out, outln};
-use crate::cli::run::{RunSession, numbers, rate};
+use crate::cli::run::{RunSession, load_counts, per_second};
 use crate::cli::{ExitStatus, InvalidFlow, flows};
 use crate::clock;
 use crate::config::Settings;
@@ -36,15 +37,15 @@ use crate::home::make_private;
 use crate::journal::{ExecutionState, State};
 use crate::postgres::{PostgresSession, RequestedServer, connect, explain, resolve};
 use crate::text::{count, thousands};
-use kit::DemoFolder;
+use folder::DemoFolder;
 use month::{MonthFacts, TaxiColour, write_month};
 
-/// The months of the demo: which taxis, and how many times `--rows` there are.
+/// The months of the demo: the taxis, and their rows as a multiple of `--rows`.
 const MONTHS: [(TaxiColour, u64); 2] = [(TaxiColour::Green, 1), (TaxiColour::Yellow, 4)];
 pub(super) const YEAR: i32 = 2020;
 pub(super) const FIRST_MONTH: u32 = 4;
 const SEED: u64 = 1;
-/// More than this fills a disk.
+/// More rows would fill the disk.
 const MAX_ROWS: u64 = 1_000_000_000;
 
 #[derive(Args)]
@@ -92,16 +93,16 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
             let colour = if matches!(taxi, TaxiArgument::Yellow) { TaxiColour::Yellow } else { TaxiColour::Green };
             check_name(&file)?;
             let facts = write_month(&file, colour, year, month, rows, SEED)
-                .map_err(|error| cannot(format_args!("write the month to {}", file.display()), &error))?;
+                .map_err(|error| io_error(format_args!("write the month to {}", file.display()), &error))?;
             outln!("{}, {} of CSV, in {}", count(facts.rows, "row"), bytes(facts.raw_bytes), file.display());
             Ok(ExitStatus::Ok)
         }
-        None if arguments.elt => elt::show(arguments.rows.unwrap_or(5_000), settings).await,
-        None => show(arguments.rows.unwrap_or(50_000), settings).await,
+        None if arguments.elt => elt::run_sample(arguments.rows.unwrap_or(5_000), settings).await,
+        None => run_sample(arguments.rows.unwrap_or(50_000), settings).await,
     }
 }
 
-/// Refuses a name that promises something else than what is written.
+/// Rejects a name whose extension is not that of CSV.
 fn check_name(file: &Path) -> Result<(), InvalidFlow> {
     let name = file.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     if name.ends_with(".csv") || name.ends_with(".csv.gz") {
@@ -114,53 +115,56 @@ fn check_name(file: &Path) -> Result<(), InvalidFlow> {
     Err(finding.help("choose a name that ends in .csv or .csv.gz").into())
 }
 
-/// One month's load, beside what is known of its file.
+/// The load of one month, with the facts about its file.
 struct DemoLoad {
     colour: TaxiColour,
     facts: MonthFacts,
     state: State,
 }
 
-async fn show(rows: u64, settings: &Arc<Settings>) -> anyhow::Result<ExitStatus> {
+async fn run_sample(rows: u64, settings: &Arc<Settings>) -> anyhow::Result<ExitStatus> {
     let began = Instant::now();
-    let (settings, is_elsewhere) = (&own_server(settings), environment_names_one(settings));
-    let kit = unpack(settings)?;
+    let (settings, uses_other_server) = (&demo_settings(settings), environment_names_one(settings));
+    let demo = unpack(settings)?;
     errln!("Generating two sample months and serving them on this machine …");
     let shutdown = CancellationToken::new();
     let _stop = shutdown.clone().drop_guard();
-    let (address, _) = serve::serve(kit.mirror.clone(), shutdown).await?;
+    let (address, _) = serve::serve(demo.mirror.clone(), shutdown).await?;
     let source = format!("http://{address}");
     let mut loads = Vec::new();
     for (colour, times) in MONTHS {
-        let facts = write_month(&kit.month(colour)?, colour, YEAR, FIRST_MONTH, rows * times, SEED)?;
+        let facts = write_month(&demo.month(colour)?, colour, YEAR, FIRST_MONTH, rows * times, SEED)?;
         let given = [
             ("taxi", colour.as_str()),
             ("year", &YEAR.to_string()),
             ("month", &format!("{FIRST_MONTH:02}")),
             ("source", &source),
         ];
-        let state = execute(&kit.sample_flow("postgres_taxi.yaml"), &given, settings).await?;
+        let state = execute(&demo.sample_flow("postgres_taxi.yaml"), &given, settings).await?;
         if !state.status.is_done() {
             return Ok(if state.status == ExecutionState::Killed { ExitStatus::Cancelled } else { ExitStatus::Failed });
         }
         loads.push(DemoLoad { colour, facts, state });
     }
-    zones::write_zones(&kit.zones()?)?;
-    let zones = execute(&kit.sample_flow("postgres_zones.yaml"), &[("source", source.as_str())], settings).await?;
+    zones::write_zones(&demo.zones()?)?;
+    let zones = execute(&demo.sample_flow("postgres_zones.yaml"), &[("source", source.as_str())], settings).await?;
     let connection = connect(settings, None).await?;
     out!("\n{}\n", table(&loads));
-    let agrees = check(&connection, &loads).await?;
+    let is_correct = check(&connection, &loads).await?;
     outln!("{}", chart(&connection).await?);
     outln!("Took {}, on {}.", seconds(began.elapsed()), connection.description);
-    out!("{}", kit.next_steps(settings, is_elsewhere));
-    Ok(if agrees && zones.status.is_done() { ExitStatus::Ok } else { ExitStatus::Failed })
+    out!("{}", demo.next_steps(settings, uses_other_server));
+    Ok(if is_correct && zones.status.is_done() { ExitStatus::Ok } else { ExitStatus::Failed })
 }
 
-/// The settings under which the demo loads: into the private server, unless the command line names another one. What the
-/// environment names may hold anything.
-fn own_server(settings: &Arc<Settings>) -> Arc<Settings> {
+/// The settings of the demo: it uses the private server unless the command line names another one, since the server of
+/// the environment may contain anything.
+fn demo_settings(settings: &Arc<Settings>) -> Arc<Settings> {
     if settings.postgres.is_some() {
-        errln!("The sample months are loaded into the schema `{}` of the server that --postgres names.", kit::SCHEMA);
+        errln!(
+            "The sample months are loaded into the schema `{}` of the server that --postgres names.",
+            folder::SCHEMA
+        );
         return settings.clone();
     }
     if environment_names_one(settings) {
@@ -176,8 +180,8 @@ fn environment_names_one(settings: &Settings) -> bool {
 }
 
 fn unpack(settings: &Settings) -> anyhow::Result<DemoFolder> {
-    make_private(&settings.home).map_err(|error| unusable(&error, settings))?;
-    DemoFolder::unpack(&settings.home.join("demo")).map_err(|error| unusable(&error, settings))
+    make_private(&settings.home).map_err(|error| unusable_home(&error, settings))?;
+    DemoFolder::unpack(&settings.home.join("demo")).map_err(|error| unusable_home(&error, settings))
 }
 
 async fn execute(flow: &Path, given: &[(&str, &str)], settings: &Arc<Settings>) -> anyhow::Result<State> {
@@ -194,10 +198,10 @@ fn table(loads: &[DemoLoad]) -> String {
     let mut table =
         super::table(["file", "rows in file", "loaded", "rejected", "already there", "time", "rows/s", "CSV/s"]);
     for load in loads {
-        let outputs = load.state.tasks.values().find_map(|task| Some((numbers(&task.outputs)?, &task.outputs)));
+        let outputs = load.state.tasks.values().find_map(|task| Some((load_counts(&task.outputs)?, &task.outputs)));
         let Some((number, outputs)) = outputs else { continue };
         let spent = outputs.get("seconds").and_then(Value::as_f64).unwrap_or_default();
-        let rate = |amount: u64| rate(&number, amount, spent);
+        let rate = |amount: u64| per_second(&number, amount, spent);
         table.add_row([
             load.colour.file_name(YEAR, FIRST_MONTH),
             thousands(load.facts.rows),
@@ -212,21 +216,21 @@ fn table(loads: &[DemoLoad]) -> String {
     super::right_aligned(table)
 }
 
-/// Holds the tables against the files: rows, and dollars to the cent.
+/// Compares the tables with the files: rows, and total amount to the cent.
 async fn check(connection: &PostgresSession, loads: &[DemoLoad]) -> anyhow::Result<bool> {
-    let mut agrees = true;
+    let mut is_correct = true;
     for load in loads {
         let taxi = load.colour.as_str();
         let file = format!("{taxi}_tripdata_{YEAR}-{FIRST_MONTH:02}.csv");
         let sql = format!(
             "SELECT count(*), round(sum(total_amount) * 100)::bigint FROM {}.{taxi}_tripdata WHERE filename = $1",
-            kit::SCHEMA
+            folder::SCHEMA
         );
         let row = connection.client.query_one(&sql, &[&file]).await;
         let row = row.map_err(|error| explain("counting the rows of the demo", &error))?;
         let (rows, cents): (i64, Option<i64>) = (row.get(0), row.get(1));
         let same = rows.unsigned_abs() == load.facts.rows && cents == Some(load.facts.total_cents);
-        agrees &= same;
+        is_correct &= same;
         let dollars = |cents: i64| format!("{}.{:02} dollars", thousands((cents / 100).unsigned_abs()), cents % 100);
         if same {
             outln!(
@@ -245,7 +249,7 @@ async fn check(connection: &PostgresSession, loads: &[DemoLoad]) -> anyhow::Resu
         }
     }
     outln!();
-    Ok(agrees)
+    Ok(is_correct)
 }
 
 async fn chart(connection: &PostgresSession) -> anyhow::Result<String> {
@@ -255,7 +259,7 @@ async fn chart(connection: &PostgresSession) -> anyhow::Result<String> {
         rows.iter().map(|row| (row.get(0), row.get::<_, i64>(1).unsigned_abs())).collect();
     let first = NaiveDate::from_ymd_opt(YEAR, FIRST_MONTH, 1);
     let days = first.iter().flat_map(|first| first.iter_days().take_while(|day| day.month() == FIRST_MONTH));
-    // A day without trips has its place in the chart too.
+    // Days without trips are part of the chart, too.
     let counts: Vec<_> = days.map(|day| (day, found.get(&day).copied().unwrap_or_default())).collect();
     Ok(chart::trips_per_day(&counts, 78))
 }

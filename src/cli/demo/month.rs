@@ -1,4 +1,5 @@
-//! Invented taxi months in the published format, oddities included: for the demo, the tests and the bench.
+//! Synthetic taxi months in the published format, including its irregularities: for the demo, the tests and the
+//! benchmark.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -29,7 +30,7 @@ DOLocationID,passenger_count,trip_distance,fare_amount,extra,mta_tax,tip_amount,
 improvement_surcharge,total_amount,payment_type,trip_type,congestion_surcharge";
 
 impl TaxiColour {
-    /// The word in addresses and file names.
+    /// The name in addresses and file names.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Yellow => "yellow",
@@ -56,7 +57,7 @@ impl TaxiColour {
     }
 }
 
-/// What is in a month's file, counted while it was written: the yardstick for whatever reads it.
+/// The content of a file, counted while it was written, to compare with what was loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MonthFacts {
     /// Data rows, without header and blank line.
@@ -72,7 +73,7 @@ pub struct MonthFacts {
 /// Writes a month of `rows` invented trips: gzip if the path ends in `.gz`, else plain CSV. The same arguments always
 /// give the same rows, and no two rows are alike.
 ///
-/// The oddities of the published files are in: from 2020 on a last third without vendor, flags, passengers and
+/// It has the irregularities of the published files: from 2020 on a last third without vendor, flags, passengers and
 /// payment; refunds; trips without passengers or distance; a few pickups outside the month, one of them in 2009; no
 /// congestion surcharge before February 2019; a blank second line in January, May and September; numbers with 17
 /// digits; CRLF in green files.
@@ -120,7 +121,7 @@ struct MonthWriter<W> {
     facts: MonthFacts,
     clock: TimestampPrinter,
     line: Vec<u8>,
-    /// The pairs of zones of trips that started in this second: two trips may share one of the two only.
+    /// The pairs of zones of trips that started in this second, so that no two rows are equal.
     second: (i64, Vec<(i64, i64)>),
 }
 
@@ -164,14 +165,14 @@ impl<W: Write> MonthWriter<W> {
         never_set.into_iter().chain(before).chain(after).collect()
     }
 
-    /// Goes through the month once, from the first second to the last.
+    /// Writes trips from the first second of the month to the last.
     fn pass(&mut self, rows: u64, weights: &[u64], metered: bool) -> io::Result<()> {
         self.second = (i64::MIN, Vec::new());
         for (day, trips) in self.first.iter_days().zip(shares(rows, weights)) {
             for (hour, trips) in (0..).zip(shares(trips, &HOURS)) {
                 let start = midnight(day) + hour * 3600;
                 for nth in 0..trips {
-                    // Evenly spread with some play: the clock never runs backwards.
+                    // Evenly spread with some jitter, in ascending order.
                     let place = nth * 3600 + self.random.below(3600);
                     self.trip(start + (place / trips) as i64, metered)?;
                 }
@@ -180,7 +181,7 @@ impl<W: Write> MonthWriter<W> {
         Ok(())
     }
 
-    /// A city's week, with a little chance in it and now and then a stormy day.
+    /// The weight of a day: by day of the week, with some random variation and occasional bad weather.
     fn weight(&mut self, day: NaiveDate) -> u64 {
         let usual = match day.weekday() {
             Weekday::Sun => 70,
@@ -230,12 +231,12 @@ impl<W: Write> MonthWriter<W> {
     }
 }
 
-/// Seconds since 1970 on New York's clock at the start of a day.
+/// The start of a day in seconds since 1970, in local time.
 fn midnight(day: NaiveDate) -> i64 {
     day.and_time(chrono::NaiveTime::MIN).and_utc().timestamp()
 }
 
-/// Divides `total` by weight, to the last one.
+/// Divides `total` by weight, without remainder.
 fn shares(total: u64, weights: &[u64]) -> Vec<u64> {
     let sum = weights.iter().sum::<u64>().max(1);
     let upto = |weight: u64| (u128::from(total) * u128::from(weight) / u128::from(sum)) as u64;

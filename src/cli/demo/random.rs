@@ -1,6 +1,7 @@
-//! Chance that falls the same way on every machine and in every version: demo data must not change by itself.
+//! A random number generator with the same results on every machine and in every version, so that demo data never
+//! changes.
 
-/// SplitMix64: small, fast, and good enough for plausible numbers.
+/// SplitMix64: small, fast, and good enough for sample data.
 pub(super) struct SeededRng(u64);
 
 impl SeededRng {
@@ -28,7 +29,7 @@ impl SeededRng {
         low + self.below((high - low + 1).unsigned_abs()) as i64
     }
 
-    /// True in so many of a thousand cases.
+    /// True with a probability of `cases` in a thousand.
     pub(super) fn per_mille(&mut self, cases: u64) -> bool {
         self.below(1000) < cases
     }

@@ -1,4 +1,4 @@
-//! A trip as a line of CSV, written as the published files write it.
+//! A trip as a line of CSV, in the format of the published files.
 
 use chrono::DateTime;
 
@@ -66,7 +66,7 @@ pub(super) fn write(
     line.extend_from_slice(colour.line_end());
 }
 
-/// Prints moments; remembers the last day, because most trips start and end on the same one.
+/// Prints timestamps; caches the last day, because most trips start and end on the same day.
 #[derive(Default)]
 pub(super) struct TimestampPrinter {
     day: i64,
@@ -139,7 +139,7 @@ impl RowWriter<'_> {
         self.line.push(b',');
     }
 
-    /// With 17 digits, as spreadsheets leave it: `0.29999999999999999`. It is the same number to any reader.
+    /// With 17 digits, as some exporters write it: `0.29999999999999999`. It is the same number to any reader.
     fn long(&mut self, cents: i64) {
         let value = cents as f64 / 100.0;
         let decimals = if value.abs() < 1.0 {

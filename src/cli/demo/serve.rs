@@ -1,4 +1,4 @@
-//! A folder on loopback, as a server of taxi files would give it out: with ranges, tags and a listing.
+//! Serves a folder on loopback like a server of taxi files: with ranges, ETags and a listing.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -14,10 +14,10 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tower_http::services::ServeDir;
 
-/// Serves `folder` on a free loopback port until `shutdown`; answers that are under way are finished.
+/// Serves `folder` on a free loopback port until `shutdown`; running responses are completed.
 ///
 /// # Errors
-/// When no port can be had.
+/// When no port is available.
 pub async fn serve(folder: PathBuf, shutdown: CancellationToken) -> io::Result<(SocketAddr, JoinHandle<()>)> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let address = listener.local_addr()?;
@@ -25,7 +25,7 @@ pub async fn serve(folder: PathBuf, shutdown: CancellationToken) -> io::Result<(
     let listing = async move |request: Request| list(&listed, request.uri().path());
     let router = Router::new().fallback_service(ServeDir::new(folder).fallback(listing.into_service()));
     let server = axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned());
-    // A server that ends early shows in every request that it no longer answers.
+    // If the server fails, every later request fails, too.
     let handle = tokio::spawn(async move { drop(server.await) });
     Ok((address, handle))
 }

@@ -1,4 +1,4 @@
-//! One invented taxi trip: plausible in itself, and odd in the ways in which published trips are odd.
+//! One synthetic taxi trip: plausible, with the irregularities of published trips.
 
 use super::month::TaxiColour;
 use super::random::SeededRng;
@@ -6,7 +6,7 @@ use super::random::SeededRng;
 /// A trip. Money is in cents, distance in hundredths of a mile, time in seconds.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Trip {
-    /// None where the meter sent nothing but the fare: vendor, flags, passengers and payment are missing then.
+    /// None if only the fare was recorded: vendor, flags, passengers and payment are then missing.
     pub(super) meter: Option<Fare>,
     pub(super) seconds: i64,
     pub(super) distance: i64,
@@ -22,7 +22,7 @@ pub(super) struct Trip {
     pub(super) congestion: Option<i64>,
 }
 
-/// What a working meter adds.
+/// The fields recorded by a working meter.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Fare {
     pub(super) vendor: i64,
@@ -36,7 +36,7 @@ pub(super) struct Fare {
 const CARD: i64 = 1;
 const CASH: i64 = 2;
 const DISPUTE: i64 = 4;
-/// Most trips start in a few dozen zones.
+/// The zones in which most trips start.
 const BUSY: [i64; 24] =
     [7, 41, 42, 43, 48, 74, 75, 79, 90, 95, 100, 107, 132, 138, 142, 161, 162, 166, 170, 186, 230, 236, 237, 244];
 
@@ -97,7 +97,7 @@ impl Trip {
         self.meter = Some(meter);
     }
 
-    /// A refund is a row of its own, with every amount turned round.
+    /// A refund is a separate row with negated amounts.
     fn refund(&mut self, meter: &mut Fare) {
         meter.payment = DISPUTE;
         for amount in [&mut self.fare, &mut self.extra, &mut self.mta_tax, &mut self.improvement, &mut self.tolls] {
@@ -127,7 +127,7 @@ fn zone(random: &mut SeededRng) -> i64 {
     if random.per_mille(600) { random.pick(&BUSY, 74) } else { random.between(1, 265) }
 }
 
-/// Mostly one to three miles, at times fifteen: a sum of two squares, so that every machine computes the same.
+/// Mostly one to three miles, sometimes fifteen. Integers only, so that every machine computes the same.
 fn distance(random: &mut SeededRng) -> i64 {
     let (near, far) = (random.between(0, 1000), random.between(0, 1000));
     40 + near * near / 3500 + (far * far / 1000) * (far * far / 1000) * (far * far / 1000) / 800_000

@@ -1,4 +1,4 @@
-//! An invented zone lookup with the published columns.
+//! A synthetic zone table with the published columns.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -38,7 +38,7 @@ pub fn write_zones(path: &Path) -> io::Result<()> {
     out.flush()
 }
 
-/// 266 names before one comes again, because 19 and 14 have no common divisor.
+/// 266 distinct names, because 19 and 14 have no common divisor.
 fn names() -> impl Iterator<Item = String> {
     FIRST.iter().cycle().zip(SECOND.iter().cycle()).map(|(first, second)| format!("{first} {second}"))
 }

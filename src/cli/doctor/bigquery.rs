@@ -1,4 +1,4 @@
-//! BigQuery's half of `jitney doctor gcp`: the dataset, its place, and whether jobs may run. Changes nothing.
+//! The BigQuery part of `jitney doctor gcp`: the dataset, its location, and whether jobs may run. Changes nothing.
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -9,8 +9,8 @@ use crate::config::Settings;
 use crate::file_access::FileAccess;
 use crate::gcp::{Api, ApiFailure, Login, RetryPolicy, Service};
 
-/// Looks at the dataset that the arguments name; `storage` tells where the bucket is.
-pub(super) async fn look(
+/// Checks the dataset of the arguments; `storage` is used to find the location of the bucket.
+pub(super) async fn check(
     storage: &Api,
     settings: &Settings,
     login: &Login<'_>,
@@ -25,12 +25,12 @@ pub(super) async fn look(
         Err(error) => return vec![missing("BigQuery", error)],
     };
     let Ok(project) = api.access.project() else { return Vec::new() };
-    let jobs = match try_sql(&api, project, "SELECT 1", "checking whether jobs may run").await {
+    let jobs = match dry_run(&api, project, "SELECT 1", "checking whether jobs may run").await {
         Ok(()) => DoctorFinding::ok("BigQuery jobs", format!("may run in project {project}")),
         Err(failure) => missing("BigQuery jobs", failure.into()),
     };
     let mut findings = vec![jobs];
-    findings.extend(dataset(&api, project, name, &place_of_bucket(storage, arguments.bucket.as_deref()).await).await);
+    findings.extend(dataset(&api, project, name, &bucket_location(storage, arguments.bucket.as_deref()).await).await);
     findings
 }
 
@@ -62,24 +62,24 @@ async fn dataset(api: &Api, project: &str, name: &str, bucket: &str) -> Vec<Doct
             "recreate one of them in the other's location; data cannot be moved between locations",
         ),
     };
-    // Checked, not run: a dry run makes nothing.
+    // A dry run checks the statement without creating the table.
     let sql = format!("CREATE TABLE IF NOT EXISTS `{project}.{name}.jitney_doctor` (a INT64)");
-    let rights = match try_sql(api, project, &sql, &format!("checking whether tables may be created in {name}")).await {
+    let rights = match dry_run(api, project, &sql, &format!("checking whether tables may be created in {name}")).await {
         Ok(()) => DoctorFinding::ok("dataset's roles", "tables can be created"),
         Err(failure) => missing("dataset's roles", failure.into()),
     };
     vec![here, rights]
 }
 
-/// Has Google check SQL and the rights for it, without running it and without cost.
-async fn try_sql(api: &Api, project: &str, sql: &str, what: &str) -> Result<(), ApiFailure> {
+/// Lets Google check a statement and the permissions for it, without running it and without cost.
+async fn dry_run(api: &Api, project: &str, sql: &str, what: &str) -> Result<(), ApiFailure> {
     let body = json!({"configuration": {"dryRun": true, "query": {"query": sql, "useLegacySql": false}}});
     let path = format!("/bigquery/v2/projects/{project}/jobs");
     api.ask_value(&RetryPolicy::never(), what, || api.request(Method::POST, &path).json(&body)).await.map(|_| ())
 }
 
-/// Where the bucket is; empty where nobody says.
-async fn place_of_bucket(storage: &Api, name: Option<&str>) -> String {
+/// The location of the bucket; empty if unknown.
+async fn bucket_location(storage: &Api, name: Option<&str>) -> String {
     let Some(name) = name.map(|name| name.trim_start_matches("gs://").trim_end_matches('/')) else {
         return String::new();
     };

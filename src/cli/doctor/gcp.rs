@@ -1,4 +1,4 @@
-//! `jitney doctor gcp`: who this is on Google Cloud, what is there, and which roles are missing. Changes nothing.
+//! `jitney doctor gcp`: the account, the bucket and the dataset, and missing roles. Changes nothing.
 
 use clap::Args;
 use reqwest::{Method, StatusCode};
@@ -28,12 +28,12 @@ pub(super) struct Arguments {
     service_account: Option<String>,
 }
 
-/// What flows do with objects.
+/// The permissions that flows need on objects.
 const NEEDED: [&str; 4] =
     ["storage.objects.create", "storage.objects.delete", "storage.objects.get", "storage.objects.list"];
 
-/// Looks around.
-pub(super) async fn look(arguments: &Arguments, settings: &Settings) -> Vec<DoctorFinding> {
+/// Checks credentials, project, bucket and BigQuery.
+pub(super) async fn check(arguments: &Arguments, settings: &Settings) -> Vec<DoctorFinding> {
     let service_account = arguments.service_account.as_deref();
     let login = Login { service_account, project: arguments.project.as_deref(), ..Login::default() };
     let api = match Api::find(settings, &FileAccess::unrestricted("."), Service::Storage, &login).await {
@@ -41,10 +41,10 @@ pub(super) async fn look(arguments: &Arguments, settings: &Settings) -> Vec<Doct
         Err(error) => return vec![missing("Google credentials", error)],
     };
     let mut findings = vec![credentials(&api.access).await, project(&api.access)];
-    // Without a token every question would only be refused.
+    // Without a token, every other request would be rejected.
     if !findings[0].is_missing() {
         findings.extend(bucket(&api, arguments.bucket.as_deref()).await);
-        findings.extend(bigquery::look(&api, settings, &login, arguments).await);
+        findings.extend(bigquery::check(&api, settings, &login, arguments).await);
     }
     findings
 }
@@ -87,7 +87,7 @@ async fn bucket(api: &Api, name: Option<&str>) -> Vec<DoctorFinding> {
             );
             return vec![DoctorFinding::missing("bucket", format!("gs://{name} does not exist"), make)];
         }
-        // To look at a bucket is a right of its own, which no task but gcs.create_bucket needs.
+        // Reading the metadata of a bucket is a separate permission, which only gcs.create_bucket needs.
         Err(ApiFailure::Refused(refusal)) if refusal.status == 403 && Role::missing(&refusal.message).is_some() => {
             DoctorFinding::ok("bucket", format!("gs://{name}, whose metadata this account may not read"))
         }

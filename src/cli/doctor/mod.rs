@@ -33,14 +33,14 @@ enum DoctorTopic {
     Gcp(gcp::Arguments),
 }
 
-/// How one thing stands.
+/// The state of one thing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum FindingState {
     Ok,
     /// Some tasks cannot run without it.
     Missing,
-    /// It works, but look at it.
+    /// It works, but needs attention.
     Warn,
 }
 
@@ -72,14 +72,14 @@ impl DoctorFinding {
     }
 }
 
-/// Looks around and prints what it finds. What is missing is no error: most flows do without most of it.
+/// Checks and prints what it finds. Missing things are not errors, since most flows do not need most of them.
 ///
 /// # Errors
-/// When the answer cannot be written as JSON.
+/// When the findings cannot be written as JSON.
 pub(super) async fn run(arguments: Arguments, settings: &Settings) -> anyhow::Result<ExitStatus> {
     let findings = match &arguments.topic {
-        Some(DoctorTopic::Gcp(gcp)) => gcp::look(gcp, settings).await,
-        None => look(settings).await,
+        Some(DoctorTopic::Gcp(gcp)) => gcp::check(gcp, settings).await,
+        None => check(settings).await,
     };
     if arguments.json {
         outln!("{}", serde_json::to_string_pretty(&findings)?);
@@ -89,7 +89,7 @@ pub(super) async fn run(arguments: Arguments, settings: &Settings) -> anyhow::Re
     Ok(ExitStatus::Ok)
 }
 
-async fn look(settings: &Settings) -> Vec<DoctorFinding> {
+async fn check(settings: &Settings) -> Vec<DoctorFinding> {
     let (postgres, docker, python, uv) =
         tokio::join!(postgres(settings), docker(settings), python(settings), uv(settings));
     let (home, disk, programs) = (home(settings), disk(settings).await, server_programs(settings));
@@ -109,27 +109,27 @@ fn print(finding: &DoctorFinding) {
 }
 
 fn home(settings: &Settings) -> DoctorFinding {
-    let place = settings.home.display().to_string();
+    let folder = settings.home.display().to_string();
     let trial = settings.home.join(".doctor");
     let written = crate::home::make_private(&settings.home)
         .and_then(|()| std::fs::write(&trial, ""))
         .and_then(|()| std::fs::remove_file(&trial));
     match written {
-        Ok(()) => DoctorFinding::ok("home", place),
+        Ok(()) => DoctorFinding::ok("home", folder),
         Err(error) => DoctorFinding::missing(
             "home",
-            format!("{place} cannot be written: {error}"),
+            format!("{folder} cannot be written: {error}"),
             "choose another folder with --home or JITNEY_HOME",
         ),
     }
 }
 
-/// A month of trips and its load fit into this with room to spare.
+/// Enough to download and load a month of trips.
 const MIN_FREE_MIB: u64 = 5 * 1024;
 
 async fn disk(settings: &Settings) -> DoctorFinding {
     let folder = settings.home.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("/"));
-    let answer = ask(Path::new("df"), &["-Pk", &folder.to_string_lossy()]).await.unwrap_or_default();
+    let answer = output_of(Path::new("df"), &["-Pk", &folder.to_string_lossy()]).await.unwrap_or_default();
     let free = answer.lines().nth(1).and_then(|line| line.split_whitespace().nth(3)?.parse::<u64>().ok());
     match free.map(|kib| kib / 1024) {
         Some(mib) if mib >= MIN_FREE_MIB => DoctorFinding::ok("disk", format!("{} GiB free", mib / 1024)),
@@ -146,7 +146,7 @@ async fn disk(settings: &Settings) -> DoctorFinding {
     }
 }
 
-/// The server that a flow without an address would use. The private one is not started for this.
+/// The server that a flow without an address would use. The private server is not started for this.
 async fn postgres(settings: &Settings) -> DoctorFinding {
     let what = "Postgres";
     let address = match resolve(settings, None) {
@@ -198,7 +198,7 @@ async fn docker(settings: &Settings) -> DoctorFinding {
     let Some(docker) = settings.find_program("docker") else {
         return DoctorFinding::missing("Docker", "there is no `docker` on PATH", install);
     };
-    match ask(&docker, &["version", "--format", "{{.Server.Version}}"]).await {
+    match output_of(&docker, &["version", "--format", "{{.Server.Version}}"]).await {
         Some(version) if !version.is_empty() => DoctorFinding::ok("Docker", format!("server {version}")),
         _ => DoctorFinding::missing(
             "Docker",
@@ -232,7 +232,7 @@ async fn uv(settings: &Settings) -> DoctorFinding {
 
 async fn version_of(settings: &Settings, names: &[&str]) -> Option<String> {
     let program = names.iter().find_map(|name| settings.find_program(name))?;
-    ask(&program, &["--version"]).await
+    output_of(&program, &["--version"]).await
 }
 
 fn google(settings: &Settings) -> DoctorFinding {
@@ -256,8 +256,8 @@ fn google(settings: &Settings) -> DoctorFinding {
     }
 }
 
-/// A program's answer on stdout, if it gives one within ten seconds.
-async fn ask(program: &Path, arguments: &[&str]) -> Option<String> {
+/// The output of a program, if it succeeds within ten seconds.
+async fn output_of(program: &Path, arguments: &[&str]) -> Option<String> {
     let output = Command::new(program).args(arguments).stdin(Stdio::null()).kill_on_drop(true).output();
     let output = tokio::time::timeout(Duration::from_secs(10), output).await.ok()?.ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())

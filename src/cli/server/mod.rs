@@ -11,7 +11,7 @@ use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::log::LogFormat;
-use crate::cli::signals::{SignalGuard, leave};
+use crate::cli::signals::{SignalGuard, exit_now};
 use crate::cli::{ExitStatus, InvalidFlow};
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
@@ -27,7 +27,7 @@ use lock::lock_home;
 /// How long executions may take to end once they have been cancelled at the end of the grace period.
 const ABORT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The variables that a server heeds.
+/// The environment variables that a server uses.
 const VARIABLES: &str = "\
 Environment:
   JITNEY_HOME           the folder that holds all state, like --home
@@ -86,8 +86,8 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
     };
     let (shutdown, grace) = (CancellationToken::new(), arguments.grace.0);
     let _signals = stop_on_signal(grace, shutdown.clone());
-    let server = Server::build(settings, options).map_err(explained)?;
-    let left = server.run(shutdown, grace).await.map_err(explained)?;
+    let server = Server::build(settings, options).map_err(with_remedy)?;
+    let left = server.run(shutdown, grace).await.map_err(with_remedy)?;
     let text = match left {
         0 => "stopped".to_owned(),
         _ => format!("stopped; {} will be resumed at the next start", text::count(left as u64, "execution")),
@@ -96,7 +96,7 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
     Ok(ExitStatus::Ok)
 }
 
-/// An address to listen on, as a number or by a name of this machine.
+/// Parses an address to listen on, which may have a host name.
 fn address(text: &str) -> Result<SocketAddr, String> {
     let example = "write an address and a port, such as 127.0.0.1:8080 or localhost:8080";
     let Some((host, port)) = text.rsplit_once(':') else { return Err(format!("the port is missing: {example}")) };
@@ -108,7 +108,7 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     }
     let found = text.to_socket_addrs().map_err(|error| format!("cannot resolve `{host}`: {error}"))?;
     let found: Vec<SocketAddr> = found.collect();
-    // Others reach `localhost` by the older protocol everywhere.
+    // Clients reach `localhost` over IPv4 everywhere.
     let first = found.iter().find(|address| address.is_ipv4()).or(found.first());
     first.copied().ok_or_else(|| format!("`{host}` has no address"))
 }
@@ -122,13 +122,13 @@ fn stop_on_signal(grace: Duration, shutdown: CancellationToken) -> SignalGuard {
         std::thread::sleep(deadline);
         let text = "cannot stop cleanly, exiting now; running executions are resumed at the next start";
         tracing::warn!(target: "jitney::server", "{text}");
-        leave()
+        exit_now()
     })
 }
 
-/// The error with what to do about it, where the command line or a setting is wrong. The others are passed on as they are,
-/// since the home folder's (`home_errors.rs`) are found by their types.
-fn explained(error: ServerError) -> anyhow::Error {
+/// Adds a remedy to errors of the command line or of a setting. Other errors are passed on unchanged, since
+/// `home_errors.rs` recognises errors of the home folder by their types.
+fn with_remedy(error: ServerError) -> anyhow::Error {
     match error {
         ServerError::Settings(finding) => InvalidFlow::from(finding).into(),
         ServerError::Listen(..) => {

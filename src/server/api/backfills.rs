@@ -215,21 +215,23 @@ pub(super) async fn search(
 #[utoipa::path(get, path = "/backfills/{id}", tag = "backfills",
     responses((status = 200, body = BackfillResponse), (status = 404, body = ApiError)))]
 pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> BackfillResult {
-    shown(&app, run_blocking(|| app.backfills.find(&BackfillId::new(id)))?).await.map(Json)
+    let id = id.parse()?;
+    shown(&app, run_blocking(|| app.backfills.find(&id))?).await.map(Json)
 }
 
 /// Starts no more partitions until it is resumed; running ones continue to their end.
 #[utoipa::path(post, path = "/backfills/{id}/pause", tag = "backfills",
     responses((status = 200, body = BackfillResponse), (status = 404, body = ApiError), (status = 409, body = ApiError)))]
 pub(super) async fn pause(State(app): State<Arc<App>>, Path(id): Path<String>) -> BackfillResult {
-    shown(&app, run_blocking(|| app.backfills.pause(&BackfillId::new(id)))?).await.map(Json)
+    let id = id.parse()?;
+    shown(&app, run_blocking(|| app.backfills.pause(&id))?).await.map(Json)
 }
 
 /// Resumes a backfill that is paused or interrupted.
 #[utoipa::path(post, path = "/backfills/{id}/resume", tag = "backfills", request_body = ResumeRequest,
     responses((status = 200, body = BackfillResponse), (status = 404, body = ApiError), (status = 409, body = ApiError), (status = 422, body = ApiError)))]
 pub(super) async fn resume(State(app): State<Arc<App>>, Path(id): Path<String>, body: Bytes) -> BackfillResult {
-    let (id, inputs) = with_inputs(&app, id, &body)?;
+    let (id, inputs) = with_inputs(&app, &id, &body)?;
     shown(&app, run_blocking(|| app.backfills.resume(&id, inputs))?).await.map(Json)
 }
 
@@ -237,21 +239,22 @@ pub(super) async fn resume(State(app): State<Arc<App>>, Path(id): Path<String>, 
 #[utoipa::path(post, path = "/backfills/{id}/cancel", tag = "backfills",
     responses((status = 200, body = BackfillResponse), (status = 404, body = ApiError), (status = 409, body = ApiError)))]
 pub(super) async fn cancel(State(app): State<Arc<App>>, Path(id): Path<String>) -> BackfillResult {
-    shown(&app, run_blocking(|| app.backfills.cancel(&BackfillId::new(id)))?).await.map(Json)
+    let id = id.parse()?;
+    shown(&app, run_blocking(|| app.backfills.cancel(&id))?).await.map(Json)
 }
 
 /// Runs again the partitions that failed, were stopped or were never started.
 #[utoipa::path(post, path = "/backfills/{id}/retry", tag = "backfills", request_body = ResumeRequest,
     responses((status = 200, body = BackfillResponse), (status = 404, body = ApiError), (status = 409, body = ApiError), (status = 422, body = ApiError)))]
 pub(super) async fn retry(State(app): State<Arc<App>>, Path(id): Path<String>, body: Bytes) -> BackfillResult {
-    let (id, inputs) = with_inputs(&app, id, &body)?;
+    let (id, inputs) = with_inputs(&app, &id, &body)?;
     shown(&app, run_blocking(|| app.backfills.retry(&id, inputs))?).await.map(Json)
 }
 
 /// The backfill that is to be resumed or retried, and the inputs in the body.
-fn with_inputs(app: &App, id: String, body: &Bytes) -> Result<(BackfillId, Vec<(String, String)>), ApiError> {
+fn with_inputs(app: &App, id: &str, body: &Bytes) -> Result<(BackfillId, Vec<(String, String)>), ApiError> {
     let ResumeRequest { inputs } = read(body)?;
-    let (id, inputs) = (BackfillId::new(id), texts(&inputs));
+    let (id, inputs) = (id.parse()?, texts(&inputs));
     let backfill = run_blocking(|| app.backfills.find(&id))?;
     if let Some(flow) = app.catalog.flow(&backfill.namespace, &backfill.flow) {
         ApiError::check_file_inputs(app, &flow, &inputs)?;

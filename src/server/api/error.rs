@@ -13,7 +13,7 @@ use crate::engine::catalog::CatalogError;
 use crate::engine::{EngineError, input_files};
 use crate::file_access::FileAccess;
 use crate::flow::Flow;
-use crate::id::ExecutionId;
+use crate::id::{ExecutionId, InvalidId};
 use crate::journal::JournalError;
 use crate::server::App;
 use crate::text::chain;
@@ -127,6 +127,13 @@ impl IntoResponse for ApiError {
 impl From<JournalError> for ApiError {
     fn from(error: JournalError) -> Self {
         Self::internal(&error)
+    }
+}
+
+/// There is nothing under an id that cannot exist.
+impl From<InvalidId> for ApiError {
+    fn from(error: InvalidId) -> Self {
+        Self::not_found(error.to_string())
     }
 }
 

@@ -37,8 +37,8 @@ fn read(app: &App, id: &ExecutionId) -> Result<ExecutionResponse, ApiError> {
 }
 
 /// The id, if there is such an execution: otherwise its form need not be read.
-fn existing(app: &App, id: String) -> Result<ExecutionId, ApiError> {
-    let id = ExecutionId::new(id);
+fn existing(app: &App, id: &str) -> Result<ExecutionId, ApiError> {
+    let id: ExecutionId = id.parse()?;
     run_blocking(|| app.executor.journal().status(&id))?
         .map(|_| id.clone())
         .ok_or_else(|| ApiError::execution_not_found(&id))
@@ -75,7 +75,7 @@ pub(super) async fn create(
 #[utoipa::path(get, path = "/executions/{id}", tag = "executions",
     responses((status = 200, body = ExecutionResponse), (status = 404, body = ApiError)))]
 pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> ExecutionResult {
-    shown(&app, &ExecutionId::new(id))
+    shown(&app, &id.parse()?)
 }
 
 /// Executions, the newest first.
@@ -113,7 +113,7 @@ pub(super) async fn restart(
     parameters: QueryParameters,
     upload: FormUpload,
 ) -> ExecutionResult {
-    let id = existing(&app, id)?;
+    let id = existing(&app, &id)?;
     let form = InputForm::read(upload, &app).await?;
     retarget(&app, &id, &parameters).await?;
     run_blocking(|| app.executor.restart(&id, form.inputs.clone()))?;
@@ -129,7 +129,8 @@ pub(super) async fn replay(
     Path(id): Path<String>,
     parameters: QueryParameters,
 ) -> ExecutionResult {
-    let again = run_blocking(|| app.executor.replay(&ExecutionId::new(id), parameters.one("taskRunId"), Vec::new()))?;
+    let id = id.parse()?;
+    let again = run_blocking(|| app.executor.replay(&id, parameters.one("taskRunId"), Vec::new()))?;
     shown(&app, &again)
 }
 
@@ -137,7 +138,7 @@ pub(super) async fn replay(
 #[utoipa::path(post, path = "/executions/{id}/pause", tag = "executions",
     responses((status = 200, body = ExecutionResponse), (status = 404, body = ApiError), (status = 409, body = ApiError)))]
 pub(super) async fn pause(State(app): State<Arc<App>>, Path(id): Path<String>) -> ExecutionResult {
-    let id = ExecutionId::new(id);
+    let id = id.parse()?;
     run_blocking(|| app.executor.pause(&id))?;
     shown(&app, &id)
 }
@@ -153,7 +154,7 @@ pub(super) async fn resume(
     parameters: QueryParameters,
     upload: FormUpload,
 ) -> ExecutionResult {
-    let id = existing(&app, id)?;
+    let id = existing(&app, &id)?;
     let form = InputForm::read(upload, &app).await?;
     retarget(&app, &id, &parameters).await?;
     run_blocking(|| app.executor.resume(&id, form.inputs.clone()))?;
@@ -172,7 +173,8 @@ async fn retarget(app: &App, id: &ExecutionId, parameters: &QueryParameters) -> 
 #[utoipa::path(delete, path = "/executions/{id}/kill", tag = "executions",
     responses((status = 202, description = "The execution is being killed"), (status = 404, body = ApiError), (status = 409, body = ApiError)))]
 pub(super) async fn kill(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<StatusCode, ApiError> {
-    run_blocking(|| app.executor.kill(&ExecutionId::new(id)))?;
+    let id = id.parse()?;
+    run_blocking(|| app.executor.kill(&id))?;
     Ok(StatusCode::ACCEPTED)
 }
 
@@ -180,7 +182,7 @@ pub(super) async fn kill(State(app): State<Arc<App>>, Path(id): Path<String>) ->
 #[utoipa::path(delete, path = "/executions/{id}", tag = "executions",
     responses((status = 204, description = "Deleted"), (status = 404, body = ApiError)))]
 pub(super) async fn delete(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<StatusCode, ApiError> {
-    app.executor.delete(&ExecutionId::new(id)).await?;
+    app.executor.delete(&id.parse()?).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

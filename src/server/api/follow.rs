@@ -33,7 +33,7 @@ type EventStream =
     responses((status = 200, description = "Server-sent events with the execution", content_type = "text/event-stream", body = ExecutionResponse),
         (status = 404, body = ApiError)))]
 pub(super) async fn execution(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<EventStream, ApiError> {
-    let id = ExecutionId::new(id);
+    let id: ExecutionId = id.parse()?;
     // Subscribe before reading: an update in between is then not missed.
     let updates = app.executor.journal().subscribe();
     run_blocking(|| app.executor.journal().state(&id))?.ok_or_else(|| ApiError::execution_not_found(&id))?;
@@ -119,7 +119,7 @@ pub(super) async fn logs(
     Path(id): Path<String>,
     parameters: QueryParameters,
 ) -> Result<EventStream, ApiError> {
-    let id = ExecutionId::new(id);
+    let id: ExecutionId = id.parse()?;
     let updates = app.executor.journal().subscribe();
     let state =
         run_blocking(|| app.executor.journal().state(&id))?.ok_or_else(|| ApiError::execution_not_found(&id))?;

@@ -35,12 +35,11 @@ impl LogQuery {
     }
 }
 
-fn lines(app: &App, id: String, parameters: &QueryParameters) -> Result<Vec<LogLine>, ApiError> {
-    let id = ExecutionId::new(id);
+fn lines(app: &App, id: &ExecutionId, parameters: &QueryParameters) -> Result<Vec<LogLine>, ApiError> {
     let journal = app.executor.journal();
-    journal.state(&id)?.ok_or_else(|| ApiError::execution_not_found(&id))?;
+    journal.state(id)?.ok_or_else(|| ApiError::execution_not_found(id))?;
     let query = LogQuery::of(parameters)?;
-    Ok(journal.logs(&id)?.into_iter().filter(|line| query.matches(line)).collect())
+    Ok(journal.logs(id)?.into_iter().filter(|line| query.matches(line)).collect())
 }
 
 /// The log of an execution.
@@ -52,7 +51,8 @@ pub(super) async fn list(
     Path(id): Path<String>,
     parameters: QueryParameters,
 ) -> Result<Json<Vec<LogLine>>, ApiError> {
-    run_blocking(|| lines(&app, id, &parameters)).map(Json)
+    let id = id.parse()?;
+    run_blocking(|| lines(&app, &id, &parameters)).map(Json)
 }
 
 /// The log of an execution as a text file.
@@ -64,9 +64,10 @@ pub(super) async fn download(
     Path(id): Path<String>,
     parameters: QueryParameters,
 ) -> Result<impl IntoResponse, ApiError> {
-    let name = format!("attachment; filename=\"{}.log\"", id.replace(|c: char| !c.is_ascii_alphanumeric(), ""));
+    let id = id.parse()?;
+    let name = format!("attachment; filename=\"{id}.log\"");
     let mut text = String::new();
-    for line in run_blocking(|| lines(&app, id, &parameters))? {
+    for line in run_blocking(|| lines(&app, &id, &parameters))? {
         // Writing into a string does not fail.
         let _ =
             writeln!(text, "{} {:<5} {} {}", line.time.to_rfc3339(), line.level, line.source.as_str(), line.message);

@@ -1,4 +1,4 @@
-//! The demo's folder: the shipped flows and SQL, unpacked, and a mirror of sample months.
+//! The folder of the demo: the shipped flows and SQL, and a mirror with sample months.
 
 use std::fs;
 use std::io;
@@ -28,30 +28,30 @@ const FILES: &[(&str, &str)] = &[
 /// The query behind the chart.
 const TRIPS_PER_DAY: &str = include_str!("../../../sql/postgres/trips_per_day.sql");
 
-/// The schema of the demo's tables: those of real months bear the same names in `public`.
+/// The schema of the tables of the demo: tables of real months have the same names in `public`.
 pub(super) const SCHEMA: &str = "jitney_demo";
-/// The namespace of its flows, so that its executions are not taken for those of real months.
+/// The namespace of its flows, so that its executions are not confused with those of real months.
 const NAMESPACE: &str = "demo";
 
-/// The folder of the files that lead to the demo's own tables.
+/// The folder of the flows that load into the tables of the demo.
 const SAMPLE: &str = "sample";
 
 /// The unpacked folder.
 pub(super) struct DemoFolder {
     folder: PathBuf,
-    /// What is served, as the published files are.
+    /// The folder that is served, with the layout of the published files.
     pub(super) mirror: PathBuf,
 }
 
 impl DemoFolder {
-    /// Writes the files, over those of an earlier demo.
+    /// Writes the files, and overwrites those of an earlier demo.
     ///
     /// # Errors
     /// When the folder cannot be written.
     pub(super) fn unpack(folder: &Path) -> io::Result<Self> {
         for (name, text) in FILES {
             write(&folder.join(name), text)?;
-            write(&folder.join(SAMPLE).join(name), &apart(name, text))?;
+            write(&folder.join(SAMPLE).join(name), &for_demo_tables(name, text))?;
         }
         Ok(Self { folder: folder.to_owned(), mirror: folder.join("mirror") })
     }
@@ -93,11 +93,12 @@ impl DemoFolder {
         Ok(folder.join(name))
     }
 
-    /// The three things to try next, with the server that the demo used; `is_elsewhere` where flows use another.
-    pub(super) fn next_steps(&self, settings: &Settings, is_elsewhere: bool) -> String {
-        let flags = target::flags(settings);
+    /// Three things to try next, with the server that the demo used; `uses_other_server` if flows use another one by
+    /// default.
+    pub(super) fn next_steps(&self, settings: &Settings, uses_other_server: bool) -> String {
+        let flags = target::postgres_flag(settings);
         let psql = target::address(settings).map_or("jitney postgres psql --".to_owned(), |at| format!("psql {at}"));
-        let into = if is_elsewhere { ", into the server that the environment names" } else { "" };
+        let into = if uses_other_server { ", into the server that the environment names" } else { "" };
         format!(
             "
 Next:
@@ -117,8 +118,8 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
     fs::write(path, text)
 }
 
-/// A shipped file for tables of the demo alone.
-fn apart(name: &str, text: &str) -> String {
+/// A shipped file, changed to use the tables of the demo.
+fn for_demo_tables(name: &str, text: &str) -> String {
     let text = in_schema(text);
     match name {
         sql if sql.starts_with("sql/postgres/") && text.contains("CREATE TABLE") => {
