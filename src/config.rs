@@ -124,12 +124,12 @@ impl Settings {
         let script_runner = match environment.get(SCRIPT_RUNNER).map(String::as_str) {
             None | Some("") => None,
             Some("process") => Some(ScriptRunner::Process),
-            Some(other) => anyhow::bail!("{SCRIPT_RUNNER} is `{other}`; it may be `process`"),
+            Some(other) => anyhow::bail!("{SCRIPT_RUNNER} is `{other}`; it can only be `process`"),
         };
         let log_limit = match environment.get(LOG_LIMIT).map(String::as_str) {
             None | Some("") => None,
             Some(text) => Some(crate::text::bytes(text).ok_or_else(|| {
-                anyhow::anyhow!("{LOG_LIMIT} is `{text}`, which is no size; write for example 32MB or 1GB")
+                anyhow::anyhow!("{LOG_LIMIT} is `{text}`, which is not a size; write for example 32MB or 1GB")
             })?),
         };
         let log_filter = environment.get(LOG).map(String::as_str).unwrap_or_default();
@@ -137,7 +137,7 @@ impl Settings {
         let max_descendants = match environment.get(MAX_DESCENDANTS).map(String::as_str) {
             None | Some("") => DEFAULT_MAX_DESCENDANTS,
             Some(text) => {
-                text.parse().map_err(|_| anyhow::anyhow!("{MAX_DESCENDANTS} is `{text}`, which is no number"))?
+                text.parse().map_err(|_| anyhow::anyhow!("{MAX_DESCENDANTS} is `{text}`, which is not a number"))?
             }
         };
         let home = std::path::absolute(home)?;

@@ -165,7 +165,7 @@ pub fn offer(word: &str, known: &[&str]) -> String {
     match nearest(word, known.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
         None => match known {
-            [] => "nothing can be given here".to_owned(),
+            [] => "nothing is accepted here".to_owned(),
             [only] => format!("expected `{only}`"),
             several => format!("expected one of `{}`", several.join("`, `")),
         },

@@ -165,8 +165,9 @@ impl FileAccess {
         let Some(rule) = &self.rule else { return Ok(()) };
         let places = [Some(path), real.as_deref()];
         if let Some(place) = places.into_iter().flatten().find_map(never) {
-            let finding = Diagnostic::error(format!("the path `{text}` leads below {place}, which no server reads"));
-            return Err(Box::new(finding.help("let a script copy what you need into a file of the execution")));
+            let finding =
+                Diagnostic::error(format!("the path `{text}` is inside {place}, which a server does not read"));
+            return Err(Box::new(finding.help("copy the data into a file of the execution with a script")));
         }
         let is_open = real.is_some_and(|real| self.leads_into(rule, &real) || rule.has_found(path, &real));
         if rule.literal.contains(text.trim()) || is_open {
@@ -176,7 +177,7 @@ impl FileAccess {
             "the path `{text}` is not written in the flow, and leads out of the flow's folder and the storage"
         ));
         Err(Box::new(finding.help(format!(
-            "write the path itself into the flow, or let whoever runs the server name its folder in {FILE_ROOTS}"
+            "write the path in the flow itself, or ask the administrator of the server to add its folder to {FILE_ROOTS}"
         ))))
     }
 
@@ -232,7 +233,7 @@ fn opened(path: &Path) -> io::Result<(File, PathBuf)> {
     let file = File::options().read(true).custom_flags(no_wait).open(path)?;
     let found = file.metadata()?;
     if !found.is_file() {
-        return Err(io::Error::other("this is no file"));
+        return Err(io::Error::other("this is not a file"));
     }
     if let Ok(real) = handle(&file).read_link() {
         return Ok((file, real));
@@ -241,7 +242,7 @@ fn opened(path: &Path) -> io::Result<(File, PathBuf)> {
     let real = path.canonicalize()?;
     let now = real.symlink_metadata()?;
     let is_same = (now.dev(), now.ino()) == (found.dev(), found.ino());
-    if is_same { Ok((file, real)) } else { Err(io::Error::other("it was replaced while it was opened")) }
+    if is_same { Ok((file, real)) } else { Err(io::Error::other("it was replaced while it was being opened")) }
 }
 
 /// What leads to an open file as long as it is open, on Linux.
@@ -316,6 +317,6 @@ mod tests {
         let pipe = place.path().join("flows/pipe");
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
         let error = files.open("pipe", &pipe).unwrap().unwrap_err();
-        assert_eq!(error.to_string(), "this is no file");
+        assert_eq!(error.to_string(), "this is not a file");
     }
 }

@@ -57,7 +57,7 @@ impl NamespaceFiles {
             }
         };
         match candidates.iter().find(|candidate| candidate.is_file()) {
-            Some(found) if is_of_secrets(found) => Err(format!("`{path}` holds secrets: ask for one with `secret()`")),
+            Some(found) if is_of_secrets(found) => Err(format!("`{path}` contains secrets: read them with `secret()`")),
             Some(found) if is_below(found, &folders) => Ok(found.clone()),
             Some(_) => Err(outside(path)),
             None => {

@@ -102,7 +102,7 @@ fn it_is_said_what_is_wrong_with_ends_and_schedules() {
         error("2019-13", "2020"),
         "`2019-13` is not a month (2019-01), day (2019-01-31), hour (2019-01-31T06:00) or year (2019)"
     );
-    assert_eq!(error("2019-02", "2019-01"), "the end 2019-01 is before the beginning 2019-02");
+    assert_eq!(error("2019-02", "2019-01"), "the end 2019-01 is before the start 2019-02");
     assert_eq!(error("2019-01-02", "2019-01-03"), "the schedule has no moment from 2019-01-02 to 2019-01-03");
     let two =
         flow("triggers:\n  - {id: a, type: schedule, cron: '@daily'}\n  - {id: b, type: schedule, cron: '@daily'}\n");

@@ -408,7 +408,7 @@ async fn a_day_of_pause_is_not_waited_for() {
     let home = tempfile::tempdir().unwrap();
     let server = Server::start(|_, _| Answer::of(503, "").header("Retry-After", "86400"));
     let error = get(&common::context(home.path()), &server.url(FILE)).await.unwrap_err();
-    assert!(error.message.contains("; the server asks not to be asked again before 2"), "{error}");
+    assert!(error.message.contains("; the server asks to wait until 2"), "{error}");
     assert_eq!((error.class, server.asked().len()), (ErrorClass::Transient, 1));
 }
 

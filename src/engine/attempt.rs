@@ -41,7 +41,7 @@ pub(super) fn interpret(
     let outputs = host.fit_to_keep(outputs)?;
     serde_json::from_value(Value::Object(outputs))
         .map(AttemptOutcome::Expanded)
-        .map_err(|error| TaskError::permanent("the task cannot say which tasks to run").caused_by(error))
+        .map_err(|error| TaskError::permanent("the task does not determine which tasks to run").caused_by(error))
 }
 
 /// Work within its time, stopped cleanly when the user asks.
@@ -64,8 +64,8 @@ pub(super) async fn run_with_timeout(
         () = cancel.cancelled() => TaskError::cancelled("it was stopped"),
         () = context.services.full.cancelled() => {
             let home = context.settings.home.display();
-            TaskError::permanent(format!("no space left on the disk of {home}: what the task logs cannot be kept"))
-                .help("make room; `jitney clean` removes what nobody needs any more")
+            TaskError::permanent(format!("no space left on the disk of {home}: the log of the task cannot be stored"))
+                .help("free some space; `jitney clean` removes files that are no longer needed")
         }
         () = timed_out => {
             let timeout = crate::duration::DurationSpec(timeout.unwrap_or_default());
@@ -82,6 +82,6 @@ pub(super) async fn run_with_timeout(
 
 fn joined(done: Result<Result<Outputs, TaskError>, tokio::task::JoinError>) -> Result<Outputs, TaskError> {
     done.unwrap_or_else(|error| {
-        Err(TaskError::permanent("the task broke off; this is a defect of jitney").caused_by(error))
+        Err(TaskError::permanent("the task panicked; this is a bug in jitney").caused_by(error))
     })
 }

@@ -55,7 +55,7 @@ pub enum EngineError {
     #[error(transparent)]
     Unreachable(#[from] TaskError),
     /// The lock file cannot be used.
-    #[error("cannot make a lock in {}", .0.display())]
+    #[error("cannot create a lock in {}", .0.display())]
     Lock(PathBuf, #[source] std::io::Error),
     /// The file of an input cannot be copied.
     #[error("input `{input}`: cannot copy {file} into storage")]

@@ -93,8 +93,8 @@ impl ExecutionHost {
     pub(super) fn fit_to_keep(&self, mut decision: Outputs) -> Result<Outputs, TaskError> {
         let values = Map::from_iter(decision.get_key_value("values").map(|(key, value)| (key.clone(), value.clone())));
         if self.without_secrets(values.clone()) != values {
-            let error = TaskError::permanent("a secret is among the values of the loop, which the journal keeps");
-            return Err(error.help("loop over the names of secrets, and call secret() inside of the loop"));
+            let error = TaskError::permanent("the values of the loop contain a secret, but the journal stores them");
+            return Err(error.help("loop over the names of secrets, and call secret() inside the loop"));
         }
         if let Some(Value::Object(outputs)) = decision.get_mut("outputs") {
             *outputs = self.without_secrets(std::mem::take(outputs));
@@ -125,7 +125,7 @@ impl ExecutionHost {
         }
         let path = self.storage.path(uri).map_err(|error| error.to_string())?;
         self.files.check(uri, &path).map_err(|finding| finding.message)?;
-        if path.is_file() { Ok(path) } else { Err(format!("there is no file `{uri}` in storage any more")) }
+        if path.is_file() { Ok(path) } else { Err(format!("the file `{uri}` is no longer in storage")) }
     }
 
     fn stored(&self, key: &str, namespace: Option<&str>, now: DateTime<Utc>) -> Result<Option<KvEntry>, String> {
@@ -194,7 +194,7 @@ impl Host for HostSnapshot<'_> {
         let mut bytes = Vec::new();
         file.take(MAX_READ + 1).read_to_end(&mut bytes).map_err(unreadable)?;
         if bytes.len() as u64 > MAX_READ {
-            return Err(format!("`{uri}` is larger than {} MiB; hand it to a task instead", MAX_READ >> 20));
+            return Err(format!("`{uri}` is larger than {} MiB; process it in a task instead", MAX_READ >> 20));
         }
         String::from_utf8(bytes).map_err(|_| format!("`{uri}` is not text"))
     }
@@ -235,7 +235,7 @@ impl Host for HostSnapshot<'_> {
 }
 
 fn size(path: &Path, uri: &str) -> Result<u64, String> {
-    std::fs::metadata(path).map(|data| data.len()).map_err(|error| format!("cannot look at `{uri}`: {error}"))
+    std::fs::metadata(path).map(|data| data.len()).map_err(|error| format!("cannot access `{uri}`: {error}"))
 }
 
 pub(super) fn error_chain(error: &dyn std::error::Error) -> String {

@@ -27,7 +27,7 @@ pub(super) fn unreadable_of(declared: &[Input], inputs: &Map<String, Value>, fil
         };
         let problem = match std::fs::metadata(&path) {
             Ok(_) if crate::secret::is_of_secrets(&path) => {
-                Some("it holds secrets; ask for one with `secret()`".to_owned())
+                Some("it contains secrets; read them with `secret()`".to_owned())
             }
             Ok(found) if found.is_file() => std::fs::File::open(&path).err().map(|error| error.to_string()),
             Ok(_) => Some("it is not a file".to_owned()),
@@ -53,16 +53,15 @@ pub fn foreign(declared: &[Input], given: &[(String, String)], files: &FileAcces
 /// What is wrong with the storage addresses that are given for files: what they name is gone, or never was.
 pub fn lost(declared: &[Input], inputs: &Map<String, Value>, storage: &Storage) -> Vec<Diagnostic> {
     let is_lost = |(_, uri): &(&String, &str)| !storage.path(uri).is_ok_and(|path| path.is_file());
-    let finding = |(id, uri)| Diagnostic::error(format!("input `{id}`: there is no file {uri} in the storage"));
+    let finding = |(id, uri)| Diagnostic::error(format!("input `{id}`: there is no file {uri} in storage"));
     texts(declared, inputs).filter(|(_, text)| is_uri(text)).filter(is_lost).map(finding).collect()
 }
 
 /// The path of an input's file, if it may be read.
 fn opened(id: &str, text: &str, files: &FileAccess) -> Result<PathBuf, Diagnostic> {
     files.resolve(text).map_err(|_| {
-        let message = format!(
-            "input `{id}` is a file, and a path of the server's machine cannot be given from outside: `{text}`"
-        );
+        let message =
+            format!("input `{id}` is a file, and a path on the server's machine cannot be given by a client: `{text}`");
         Diagnostic::error(message).help(format!(
             "send the file itself (`curl -F {id}=@FILE`), or name one in the storage (`jitney:///…`), in the flow's \
              folder, or in a folder of {FILE_ROOTS}"

@@ -52,7 +52,7 @@ impl Folder {
         let help = match (nearest(id, beside), same) {
             (Some(near), _) => format!("did you mean `{near}`?"),
             (None, Some((namespace, id))) => format!("there is a flow `{id}` in the namespace `{namespace}`"),
-            (None, None) => format!("looked through {} and the folders below it", self.root.display()),
+            (None, None) => format!("searched {} and the folders below it", self.root.display()),
         };
         TaskError::permanent(format!("there is no flow `{id}` in the namespace `{namespace}`")).help(help)
     }
@@ -90,7 +90,7 @@ fn several(namespace: &str, id: &str, files: &[PathBuf]) -> TaskError {
         count(files.len() as u64, "file"),
         files.join(" and in ")
     ))
-    .help("give one of them another id")
+    .help("rename one of them")
 }
 
 fn read(file: &Path, tasks: &'static [TaskType]) -> Result<Flow, TaskError> {

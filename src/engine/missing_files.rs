@@ -31,7 +31,8 @@ fn of_step(flow: &Flow, step: &Step) -> Vec<Diagnostic> {
             let is_part = step.task.definitions.contains(field);
             let finding = if is_part { Diagnostic::error(message) } else { Diagnostic::warning(message) };
             let start = std::path::absolute(&flow.folder).unwrap_or_else(|_| flow.folder.clone());
-            let finding = finding.help(format!("relative paths start at the flow's own folder, {}", start.display()));
+            let finding =
+                finding.help(format!("relative paths are relative to the flow's folder, {}", start.display()));
             findings.push(flow.document.locate_text(&path, text, finding));
         }
     }

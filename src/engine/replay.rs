@@ -75,7 +75,7 @@ pub(super) fn kept_runs(state: &State, flow: &Flow, from: &str) -> Result<BTreeM
             Some(near) => format!("; did you mean `{near}`?"),
             None => format!("; there is `{}`", names.join("`, `")),
         };
-        return Err(format!("there is no task `{from}` to begin with{hint}"));
+        return Err(format!("there is no task `{from}` to start from{hint}"));
     }
     let mut kept = BTreeMap::new();
     keep_before(state, &flow.steps, from, &Scope::default(), &mut kept);

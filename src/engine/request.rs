@@ -49,7 +49,7 @@ pub enum SubmitError {
     #[error("the flow is disabled")]
     Disabled(Box<Diagnostic>),
     /// The trigger has started an execution for this already.
-    #[error("trigger {} has started an execution for {} already", .0.of, .0.key)]
+    #[error("trigger {} has already started an execution for {}", .0.of, .0.key)]
     AlreadyFired(Box<TriggerFiring>),
     /// The process stops.
     #[error("the server is stopping")]
@@ -66,7 +66,7 @@ impl SubmitError {
             return Ok(());
         }
         let finding = Diagnostic::error(format!("the flow `{}` is disabled", flow.id));
-        let finding = finding.help("take `disabled: true` out of it");
+        let finding = finding.help("remove `disabled: true` from it");
         Err(Self::Disabled(Box::new(flow.document.locate_key(&["disabled".to_owned()], finding))))
     }
 }

@@ -23,9 +23,10 @@ pub fn recorded_flow(created: &ExecutionSpec, tasks: &'static [TaskType]) -> Res
             parsed.flow.ok_or(parsed.findings)
         }
         Recorded::Changed => {
-            let finding = Diagnostic::error(format!("{file} has changed since the execution began"));
+            let finding = Diagnostic::error(format!("{file} has changed since the execution started"));
             Err(vec![
-                finding.help("bring the old text back, or start anew with `jitney run`: loads are safe to repeat"),
+                finding
+                    .help("restore the old text, or start a new execution with `jitney run`: loads are safe to repeat"),
             ])
         }
     }
@@ -51,8 +52,8 @@ pub fn recorded_values(
     let is_given = |name: &str| given.iter().any(|(other, _)| other == name);
     if let Some((name, value)) = hidden.iter().find(|(name, _)| !is_given(name)) {
         let text = plain(value);
-        let finding = Diagnostic::error(format!("the journal does not keep the password in input `{name}` ({text})"));
-        return Err(vec![finding.help(format!("give it again: `-i {name}=ADDRESS`"))]);
+        let finding = Diagnostic::error(format!("the journal does not store the password in input `{name}` ({text})"));
+        return Err(vec![finding.help(format!("give it again with `-i {name}=ADDRESS`"))]);
     }
     let resolution = re_resolve(flow, &recorded, &given, &InputHost::of(settings, flow, clock::now()));
     let missing = resolution.missing.iter().map(|question| question.as_finding(&flow.inputs));

@@ -114,7 +114,7 @@ fn held(
         Ok(true) => Some(Ok(moment)),
         Ok(false) if trigger.conditions.is_empty() || begun.elapsed() < LONGEST => None,
         Ok(false) => Some(Err(format!(
-            "its conditions take too long: within {} s they held at no moment up to {moment}",
+            "its conditions take too long: within {} s, they held at no date up to {moment}",
             LONGEST.as_secs()
         ))),
         Err(error) => Some(Err(error)),

@@ -29,9 +29,7 @@ pub(super) fn find(settings: &Settings, flows: &Path, name: &str) -> Result<Stri
         return Err(format!("`{name}` is not a valid secret name: use letters, digits, `_`, `-` and `.`"));
     }
     if name.to_ascii_uppercase().starts_with(OWN) {
-        return Err(format!(
-            "`{name}` is a setting of jitney itself, and no flow may read it; give the secret another name"
-        ));
+        return Err(format!("`{name}` is a setting of jitney itself, which flows may not read; rename the secret"));
     }
     let encoded = [format!("{ENCODED}{name}"), format!("{ENCODED}{}", name.to_uppercase()), name.to_owned()];
     if let Some(name) = encoded.iter().find(|name| settings.is_unreadable(name)) {
@@ -56,7 +54,7 @@ pub(super) fn find(settings: &Settings, flows: &Path, name: &str) -> Result<Stri
     }
     let missing = if folder.is_dir() { "" } else { " (no such folder)" };
     Err(format!(
-        "there is no secret `{name}`; looked at {} and the folder {}{missing}",
+        "there is no secret `{name}`; searched {} and the folder {}{missing}",
         looked.join(", "),
         folder.display()
     ))
@@ -82,7 +80,7 @@ fn named(name: &str, place: &str, get: impl Fn(&str) -> Option<String>) -> Resul
     for encoded in [format!("{ENCODED}{name}"), format!("{ENCODED}{}", name.to_uppercase())] {
         if let Some(value) = get(&encoded) {
             return decoded(&value).map(Some).ok_or_else(|| {
-                format!("`{encoded}` in {place} does not hold a text in base64; encode it, or name it `{name}` and leave it plain")
+                format!("`{encoded}` in {place} is not valid base64; encode it, or rename it to `{name}` and store it in plain text")
             });
         }
     }
@@ -119,7 +117,7 @@ fn entries(file: &Path) -> Result<Vec<(String, String)>, String> {
         // The line itself may hold a secret: it is not shown.
         dotenvy::Error::LineParse(line, at) => {
             let number = text.lines().position(|other| other.trim() == line.trim()).map_or(0, |index| index + 1);
-            format!("{}:{number}:{}: this line is not NAME=VALUE", file.display(), at + 1)
+            format!("{}:{number}:{}: this line is not of the form NAME=VALUE", file.display(), at + 1)
         }
         _ => format!("cannot read {}", file.display()),
     })

@@ -84,7 +84,7 @@ impl Walk<'_> {
         }
         if self.left == 0 {
             let problem = format!("there are more than {MAX_ENTRIES} files and folders in {}", folder.display());
-            self.found.unread.push((folder.to_owned(), format!("{problem}; the others are not looked at")));
+            self.found.unread.push((folder.to_owned(), format!("{problem}; the others are ignored")));
         }
     }
 
@@ -139,7 +139,7 @@ impl Walk<'_> {
             return self.entry(link, &about, depth);
         }
         if about.is_dir() || is_yaml(link.as_os_str()) {
-            let problem = format!("the link {} leads out of the folder of flows and is not followed", link.display());
+            let problem = format!("the link {} leads out of the folder of flows, and is not followed", link.display());
             self.found.links.push((link.to_owned(), problem));
         }
     }
@@ -202,7 +202,7 @@ mod tests {
         let mut problems: Vec<String> = found.links().into_iter().map(|problem| problem.message).collect();
         problems.sort();
         let problem = |link: &str| {
-            format!("the link {} leads out of the folder of flows and is not followed", flows.join(link).display())
+            format!("the link {} leads out of the folder of flows, and is not followed", flows.join(link).display())
         };
         assert_eq!(problems, ["out.yaml", "system", "up"].map(problem));
     }

@@ -116,7 +116,7 @@ impl GoogleAccess {
     /// When nothing names one.
     pub fn project(&self) -> Result<&str, TaskError> {
         self.project.as_deref().ok_or_else(|| {
-            TaskError::permanent(format!("no project is named, and the credentials from {} have none", self.from))
+            TaskError::permanent(format!("no project is specified, and the credentials from {} have none", self.from))
                 .help("set `projectId`, or GOOGLE_CLOUD_PROJECT; `gcloud projects list` shows your projects")
         })
     }
@@ -127,7 +127,7 @@ impl GoogleAccess {
             let error = TaskError::transient(what).caused_by(error);
             return RequestError::Retryable(error.help("check the network and any proxy"), None);
         }
-        RequestError::Fatal(TaskError::permanent(what).caused_by(error).help(format!("log in anew: {LOGIN}")))
+        RequestError::Fatal(TaskError::permanent(what).caused_by(error).help(format!("log in again: {LOGIN}")))
     }
 }
 
@@ -168,8 +168,8 @@ fn of_key(key: CredentialsFile, scopes: &[String], quota: Option<&str>) -> Resul
         "impersonated_service_account" => build!(impersonated::Builder::new(json).with_scopes(scopes)),
         "external_account" => build!(external_account::Builder::new(json).with_scopes(scopes)),
         other => {
-            let message = format!("the credentials from {} are of the type `{other}`, which is not known", key.from);
-            return Err(TaskError::permanent(message).help(format!("use another kind: {LOGIN}")));
+            let message = format!("the credentials from {} are of type `{other}`, which is not supported", key.from);
+            return Err(TaskError::permanent(message).help(format!("use another type: {LOGIN}")));
         }
     };
     let mut access = GoogleAccess::of(built.map_err(|error| unusable(&key.from, error))?, key.from.clone());

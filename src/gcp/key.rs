@@ -49,7 +49,7 @@ impl CredentialsFile {
             // The text may be half a key: only what is surely a path is quoted.
             None if text.ends_with(".json") => {
                 Err(TaskError::permanent(format!("there is no file `{text}`, which {from} names"))
-                    .help(format!("looked at {}; relative paths start at the flow's own folder", path.display())))
+                    .help(format!("looked at {}; relative paths are relative to the flow's folder", path.display())))
             }
             None => Err(TaskError::permanent(format!(
                 "{from} holds neither JSON, nor its base64 form, nor the path of a file"
@@ -94,12 +94,12 @@ impl CredentialsFile {
         };
         // serde's message could quote the key.
         let json: Value = serde_json::from_str(text)
-            .map_err(|error| wrong(format!("are no JSON (line {}, column {})", error.line(), error.column())))?;
+            .map_err(|error| wrong(format!("are not JSON (line {}, column {})", error.line(), error.column())))?;
         // Its secret members are known with it.
         redactor.learn(text);
         match json["type"].as_str() {
             Some(_) => Ok(Self { json, from }),
-            None => Err(wrong("have no `type`; they are no key of Google's".into())),
+            None => Err(wrong("have no `type`, so they are not a Google key".into())),
         }
     }
 
@@ -151,7 +151,7 @@ mod tests {
                 .message
         };
         assert!(refuse("key.json").contains("there is no file `key.json`"));
-        assert!(refuse("{\"private_key\": \"abc").contains("are no JSON (line 1, column 20)"));
+        assert!(refuse("{\"private_key\": \"abc").contains("are not JSON (line 1, column 20)"));
         assert!(refuse("{}").contains("have no `type`"));
         assert!(!refuse("hunter22!").contains("hunter22"));
     }

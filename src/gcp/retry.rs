@@ -92,5 +92,5 @@ impl<'a> RetryPolicy<'a> {
 }
 
 fn stopped() -> TaskError {
-    TaskError::cancelled("stopped while speaking to Google Cloud")
+    TaskError::cancelled("stopped during a request to Google Cloud")
 }

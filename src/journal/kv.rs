@@ -312,7 +312,7 @@ fn kind_of(value: &Value) -> KvType {
 /// The value as its type has it.
 fn typed(kind: KvType, value: Value) -> std::result::Result<Value, &'static str> {
     if value.is_null() {
-        return Err("it is null, which nothing could tell from a missing key");
+        return Err("it is null, which cannot be told from a missing key");
     }
     let text = plain(&value);
     let text = text.trim();
@@ -321,20 +321,22 @@ fn typed(kind: KvType, value: Value) -> std::result::Result<Value, &'static str>
         KvType::Number => return number(text).ok_or("write a number, such as 5 or 2.5"),
         KvType::Boolean => return text.parse().map(Value::Bool).map_err(|_| "write true or false"),
         KvType::Json if value.is_string() => {
-            return serde_json::from_str(text).map_err(|_| "this text is not JSON").and_then(|inner| typed_json(inner));
+            return serde_json::from_str(text)
+                .map_err(|_| "this text is not valid JSON")
+                .and_then(|inner| typed_json(inner));
         }
         KvType::Json => return Ok(value),
-        KvType::Datetime => is_moment(text).then_some(()).ok_or("write a moment, such as 2024-05-06T07:08:09Z"),
-        KvType::Date => text.parse::<NaiveDate>().map(drop).map_err(|_| "write a day, such as 2024-05-06"),
+        KvType::Datetime => is_moment(text).then_some(()).ok_or("write a date and time, such as 2024-05-06T07:08:09Z"),
+        KvType::Date => text.parse::<NaiveDate>().map(drop).map_err(|_| "write a date, such as 2024-05-06"),
         KvType::Duration => {
-            text.parse::<DurationSpec>().map(drop).map_err(|_| "write a time span, such as PT15S or 15s")
+            text.parse::<DurationSpec>().map(drop).map_err(|_| "write a duration, such as PT15S or 15s")
         }
     };
     is_one.map(|()| Value::String(text.to_owned()))
 }
 
 fn typed_json(value: Value) -> std::result::Result<Value, &'static str> {
-    if value.is_null() { Err("it is null, which nothing could tell from a missing key") } else { Ok(value) }
+    if value.is_null() { Err("it is null, which cannot be told from a missing key") } else { Ok(value) }
 }
 
 fn number(text: &str) -> Option<Value> {

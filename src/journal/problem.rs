@@ -42,7 +42,7 @@ pub enum JournalError {
     #[error("an event of execution {0} cannot be read")]
     Unreadable(ExecutionId, #[source] serde_json::Error),
     /// An event that cannot follow the others.
-    #[error("the journal of execution {0} is not possible")]
+    #[error("the journal of execution {0} is inconsistent")]
     Impossible(ExecutionId, #[source] IllegalTransition),
 }
 

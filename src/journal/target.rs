@@ -94,7 +94,7 @@ impl GoogleTarget {
         let project = match &self.project {
             _ if self.own == ExplicitTargets::All => "the flow's own Google Cloud projects".to_owned(),
             Some(project) => format!("the Google Cloud project {project}"),
-            None => "the machine's own Google Cloud project".to_owned(),
+            None => "the default Google Cloud project of the machine".to_owned(),
         };
         match self.emulators.as_slice() {
             [] => project,

@@ -51,7 +51,7 @@ pub fn own_program() -> std::io::Result<PathBuf> {
 /// # Errors
 /// When it is no program, fails, or takes more time or memory than it may.
 pub fn run(program: &str, input: String, time: Duration) -> Result<Value, String> {
-    let worker = WORKER.get().ok_or("jq is not possible here")?;
+    let worker = WORKER.get().ok_or("jq is not available here")?;
     let request = JqRequest { program: program.to_owned(), input };
     let request = serde_json::to_vec(&request).map_err(|error| error.to_string())?;
     let text = ask(worker, request, time)?;
@@ -83,7 +83,7 @@ fn ask(worker: &PathBuf, request: Vec<u8>, time: Duration) -> Result<Vec<u8>, St
 
 fn exchange(child: &mut Child, request: Vec<u8>, time: Duration) -> Result<Vec<u8>, String> {
     let (Some(mut input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
-        return Err("cannot talk to jq".to_owned());
+        return Err("cannot communicate with jq".to_owned());
     };
     let (send, received) = sync_channel(1);
     let talk = move || {
@@ -96,7 +96,7 @@ fn exchange(child: &mut Child, request: Vec<u8>, time: Duration) -> Result<Vec<u
     };
     std::thread::Builder::new().spawn(talk).map_err(|error| format!("cannot start a thread: {error}"))?;
     match received.recv_timeout(time) {
-        Ok(text) => text.map_err(|error| format!("cannot hear jq: {error}")),
+        Ok(text) => text.map_err(|error| format!("cannot read from jq: {error}")),
         Err(_) => Err("the jq program takes too long".to_owned()),
     }
 }

@@ -77,7 +77,7 @@ fn short(text: &str) -> Cow<'_, str> {
 
 fn to_value(result: Result<Val, Option<Error<Val>>>) -> Result<Value, String> {
     let value =
-        result.map_err(|error| error.map_or_else(|| "the jq program broke off".to_owned(), |error| plain(&error)))?;
+        result.map_err(|error| error.map_or_else(|| "the jq program panicked".to_owned(), |error| plain(&error)))?;
     serde_json::from_str(&value.to_string()).map_err(|error| match error.to_string().starts_with("recursion limit") {
         true => "the result is nested too deeply".to_owned(),
         false => format!("the result `{}` is not JSON", short(&value.to_string())),

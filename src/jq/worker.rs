@@ -28,5 +28,5 @@ fn answer() -> JqResult {
     drop(text);
     let run = std::thread::Builder::new().stack_size(STACK_BYTES).spawn(move || program::results(&program, &input));
     let run = run.map_err(|error| format!("cannot start a thread: {error}"))?;
-    run.join().unwrap_or_else(|_| Err("the jq program broke off".to_owned()))
+    run.join().unwrap_or_else(|_| Err("the jq program panicked".to_owned()))
 }

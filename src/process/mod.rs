@@ -160,7 +160,7 @@ impl ProgramSpec {
     fn spawn(&self) -> Result<(ProcessGroup, Child), TaskError> {
         let (mark, command, lock) = (self.mark.as_ref(), self.at_death.as_deref(), self.lock.as_deref());
         let lifeline = ProcessGroup::start(&ExitCommand { mark, command, lock })
-            .map_err(|error| TaskError::permanent("cannot start a shell to look after programs").caused_by(error))?;
+            .map_err(|error| TaskError::permanent("cannot start a shell to supervise programs").caused_by(error))?;
         let input = match &self.input {
             StdinSource::Nothing => Stdio::null(),
             StdinSource::Text(_) => Stdio::piped(),
@@ -178,7 +178,7 @@ impl ProgramSpec {
         match error.kind() {
             std::io::ErrorKind::NotFound => failed.caused_by(error).help("is it installed, and on PATH?"),
             std::io::ErrorKind::ArgumentListTooLong => {
-                failed.caused_by(error).help("hand long texts over as files, with `inputFiles`")
+                failed.caused_by(error).help("pass long texts as files, with `inputFiles`")
             }
             _ => failed.caused_by(error),
         }
@@ -229,11 +229,11 @@ async fn run_with_grace(
     if heard_all.is_err() {
         hear_rest(&mut lines, hear).await;
     }
-    killed.map_err(|error| TaskError::transient("lost sight of the program").caused_by(error))?;
+    killed.map_err(|error| TaskError::transient("lost track of the program").caused_by(error))?;
     match ended {
         _ if kill_at.is_some() => Err(TaskError::cancelled("the program was stopped")),
         Ok(status) => Ok(status),
-        Err(error) => Err(TaskError::transient("lost sight of the program").caused_by(error)),
+        Err(error) => Err(TaskError::transient("lost track of the program").caused_by(error)),
     }
 }
 

@@ -11,7 +11,7 @@ use serde::forward_to_deserialize_any;
 use serde_json::{Error, Map, Value};
 
 /// The message of the error that stands for "a template decides this later".
-pub(super) const DECIDED_LATER: &str = "decided by a template when the task runs";
+pub(super) const DECIDED_LATER: &str = "determined by a template when the task runs";
 
 /// A value to deserialize from.
 #[derive(Clone, Copy)]
@@ -203,7 +203,7 @@ impl<'de> VariantAccess<'de> for FieldValue<'de> {
         match self.value {
             Value::Null => Ok(()),
             Value::Object(map) if map.is_empty() => Ok(()),
-            _ => Err(Error::custom("this word stands alone: write it without a value")),
+            _ => Err(Error::custom("this word takes no value: write it alone")),
         }
     }
 

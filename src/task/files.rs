@@ -58,7 +58,7 @@ impl TaskContext {
         };
         self.files.check(from, &path).map_err(|finding| self.denied(field, *finding))?;
         if crate::secret::is_of_secrets(&path) && path.is_file() {
-            return Err(TaskError::permanent(format!("`{from}` holds secrets")).help("ask for one with `secret()`"));
+            return Err(TaskError::permanent(format!("`{from}` contains secrets")).help("read them with `secret()`"));
         }
         if path.is_file() {
             return self.pinned(field, from, path);
@@ -66,15 +66,15 @@ impl TaskContext {
         if let Some(run) = storage::run_of(from) {
             let replay = match run.task() {
                 "inputs" => String::new(),
-                task => format!(", or replay from the task that writes it, `{task}`"),
+                task => format!(", or replay from the task that creates it, `{task}`"),
             };
-            return Err(TaskError::permanent(format!("there is no file `{from}` any more"))
+            return Err(TaskError::permanent(format!("the file `{from}` no longer exists"))
                 .code("no file")
-                .help(format!("`purge_files` or `jitney clean` has removed it: run the flow anew{replay}")));
+                .help(format!("`purge_files` or `jitney clean` has removed it: run the flow again{replay}")));
         }
         Err(TaskError::permanent(format!("there is no file `{from}`"))
             .code("no file")
-            .help(format!("looked at {}; relative paths start at the flow's own folder", path.display())))
+            .help(format!("looked at {}; relative paths are relative to the flow's folder", path.display())))
     }
 
     /// A path that leads to the file that is there now. Nobody else writes into the storage, and a path that is written in
@@ -116,7 +116,7 @@ impl TaskContext {
     /// When the storage cannot be written.
     pub fn note_origin(&self, path: &Path, origin: &str) -> Result<(), TaskError> {
         self.storage.note_origin(path, origin).map_err(|error| {
-            TaskError::permanent(format!("cannot note where {} is from", path.display())).caused_by(error)
+            TaskError::permanent(format!("cannot record the origin of {}", path.display())).caused_by(error)
         })
     }
 }

@@ -477,7 +477,7 @@ impl TaskContext {
     /// When the task runs outside of an execution.
     pub fn children(&self) -> Result<&Arc<dyn SubflowStarter>, TaskError> {
         let children = self.services.subflows.as_ref();
-        children.ok_or_else(|| TaskError::permanent("there are no other flows outside of an execution"))
+        children.ok_or_else(|| TaskError::permanent("other flows are only available in an execution"))
     }
 
     /// Logs at a level, without secrets.

@@ -9,7 +9,7 @@ use crate::text::shortened;
 
 /// How the messages begin that say what form is wanted. All others are those of the field's own type, or of its task.
 const OF_FORM: [&str; 6] =
-    ["invalid ", "duplicate field ", "expected ", "write a ", "write one word", "this word stands alone"];
+    ["invalid ", "duplicate field ", "expected ", "write a ", "write one word", "this word takes no value"];
 
 /// What is wrong with a field, taken apart.
 #[derive(Debug, PartialEq, Eq)]
@@ -88,7 +88,7 @@ fn offer_fields(field: &str, known: &[&str], common: &[&str]) -> String {
 fn as_list(message: &str) -> String {
     match message.split('"').nth(1).filter(|text| text.starts_with('-')) {
         Some(_) => "write a space after the dash: `- …`".to_owned(),
-        None => "write a list, each item after a dash on a line of its own: `- …`".to_owned(),
+        None => "write a list, with each item after a dash on its own line: `- …`".to_owned(),
     }
 }
 

@@ -25,7 +25,7 @@ pub fn too_long(retry_after: Option<Duration>, now: DateTime<Utc>) -> Option<Str
     let until =
         chrono::TimeDelta::from_std(retry_after).ok().and_then(|retry_after| now.checked_add_signed(retry_after));
     let until = until.map_or("much later".to_owned(), |until| until.format("%Y-%m-%d %H:%M:%S UTC").to_string());
-    Some(format!("the server asks not to be asked again before {until}"))
+    Some(format!("the server asks to wait until {until}"))
 }
 
 /// Reads a `Retry-After` header: seconds, or a date.
@@ -55,7 +55,7 @@ mod tests {
     fn a_day_of_pause_is_not_waited_for_and_its_end_is_said() {
         let now = DateTime::parse_from_rfc2822("Wed, 21 Oct 2015 07:28:00 GMT").unwrap().to_utc();
         let said = too_long(Some(Duration::from_secs(86_400)), now).unwrap();
-        assert_eq!(said, "the server asks not to be asked again before 2015-10-22 07:28:00 UTC");
+        assert_eq!(said, "the server asks to wait until 2015-10-22 07:28:00 UTC");
         assert_eq!(too_long(Some(MAX_RETRY_AFTER), now), None);
         assert_eq!(too_long(None, now), None);
         assert!(too_long(Some(Duration::MAX), now).is_some());

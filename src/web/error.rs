@@ -35,8 +35,8 @@ impl RequestError {
         let error = TaskError::permanent(format!("{what}: {}", reason(&error)));
         if error.message.contains("invalid peer certificate") {
             return Self::Fatal(error.help(
-                "if a private authority signed the server's certificate, name its file in SSL_CERT_FILE; \
-                 also check this machine's clock",
+                "if the server's certificate was signed by a private authority, set SSL_CERT_FILE to the file of \
+                 the authority's certificate; also check the clock of this machine",
             ));
         }
         if unusable {

@@ -96,14 +96,13 @@ fn redirect(what: &str, next: &mut RedirectRequest, status: StatusCode, target: 
             request.headers_mut().remove(name);
         }
     } else if next.is_spent {
-        return Err(stop(what, "the server redirects content that was read as it was sent, and cannot be sent twice"));
+        return Err(stop(what, "the server redirects a request whose content was streamed, and cannot be sent twice"));
     }
     if !is_same {
         let only_asks = matches!(*request.method(), Method::GET | Method::HEAD) && !(keeps && next.has_content);
         if !only_asks {
             let place = target.origin().ascii_serialization();
-            let why =
-                format!("the server redirects to {place}, and content goes to no other origin than the one given");
+            let why = format!("the server redirects to {place}, but content is only sent to the original server");
             return Err(stop(what, &why));
         }
         *request.headers_mut() = harmless(request.headers());
@@ -119,7 +118,5 @@ fn harmless(headers: &HeaderMap) -> HeaderMap {
 }
 
 fn stop(what: &str, why: &str) -> RequestError {
-    RequestError::Fatal(
-        TaskError::permanent(format!("{what}: {why}")).help("give the address that is meant in the end"),
-    )
+    RequestError::Fatal(TaskError::permanent(format!("{what}: {why}")).help("use the final address"))
 }

@@ -14,7 +14,7 @@ pub fn reason(error: &reqwest::Error) -> String {
         (innermost, next) = (cause, cause.source());
     }
     if is_lookup {
-        return "the host name is not known".to_owned();
+        return "the host name cannot be resolved".to_owned();
     }
     match innermost.downcast_ref::<io::Error>().map(io::Error::kind) {
         Some(ErrorKind::ConnectionRefused) => "the connection was refused".to_owned(),

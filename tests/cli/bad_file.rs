@@ -87,7 +87,8 @@ async fn a_file_cut_in_the_gzip_stream_says_so() {
     let path = world.path(&format!("mirror/green/{APRIL}"));
     let bytes = std::fs::read(&path).unwrap();
     std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
-    refused(&world, "is damaged: its gzip stream is cut short or its checksum is wrong", "download the file again").await;
+    refused(&world, "is damaged: its gzip stream is cut short or its checksum is wrong", "download the file again")
+        .await;
 }
 
 #[tokio::test]

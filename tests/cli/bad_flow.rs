@@ -593,7 +593,7 @@ fn files_that_a_flow_names_and_that_are_not_there_are_found_before_anything_runs
         ("warning", 14, "there is no file `away.md`"),
     ];
     assert_eq!(found, expected, "{told}");
-    assert!(told.out.contains("relative paths start at the flow's own folder"), "{told}");
+    assert!(told.out.contains("relative paths are relative to the flow's folder"), "{told}");
     // What is a part of the flow must be there before anything runs.
     let ran = world.jitney(&["run", "f.yaml"]).ended(3);
     assert!(ran.err.contains("there is no file `away.sql`") && !ran.err.contains("file `away.csv`"), "{ran}");

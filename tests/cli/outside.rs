@@ -98,7 +98,7 @@ tasks:
         "flows/g.yaml",
         "id: g\nnamespace: none\ntasks: [{id: a, type: shell.commands, namespaceFiles: true, commands: [ls]}]\n",
     );
-    world.jitney(&["run", "flows/g.yaml"]).ended(1).says("_files/none").says("make this folder");
+    world.jitney(&["run", "flows/g.yaml"]).ended(1).says("_files/none").says("create this folder");
 }
 
 #[test]
@@ -135,7 +135,7 @@ tasks:
 ",
     );
     let told = world.jitney(&["run", "f.yaml", "--script-runner", "process"]).ended(0).says("one").says("two");
-    assert_eq!(told.err.matches("as processes of this machine").count(), 1, "{told}");
+    assert_eq!(told.err.matches("as processes on this machine").count(), 1, "{told}");
     let told = told.says("`runner` and `docker` are deprecated");
     drop(told);
     let mut command = world.command(&["run", "f.yaml"]);

@@ -78,8 +78,8 @@ fn an_edited_flow_whose_passwords_are_not_kept_is_refused_with_a_remedy() {
     let file = world.write("f.yaml", flow("y", secret));
     let told = world.jitney(&["resume"]).ended(3).without_data();
     let expected = format!(
-        "error: {} has changed since the execution began\n  \
-         help: bring the old text back, or start anew with `jitney run`: loads are safe to repeat\n",
+        "error: {} has changed since the execution started\n  \
+         help: restore the old text, or start a new execution with `jitney run`: loads are safe to repeat\n",
         file.display()
     );
     assert_eq!(told.err, expected);
@@ -107,8 +107,8 @@ fn the_password_in_an_address_is_asked_for_again() {
     world.jitney(&["run", "f.yaml", "-i", given]).ended(1);
     world.write("late.csv", "a\n1\n");
     let refused = world.jitney(&["resume"]).ended(3).without_data();
-    let expected = "error: the journal does not keep the password in input `server` (postgres://root:***@db/taxi)\n  \
-                    help: give it again: `-i server=ADDRESS`\n";
+    let expected = "error: the journal does not store the password in input `server` (postgres://root:***@db/taxi)\n  \
+                    help: give it again with `-i server=ADDRESS`\n";
     assert_eq!(refused.err, expected);
     world.jitney(&["resume", "-i", given]).ended(0).says("    postgres://root:***@db/taxi\n");
 }

@@ -44,7 +44,7 @@ fn a_replay_is_a_new_execution_that_begins_with_a_task() {
     assert_ne!(world.newest_id(), id);
     let shown = world.jitney(&["executions", "show", &world.newest_id()]).ended(0);
     assert!(shown.out.contains(&format!("  repeats {id}\n")), "{shown}");
-    world.jitney(&["replay", &id, "--from", "c"]).ended(3).says("error: there is no task `c` to begin with");
+    world.jitney(&["replay", &id, "--from", "c"]).ended(3).says("error: there is no task `c` to start from");
 }
 
 #[test]

@@ -96,10 +96,16 @@ fn work_and_size_are_bounded() {
         ("{{ 'aaaa' | replace({'(a{1000}){1000}': 'b'}, regexp=true) }}", "Compiled regex exceeds size limit"),
         ("{% for i in 1..1000000 %}{{ 'x' | split('[a]') }}{% endfor %}", "the expression takes too many steps"),
         // Each is compared with each of the others.
-        ("{% set a = range(1, 12000) | chunk(1) %}{{ a contains (a | reverse) }}", "the expression takes too many steps"),
+        (
+            "{% set a = range(1, 12000) | chunk(1) %}{{ a contains (a | reverse) }}",
+            "the expression takes too many steps",
+        ),
         (&big(24, "{{ a | split('(x?y){500}') }}"), "the expression takes too many steps"),
         (&big(20, "{% for i in 1..1000 %}{{ yaml(a) == 1 }}{% endfor %}"), "the expression takes too many steps"),
-        (&big(23, "{% for i in 1..1000000 %}{{ max(a, 'y') == 1 }}{% endfor %}"), "the expression takes too many steps"),
+        (
+            &big(23, "{% for i in 1..1000000 %}{{ max(a, 'y') == 1 }}{% endfor %}"),
+            "the expression takes too many steps",
+        ),
         (&big(23, "{% for i in 1..1000000 %}{% if a %}{% endif %}{% endfor %}"), "the expression takes too many steps"),
     ] {
         assert!(message(template).contains(expected), "{template}: {}", message(template));

@@ -59,7 +59,7 @@ tasks: [{{id: slow, type: sleep, duration: 250ms}}, {{id: say, type: log, messag
     for (behavior, end) in [("FAIL", "FAILED"), ("CANCEL", "CANCELLED"), ("NONE", "SUCCESS")] {
         let ran = run(&text(behavior)).await;
         assert_eq!((ran.status(), &ran.state.labels["sla"]), (end, &json!("missed")));
-        assert_eq!(ran.lines[0], "the SLA `quick` is violated: it takes longer than 50ms");
+        assert_eq!(ran.lines[0], "the SLA `quick` is violated: it ran longer than 50ms");
         assert_eq!(ran.lines.contains(&"end".to_owned()), behavior == "NONE");
     }
 }

@@ -153,5 +153,5 @@ async fn a_replay_begins_with_a_task_and_keeps_what_ran_before() {
     }
     let prepared = place.executor().prepared(&flow, &Default::default(), false);
     let refused = place.executor().create_replay(&id, &prepared, Some("ende")).err().unwrap();
-    assert!(refused.to_string().contains("there is no task `ende` to begin with; did you mean `end`?"), "{refused}");
+    assert!(refused.to_string().contains("there is no task `ende` to start from; did you mean `end`?"), "{refused}");
 }

@@ -90,7 +90,10 @@ async fn a_flow_that_starts_itself_comes_to_an_end() {
     let executions = place.runner.journal.executions(None, 100).unwrap();
     let deepest = place.runner.state(&executions[0].id).unwrap();
     let error = deepest.tasks.values().next().unwrap().error.as_ref().unwrap();
-    assert_eq!((executions.len(), &*error.message), (17, "flows start flows more than 16 deep, `self` the last"));
+    assert_eq!(
+        (executions.len(), &*error.message),
+        (17, "subflows are nested more than 16 levels deep; the last one is `self`")
+    );
 }
 
 #[tokio::test]
@@ -177,7 +180,7 @@ async fn the_limit_of_descendants_is_told_at_the_task() {
         assert_eq!(ran.status(), "FAILED");
         let errors: Vec<_> = ran.state.tasks.values().filter_map(|task| task.error.as_ref()).collect();
         let told = format!("{errors:?}");
-        assert!(told.contains("one execution may start 3 others"), "{told}");
+        assert!(told.contains("an execution may start at most 3 others"), "{told}");
         assert!(told.contains("JITNEY_MAX_DESCENDANTS"), "{told}");
     }
 }

@@ -42,7 +42,7 @@ tasks:
     let errors: Vec<&str> =
         ran.state.tasks.values().filter_map(|task| Some(task.error.as_ref()?.message.as_str())).collect();
     let expected = [
-        "cannot store `when`: the value of `when` is not of type DATE: write a day, such as 2024-05-06",
+        "cannot store `when`: the value of `when` is not of type DATE: write a date, such as 2024-05-06",
         "cannot store `when`: the key `when` already exists in namespace `a.b`",
     ];
     assert_eq!((ran.status(), errors), ("FAILED", expected.to_vec()));

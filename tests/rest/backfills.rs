@@ -203,7 +203,7 @@ fn a_dry_run_changes_nothing_and_what_is_wrong_is_said_in_the_words_of_the_comma
     let expected = json!({"partition": "2019-01", "date": "2019-01-01T00:00:00Z", "last": "never ran", "execution": null, "runs": true});
     assert_eq!((&dry["partitions"][0], &dry["backfill"]), (&expected, &Value::Null), "{dry}");
     for (more, words) in [
-        (json!({"to": "2018"}), "the end 2018 is before the beginning 2019-01"),
+        (json!({"to": "2018"}), "the end 2018 is before the start 2019-01"),
         (json!({"from": "soon"}), "`soon` is not a month (2019-01), day (2019-01-31)"),
         (json!({"trigger": "x"}), "the flow `nap` has no schedule `x`; it has none"),
         (json!({"every": "week"}), "`week` is not a step; expected one of `month`, `day`, `hour`"),
@@ -335,7 +335,7 @@ async fn a_secret_that_died_with_the_server_is_asked_for_again() {
     let server = place.server();
     let rests = until_state(&server, &id, "PAUSED").await;
     let problem = rests["problem"].as_str().unwrap();
-    assert!(problem.contains("the journal does not keep the secret in input `key`"), "{problem}");
+    assert!(problem.contains("the journal does not store the secret in input `key`"), "{problem}");
     let resume = format!("{BACKFILLS}/{id}/resume");
     let refused = place.jitney(&["backfill", "resume", &id, "-i", "key=opensesame"]);
     assert_eq!(refused.status.code(), Some(3), "{refused:?}");

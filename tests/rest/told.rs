@@ -305,7 +305,8 @@ fn a_notification_that_cannot_be_sent_is_said_at_the_start_and_a_name_may_be_lis
     let refused = place.jitney(&["server", "--listen", "127.0.0.1:0"]);
     let said = String::from_utf8(refused.stderr).unwrap();
     assert!(refused.status.code() == Some(3) && said.contains("did you mean `failure`?"), "{said}");
-    for (address, words) in [("localhost", "the port is missing"), ("127.0.0.1:80800", "`80800` is not a port number")] {
+    for (address, words) in [("localhost", "the port is missing"), ("127.0.0.1:80800", "`80800` is not a port number")]
+    {
         let refused = place.jitney(&["server", "--listen", address]);
         let said = String::from_utf8(refused.stderr).unwrap();
         assert!(refused.status.code() == Some(2) && said.contains(words), "{said}");

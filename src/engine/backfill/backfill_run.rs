@@ -200,7 +200,7 @@ impl BackfillRun<'_> {
         let (place, state) = match ended {
             Ok(ended) => ended,
             Err(error) => {
-                let problem = format!("the wait for an execution of backfill {} broke off: {error}", self.backfill.id);
+                let problem = format!("waiting for an execution of backfill {} failed: {error}", self.backfill.id);
                 self.executor.health().report_error(Component::Backfills, &problem);
                 // Whoever takes the backfill up again finds the execution in the journal.
                 return Err(EngineError::Stopping);

@@ -111,7 +111,7 @@ impl<'a> PartitionSchedule<'a> {
         let begin = Period::read(from, zone)?.begin;
         let end = Period::read(to, zone)?.end;
         if end <= begin {
-            return Err(format!("the end {to} is before the beginning {from}"));
+            return Err(format!("the end {to} is before the start {from}"));
         }
         let dates = self.between(begin, end)?;
         if dates.is_empty() {
@@ -132,7 +132,7 @@ impl<'a> PartitionSchedule<'a> {
             Self::Every(times) => times.between(begin, end).take(MAX_PARTITIONS + 1).collect(),
         };
         if dates.len() > MAX_PARTITIONS {
-            return Err(format!("that is more than {MAX_PARTITIONS} partitions; take a shorter time"));
+            return Err(format!("there are more than {MAX_PARTITIONS} partitions; choose a shorter period"));
         }
         Ok(dates)
     }

@@ -30,7 +30,7 @@ impl Runner {
     /// When it has ended.
     pub fn wish_backfill(&self, id: &BackfillId, wish: DesiredState) -> Result<bool, BackfillError> {
         if !self.journal.set_desired_state(id, wish)? {
-            let help = format!("`jitney backfill retry {id}` runs the partitions again that are not loaded");
+            let help = format!("`jitney backfill retry {id}` runs the partitions that are not loaded");
             return Err(BackfillError::not_now(format!("backfill {id} has ended"), help));
         }
         Ok(is_running(&self.settings, id))

@@ -87,7 +87,7 @@ impl BackfillController {
                 Some(ended) = runs.join_next(), if !runs.is_empty() => match ended {
                     Ok((backfill, outcome)) => self.ended(backfill, outcome, &stop),
                     // Nobody drives it now: the next glance begins it again.
-                    Err(error) => health.report_error(Component::Backfills, &format!("a backfill broke off: {error}")),
+                    Err(error) => health.report_error(Component::Backfills, &format!("a backfill failed: {error}")),
                 },
             }
         }
@@ -186,8 +186,8 @@ impl BackfillController {
     pub fn retry(&self, id: &BackfillId, inputs: Given) -> Result<Backfill, BackfillError> {
         let backfill = self.find(id)?;
         if !self.executor.runner().may_retry(&backfill)? {
-            let message = format!("every partition of backfill {id} is in; there is nothing to run again");
-            return Err(BackfillError::not_now(message, "start another one to run them all"));
+            let message = format!("every partition of backfill {id} is loaded; there is nothing to retry");
+            return Err(BackfillError::not_now(message, "start a new backfill to run all of them"));
         }
         let request = self.prepare(&backfill, &inputs)?;
         self.given().insert(id.clone(), request.given);
@@ -207,7 +207,7 @@ impl BackfillController {
     fn prepare(&self, backfill: &Backfill, inputs: &Given) -> Result<BackfillRequest, BackfillError> {
         let flow = self.catalog.flow(&backfill.namespace, &backfill.flow).ok_or_else(|| {
             let message = format!("there is no flow `{}` in the namespace `{}`", backfill.flow, backfill.namespace);
-            BackfillError::not_now(message, "bring it back and resume the backfill")
+            BackfillError::not_now(message, "restore it and resume the backfill")
         })?;
         let runner = self.executor.runner();
         runner.check_target(&format!("backfill {}", backfill.id), backfill.spec.target.as_ref())?;
@@ -275,7 +275,7 @@ impl BackfillController {
     /// Lets a backfill rest that cannot go on, and says why.
     fn rest(&self, backfill: &Backfill, problem: &str) {
         let problem = self.executor.runner().settings.redactor.line(problem);
-        log(backfill, Level::Warn, &format!("rests: {problem}"));
+        log(backfill, Level::Warn, &format!("on hold: {problem}"));
         // Where the journal cannot be written it is tried again, and said again, at the next glance.
         let rested = self.executor.journal().put_backfill_on_hold(&backfill.id, &problem);
         self.executor.health().record(Component::Backfills, rested);

@@ -25,7 +25,7 @@ pub(super) fn check_given(schedule: &PartitionSchedule, given: &[(String, String
                 "input `{name}` is `{value}`, but the schedule `{}` sets it from each partition's date",
                 trigger.id
             );
-            Diagnostic::error(message).help(format!("leave `{name}` out; the first and the last date say what runs"))
+            Diagnostic::error(message).help(format!("remove `{name}`; the period determines what runs"))
         })
     };
     let findings: Vec<Diagnostic> = given.iter().filter_map(wrong).collect();

@@ -19,7 +19,7 @@ pub enum BackfillError {
     #[error("{}", .0.message)]
     NotNow(Box<Diagnostic>),
     /// The target cannot be asked what it holds.
-    #[error("the target cannot be asked what it holds: {0}")]
+    #[error("cannot read what the target holds: {0}")]
     Target(TaskError),
     /// The engine cannot do it.
     #[error(transparent)]

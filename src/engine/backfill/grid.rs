@@ -173,8 +173,8 @@ fn columns<'a>(flow: &'a Flow, wanted: &GridRequest) -> Result<Vec<GridColumn<'a
         }));
     }
     if columns.len() > MAX_COLUMNS {
-        let finding = Diagnostic::error(format!("that would be a grid of {} columns", columns.len()));
-        return Err(BackfillError::Wrong(vec![finding.help("say which with -i NAME=VALUE or --trigger")]));
+        let finding = Diagnostic::error(format!("there would be {} columns", columns.len()));
+        return Err(BackfillError::Wrong(vec![finding.help("select one with -i NAME=VALUE or --trigger")]));
     }
     Ok(columns)
 }

@@ -32,9 +32,9 @@ pub(super) fn with_secrets(
         match given {
             Some(given) => Ok(given.clone()),
             None if value.contains(HIDDEN) => {
-                let finding = Diagnostic::error(format!("the journal does not keep the secret in input `{name}`"));
+                let finding = Diagnostic::error(format!("the journal does not store the secret in input `{name}`"));
                 let help = format!(
-                    "give it again: `-i {name}=VALUE`, or to the server `{{\"inputs\": {{\"{name}\": VALUE}}}}`"
+                    "give it again with `-i {name}=VALUE`, or to the server with `{{\"inputs\": {{\"{name}\": VALUE}}}}`"
                 );
                 Err(BackfillError::Wrong(vec![finding.help(help)]))
             }

@@ -46,7 +46,7 @@ impl Runner {
                         asked.push(LedgerQuery { place, ledger, name: step.task.name, fields, files });
                     }
                     Err(why) => {
-                        let why = format!("what `{}` loads is known only when it runs: {why}", step.id);
+                        let why = format!("what `{}` loads is only known when it runs: {why}", step.id);
                         answers[place] = Some(merge(answers[place].take(), LedgerStatus::Unknown(why)));
                     }
                 }

@@ -150,7 +150,7 @@ impl Runner {
             return Ok(SourceChange::Unknown("no task of the flow downloads".to_owned()));
         };
         let (Some(source), Ok(fields)) = (first.step.task.source, first.fields) else {
-            return Ok(SourceChange::Unknown("its address is known only when it runs".to_owned()));
+            return Ok(SourceChange::Unknown("its address is only known when it runs".to_owned()));
         };
         let offer = match (source.probe)(fields, first.files, self.settings.clone()).await {
             Ok(offer) => offer,
@@ -182,27 +182,27 @@ fn source_change(offer: &SourceVersion, is_in: bool, noted: Option<&Outputs>, sh
         return match noted {
             Some(noted) if noted == found => SourceChange::Same,
             Some(_) => SourceChange::Changed("its content".to_owned()),
-            None => SourceChange::Unknown("no checksum was noted".to_owned()),
+            None => SourceChange::Unknown("no checksum was recorded".to_owned()),
         };
     }
     let Some(noted) = noted else {
-        return SourceChange::Unknown("the journal does not know the download".to_owned());
+        return SourceChange::Unknown("the download is not in the journal".to_owned());
     };
     if let Some((now, then)) = offer.length.zip(noted.get("length").and_then(Value::as_u64)).filter(|(a, b)| a != b) {
-        return SourceChange::Changed(format!("{then} bytes then, {now} now"));
+        return SourceChange::Changed(format!("{then} bytes before, {now} now"));
     }
     let header = |name: &str| noted.get("headers")?.get(name)?.get(0)?.as_str();
     for name in ["etag", "last-modified"] {
         match (offer.headers.get(name), header(name)) {
             (Some(now), Some(then)) if now == then => return SourceChange::Same,
-            (Some(now), Some(then)) => return SourceChange::Changed(format!("{name} {then} then, {now} now")),
+            (Some(now), Some(then)) => return SourceChange::Changed(format!("{name} {then} before, {now} now")),
             _ => {}
         }
     }
     SourceChange::Unknown(match (offer.headers.is_empty(), noted.get("source_uri").and_then(Value::as_str)) {
-        (true, _) => "the server names neither a version nor a time".to_owned(),
-        (false, Some(from)) => format!("it was loaded from {from}, which named neither a version nor a time"),
-        (false, None) => "the file that was loaded came without a version or a time".to_owned(),
+        (true, _) => "the server reports neither a version nor a time".to_owned(),
+        (false, Some(from)) => format!("it was loaded from {from}, which reported neither a version nor a time"),
+        (false, None) => "the loaded file had no version or time".to_owned(),
     })
 }
 
@@ -227,7 +227,7 @@ mod tests {
         let noted = json!({"length": 10, "headers": {"etag": ["\"1\""]}}).as_object().cloned();
         let ask = |offer: &SourceVersion| source_change(offer, true, noted.as_ref(), None);
         assert_eq!(ask(&offer(10, Some("\"1\""))), SourceChange::Same);
-        assert_eq!(ask(&offer(11, Some("\"1\""))), SourceChange::Changed("10 bytes then, 11 now".to_owned()));
+        assert_eq!(ask(&offer(11, Some("\"1\""))), SourceChange::Changed("10 bytes before, 11 now".to_owned()));
         assert_eq!(ask(&offer(10, Some("\"2\""))), SourceChange::Changed("etag \"1\" then, \"2\" now".to_owned()));
         assert!(matches!(ask(&offer(10, None)), SourceChange::Unknown(_)));
         assert_eq!(ask(&SourceVersion::default()), SourceChange::Gone);

@@ -41,7 +41,7 @@ impl BackfillRequest {
     pub fn new(runner: &Runner, flow: Arc<Flow>, mut spec: BackfillSpec) -> Result<Self, BackfillError> {
         if let Some(reserved) = [BACKFILL_LABEL, PARTITION_LABEL].iter().find(|label| spec.labels.contains_key(**label))
         {
-            let message = format!("the label `{reserved}` is the backfill's own; take another name");
+            let message = format!("the label `{reserved}` is reserved for backfills; use another name");
             return Err(BackfillError::wrong(message));
         }
         let schedule = schedule(&flow, &spec)?;
@@ -114,8 +114,7 @@ impl BackfillRequest {
         let id = found.id;
         if is_running(&runner.settings, &id) {
             let message = format!("this backfill, {id}, is running in another process");
-            let help =
-                format!("`jitney backfill show {id}` tells how it stands; `jitney backfill cancel {id}` stops it");
+            let help = format!("`jitney backfill show {id}` shows its state; `jitney backfill cancel {id}` stops it");
             return Err(BackfillError::not_now(message, help));
         }
         Ok(runner.journal.backfill(&id)?)
@@ -163,7 +162,7 @@ impl BackfillRequest {
 fn schedule<'a>(flow: &'a Flow, spec: &BackfillSpec) -> Result<PartitionSchedule<'a>, BackfillError> {
     if flow.disabled {
         let message = format!("the flow `{}` is disabled", flow.id);
-        return Err(BackfillError::not_now(message, "take `disabled: true` out of it"));
+        return Err(BackfillError::not_now(message, "remove `disabled: true` from it"));
     }
     PartitionSchedule::find(flow, spec.trigger.as_deref(), spec.every.as_deref()).map_err(BackfillError::wrong)
 }

@@ -72,7 +72,7 @@ impl PartitionStatus {
             }
             ExecutionState::Killed => Self::Stopped,
             ExecutionState::Cancelled => {
-                let message = "the flow's `concurrency` lets no more run at a time".to_owned();
+                let message = "the limit of the flow's `concurrency`".to_owned();
                 Self::Failed { reason: "no free slot".to_owned(), message }
             }
             ExecutionState::Failed => {
@@ -110,7 +110,7 @@ fn why(state: &State) -> (String, String) {
     // A task around the one that failed ends after it.
     errors.sort_by_key(|(ended, error)| (error.code.is_none(), *ended));
     let Some((_, error)) = errors.first() else {
-        let message = "it did not come to run; its log says why".to_owned();
+        let message = "it did not run; see its log".to_owned();
         return ("not run".to_owned(), message);
     };
     let line = error.message.lines().next().unwrap_or_default();

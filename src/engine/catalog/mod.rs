@@ -169,7 +169,7 @@ impl Catalog {
         let folders: Vec<PathBuf> = folders.into_iter().map(absolute).collect();
         let made = folders.first().filter(|first| !first.exists()).cloned();
         if let Some(first) = folders.first() {
-            std::fs::create_dir_all(first).map_err(file_error("make the folder", first))?;
+            std::fs::create_dir_all(first).map_err(file_error("create the folder", first))?;
         }
         for folder in &folders {
             std::fs::read_dir(folder).map_err(file_error("read the folder", folder))?;
@@ -201,8 +201,8 @@ impl Catalog {
     pub fn problems(&self) -> Vec<Diagnostic> {
         let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
         let made = self.made.iter().filter(|_| view.entries.is_empty()).map(|folder| {
-            let message = format!("the folder {} was not there; it was made and has no flows", folder.display());
-            Diagnostic::warning(message).help("`--flows` names the folder of flows")
+            let message = format!("the folder {} did not exist and was created; it has no flows", folder.display());
+            Diagnostic::warning(message).help("specify the folder of flows with `--flows`")
         });
         made.chain(view.unreadable.iter().chain(&view.links).chain(&view.problems).cloned()).collect()
     }
@@ -328,13 +328,13 @@ impl Catalog {
         let folder = self.folders.first().ok_or_else(none)?.join(namespace);
         if let Some(part) = [namespace, id].into_iter().find(|part| part.starts_with('_') || part.len() > LONGEST_NAME)
         {
-            let message = format!("a flow called `{part}` cannot be saved here: its file would not be found again");
-            let help = format!("take a name that does not begin with `_`, of at most {LONGEST_NAME} letters");
+            let message = format!("a flow named `{part}` cannot be saved: its file would be ignored");
+            let help = format!("use a name of at most {LONGEST_NAME} characters that does not begin with `_`");
             return Err(CatalogError::Invalid(vec![Diagnostic::error(message).help(help)]));
         }
         let file = folder.join(format!("{id}.yaml"));
         if file.exists() {
-            let message = format!("{} is there already and holds another flow", file.display());
+            let message = format!("{} already exists, and contains another flow", file.display());
             return Err(CatalogError::Invalid(vec![Diagnostic::error(message).help("rename that file")]));
         }
         Ok(file)

@@ -61,15 +61,15 @@ fn report(one: &Candidate, owner: Option<&OsString>, all: &[Candidate]) -> Optio
         return None;
     }
     let help = match owner {
-        Some(owner) => format!("the one in {} was loaded first and is used", Path::new(owner).display()),
+        Some(owner) => format!("the one in {} was loaded first, and is used", Path::new(owner).display()),
         None => {
             let others =
                 all.iter().filter(|other| other.0 != one.0).map(|other| Path::new(other.0).display().to_string());
             let others = others.collect::<Vec<_>>().join(" and in ");
-            format!("the other is in {others}; none is loaded, since it is not known which was there first")
+            format!("the other is in {others}; neither is loaded, since it is not known which one is meant")
         }
     };
-    Some(twin(one.1).help(format!("{help}; give this one another id, or remove one")))
+    Some(twin(one.1).help(format!("{help}; rename this flow, or remove one of the files")))
 }
 
 /// What is wrong with a flow whose id that of another file has.

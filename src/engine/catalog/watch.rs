@@ -57,7 +57,7 @@ impl Catalog {
             if let Some(problem) = unwatched.take() {
                 health.report_error(
                     Component::Watcher,
-                    &format!("changes of flows are noticed late: cannot watch {problem}"),
+                    &format!("changes of flows are noticed with a delay: cannot watch {problem}"),
                 );
             }
             tokio::select! {
@@ -75,7 +75,7 @@ impl Catalog {
                     tell(found);
                 }
                 Err(error) => health
-                    .report_failure(Component::Flows, format!("the look at the folders of flows broke off: {error}")),
+                    .report_failure(Component::Flows, format!("checking the folders of flows failed: {error}")),
             }
         }
     }

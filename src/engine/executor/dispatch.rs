@@ -242,7 +242,7 @@ impl Drop for RunGuard {
         let problem = match self.result.take() {
             Some(result) => result.err(),
             None => {
-                let reason = "broke off; this is a defect of jitney".to_owned();
+                let reason = "panicked; this is a bug in jitney".to_owned();
                 Some(EngineError::CannotContinue { what: (&self.id).into(), reason })
             }
         };

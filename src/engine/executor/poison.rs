@@ -21,10 +21,10 @@ impl Executor {
     /// Fails such an execution, and those that its tasks started. Somebody may still resume it.
     pub(super) fn fail_as_poisoned(&self, id: &ExecutionId, state: &mut State) -> Result<(), EngineError> {
         let message = format!(
-            "poisoned: the process died {} times while this execution ran, so it is not resumed automatically any more",
+            "poisoned: the process died {} times while this execution ran, so it is no longer resumed automatically",
             state.interruptions
         );
-        let help = Some(format!("find out what ended the process, then resume it by hand: jitney resume {id}"));
+        let help = Some(format!("find out what ended the process, then resume it manually: jitney resume {id}"));
         let failure = TaskFailure { class: ErrorClass::Permanent, message, help, code: Some("poisoned".to_owned()) };
         self.fail_with(id, state, &failure)
     }

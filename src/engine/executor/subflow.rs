@@ -74,8 +74,10 @@ impl SubflowRunner {
     async fn run_subflow(self, request: SubflowRequest) -> Result<SubflowResult, TaskError> {
         let flow = self.catalog.find(&request.namespace, &request.flow)?;
         if self.parent.depth > MAX_DEPTH {
-            let error =
-                TaskError::permanent(format!("flows start flows more than {MAX_DEPTH} deep, `{}` the last", flow.id));
+            let error = TaskError::permanent(format!(
+                "subflows are nested more than {MAX_DEPTH} levels deep; the last one is `{}`",
+                flow.id
+            ));
             return Err(error.help("does a flow start itself?"));
         }
         let given = request.inputs.iter().filter(|(_, value)| !value.is_null());
@@ -134,8 +136,8 @@ impl SubflowRunner {
         if runner.journal.descendants(&self.parent.execution)? < limit {
             return Ok(());
         }
-        let message = format!("one execution may start {limit} others, directly and through them, and has done so");
-        let help = format!("do flows start each other in a circle? {MAX_DESCENDANTS} raises the limit");
+        let message = format!("an execution may start at most {limit} others, directly and indirectly");
+        let help = format!("do flows start each other recursively? {MAX_DESCENDANTS} sets the limit");
         Err(Diagnostic::error(message).help(help).into())
     }
 
@@ -144,7 +146,7 @@ impl SubflowRunner {
         let detached = self.executor.shared.detached.clone();
         detached.spawn(async move {
             if let Err(error) = self.run_to_end(&id, &prepared, &request).await {
-                let message = format!("the execution of `{}` broke off: {error}", prepared.flow.id);
+                let message = format!("the execution of `{}` failed: {error}", prepared.flow.id);
                 self.log(Level::Error, &message);
             }
         });

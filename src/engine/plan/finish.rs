@@ -39,7 +39,7 @@ impl<'a> Planner<'_, 'a> {
             let Some(longest) = sla.duration.filter(|_| sla.kind == SlaKind::MaxDuration) else { continue };
             let at = started + Duration::from_std(longest.0).unwrap_or(Duration::MAX);
             if at <= now {
-                self.actions.push(Action::ViolateSla(sla, format!("it takes longer than {longest}")));
+                self.actions.push(Action::ViolateSla(sla, format!("it ran longer than {longest}")));
                 return true;
             }
             self.wait(at);

@@ -110,7 +110,7 @@ impl Scheduler {
     /// # Errors
     /// In plain words, when an expression has no value.
     pub fn rendered(&self, key: &TriggerKey, fields: &Value, now: DateTime<Utc>) -> Result<Value, String> {
-        let Some(definition) = self.definition(key) else { return Err("the trigger is gone".to_owned()) };
+        let Some(definition) = self.definition(key) else { return Err("the trigger no longer exists".to_owned()) };
         let host = InputHost::of(&self.executor.runner().settings, &definition.flow, now);
         run_blocking(|| render(fields, &names(&definition, &json!({})), &host)).map_err(|error| error.message)
     }

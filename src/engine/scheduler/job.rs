@@ -80,7 +80,7 @@ impl Scheduler {
             // It panicked; the trigger itself lives on.
             Err(error) => {
                 self.with(&key, &definition, |known| {
-                    self.report_problem(known, &key, format!("its work broke off: {error}"))
+                    self.report_problem(known, &key, format!("its task failed: {error}"))
                 });
                 self.finish(&key, &definition, now, true);
             }

@@ -176,7 +176,7 @@ impl Scheduler {
         let is_closed = matches!(on, TriggerKind::Webhook(webhook) if webhook.is_easily_guessed());
         (is_closed && self.is_reachable.load(Ordering::Relaxed)).then(|| {
             format!(
-                "the webhook is not answered: its key has fewer than {MIN_KEY_LENGTH} characters, and other machines can \
+                "the webhook is disabled: its key has fewer than {MIN_KEY_LENGTH} characters, but other machines can \
                  reach this server; use about twenty letters and digits"
             )
         })
@@ -199,7 +199,7 @@ impl Scheduler {
                 Err(error) if error.is_cancelled() => return,
                 Err(error) => {
                     self.health()
-                        .report_failure(Component::Scheduler, format!("the look at the triggers panicked: {error}"));
+                        .report_failure(Component::Scheduler, format!("checking the triggers panicked: {error}"));
                     tokio::time::sleep(PANIC_DELAY).await;
                     continue;
                 }
@@ -320,7 +320,7 @@ impl Scheduler {
             let until = latest.with_timezone(&chrono::Local).format("%Y-%m-%d %H:%M:%S");
             tracing::warn!(
                 target: "jitney::scheduler",
-                "the clock was set back by {back}: schedules that have run until {until} start nothing until it is later than that"
+                "the clock was set back by {back}: schedules that have run until {until} start nothing before that time"
             );
             state.due.values_mut().for_each(|from| *from = now);
         }

@@ -34,7 +34,7 @@ impl Work<'_> {
             if let Some(message) = why {
                 return self.fail(state, run, step, TaskError::permanent(message));
             }
-            let message = format!("a task inside of `{}` failed", step.id);
+            let message = format!("a task inside `{}` failed", step.id);
             let error = TaskFailure { class: ErrorClass::Permanent, message, help: None, code: None };
             return self.add(state, Event::TaskFailed { run, error, retry_at: None });
         }
@@ -169,7 +169,7 @@ impl Work<'_> {
         let at = now + retry::pause(retry, state.retries.max(state.created.attempt - 1) + 1, rand::random::<f64>());
         let as_new = retry.behavior == RetryBehavior::CreateNewExecution;
         let successor = as_new.then(|| self.runner.journal.new_id(now)).transpose()?;
-        let who = if as_new { "a new execution retries it" } else { "what failed is retried" };
+        let who = if as_new { "it is retried as a new execution" } else { "failed tasks are retried" };
         let shown = at.with_timezone(&chrono::Local).format("%H:%M:%S");
         self.log(Level::Warn, LogSource::Execution, &format!("the execution failed; {who} at {shown}"))?;
         self.add(state, Event::Retrying { at, successor })
