@@ -240,7 +240,7 @@ fn short_and_long_rows_are_set_aside() {
 }
 
 #[test]
-fn a_letter_in_a_number_has_a_line_and_a_column() {
+fn an_invalid_number_is_reported_with_line_and_column() {
     let folder = Folder::new();
     let batches = read(&folder.file("a.csv", "note,id,fare\nä,1,2\n\"ö, u\",2,12x.5\n"), trip_columns()).unwrap();
     assert_eq!(ints(&batches[0].frame, "id"), [Some(1)]);

@@ -487,7 +487,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_execution_goes_on_from_the_task_that_failed() {
+    fn a_failed_execution_resumes_from_the_failed_task() {
         let failure = TaskFailure { class: ErrorClass::Permanent, message: "no".into(), help: None, code: None };
         let failed = Event::TaskFailed { run: RunId::new("t"), error: failure, retry_at: None };
         let ended = Event::Ended { state: ExecutionState::Failed, outputs: Map::new() };

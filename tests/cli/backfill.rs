@@ -48,7 +48,7 @@ fn kill(mut child: Child) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_year_with_holes_is_killed_three_times_and_ends_in_exactly_its_months() {
+async fn a_backfill_killed_three_times_loads_exactly_the_available_months() {
     let world = World::with_database("cli_backfill").await;
     let facts = year(&world);
     let kept: Vec<(u32, Vec<u8>)> = [3, 5, 8].map(|month| (month, fs::read(path(&world, month)).unwrap())).to_vec();
@@ -89,7 +89,7 @@ async fn a_year_with_holes_is_killed_three_times_and_ends_in_exactly_its_months(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn missing_is_what_the_database_does_not_hold() {
+async fn only_missing_selects_partitions_that_are_not_in_the_database() {
     let world = World::with_database("cli_backfill_missing").await;
     let facts = year(&world);
     fs::remove_file(path(&world, 4)).unwrap();
@@ -181,7 +181,7 @@ fn spans(told: &Told) -> Vec<[DateTime<Utc>; 3]> {
 }
 
 #[test]
-fn the_flows_own_limit_holds_and_the_latest_may_come_first() {
+fn a_backfill_respects_the_concurrency_limit_and_can_run_in_descending_order() {
     let world = World::new();
     napping(&world, "30ms", "concurrency: {limit: 1}\n");
     world.jitney(&months(&["--parallel", "4", "--order", "desc"])).ended(0).says("12 done; 0 rows in all");
@@ -201,7 +201,7 @@ fn a_dry_run_names_every_partition_and_changes_nothing() {
 }
 
 #[test]
-fn a_failure_stops_the_rest_only_when_asked_and_retry_does_what_is_left() {
+fn stop_on_failure_starts_no_more_partitions_and_retry_runs_the_rest() {
     let world = World::new();
     let fail = "  - {id: look, type: http.download, uri: '{{ trigger.date | date(\"yyyy-MM\") }}.csv'}\n";
     napping(&world, "1ms", fail);
@@ -216,7 +216,7 @@ fn a_failure_stops_the_rest_only_when_asked_and_retry_does_what_is_left() {
 }
 
 #[test]
-fn inputs_may_come_from_the_date_and_a_wrong_one_is_told_before_anything_starts() {
+fn inputs_can_be_rendered_from_the_date_and_are_checked_before_anything_runs() {
     let world = World::new();
     let flow = "id: f\nnamespace: n\ninputs:\n  - {id: year, type: INT, min: 2019}\n\
                 tasks:\n  - {id: say, type: log, message: 'year {{ inputs.year }}'}\n";
@@ -237,7 +237,7 @@ fn inputs_may_come_from_the_date_and_a_wrong_one_is_told_before_anything_starts(
 }
 
 #[test]
-fn an_input_that_the_schedule_sets_by_the_date_is_not_taken_from_elsewhere() {
+fn an_input_that_the_schedule_sets_from_the_date_cannot_be_given() {
     let world = World::new();
     let source = ["-i", "source=mirror", "--from", "2020-01", "--to", "2020-03"];
     let run = |command: &'static str, more: &[&'static str]| {
@@ -253,7 +253,7 @@ fn an_input_that_the_schedule_sets_by_the_date_is_not_taken_from_elsewhere() {
 }
 
 #[test]
-fn a_step_is_for_flows_without_a_schedule() {
+fn every_is_rejected_for_flows_with_a_schedule() {
     let world = World::new();
     for command in ["backfill", "partitions"] {
         let told = world.jitney(&[command, TAXI, "--every", "day", "--from", "2019-01-01", "--to", "2019-01-03"]);
@@ -262,7 +262,7 @@ fn a_step_is_for_flows_without_a_schedule() {
 }
 
 #[test]
-fn what_is_odd_about_a_backfill_is_said_before_it_runs() {
+fn backfill_warnings_are_printed_before_it_runs() {
     let world = World::new();
     napping(&world, "1ms", "");
     let alike = "warning: the 12 executions all do the same: their inputs are equal, and no task of `nap` reads";
@@ -283,7 +283,7 @@ fn what_is_odd_about_a_backfill_is_said_before_it_runs() {
 }
 
 #[test]
-fn the_preview_says_how_many_run_at_a_time_and_an_empty_one_ends_well() {
+fn the_preview_shows_the_parallelism_and_an_empty_backfill_succeeds() {
     let world = World::new();
     napping(&world, "1ms", "concurrency: {limit: 2}\n");
     let told = world.jitney(&months(&["--parallel", "8"])).ended(0);
@@ -293,7 +293,7 @@ fn the_preview_says_how_many_run_at_a_time_and_an_empty_one_ends_well() {
 }
 
 #[tokio::test]
-async fn cancel_without_an_id_means_the_one_that_runs() {
+async fn cancel_without_an_id_cancels_the_running_backfill() {
     let world = World::new();
     napping(&world, "30s", "");
     let child = world.start(&months(&[]));

@@ -53,7 +53,7 @@ async fn refused(world: &World, problem: &str, help: &str) -> Told {
 }
 
 #[tokio::test]
-async fn a_letter_in_a_number_has_a_line_and_a_column() {
+async fn an_invalid_number_is_reported_with_line_and_column() {
     let world = with_month(|text| {
         map_fields(&text, |line, fields| {
             let mut fields = owned(fields);
@@ -74,14 +74,14 @@ async fn a_letter_in_a_number_has_a_line_and_a_column() {
 }
 
 #[tokio::test]
-async fn a_file_cut_in_a_row_says_so() {
+async fn a_file_truncated_within_a_row_is_an_error() {
     let world = with_month(|text| text[..text.len() - 60].to_owned()).await;
     let told = refused(&world, "the file seems to be cut in the middle of its last row", "correct the row").await;
     assert!(told.err.contains(&format!("{APRIL}:501:")), "the line is 501\n{told}");
 }
 
 #[tokio::test]
-async fn a_file_cut_in_the_gzip_stream_says_so() {
+async fn a_truncated_gzip_stream_is_an_error() {
     let world = world().await;
     world.month(500);
     let path = world.path(&format!("mirror/green/{APRIL}"));
@@ -92,7 +92,7 @@ async fn a_file_cut_in_the_gzip_stream_says_so() {
 }
 
 #[tokio::test]
-async fn a_column_that_is_missing_or_renamed_is_named() {
+async fn missing_and_renamed_columns_are_named() {
     let rename = |text: String| text.replacen("tip_amount", "tip_amt", 1);
     let world = with_month(rename).await;
     let problem = "the file has a column `tip_amt`, which table `public.green_tripdata` does not have";
@@ -116,7 +116,7 @@ async fn a_column_that_is_missing_or_renamed_is_named() {
 }
 
 #[tokio::test]
-async fn a_column_too_many_is_named() {
+async fn an_extra_column_is_named() {
     let add = |text: String| {
         map_fields(&text, |line, fields| {
             let mut fields = owned(fields);
@@ -130,7 +130,7 @@ async fn a_column_too_many_is_named() {
 }
 
 #[tokio::test]
-async fn columns_in_another_order_are_no_problem() {
+async fn columns_may_be_in_any_order() {
     let mut world = with_month(|text| {
         map_fields(&text, |_, fields| {
             let mut fields = owned(fields);
@@ -146,7 +146,7 @@ async fn columns_in_another_order_are_no_problem() {
 }
 
 #[tokio::test]
-async fn a_month_that_is_not_in_the_folder_is_told_with_those_around_it() {
+async fn a_missing_file_is_reported_with_similar_names_in_the_folder() {
     let world = world().await;
     for month in ["03", "05"] {
         world.write(&format!("mirror/green/green_tripdata_2020-{month}.csv.gz"), "");
@@ -157,7 +157,7 @@ async fn a_month_that_is_not_in_the_folder_is_told_with_those_around_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_without_the_month_and_one_with_a_web_page_are_told_apart() {
+async fn a_404_and_a_web_page_in_place_of_a_file_have_different_errors() {
     let world = world().await;
     world.write("mirror/green/green_tripdata_2020-05.csv.gz", "");
     let shutdown = tokio_util::sync::CancellationToken::new();
@@ -174,7 +174,7 @@ async fn a_server_without_the_month_and_one_with_a_web_page_are_told_apart() {
 }
 
 #[tokio::test]
-async fn rejected_rows_outlive_the_tidying_of_the_flow() {
+async fn rejected_rows_are_kept_by_purge_files() {
     let world = World::new();
     let database = postgres::database("cli_rejects").await;
     world.write("a.csv", "n\n1\nx\n3\n");

@@ -25,7 +25,7 @@ fn tasks_refused(tasks: &str, expected: &[&str]) {
 }
 
 #[test]
-fn a_quote_that_stays_open_is_found_where_it_opens() {
+fn an_unclosed_quote_is_reported_at_its_start() {
     tasks_refused(
         "  - id: a\n    type: log\n    message: \"open\n",
         &["error: this is not YAML: the text that begins here has no closing quotation mark
@@ -38,7 +38,7 @@ fn a_quote_that_stays_open_is_found_where_it_opens() {
 }
 
 #[test]
-fn a_text_in_another_encoding_is_told_so() {
+fn a_flow_that_is_not_utf_8_is_an_error() {
     let world = World::new();
     world.write("f.yaml", b"id: f\nnamespace: n\ndescription: caf\xe9\n");
     let told = world.jitney(&["validate", "f.yaml"]).ended(3);
@@ -46,7 +46,7 @@ fn a_text_in_another_encoding_is_told_so() {
 }
 
 #[test]
-fn a_line_that_is_indented_too_far_is_shown() {
+fn an_indentation_error_shows_its_line() {
     tasks_refused(
         "  - id: a\n    type: log\n     message: x\n",
         &["error: this is not YAML: mapping values are not allowed in this context
@@ -59,7 +59,7 @@ fn a_line_that_is_indented_too_far_is_shown() {
 }
 
 #[test]
-fn tabs_are_called_tabs() {
+fn tabs_are_reported_as_tabs() {
     tasks_refused(
         "\t- id: a\n",
         &["error: there is a tab in the indentation
@@ -72,7 +72,7 @@ fn tabs_are_called_tabs() {
 }
 
 #[test]
-fn a_key_that_is_given_twice_is_shown() {
+fn a_duplicate_key_is_an_error() {
     tasks_refused(
         "  - id: a\n    type: log\n    message: x\n    message: y\n",
         &["error: the key `message` is defined twice
@@ -85,7 +85,7 @@ fn a_key_that_is_given_twice_is_shown() {
 }
 
 #[test]
-fn an_unknown_task_type_is_told_the_nearest() {
+fn an_unknown_task_type_suggests_a_similar_one() {
     tasks_refused(
         "  - id: a\n    type: postgres.lod\n",
         &["error: unknown task type `postgres.lod`
@@ -98,7 +98,7 @@ fn an_unknown_task_type_is_told_the_nearest() {
 }
 
 #[test]
-fn an_unknown_field_is_told_the_nearest() {
+fn an_unknown_field_suggests_a_similar_one() {
     tasks_refused(
         "  - id: a\n    type: log\n    mesage: x\n    message: y\n",
         &["error: unknown field `mesage`
@@ -124,7 +124,7 @@ fn a_missing_field_is_named() {
 }
 
 #[test]
-fn a_list_where_a_text_belongs_is_shown() {
+fn a_list_instead_of_a_text_is_an_error() {
     tasks_refused(
         "  - id: a\n    type: http.download\n    uri: [a, b]\n",
         &["error: `uri` must be a string, not a list
@@ -136,7 +136,7 @@ fn a_list_where_a_text_belongs_is_shown() {
 }
 
 #[test]
-fn an_unknown_key_of_the_flow_is_told_the_nearest() {
+fn an_unknown_key_of_the_flow_suggests_a_similar_one() {
     refused(
         &format!("{HEAD}taks: []\ntasks:\n  - {{id: a, type: log, message: x}}\n"),
         &["error: unknown key `taks`
@@ -149,7 +149,7 @@ fn an_unknown_key_of_the_flow_is_told_the_nearest() {
 }
 
 #[test]
-fn two_tasks_of_one_name_are_refused() {
+fn duplicate_task_ids_are_rejected() {
     tasks_refused(
         "  - {id: a, type: log, message: x}\n  - {id: a, type: log, message: y}\n",
         &["error: there are two tasks called `a`
@@ -162,7 +162,7 @@ fn two_tasks_of_one_name_are_refused() {
 }
 
 #[test]
-fn an_output_of_a_task_that_is_not_there_is_refused() {
+fn outputs_of_an_unknown_task_are_rejected() {
     tasks_refused(
         "  - {id: extract, type: http.download, uri: x}\n  - {id: b, type: log, message: \"{{ outputs.extrct.uri }}\"}\n",
         &["error: `outputs.extrct`: task `extrct` is not in the flow
@@ -175,7 +175,7 @@ fn an_output_of_a_task_that_is_not_there_is_refused() {
 }
 
 #[test]
-fn an_output_of_a_task_that_runs_later_is_refused() {
+fn outputs_of_a_later_task_are_rejected() {
     tasks_refused(
         "  - {id: b, type: log, message: \"{{ outputs.extract.uri }}\"}\n  - {id: extract, type: http.download, uri: x}\n",
         &["error: `outputs.extract`: task `extract` does not run before this one
@@ -188,7 +188,7 @@ fn an_output_of_a_task_that_runs_later_is_refused() {
 }
 
 #[test]
-fn an_output_that_a_task_does_not_give_is_refused() {
+fn unknown_outputs_of_a_task_are_rejected() {
     tasks_refused(
         "  - {id: extract, type: http.download, uri: x}\n  - {id: b, type: log, message: \"{{ outputs.extract.url }}\"}\n",
         &["error: `outputs.extract.url`: `http.download` has no output `url`
@@ -201,7 +201,7 @@ fn an_output_that_a_task_does_not_give_is_refused() {
 }
 
 #[test]
-fn names_that_no_run_knows_are_told_the_nearest() {
+fn unknown_names_in_expressions_suggest_similar_ones() {
     for (reference, message, help) in [
         ("flow.idd", "`flow.idd` is not defined", "did you mean `flow.id`?"),
         ("trigger.dat", "`trigger.dat` is not defined", "did you mean `trigger.date`?"),
@@ -232,7 +232,7 @@ fn names_that_no_run_knows_are_told_the_nearest() {
 }
 
 #[test]
-fn every_name_that_a_run_knows_is_known_before() {
+fn names_available_at_run_time_pass_validation() {
     let world = World::new();
     let flow = |message: &str| {
         let show = format!("{{id: show, type: log, message: \"{message}\"}}");
@@ -293,7 +293,7 @@ fn malformed_templates_are_shown() {
 }
 
 #[test]
-fn unknown_variables_and_inputs_are_told_the_nearest() {
+fn unknown_variables_and_inputs_suggest_similar_ones() {
     refused(
         &format!(
             "{HEAD}variables: {{table: t}}\ntasks:\n  - {{id: a, type: log, message: \"{{{{ vars.tabel }}}} {{{{ input.x }}}}\"}}\n"
@@ -316,7 +316,7 @@ fn unknown_variables_and_inputs_are_told_the_nearest() {
 }
 
 #[test]
-fn a_wrong_word_deep_in_a_task_is_found() {
+fn an_invalid_value_in_a_nested_field_is_located() {
     tasks_refused(
         "  - id: a\n    type: postgres.load\n    from: x\n    table: t\n    mode:\n      merge:\n        key: [a]\n        on_match: updat\n",
         &["error: unknown value `updat`
@@ -338,7 +338,7 @@ fn a_wrong_word_deep_in_a_task_is_found() {
 }
 
 #[test]
-fn all_problems_of_a_file_are_told_at_once_and_in_order() {
+fn all_problems_of_a_file_are_reported_at_once_in_order() {
     let world = World::new();
     let tasks = "  - {id: a, type: lgo}\n  - {id: b, type: log, mesage: x}\n  - {id: b, type: log, message: \"{{ vars.x }}\"}\n";
     world.write("f.yaml", format!("{HEAD}slas: []\ntasks:\n{tasks}"));
@@ -367,7 +367,7 @@ fn all_problems_of_a_file_are_told_at_once_and_in_order() {
 }
 
 #[test]
-fn a_field_that_is_not_known_is_found_whatever_its_value_is() {
+fn unknown_fields_are_found_regardless_of_their_values() {
     let found = |line: usize, column: usize, field: &str, text: &str, near: &str| {
         format!(
             "error: unknown field `{field}`\n  --> f.yaml:{line}:{column}\n   |\n {line} | {text}\n   | {}^\n  help: did you mean `{near}`?",
@@ -388,7 +388,7 @@ fn a_field_that_is_not_known_is_found_whatever_its_value_is() {
 }
 
 #[test]
-fn a_task_with_a_wrong_field_is_in_the_flow_all_the_same() {
+fn a_task_with_an_invalid_field_is_still_known_to_other_checks() {
     tasks_refused(
         "  - {id: a, type: return, format: x, retry: {attempts: 3}}\n  - {id: b, type: log, message: \"{{ outputs.a.value }}\"}\n",
         &["error: unknown field `attempts`
@@ -401,7 +401,7 @@ fn a_task_with_a_wrong_field_is_in_the_flow_all_the_same() {
 }
 
 #[test]
-fn a_malformed_template_is_shown_where_it_is_and_hides_nothing() {
+fn a_malformed_template_is_located_and_hides_no_other_problem() {
     tasks_refused(
         "  - {id: a, type: log, message: \"{{ flow.id }} and {{ flow. }}\"}\n  - {id: b, type: log, message: \"{{ inputs.foo }}\"}\n",
         &[
@@ -422,7 +422,7 @@ fn a_malformed_template_is_shown_where_it_is_and_hides_nothing() {
 }
 
 #[test]
-fn what_a_task_cannot_do_is_known_before_anything_runs_and_ends_a_run_with_one() {
+fn unsupported_values_are_rejected_before_the_run_with_exit_code_1() {
     let before = "  - {id: before, type: shell.commands, commands: [touch ran]}\n";
     for (task, words) in [
         ("type: postgres.load, from: a.csv, table: t, encoding: latin-99", "there is no encoding `latin-99`"),
@@ -448,7 +448,7 @@ fn what_a_task_cannot_do_is_known_before_anything_runs_and_ends_a_run_with_one()
 }
 
 #[test]
-fn what_nests_too_deeply_or_is_too_large_is_refused_with_its_place() {
+fn flows_that_are_too_deep_or_too_large_are_rejected_with_a_position() {
     for text in ["- ".repeat(20_000), "? ".repeat(20_000), "[".repeat(5_000)] {
         let world = World::new();
         world.write("f.yaml", format!("{HEAD}variables:\n  a:\n    {text}x\n"));
@@ -466,7 +466,7 @@ fn what_nests_too_deeply_or_is_too_large_is_refused_with_its_place() {
 
 /// Texts that cost more than their length would: they end all the same, with findings.
 #[test]
-fn a_flow_cannot_take_forever_to_check() {
+fn checking_a_flow_has_a_time_limit() {
     let chain = |from: usize, to: usize, value: &dyn Fn(usize) -> String| {
         (from..to).map(|n| format!("  v{n}: \"{}\"\n", value(n))).collect::<String>()
     };
@@ -487,7 +487,7 @@ fn a_flow_cannot_take_forever_to_check() {
 }
 
 #[test]
-fn values_from_outside_in_the_text_of_a_shell_are_warned_of() {
+fn external_values_in_shell_commands_cause_a_warning() {
     let world = World::new();
     let flow = "inputs:
   - {id: name, type: STRING}
@@ -563,7 +563,7 @@ tasks:
 ";
 
 #[test]
-fn files_that_a_flow_names_and_that_are_not_there_are_found_before_anything_runs() {
+fn missing_files_of_a_flow_are_reported_before_anything_runs() {
     let world = World::new();
     world.write("f.yaml", MISSING);
     world.write("there.sql", "SELECT 1");

@@ -11,7 +11,7 @@ fn refused(world: &World, arguments: &[&str], expected: &str) {
 }
 
 #[test]
-fn every_problem_with_the_inputs_is_told_at_once() {
+fn all_problems_with_inputs_are_reported_at_once() {
     refused(
         &World::new(),
         &["run", TAXI, "-i", "taxi=gren", "-i", "yeer=2019", "-i", "month=13", "-i", "year=19"],
@@ -23,7 +23,7 @@ fn every_problem_with_the_inputs_is_told_at_once() {
 }
 
 #[test]
-fn a_month_without_its_zero_is_known_again() {
+fn a_month_without_leading_zero_matches_its_choice() {
     refused(
         &World::new(),
         &["run", TAXI, "-i", "taxi=green", "-i", "year=2019", "-i", "month=1"],
@@ -64,7 +64,7 @@ fn numbers_dates_and_words_are_checked() {
 }
 
 #[test]
-fn a_flow_that_is_not_there_is_told_with_its_neighbours() {
+fn a_missing_flow_file_lists_the_yaml_files_in_its_folder() {
     let world = World::new();
     world.write("flows/taxi.yaml", "");
     world.write("flows/zones.yml", "");
@@ -79,7 +79,7 @@ fn a_flow_that_is_not_there_is_told_with_its_neighbours() {
 }
 
 #[test]
-fn an_address_that_cannot_be_read_ends_before_anything_runs() {
+fn an_invalid_address_is_rejected_before_anything_runs() {
     let mut world = World::new();
     world.postgres = Some("postgres://root:geheim77@localhost:port/ny_taxi".to_owned());
     let told = world.load().ended(3).without_data().says("error: cannot read the address of --postgres: ");
@@ -89,7 +89,7 @@ fn an_address_that_cannot_be_read_ends_before_anything_runs() {
 }
 
 #[test]
-fn a_path_that_stands_nowhere_is_told_with_the_places_where_it_could_stand() {
+fn a_missing_path_is_reported_with_the_places_searched() {
     let world = World::new();
     world.write(
         "flows/f.yaml",

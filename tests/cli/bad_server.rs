@@ -45,7 +45,7 @@ async fn a_wrong_password_is_refused_and_never_shown() {
 }
 
 #[tokio::test]
-async fn a_database_that_is_not_there_comes_with_the_command_that_makes_it() {
+async fn a_missing_database_is_reported_with_the_command_that_creates_it() {
     let mut world = World::with_database("cli_no_database").await;
     world.month(100);
     world.postgres = world.postgres.map(|address| address.replace("/cli_no_database", "/cli_nowhere"));
@@ -54,7 +54,7 @@ async fn a_database_that_is_not_there_comes_with_the_command_that_makes_it() {
 }
 
 #[tokio::test]
-async fn a_schema_where_one_may_not_create_is_named() {
+async fn a_schema_without_create_permission_is_named() {
     let (world, owner) = with_role("cli_schema", "cli_guest").await;
     owner.batch_execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC").await.unwrap();
     let told = world.load().ended(1).without_data();
@@ -64,7 +64,7 @@ async fn a_schema_where_one_may_not_create_is_named() {
 }
 
 #[tokio::test]
-async fn a_table_that_one_may_not_write_is_named() {
+async fn a_table_without_write_permission_is_named() {
     let (world, owner) = with_role("cli_table", "cli_reader").await;
     let ddl = concat!(env!("CARGO_MANIFEST_DIR"), "/sql/postgres/green_tripdata.sql");
     owner.batch_execute(&std::fs::read_to_string(ddl).unwrap()).await.unwrap();
@@ -75,7 +75,7 @@ async fn a_table_that_one_may_not_write_is_named() {
 }
 
 #[tokio::test]
-async fn a_full_disk_is_the_server_s_and_rolls_everything_back() {
+async fn a_full_disk_of_the_server_rolls_everything_back() {
     let world = World::with_database("cli_full").await;
     let facts = world.month(3000);
     let client = world.client().await;

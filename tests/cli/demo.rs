@@ -4,7 +4,7 @@ use crate::cli::postgres;
 use crate::cli::world::{Told, World};
 
 #[tokio::test]
-async fn the_demo_leaves_the_tables_of_others_alone_and_the_server_of_the_environment_too() {
+async fn the_demo_changes_neither_other_tables_nor_the_server_of_the_environment() {
     let mut world = World::with_database("cli_demo").await;
     let client = world.client().await;
     let own = "CREATE TABLE green_tripdata (a int); CREATE TABLE zones (a int); \

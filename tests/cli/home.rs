@@ -12,7 +12,7 @@ const HELLO: &str = "id: hello\nnamespace: n\ntasks:\n  - {id: a, type: log, mes
 const FAILS: &str = "id: fails\nnamespace: n\ninputs: [{id: data, type: FILE}]\ntasks:\n  - {id: a, type: fail}\n";
 
 #[test]
-fn a_home_that_is_a_file_is_told_with_its_path_and_the_way_out() {
+fn a_home_that_is_a_file_is_reported_with_its_path_and_a_remedy() {
     let world = World::new();
     world.write("home", "I am a file");
     let flow = world.write("f.yaml", HELLO);
@@ -25,7 +25,7 @@ fn a_home_that_is_a_file_is_told_with_its_path_and_the_way_out() {
 }
 
 #[test]
-fn a_damaged_journal_is_told_with_its_path_and_what_is_lost_without_it() {
+fn a_damaged_journal_is_reported_with_its_path_and_a_remedy() {
     let world = World::new();
     let journal = world.write("home/journal.db", "this was a database ".repeat(500));
     let told = world.jitney(&["executions"]).ended(70);
@@ -35,7 +35,7 @@ fn a_damaged_journal_is_told_with_its_path_and_what_is_lost_without_it() {
 }
 
 #[test]
-fn what_only_reads_works_where_nothing_can_be_written() {
+fn read_only_commands_work_on_a_read_only_home() {
     let world = World::new();
     let flow = world.write("f.yaml", HELLO);
     world.jitney(&["run", flow.to_str().unwrap()]).ended(0);
@@ -68,7 +68,7 @@ fn what_only_reads_works_where_nothing_can_be_written() {
 }
 
 #[test]
-fn clean_frees_what_nobody_needs_and_says_how_much() {
+fn clean_removes_old_files_and_reports_the_freed_size() {
     let world = World::new();
     let flow = world.write("f.yaml", FAILS);
     world.write("data.csv", "x".repeat(100_000));
@@ -105,7 +105,7 @@ fn clean_frees_what_nobody_needs_and_says_how_much() {
 }
 
 #[test]
-fn files_that_were_copied_for_an_execution_that_is_not_to_be_are_removed() {
+fn copied_input_files_are_removed_if_the_execution_is_rejected() {
     let world = World::new();
     let flow = FAILS.replace("tasks:", "checks: [{condition: \"{{ false }}\", message: no}]\ntasks:");
     let flow = world.write("f.yaml", flow);
@@ -120,7 +120,7 @@ fn a_home_that_was_never_used_has_no_executions_to_resume() {
 }
 
 #[test]
-fn validate_finds_two_flows_of_one_id_and_folders_without_any() {
+fn validate_reports_duplicate_ids_and_folders_without_flows() {
     let world = World::new();
     let first = world.write("flows/a.yaml", HELLO);
     world.write("flows/deep/b.yaml", HELLO);
@@ -140,7 +140,7 @@ fn validate_finds_two_flows_of_one_id_and_folders_without_any() {
 }
 
 #[test]
-fn clean_removes_log_lines_alone_and_says_so() {
+fn clean_can_remove_only_log_lines_and_reports_it() {
     let world = World::new();
     let flow = world.write("f.yaml", HELLO);
     world.jitney(&["run", flow.to_str().unwrap()]).ended(0);
@@ -155,7 +155,7 @@ fn clean_removes_log_lines_alone_and_says_so() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_home_that_is_mounted_to_be_read_is_read() {
+fn a_home_on_a_read_only_mount_can_be_read() {
     let world = World::new();
     let flow = world.write("f.yaml", HELLO);
     world.jitney(&["run", flow.to_str().unwrap()]).ended(0);

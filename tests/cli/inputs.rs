@@ -42,7 +42,7 @@ fn inputs_come_from_a_file_and_the_command_line_wins() {
 }
 
 #[test]
-fn a_file_of_inputs_that_cannot_be_read_is_told() {
+fn an_invalid_file_of_inputs_is_an_error() {
     let world = world();
     world.write("list.yaml", "[1]");
     world.write("odd.yaml", "taxi: [green]\ncolour: 1\nmonths: [x]\n");
@@ -73,7 +73,7 @@ fn a_file_is_copied_into_the_runs_own_storage() {
 }
 
 #[test]
-fn a_run_that_goes_on_keeps_what_it_was_given() {
+fn a_resumed_run_keeps_its_inputs() {
     let world = World::new();
     let inputs = "inputs:
   - {id: at, type: DATETIME, defaults: \"{{ now() }}\"}
@@ -95,7 +95,7 @@ fn a_run_that_goes_on_keeps_what_it_was_given() {
 }
 
 #[test]
-fn help_tells_what_a_flow_takes() {
+fn help_lists_the_inputs_of_a_flow() {
     let told = world().jitney(&["run", "f.yaml", "--help"]).ended(0);
     let expected = "Does nothing much
 
@@ -119,7 +119,7 @@ Options:
 }
 
 #[test]
-fn help_tells_what_it_can_of_a_broken_flow() {
+fn help_lists_the_inputs_of_an_invalid_flow() {
     let world = World::new();
     world.write("f.yaml", FLOW.replace("log,", "lag,").replace("type: JSON", "type: JASON"));
     let told = world.jitney(&["run", "f.yaml", "--help"]).ended(3).says("unknown task type `lag`").says("`JASON`");
@@ -127,7 +127,7 @@ fn help_tells_what_it_can_of_a_broken_flow() {
 }
 
 #[test]
-fn defaults_may_ask_for_stored_values_and_secrets() {
+fn defaults_can_use_stored_values_and_secrets() {
     let world = World::new();
     let inputs = "inputs:
   - {id: month, type: STRING, defaults: \"{{ kv('month', errorOnMissing=false) ?? '01' }}\"}

@@ -108,7 +108,7 @@ async fn empty(client: &Client) {
 }
 
 #[tokio::test]
-async fn a_journal_cut_after_any_event_goes_on_to_the_same_end() {
+async fn a_journal_cut_after_any_event_resumes_to_the_same_result() {
     let bench = Bench::new(World::with_database("cli_cut_journal").await);
     let facts = bench.world.month(1000);
     let client = bench.world.client().await;

@@ -13,7 +13,7 @@ const ROWS: u64 = 100_000;
 const MOMENTS: u32 = 10;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_at_ten_moments_it_always_ends_in_exactly_the_month() {
+async fn a_load_killed_at_ten_points_always_ends_with_exactly_the_month() {
     let world = World::with_database("cli_kill").await;
     let facts = world.month(ROWS);
     let client = world.client().await;
@@ -70,7 +70,7 @@ async fn open_the_gate(client: &Client) {
 }
 
 #[tokio::test]
-async fn killed_in_the_middle_of_the_copy_nothing_is_there_until_it_is_resumed() {
+async fn a_load_killed_during_copy_leaves_no_rows_until_it_is_resumed() {
     let world = World::with_database("cli_kill_copy").await;
     let facts = world.month(3000);
     let client = gate(&world).await;
@@ -87,7 +87,7 @@ async fn killed_in_the_middle_of_the_copy_nothing_is_there_until_it_is_resumed()
 }
 
 #[tokio::test]
-async fn ctrl_c_rolls_back_and_says_how_to_go_on() {
+async fn ctrl_c_rolls_back_and_prints_how_to_resume() {
     let world = World::with_database("cli_interrupt").await;
     let facts = world.month(3000);
     let client = gate(&world).await;
@@ -108,7 +108,7 @@ async fn ctrl_c_rolls_back_and_says_how_to_go_on() {
 }
 
 #[tokio::test]
-async fn an_execution_that_is_under_way_is_not_resumed_beside_itself() {
+async fn a_running_execution_cannot_be_resumed_by_another_process() {
     let world = World::with_database("cli_taken").await;
     let facts = world.month(3000);
     let client = gate(&world).await;
@@ -158,7 +158,7 @@ async fn no_script_outlives_a_jitney_that_is_killed() {
 }
 
 #[tokio::test]
-async fn a_script_is_not_repeated_beside_itself() {
+async fn a_script_is_not_repeated_while_an_earlier_attempt_runs() {
     let world = World::new();
     let flow = world.write("long.yaml", LONG);
     let mut command = world.command(&["run", flow.to_str().unwrap()]);

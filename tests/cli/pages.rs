@@ -37,13 +37,13 @@ fn every_task_type_has_a_page_under_each_of_its_names() {
 }
 
 #[test]
-fn a_misspelt_task_type_is_told_the_right_one() {
+fn a_misspelt_task_type_suggests_the_right_one() {
     let told = World::new().jitney(&["tasks", "postgres.lod"]).ended(3).without_data();
     assert_eq!(told.err, "error: there is no task type `postgres.lod`\n  help: did you mean `postgres.load`?\n");
 }
 
 #[test]
-fn the_doctor_says_what_is_there_and_how_to_get_the_rest() {
+fn doctor_reports_what_is_installed_and_how_to_install_the_rest() {
     let world = World::new();
     let findings = world.jitney(&["doctor", "--json"]).ended(0).json();
     let findings = findings.as_array().unwrap();
@@ -72,7 +72,7 @@ fn the_help_names_every_command_and_the_exit_codes() {
 }
 
 #[test]
-fn before_the_first_run_there_is_nothing_and_it_says_so() {
+fn commands_say_that_nothing_has_run_before_the_first_run() {
     let world = World::new();
     world.jitney(&["executions"]).ended(0).without_data().says("Nothing has run yet. Try: jitney demo");
     world.jitney(&["resume"]).ended(0).without_data().says("nothing to resume");
@@ -100,7 +100,7 @@ fn a_list_that_is_empty_says_whether_anything_has_run() {
 }
 
 #[test]
-fn an_address_of_postgres_is_offered_where_it_has_a_meaning() {
+fn the_postgres_option_is_shown_only_for_commands_that_use_it() {
     let mut world = World::new();
     for (command, has) in [("run", true), ("backfill", true), ("kv", false), ("graph", false), ("postgres", false)] {
         let help = world.jitney(&[command, "--help"]).ended(0).out;
@@ -117,7 +117,7 @@ fn an_address_of_postgres_is_offered_where_it_has_a_meaning() {
 }
 
 #[test]
-fn a_name_that_promises_another_format_is_refused_with_those_that_there_are() {
+fn output_names_with_an_unknown_extension_are_rejected() {
     let world = World::new();
     world.write("f.yaml", "id: f\nnamespace: n\ntasks:\n  - {id: say, type: log, message: hi}\n");
     world.jitney(&["graph", "f.yaml", "-o", "f.png"]).ended(3).says("`f.png`").says(".svg, .mmd, .md or .txt");

@@ -24,7 +24,7 @@ fn full() -> Stdio {
 }
 
 #[test]
-fn a_run_whose_messages_nobody_takes_goes_on_to_its_end() {
+fn a_run_with_a_closed_stderr_continues_to_its_end() {
     let world = world();
     let mut child = world.start(&["run", "f.yaml"]);
     drop((child.stderr.take(), child.stdout.take()));
@@ -45,7 +45,7 @@ fn a_run_whose_messages_nobody_takes_goes_on_to_its_end() {
 }
 
 #[test]
-fn data_that_cannot_be_written_is_an_error_unless_its_reader_has_gone() {
+fn a_failed_write_to_stdout_is_an_error_except_for_a_closed_pipe() {
     let world = world();
     world.jitney(&["run", "f.yaml"]).ended(0);
     for arguments in
@@ -68,7 +68,7 @@ fn server(world: &World, stderr: Stdio) -> Child {
 }
 
 #[tokio::test]
-async fn a_server_whose_log_nobody_takes_works_and_stops_as_ever() {
+async fn a_server_with_a_closed_stderr_works_and_stops() {
     let world = world();
     let every_second = "id: ticks\nnamespace: n\ntasks:\n  - {id: one, type: log, message: hi}\n\
         triggers:\n  - {id: t, type: schedule, cron: \"* * * * * *\", withSeconds: true}\n";

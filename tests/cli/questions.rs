@@ -27,7 +27,7 @@ fn world() -> World {
 }
 
 #[test]
-fn what_is_missing_is_asked_for_and_checked_at_once() {
+fn missing_inputs_are_prompted_for_and_checked() {
     let world = world();
     let mut terminal = Terminal::start(&world, "jitney run f.yaml");
     terminal.answers("Which taxis (taxi)", &format!("{DOWN}\r"));
@@ -45,7 +45,7 @@ fn what_is_missing_is_asked_for_and_checked_at_once() {
 }
 
 #[test]
-fn what_is_given_is_not_asked_for_and_what_depends_on_it_is_left_out() {
+fn given_inputs_and_inputs_whose_condition_fails_are_not_prompted_for() {
     let world = world();
     let line = "jitney run f.yaml -i taxi=green -i year=2019 -i sure=false -i token=abc";
     let mut terminal = Terminal::start(&world, line);
@@ -56,14 +56,14 @@ fn what_is_given_is_not_asked_for_and_what_depends_on_it_is_left_out() {
 }
 
 #[test]
-fn wrong_values_are_told_before_anything_is_asked() {
+fn invalid_values_are_reported_before_any_prompt() {
     let (code, screen) = Terminal::start(&world(), "jitney run f.yaml -i year=x").ended();
     assert_eq!(code, Some(3), "{screen}");
     assert!(screen.contains("input `year`: `x` is not a whole number") && !screen.contains("Which taxis (taxi):"));
 }
 
 #[test]
-fn ctrl_c_leaves_the_terminal_as_it_was() {
+fn ctrl_c_restores_the_terminal() {
     for (given, question) in [
         ("", "Which taxis (taxi)"),
         ("-i taxi=green", "year"),
@@ -87,7 +87,7 @@ fn ctrl_c_leaves_the_terminal_as_it_was() {
 }
 
 #[test]
-fn programs_are_not_asked() {
+fn there_are_no_prompts_without_a_terminal() {
     for line in ["CI=true jitney run f.yaml", "jitney run f.yaml --json", "jitney run f.yaml </dev/null"] {
         let (code, screen) = Terminal::start(&world(), line).ended();
         assert_eq!(code, Some(3), "{screen}");
@@ -96,7 +96,7 @@ fn programs_are_not_asked() {
 }
 
 #[test]
-fn what_a_pause_wants_is_asked_for_when_it_is_resumed() {
+fn resume_prompts_for_the_inputs_of_a_pause() {
     let world = World::new();
     let flow = "id: p\nnamespace: n\ntasks:\n  - id: approve\n    type: pause\n    onResume:\n      \
                 - {id: verdict, type: SELECT, values: [fine, bad], displayName: Your verdict}\n      \

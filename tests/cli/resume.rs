@@ -9,7 +9,7 @@ fn flow(message: &str, more: &str) -> String {
 }
 
 #[test]
-fn a_failed_execution_goes_on_from_the_task_that_failed() {
+fn a_failed_execution_resumes_from_the_failed_task() {
     let world = World::new();
     let text = flow("got it", "").replace("  - {id: get", "  - {id: early, type: log, message: hello}\n  - {id: get");
     world.write("f.yaml", text);
@@ -26,7 +26,7 @@ fn a_failed_execution_goes_on_from_the_task_that_failed() {
 }
 
 #[tokio::test]
-async fn what_another_process_works_on_is_not_what_a_plain_resume_means() {
+async fn resume_without_an_id_skips_executions_of_other_processes() {
     let world = World::new();
     world.write("f.yaml", flow("got it", ""));
     world.jitney(&["run", "f.yaml"]).ended(1);
@@ -42,7 +42,7 @@ async fn what_another_process_works_on_is_not_what_a_plain_resume_means() {
 }
 
 #[test]
-fn an_id_that_is_cut_too_short_is_told_with_those_it_fits() {
+fn an_ambiguous_id_prefix_lists_the_matching_ids() {
     let world = World::new();
     world.write("f.yaml", flow("x", ""));
     let ids = [(); 2].map(|()| {
@@ -59,7 +59,7 @@ fn an_id_that_is_cut_too_short_is_told_with_those_it_fits() {
 }
 
 #[test]
-fn a_flow_that_was_edited_meanwhile_goes_on_as_it_began() {
+fn resume_uses_the_flow_as_it_was_at_the_start() {
     let world = World::new();
     world.write("f.yaml", flow("the old words", ""));
     world.jitney(&["run", "f.yaml"]).ended(1);
@@ -70,7 +70,7 @@ fn a_flow_that_was_edited_meanwhile_goes_on_as_it_began() {
 }
 
 #[test]
-fn an_edited_flow_whose_passwords_are_not_kept_is_refused_with_a_remedy() {
+fn an_edited_flow_with_redacted_passwords_cannot_be_resumed() {
     let world = World::new();
     let secret = "  - {id: q, type: postgres.query, sql: SELECT 1, disabled: true, url: 'postgres://a:geheim77@h/d'}\n";
     world.write("f.yaml", flow("x", secret));
@@ -87,7 +87,7 @@ fn an_edited_flow_whose_passwords_are_not_kept_is_refused_with_a_remedy() {
 }
 
 #[test]
-fn a_secret_is_asked_for_again() {
+fn a_secret_input_must_be_given_again() {
     let world = World::new();
     let inputs = "inputs:\n  - {id: token, type: SECRET}\ntasks:";
     world.write("f.yaml", flow("x", "").replace("tasks:", inputs));
@@ -99,7 +99,7 @@ fn a_secret_is_asked_for_again() {
 }
 
 #[test]
-fn the_password_in_an_address_is_asked_for_again() {
+fn a_password_in_an_address_must_be_given_again() {
     let world = World::new();
     let inputs = "inputs:\n  - {id: server, type: STRING, defaults: 'postgres://h/other'}\ntasks:";
     world.write("f.yaml", flow("\"{{ inputs.server }}\"", "").replace("tasks:", inputs));
@@ -114,7 +114,7 @@ fn the_password_in_an_address_is_asked_for_again() {
 }
 
 #[test]
-fn what_failed_says_which_command_takes_a_corrected_flow() {
+fn a_failure_prints_the_command_that_runs_a_corrected_flow() {
     let mut world = World::new();
     let inputs = "inputs: [{id: name, type: STRING, defaults: none}, {id: key, type: SECRET, required: false}]\n";
     world.write("f.yaml", flow("'{{ inputs.name }}'", inputs));
@@ -146,7 +146,7 @@ fn what_failed_says_which_command_takes_a_corrected_flow() {
 }
 
 #[test]
-fn a_file_that_was_purged_is_said_to_be_gone() {
+fn a_purged_file_is_reported_as_such() {
     let world = World::new();
     let text = "id: f\nnamespace: n\ntasks:\n  - {id: get, type: http.download, uri: f.yaml}\n  \
                 - {id: use, type: http.download, uri: '{{ outputs.get.uri }}'}\n  - {id: tidy, type: purge_files}\n";

@@ -38,7 +38,7 @@ async fn a_month_is_loaded_to_the_cent() {
 }
 
 #[tokio::test]
-async fn a_run_is_found_again_in_the_journal() {
+async fn a_run_is_listed_with_its_logs_from_the_journal() {
     let world = World::with_database("cli_run_journal").await;
     world.month(2000);
     let mut arguments = world.load_from("source=mirror").to_vec();
@@ -62,7 +62,7 @@ async fn a_run_is_found_again_in_the_journal() {
 }
 
 #[test]
-fn a_run_says_nothing_of_the_libraries_that_it_is_made_of() {
+fn a_run_prints_no_messages_of_libraries() {
     let world = World::new();
     world.write("days.csv", "id,day\n1,2020-04-01\n2,2020-04-02\n");
     let flow = "id: days
@@ -93,7 +93,7 @@ async fn two_runs_of_one_month_at_once_load_it_once() {
 }
 
 #[test]
-fn a_command_line_that_is_wrong_ends_with_two() {
+fn an_invalid_command_line_exits_with_2() {
     let world = World::new();
     for arguments in [&["run"][..], &["nonsense"], &["run", TAXI, "-i", "taxi"], &["executions", "--limit", "x"]] {
         world.jitney(arguments).ended(2).without_data().says("--help");

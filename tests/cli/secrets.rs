@@ -41,7 +41,7 @@ tasks:
 "#;
 
 #[test]
-fn no_secret_is_ever_shown_or_kept() {
+fn no_secret_is_displayed_or_stored() {
     let world = World::new();
     world.write("f.yaml", FLOW);
     let inputs = ["-i", "token=secret-input", "-i", "server=postgres://u:pass-in-input@127.0.0.1:1/d"];
@@ -78,7 +78,7 @@ fn no_secret_is_ever_shown_or_kept() {
 }
 
 #[tokio::test]
-async fn the_password_of_a_server_that_works_is_not_kept_either() {
+async fn the_password_of_a_working_server_is_not_stored() {
     let world = World::with_database("cli_secret").await;
     world.month(100);
     let told = world.load().ended(0);
@@ -100,7 +100,7 @@ tasks:
 "#;
 
 #[test]
-fn what_data_hold_is_shown_and_not_obeyed() {
+fn control_characters_in_data_are_made_visible() {
     let world = World::new();
     let text = "a\u{1b}[31mRED\u{1b}]0;title\u{7}\u{202e}\u{9b}b\nerror: forged\n  ✓ forged";
     world.write("f.yaml", HOSTILE);
@@ -130,7 +130,7 @@ fn what_data_hold_is_shown_and_not_obeyed() {
 }
 
 #[test]
-fn the_names_of_columns_and_the_text_of_a_flow_are_not_obeyed_either() {
+fn control_characters_in_column_names_and_flows_are_made_visible() {
     let world = World::new();
     world.write("a.csv", "a\u{1b}[31mRED\u{1b}]0;title\u{7},b\n1,2\n");
     world.write(
@@ -146,7 +146,7 @@ fn the_names_of_columns_and_the_text_of_a_flow_are_not_obeyed_either() {
 
 #[cfg(unix)]
 #[test]
-fn what_is_no_utf_8_is_an_error_at_most() {
+fn invalid_utf_8_is_at_most_an_error() {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
     let world = World::new();
@@ -173,7 +173,7 @@ fn what_is_no_utf_8_is_an_error_at_most() {
 }
 
 #[test]
-fn settings_of_jitney_itself_are_no_secrets_of_flows() {
+fn flows_cannot_read_settings_of_jitney_as_secrets() {
     let world = World::new();
     let flow = "id: f\nnamespace: n\ntasks:\n  - {id: a, type: log, message: \"{{ secret('JITNEY_PASSWORD') }}\"}\n";
     let file = world.write("f.yaml", flow);
@@ -201,7 +201,7 @@ tasks:
 ";
 
 #[test]
-fn a_secret_that_the_key_value_store_keeps_is_hidden_by_whoever_reads_it() {
+fn a_secret_in_the_key_value_store_is_redacted_when_it_is_read() {
     let world = World::new();
     world.write("keeps.yaml", KEEPS);
     world.write("reads.yaml", READS);
@@ -225,7 +225,7 @@ fn a_secret_that_the_key_value_store_keeps_is_hidden_by_whoever_reads_it() {
 }
 
 #[test]
-fn a_secret_that_a_flow_hands_to_another_in_whatever_shape_is_kept_by_neither() {
+fn a_secret_passed_to_a_subflow_in_any_form_is_stored_by_neither() {
     let world = World::new();
     world.write(
         "child.yaml",

@@ -17,7 +17,7 @@ tasks:
 ";
 
 #[test]
-fn a_pause_ends_the_run_with_its_own_code_and_says_how_to_go_on() {
+fn a_pause_exits_with_4_and_prints_how_to_resume() {
     let world = World::new();
     world.write("f.yaml", APPROVAL);
     let paused = world.jitney(&["run", "f.yaml", "-i", "token=geheim77"]).ended(4).without_data();
@@ -34,7 +34,7 @@ fn a_pause_ends_the_run_with_its_own_code_and_says_how_to_go_on() {
 }
 
 #[test]
-fn a_replay_is_a_new_execution_that_begins_with_a_task() {
+fn a_replay_is_a_new_execution_that_starts_from_a_task() {
     let world = World::new();
     world.write("f.yaml", "id: f\nnamespace: n\ntasks:\n  - {id: a, type: return, format: early}\n  - {id: b, type: log, message: \"{{ outputs.a.value }} words\"}\n");
     world.jitney(&["run", "f.yaml"]).ended(0);
@@ -48,7 +48,7 @@ fn a_replay_is_a_new_execution_that_begins_with_a_task() {
 }
 
 #[test]
-fn processes_of_one_flow_run_one_at_a_time_when_it_says_so() {
+fn a_concurrency_limit_holds_across_processes() {
     let world = World::new();
     world.write(
         "f.yaml",
@@ -68,7 +68,7 @@ fn processes_of_one_flow_run_one_at_a_time_when_it_says_so() {
 }
 
 #[test]
-fn a_flow_that_is_not_there_is_found_before_anything_runs() {
+fn a_missing_subflow_is_reported_before_anything_runs() {
     let world = World::new();
     world.write("sub/child.yaml", "id: child\nnamespace: n\ntasks: [{id: a, type: log, message: a}]\n");
     world.write("f.yaml", "id: f\nnamespace: n\ntasks:\n  - {id: s, type: subflow, namespace: n, flowId: chidl}\n");
@@ -89,7 +89,7 @@ fn a_flow_that_is_not_there_is_found_before_anything_runs() {
 }
 
 #[test]
-fn checks_and_disabled_flows_are_refused_with_their_words() {
+fn failed_checks_and_disabled_flows_are_rejected() {
     let world = World::new();
     world.write("f.yaml", "id: f\nnamespace: n\nchecks: [{condition: \"{{ false }}\", message: not today}]\ntasks: [{id: a, type: log, message: a}]\n");
     world.jitney(&["run", "f.yaml"]).ended(3).without_data().says("error: not today\n  --> f.yaml:3:11");

@@ -30,7 +30,7 @@ async fn a_closed_terminal_stops_a_run_as_ctrl_c_does() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn what_nohup_started_outlives_the_terminal() {
+async fn a_run_started_with_nohup_survives_the_closed_terminal() {
     let world = World::new();
     world.write("f.yaml", SLEEPS);
     let line =
@@ -46,7 +46,7 @@ async fn what_nohup_started_outlives_the_terminal() {
 }
 
 #[tokio::test]
-async fn what_a_killed_process_left_is_shown_as_interrupted_until_it_is_resumed() {
+async fn executions_of_a_killed_process_are_shown_as_interrupted() {
     let world = World::new();
     world.write("f.yaml", SLEEPS);
     let mut child = world.start(&["run", "f.yaml"]);
@@ -91,7 +91,7 @@ async fn a_second_signal_leaves_neither_the_script_nor_an_execution_that_is_bein
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_file_beyond_the_limit_fails_the_task_and_not_the_process() {
+fn a_file_beyond_ulimit_fails_the_task_but_not_the_process() {
     let world = World::new();
     world.write("f.yaml", "id: f\nnamespace: n\ntasks:\n  - {id: get, type: http.download, uri: large.bin}\n");
     world.write("large.bin", vec![7; 4 << 20]);

@@ -20,7 +20,7 @@ fn place(address: &str) -> String {
 }
 
 #[tokio::test]
-async fn an_execution_is_resumed_where_it_began_or_where_it_is_told_to() {
+async fn an_execution_resumes_with_its_target_or_with_retarget() {
     let (first, second) = (postgres::database("target_first").await, postgres::database("target_second").await);
     let mut world = World::at(first.clone());
     world.write("f.yaml", FLOW);
@@ -55,7 +55,7 @@ async fn an_execution_is_resumed_where_it_began_or_where_it_is_told_to() {
 }
 
 #[tokio::test]
-async fn it_is_resumed_at_the_same_server_whoever_names_that() {
+async fn the_same_server_may_be_named_in_any_way_on_resume() {
     let mut world = World::with_database("target_same").await;
     world.write("f.yaml", FLOW);
     world.jitney(&["run", "f.yaml"]).ended(1);
@@ -67,7 +67,7 @@ async fn it_is_resumed_at_the_same_server_whoever_names_that() {
 }
 
 #[tokio::test]
-async fn the_private_server_is_the_same_one_by_its_address() {
+async fn the_private_server_is_recognised_by_its_address() {
     let mut world = World::new();
     world.write("f.yaml", FLOW);
     world.jitney(&["run", "f.yaml"]).ended(1);
@@ -86,7 +86,7 @@ async fn the_private_server_is_the_same_one_by_its_address() {
 }
 
 #[test]
-fn a_flow_without_postgres_and_one_of_an_earlier_version_are_resumed_anywhere() {
+fn executions_without_a_recorded_target_resume_anywhere() {
     let mut world = World::at("postgres://u@127.0.0.1:1/x".to_owned());
     world.write("f.yaml", "id: f\nnamespace: n\ntasks:\n  - {id: get, type: http.download, uri: late.csv}\n");
     world.jitney(&["run", "f.yaml"]).ended(1);
@@ -107,7 +107,7 @@ fn a_flow_without_postgres_and_one_of_an_earlier_version_are_resumed_anywhere() 
 }
 
 #[tokio::test]
-async fn a_backfill_goes_on_where_it_began_or_where_it_is_told_to() {
+async fn a_backfill_resumes_with_its_target_or_with_retarget() {
     let (first, second) = (postgres::database("target_months").await, postgres::database("target_others").await);
     let mut world = World::at(first.clone());
     world.write("f.yaml", MONTHS);

@@ -61,7 +61,7 @@ fn is_webhook(request: &str) -> bool {
 }
 
 #[test]
-fn nothing_but_webhooks_and_health_is_answered_without_a_login() {
+fn only_webhooks_and_health_need_no_login() {
     let place = with(&LOGIN);
     let server = place.server();
     let described = server.json(&["/api/v1/openapi.json", "-u", "ada@example.com:hunter22hunter22"]);
@@ -91,7 +91,7 @@ const FOREIGN: [&[&str]; 7] = [
 ];
 
 #[test]
-fn no_page_of_another_site_is_answered_with_a_login_or_without() {
+fn requests_from_other_sites_are_rejected_even_with_a_login() {
     let open = Place::new();
     let open = open.server();
     let closed = with(&LOGIN);
@@ -122,7 +122,7 @@ fn no_page_of_another_site_is_answered_with_a_login_or_without() {
 }
 
 #[test]
-fn a_server_has_the_names_that_it_is_given() {
+fn a_server_accepts_only_its_configured_host_names() {
     let place = Place::new();
     place.write("jitney.yaml", "hosts: [jitney.example.com]\n");
     let server = place.server_with(&["--host", "jitney"]);
@@ -155,7 +155,7 @@ async fn a_wrong_login_is_reported_once_and_refused_each_time() {
 }
 
 #[test]
-fn logins_that_are_easily_guessed_are_refused_at_the_start() {
+fn weak_passwords_are_rejected_at_startup() {
     let refused = |variables: &[(&str, &str)], settings: &str, words: &str| {
         let place = with(variables);
         if !settings.is_empty() {
@@ -183,7 +183,7 @@ fn logins_that_are_easily_guessed_are_refused_at_the_start() {
 }
 
 #[test]
-fn who_never_finishes_the_head_of_a_request_is_cut_off() {
+fn a_request_head_that_never_ends_is_closed() {
     let place = Place::new();
     let server = place.server();
     let mut stream = connect(&server);
@@ -214,7 +214,7 @@ async fn health_is_answered_when_there_are_too_many_connections() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn followers_leave_connections_to_others() {
+async fn streams_do_not_use_up_all_connections() {
     let place = Place::new();
     let nap = "id: nap\nnamespace: n\ntasks:\n  - {id: nap, type: sleep, duration: PT1H}\n";
     place.write("flows/nap.yaml", nap);

@@ -68,7 +68,7 @@ fn id_of(started: &Value) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_year_with_holes_survives_two_deaths_of_the_server_and_ends_in_exactly_its_months() {
+async fn a_backfill_survives_two_crashes_of_the_server_and_loads_exactly_its_months() {
     let place = Place { postgres: Some(postgres::database("rest_backfill").await), ..Place::new() };
     place.ship("postgres_taxi.yaml");
     let facts = year(&place);
@@ -148,7 +148,7 @@ fn napping(place: &Place, nap: &str, more: &str) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_is_paused_resumed_cancelled_and_retried_from_here_and_from_a_terminal() {
+async fn a_backfill_can_be_controlled_over_http_and_from_a_terminal() {
     let place = Place::new();
     let mut asked = napping(&place, "\"{{ read('nap.txt') }}\"", "");
     asked["to"] = json!("2021-12");
@@ -189,7 +189,7 @@ async fn it_is_paused_resumed_cancelled_and_retried_from_here_and_from_a_termina
 }
 
 #[test]
-fn a_dry_run_changes_nothing_and_what_is_wrong_is_said_in_the_words_of_the_command_line() {
+fn a_dry_run_changes_nothing_and_errors_are_those_of_the_command_line() {
     let place = Place::new();
     let inputs = "inputs:\n  - {id: year, type: INT, min: 2019, defaults: 2019}\n";
     let asked = napping(&place, "1ms", inputs);
@@ -228,7 +228,7 @@ fn a_dry_run_changes_nothing_and_what_is_wrong_is_said_in_the_words_of_the_comma
 }
 
 #[test]
-fn what_hides_the_date_is_refused_and_what_never_reads_it_is_warned_of() {
+fn inputs_that_hide_the_date_are_rejected_and_flows_that_never_read_it_cause_a_warning() {
     let place = Place::new();
     let dated = "inputs: [{id: year, type: INT, defaults: 2019}]\ntriggers:\n  \
                  - {id: months, type: schedule, cron: '@monthly', inputs: {year: \"{{ trigger.date | date('yyyy') }}\"}}\n";
@@ -260,7 +260,7 @@ fn what_hides_the_date_is_refused_and_what_never_reads_it_is_warned_of() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_trigger_is_given_a_backfill_as_kestras_scripts_do() {
+async fn a_backfill_can_be_started_on_a_trigger_as_in_kestra() {
     let place = Place::new();
     napping(
         &place,
@@ -323,7 +323,7 @@ const SECRETIVE: &str = "id: secretive\nnamespace: n\ninputs:\n  - {id: key, typ
     tasks:\n  - {id: nap, type: sleep, duration: 300ms}\n  - {id: use, type: log, message: \"{{ inputs.key | length }}\"}\n";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_secret_that_died_with_the_server_is_asked_for_again() {
+async fn a_secret_input_must_be_given_again_after_a_crash() {
     let place = Place::new();
     place.write("flows/secretive.yaml", SECRETIVE);
     let server = place.server();
@@ -353,7 +353,7 @@ async fn a_secret_that_died_with_the_server_is_asked_for_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_stops_goes_on_when_it_starts_and_what_is_paused_waits_for_whoever_resumes_it() {
+async fn a_restarted_server_resumes_running_backfills_but_not_paused_ones() {
     let place = Place::new();
     let pause = "  - {id: ask, type: pause}\n";
     napping(&place, "100ms", &format!("{pause}concurrency: {{limit: 4}}\n"));
@@ -382,7 +382,7 @@ async fn a_server_that_stops_goes_on_when_it_starts_and_what_is_paused_waits_for
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_that_a_person_runs_in_a_terminal_stays_that_persons() {
+async fn a_server_does_not_take_over_backfills_of_a_terminal() {
     let place = Place::new();
     let asked = napping(&place, "200ms", "");
     let mut terminal = place

@@ -88,7 +88,7 @@ fn example(task: &jitney::task::TaskType) -> Value {
 }
 
 #[test]
-fn no_field_of_any_task_takes_a_path_from_outside() {
+fn no_task_field_accepts_an_external_path() {
     let (mut place, secret) = place();
     let mut all = Vec::new();
     for task in tasks::ALL {
@@ -145,7 +145,7 @@ fn no_field_of_any_task_takes_a_path_from_outside() {
 
 /// Task types say themselves which of their fields name files; none may forget one.
 #[test]
-fn every_field_that_a_task_reads_a_file_by_is_declared() {
+fn every_file_field_of_a_task_is_declared() {
     let mut declared: BTreeSet<&str> = tasks::ALL.iter().flat_map(|task| task.files.iter().copied()).collect();
     // A loop takes addresses in storage alone.
     declared.insert("values");
@@ -166,7 +166,7 @@ fn every_field_that_a_task_reads_a_file_by_is_declared() {
 }
 
 #[test]
-fn a_path_comes_through_in_no_spelling() {
+fn external_paths_are_rejected_in_every_spelling() {
     let (place, secret) = place();
     let task = json!({"id": "reads", "type": "http.download", "uri": "{{ inputs.path }}"});
     place.write("flows/reads.yaml", flow("reads", &task));
@@ -238,7 +238,7 @@ triggers:
 ";
 
 #[test]
-fn every_way_in_is_closed() {
+fn external_paths_are_rejected_in_every_kind_of_request() {
     let (place, secret) = place();
     let ways = [
         ("text", "inputs.text"),
@@ -315,7 +315,7 @@ fn every_way_in_is_closed() {
 }
 
 #[test]
-fn what_the_flow_itself_names_is_read() {
+fn paths_written_in_the_flow_are_read() {
     let (mut place, secret) = place();
     let shared = place.write("shared/a b.txt", "shared").display().to_string();
     std::fs::create_dir_all(place.path("shared/deep")).unwrap();
@@ -456,7 +456,7 @@ fn writers(outside: &str) -> Vec<(&'static str, Value, &'static str)> {
 }
 
 #[test]
-fn no_task_of_a_server_writes_outside_of_what_is_its_own() {
+fn no_task_of_a_server_writes_outside_its_folders() {
     let (mut place, _) = place();
     place.variables.push(("STORAGE_EMULATOR_HOST".to_owned(), "http://127.0.0.1:9".to_owned()));
     place.variables.push(("GOOGLE_CLOUD_PROJECT".to_owned(), "p".to_owned()));
@@ -496,7 +496,7 @@ fn no_task_of_a_server_writes_outside_of_what_is_its_own() {
 }
 
 #[test]
-fn each_partition_may_name_the_files_that_the_flow_names_for_it() {
+fn partitions_may_use_paths_that_the_flow_sets() {
     let (place, _) = place();
     for month in 1..=12 {
         place.write(&format!("keys/{month:02}.json"), json!({"type": "service_account"}).to_string());

@@ -204,7 +204,7 @@ fn home(place: &Place) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_byte_of_two_hundred_secrets_is_shown_or_kept() {
+async fn none_of_two_hundred_secrets_is_displayed_or_stored() {
     let secrets = secrets();
     let given = secrets.iter().map(|one| (format!("SECRET_{}", one.name), STANDARD.encode(&one.value)));
     // Servers that are not there need not be waited for.
@@ -314,7 +314,7 @@ fn repeated(secrets: &[Hidden], web: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_part_of_a_secret_is_shown_where_a_text_is_cut_off_or_tidied() {
+async fn truncated_texts_show_no_part_of_a_secret() {
     let shapes = [
         "1-2-3",
         "1\t2\t3-tab",

@@ -40,7 +40,7 @@ fn a_flow_is_imported_run_followed_and_run_again() {
 }
 
 #[test]
-fn values_are_kept_and_pages_from_elsewhere_are_not_answered() {
+fn kept_values_are_stored_and_requests_from_other_sites_rejected() {
     let place = Place::new();
     let server = place.server();
     server.json(&["/api/v1/namespaces/zoomcamp/kv/answer", "-X", "PUT", "-d", "42"]);
@@ -57,7 +57,7 @@ fn values_are_kept_and_pages_from_elsewhere_are_not_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_schedule_tells_its_next_moment_and_is_switched_off_and_on() {
+async fn a_schedule_shows_its_next_date_and_can_be_disabled() {
     let place = Place::new();
     let server = place.server();
     place.write(
@@ -79,7 +79,7 @@ async fn a_schedule_tells_its_next_moment_and_is_switched_off_and_on() {
 }
 
 #[test]
-fn who_has_no_login_learns_nothing() {
+fn without_a_login_no_data_is_returned() {
     let login = [("JITNEY_USER", "ada@example.com"), ("JITNEY_PASSWORD", "hunter22hunter22")];
     let variables = login.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
     let place = Place { variables, ..Place::new() };
@@ -90,7 +90,7 @@ fn who_has_no_login_learns_nothing() {
 }
 
 #[test]
-fn what_comes_from_outside_does_not_end_the_server() {
+fn malicious_requests_do_not_crash_the_server() {
     use base64::Engine as _;
     let place = Place::new();
     // A Parquet file whose index points before its beginning.
@@ -136,7 +136,7 @@ fn what_comes_from_outside_does_not_end_the_server() {
 }
 
 #[test]
-fn what_is_refused_is_said_in_json_and_stray_signals_change_nothing() {
+fn errors_are_json_and_unused_signals_are_ignored() {
     let place = Place::new();
     place.write("jitney.yaml", "# all of it is commented out\n");
     place.write(

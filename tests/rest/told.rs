@@ -12,7 +12,7 @@ use crate::rest::postgres;
 use crate::rest::world::{Place, Server, until};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_schedule_that_cannot_start_in_time_is_told_once() {
+async fn a_late_schedule_is_notified_once() {
     let place = Place::new();
     let (address, kept) = receiver().await;
     place.write("jitney.yaml", format!("notifications:\n  - {{on: [late], webhook: \"{address}\"}}\n"));
@@ -47,7 +47,7 @@ fn queued(place: &Place, flow: &str, trigger: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_execution_of_a_schedule_that_waits_too_long_for_its_turn_is_told() {
+async fn a_scheduled_execution_queued_for_too_long_is_notified() {
     let place = Place::new();
     let (address, kept) = receiver().await;
     place.write("jitney.yaml", format!("notifications:\n  - {{on: [late], webhook: \"{address}\"}}\n"));
@@ -65,7 +65,7 @@ async fn an_execution_of_a_schedule_that_waits_too_long_for_its_turn_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_collector_hears_of_every_load_and_of_one_that_failed() {
+async fn lineage_events_are_sent_for_every_load_including_failed_ones() {
     let mut place = Place { postgres: Some(postgres::database("rest_lineage").await), ..Place::new() };
     place.variables.push(("JITNEY_FILE_ROOTS".to_owned(), place.path("mirror").display().to_string()));
     place.ship("postgres_taxi.yaml");
@@ -143,7 +143,7 @@ const LEAVES: &str = "id: leaves\nnamespace: n\ntasks:\n  - {id: get, type: http
     - {id: say, type: log, message: got it}\n";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_too_old_or_too_much_goes_and_what_runs_stays() {
+async fn retention_deletes_old_executions_and_files_but_no_running_ones() {
     let place = Place::new();
     place.write("data.csv", "a\n".repeat(5000));
     place.write("flows/leaves.yaml", LEAVES);
@@ -180,7 +180,7 @@ const SAYS: &str = "id: says\nnamespace: n\ntasks:\n  - {id: warn, type: log, le
     - {id: boom, type: fail, errorMessage: it is over}\n";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_line_is_an_object_that_says_what_it_is_about() {
+async fn json_log_lines_name_the_flow_execution_and_task() {
     let place = Place::new();
     place.write("flows/says.yaml", SAYS);
     place.write("flows/bad.yaml", "id: bad\n");
@@ -221,7 +221,7 @@ async fn plain_lines_name_the_level_the_flow_and_the_task() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_value_forges_a_line_of_the_log() {
+async fn values_cannot_forge_log_lines() {
     let place = Place::new();
     let flow = "id: says\nnamespace: n\ninputs: [{id: text, type: STRING}]\ntasks:\n  \
                 - {id: say, type: log, message: \"{{ inputs.text }}\"}\n  - {id: boom, type: fail, errorMessage: \"{{ inputs.text }}\"}\n";
@@ -238,7 +238,7 @@ async fn no_value_forges_a_line_of_the_log() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_wrong_with_flows_and_folders_is_said_shown_and_told() {
+async fn problems_of_flows_and_folders_are_logged_listed_and_notified() {
     let place = Place::new();
     let (address, kept) = receiver().await;
     place.write("jitney.yaml", format!("notifications:\n  - {{webhook: \"{address}\"}}\n"));
@@ -277,7 +277,7 @@ async fn what_is_wrong_with_flows_and_folders_is_said_shown_and_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_login_ready_says_what_and_not_why() {
+async fn ready_shows_its_reasons_only_with_a_login() {
     let mut place = Place::new();
     place.variables = vec![("JITNEY_TOKEN".to_owned(), "t0ken-of-some-length".to_owned())];
     place.write("flows/broken.yaml", "id: broken\n");
@@ -290,7 +290,7 @@ async fn without_a_login_ready_says_what_and_not_why() {
 }
 
 #[test]
-fn a_notification_that_cannot_be_sent_is_said_at_the_start_and_a_name_may_be_listened_on() {
+fn invalid_notification_rules_are_reported_at_startup() {
     let place = Place::new();
     let rules = "notifications:\n  - webhook: \"{{ secret('NO_SUCH_HOOK') }}\"\n  - command: [no-such-command]\n";
     place.write("jitney.yaml", rules);
@@ -314,7 +314,7 @@ fn a_notification_that_cannot_be_sent_is_said_at_the_start_and_a_name_may_be_lis
 }
 
 #[test]
-fn a_folder_of_flows_that_is_no_folder_is_refused_and_a_new_one_is_told() {
+fn a_flows_folder_that_is_a_file_is_rejected_and_a_missing_one_is_created() {
     let place = Place::new();
     place.write("file", "x");
     let refused = place.jitney(&["server", "--listen", "127.0.0.1:0", "--flows", "file"]);
@@ -328,7 +328,7 @@ fn a_folder_of_flows_that_is_no_folder_is_refused_and_a_new_one_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_began_with_another_postgres_is_refused_with_the_way_and_retargeted_once_that_answers() {
+async fn executions_of_another_postgres_are_rejected_until_retargeted() {
     let place = Place::new();
     let task = "tasks:\n  - {id: fill, type: postgres.query, sql: SELECT 1}\n";
     place.write("flows/f.yaml", format!("id: f\nnamespace: n\n{task}"));
@@ -373,7 +373,7 @@ async fn a_notification_names_the_task_that_ended_the_flow_and_not_one_that_may_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_interrupted_is_found_by_that_state() {
+async fn interrupted_executions_can_be_searched_by_that_state() {
     let place = Place::new();
     let slow = place.write("slow.yaml", "id: slow\nnamespace: n\ntasks:\n  - {id: s, type: sleep, duration: PT10M}\n");
     let server = place.server();

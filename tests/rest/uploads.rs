@@ -41,7 +41,7 @@ fn refused(server: &Server, call: &[&str], words: &str) {
 const PATH: &str = "a path of the server's machine cannot be given from outside";
 
 #[test]
-fn a_file_is_sent_or_in_storage_and_never_a_path() {
+fn file_inputs_are_uploads_or_stored_files_but_never_paths() {
     let place = place();
     let secret = place.write("secret.txt", "of the server");
     let server = place.server();
@@ -73,7 +73,7 @@ fn a_file_is_sent_or_in_storage_and_never_a_path() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_trigger_gives_the_file_that_it_found() {
+async fn a_file_trigger_passes_the_file_to_the_flow() {
     let place = Place::new();
     let trigger = "{id: arrivals, type: file, from: ../in/*.txt, interval: 1s, inputs: {f: \"{{ trigger.uri }}\"}}";
     let flow = READS.split("triggers:").next().unwrap();
@@ -99,7 +99,7 @@ async fn a_file_trigger_gives_the_file_that_it_found() {
 }
 
 #[test]
-fn a_file_that_a_pause_asks_for_is_kept_and_a_path_is_refused() {
+fn a_pause_accepts_an_uploaded_file_but_no_path() {
     let place = Place::new();
     let flow = "id: asks\nnamespace: n\ntasks:\n  - {id: ask, type: pause, onResume: [{id: f, type: FILE}]}\n  \
         - {id: out, type: return, format: \"{{ read(outputs.ask.onResume.f) }}\"}\n";
@@ -118,7 +118,7 @@ fn a_file_that_a_pause_asks_for_is_kept_and_a_path_is_refused() {
 }
 
 #[test]
-fn a_form_is_not_read_for_what_is_not_there_and_is_bounded_beside_its_files() {
+fn forms_are_limited_and_not_read_for_missing_executions() {
     let place = place();
     let server = place.server();
     let large = place.write("large", "x".repeat(2 << 20));
@@ -145,7 +145,7 @@ fn a_form_is_not_read_for_what_is_not_there_and_is_bounded_beside_its_files() {
 }
 
 #[test]
-fn a_file_with_a_long_name_is_taken() {
+fn an_upload_with_a_long_name_is_accepted() {
     let place = place();
     let file = place.write("a.csv", "content");
     let server = place.server();
@@ -173,7 +173,7 @@ async fn an_upload_that_a_killed_server_left_behind_is_removed_at_the_next_start
 }
 
 #[test]
-fn a_flow_that_would_not_be_found_again_is_not_saved() {
+fn a_flow_whose_file_would_be_ignored_is_not_saved() {
     let place = Place::new();
     let server = place.server();
     let long = "n".repeat(300);
@@ -187,7 +187,7 @@ fn a_flow_that_would_not_be_found_again_is_not_saved() {
 }
 
 #[test]
-fn a_flow_that_is_imported_without_its_files_is_told_so_in_the_answer() {
+fn importing_a_flow_reports_its_missing_files() {
     let place = Place::new();
     let text = "id: loads\nnamespace: n\ntasks:\n  - {id: load, type: postgres.load, from: in.csv, table: t, ddl: ../sql/t.sql}\n";
     let file = place.write("loads.yaml", text);

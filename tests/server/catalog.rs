@@ -10,7 +10,7 @@ use crate::server::world::{World, until, write};
 const GOOD: &str = "tasks:\n  - {id: p, type: probe}\n";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn files_that_come_change_break_and_go_are_seen_and_the_last_good_flow_stays() {
+async fn file_changes_are_noticed_and_the_last_valid_flow_is_kept() {
     let world = World::new();
     world.write("first", GOOD);
     let server = world.server();
@@ -51,7 +51,7 @@ async fn files_that_come_change_break_and_go_are_seen_and_the_last_good_flow_sta
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_flow_is_saved_where_it_stands_and_a_bad_one_not_at_all() {
+async fn a_flow_is_saved_to_its_own_file_and_an_invalid_one_is_not_saved() {
     let world = World::new();
     write(&world.flows().join("deep/mine.yaml"), &format!("id: mine\nnamespace: n\n{GOOD}"));
     let server = world.server();
@@ -71,7 +71,7 @@ async fn a_flow_is_saved_where_it_stands_and_a_bad_one_not_at_all() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn thousands_of_files_are_all_read_and_of_each_the_last_change_is_seen() {
+async fn the_last_change_of_each_of_thousands_of_files_is_noticed() {
     let world = World::new();
     let schedule = "triggers:\n  - {id: t, type: schedule, cron: '0 9 1 * *'}\n";
     (0..1000).for_each(|number| world.write(&format!("flow{number}"), &format!("{GOOD}{schedule}")));
@@ -89,7 +89,7 @@ async fn thousands_of_files_are_all_read_and_of_each_the_last_change_is_seen() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_flow_that_two_files_have_from_the_start_is_not_loaded_until_one_is_gone() {
+async fn a_flow_defined_twice_at_startup_is_not_loaded_until_one_file_is_removed() {
     let world = World::new();
     world.write("a", GOOD);
     write(&world.flows().join("b.yaml"), &format!("id: a\nnamespace: n\n{GOOD}"));
@@ -111,7 +111,7 @@ async fn a_flow_that_two_files_have_from_the_start_is_not_loaded_until_one_is_go
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_file_that_was_loaded_first_keeps_its_flow_over_restarts_until_it_is_gone() {
+async fn the_first_loaded_file_owns_its_flow_across_restarts() {
     let world = World::new();
     write(&world.flows().join("b.yaml"), &format!("id: a\nnamespace: n\n{GOOD}"));
     let server = world.server();
@@ -139,7 +139,7 @@ async fn the_file_that_was_loaded_first_keeps_its_flow_over_restarts_until_it_is
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_file_that_is_broken_and_a_second_one_with_the_same_id_are_told_at_once() {
+async fn broken_new_files_and_duplicate_ids_are_reported_at_once() {
     let world = World::new();
     world.write("a", GOOD);
     let server = world.server();
@@ -162,7 +162,7 @@ async fn a_new_file_that_is_broken_and_a_second_one_with_the_same_id_are_told_at
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_folder_that_is_gone_is_told_and_its_flows_stay() {
+async fn a_removed_folder_is_reported_and_its_flows_are_kept() {
     let world = World::new();
     world.write("a", GOOD);
     let server = world.server();

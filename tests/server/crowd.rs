@@ -57,7 +57,7 @@ async fn disturb(server: &Server, id: &ExecutionId, how: usize, touched: &mut Ha
 }
 
 #[test]
-fn a_limit_holds_whatever_is_killed_deleted_restarted_or_lost_in_a_crash() {
+fn a_concurrency_limit_holds_across_kills_deletes_restarts_and_crashes() {
     let world = World::new();
     world.write("crowd", "concurrency: {limit: 3}\ntasks:\n  - {id: p, type: probe, millis: 4}\n");
     let (mut ids, mut touched) = (Vec::new(), HashSet::new());
@@ -88,7 +88,7 @@ fn a_limit_holds_whatever_is_killed_deleted_restarted_or_lost_in_a_crash() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_finds_no_slot_waits_is_cancelled_or_fails_as_the_flow_says() {
+async fn executions_without_a_slot_are_queued_cancelled_or_failed_as_configured() {
     let world = World::new();
     let tasks = "tasks:\n  - {id: p, type: probe, millis: 300}\n";
     for behavior in ["QUEUE", "CANCEL", "FAIL"] {
@@ -114,7 +114,7 @@ async fn what_finds_no_slot_waits_is_cancelled_or_fails_as_the_flow_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_process_runs_no_more_at_a_time_than_it_may() {
+async fn a_process_runs_at_most_its_parallel_limit() {
     let world = World::new();
     world.write("many", "tasks:\n  - {id: p, type: probe, millis: 5}\n");
     let server = world.server_with(4);

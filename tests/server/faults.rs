@@ -117,7 +117,7 @@ async fn a_folder_of_flows_that_cannot_be_read_is_reported() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_error_that_comes_again_and_again_is_logged_once_and_counted_each_time() {
+async fn a_repeated_error_is_logged_once_and_counted_each_time() {
     let place = Place::new();
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     place.write("jitney.yaml", format!("opentelemetry: \"http://{nobody}\"\n"));
@@ -133,7 +133,7 @@ async fn an_error_that_comes_again_and_again_is_logged_once_and_counted_each_tim
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_log_has_what_the_variable_says_and_no_secret() {
+async fn the_log_filter_applies_and_secrets_are_redacted() {
     let token = "s3cret-token-of-some-length";
     let hook = "  - {id: hook, type: webhook, key: abcdefghijklmnopqrstuvwx}\n";
     let mut place = Place::new();

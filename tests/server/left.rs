@@ -79,7 +79,7 @@ fn is(folder: &Path, wanted: &str) -> bool {
 const WAITS: &str = "id: f\nnamespace: n\ntasks:\n  - {id: a, type: sleep, duration: 10m}\n";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_begun_in_a_terminal_is_left_alone_until_the_server_is_told_to_resume_it() {
+async fn a_server_does_not_resume_executions_of_a_terminal_unless_asked() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     write(&folder.join("flows/f.yaml"), WAITS);
@@ -105,7 +105,7 @@ async fn what_was_begun_in_a_terminal_is_left_alone_until_the_server_is_told_to_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_began_with_another_postgres_is_left_alone_and_said() {
+async fn executions_of_another_postgres_are_not_resumed_but_reported() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let query = "  - {id: q, type: postgres.query, sql: SELECT 1}\n";
@@ -134,7 +134,7 @@ async fn what_began_with_another_postgres_is_left_alone_and_said() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_execution_that_kills_its_process_three_times_fails_and_stays_so() {
+async fn an_execution_that_kills_its_process_three_times_is_poisoned() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let pid = folder.join("pid").display().to_string();

@@ -76,7 +76,7 @@ const EVERY_SECOND: &str = "id: ticks\nnamespace: n\nconcurrency: {limit: 2}\nta
     triggers:\n  - {id: t, type: schedule, cron: \"* * * * * *\", withSeconds: true, allowConcurrent: true}\n";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_three_times_it_misses_no_moment_and_runs_none_twice() {
+async fn a_server_killed_three_times_runs_every_date_exactly_once() {
     let folder = tempfile::tempdir().unwrap();
     write(&folder.path().join("flows/ticks.yaml"), EVERY_SECOND);
     for _ in 0..3 {
@@ -105,7 +105,7 @@ async fn killed_three_times_it_misses_no_moment_and_runs_none_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_server_at_a_time_uses_a_home_and_says_how_it_is() {
+async fn only_one_server_uses_a_home_and_it_reports_its_health() {
     let folder = tempfile::tempdir().unwrap();
     write(&folder.path().join("flows/f.yaml"), "id: f\nnamespace: n\ntasks:\n  - {id: a, type: log, message: hi}\n");
     let server = start(folder.path());
@@ -126,7 +126,7 @@ async fn one_server_at_a_time_uses_a_home_and_says_how_it_is() {
 const SLOW: &str = "{% for a in range(1, 900) %}{% for b in range(1, 900) %}{% if a == b + 1000 %}x{% endif %}{% endfor %}{% endfor %}";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn conditions_that_take_long_hold_up_neither_other_triggers_nor_calls() {
+async fn slow_conditions_block_neither_other_triggers_nor_requests() {
     let folder = tempfile::tempdir().unwrap();
     let flow = |id: &str, trigger: &str| {
         let text = format!(

@@ -83,7 +83,7 @@ fn queries(some: &Summary) -> Vec<ExecutionQuery> {
 }
 
 #[test]
-fn a_search_finds_what_fits_and_all_of_its_pages_together_are_all_of_it() {
+fn the_pages_of_a_search_contain_exactly_the_matching_executions() {
     let folder = tempfile::tempdir().unwrap();
     let journal = Journal::open(&folder.path().join("journal.db")).unwrap();
     let all = fill(&journal);

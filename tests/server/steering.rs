@@ -13,7 +13,7 @@ fn status(server: &Server, id: &jitney::id::ExecutionId) -> ExecutionState {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_paused_execution_rests_between_its_tasks_and_frees_its_slot() {
+async fn a_paused_execution_starts_no_task_and_frees_its_slot() {
     let world = World::new();
     world.write(
         "rests",
@@ -36,7 +36,7 @@ async fn a_paused_execution_rests_between_its_tasks_and_frees_its_slot() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_graceful_stop_lets_tasks_end_and_the_next_server_goes_on() {
+async fn a_graceful_stop_lets_tasks_end_and_the_next_server_continues() {
     let world = World::new();
     let tasks = "tasks:\n  - {id: one, type: probe, millis: 150}\n  - {id: two, type: probe, millis: 150}\n";
     world.write("stops", tasks);
@@ -57,7 +57,7 @@ async fn a_graceful_stop_lets_tasks_end_and_the_next_server_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_outlasts_the_grace_is_cut_off_and_runs_again() {
+async fn tasks_beyond_the_grace_period_are_stopped_and_run_again() {
     let world = World::new();
     world.write("long", "tasks:\n  - {id: one, type: probe, millis: 400}\n");
     let server = world.server();
@@ -73,7 +73,7 @@ async fn what_outlasts_the_grace_is_cut_off_and_runs_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_are_killed_restarted_and_deleted_by_a_query() {
+async fn bulk_actions_kill_restart_and_delete_matching_executions() {
     let world = World::new();
     let tasks = "concurrency: {limit: 1}\nlabels: {team: data}\ntasks:\n  - {id: one, type: probe, millis: 30}\n";
     world.write("bulk", tasks);
@@ -109,7 +109,7 @@ async fn many_are_killed_restarted_and_deleted_by_a_query() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn secret_inputs_live_in_the_process_alone_and_are_asked_for_again() {
+async fn secret_inputs_are_kept_only_in_memory_and_must_be_given_again() {
     let world = World::new();
     let text = "inputs:\n  - {id: key, type: SECRET}\nconcurrency: {limit: 1}\ntasks:\n  \
                 - {id: one, type: probe, millis: 100, says: \"{{ inputs.key }}\"}\n";

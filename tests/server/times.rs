@@ -59,7 +59,7 @@ fn monthly(zone: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn five_years_of_months_pass_in_every_zone_and_over_two_crashes() {
+async fn five_years_of_schedules_run_in_every_zone_across_two_crashes() {
     let world = World::new();
     let ids: Vec<String> = (0..ZONES.len()).map(|number| format!("monthly_{number}")).collect();
     ids.iter().zip(ZONES).for_each(|(id, zone)| world.write(id, &monthly(zone)));
@@ -113,7 +113,7 @@ async fn hours_after_absence(fields: &str) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn missed_times_are_made_up_for_as_the_trigger_says() {
+async fn missed_times_are_recovered_as_configured() {
     assert_eq!(hours_after_absence("recoverMissedSchedules: ALL").await, ["10:00", "11:00", "12:00", "13:00", "14:00"]);
     assert_eq!(hours_after_absence("recoverMissedSchedules: LAST").await, ["14:00"]);
     assert!(hours_after_absence("recoverMissedSchedules: NONE").await.is_empty());
@@ -143,7 +143,7 @@ async fn a_schedule_runs_one_at_a_time_and_catches_up_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_servers_by_mistake_start_one_execution_for_a_moment() {
+async fn two_servers_start_only_one_execution_for_a_date() {
     let world = World::new();
     world.write("twice", &scheduled("cron: \"0 * * * *\", allowConcurrent: true"));
     let (one, two) = (world.server(), world.server());
@@ -158,7 +158,7 @@ async fn two_servers_by_mistake_start_one_execution_for_a_moment() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_trigger_can_be_switched_off_and_stops_itself_after_a_failure() {
+async fn a_trigger_can_be_disabled_and_disables_itself_after_a_failure() {
     let world = World::new();
     world.write("switch", &scheduled("cron: \"0 * * * *\""));
     let fails =
@@ -189,7 +189,7 @@ async fn a_trigger_can_be_switched_off_and_stops_itself_after_a_failure() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn inputs_that_do_not_fit_are_a_problem_of_the_trigger_and_told_once() {
+async fn invalid_inputs_of_a_trigger_are_reported_once() {
     let world = World::new();
     let text = "inputs:\n  - {id: month, type: INT}\ntasks:\n  - {id: p, type: probe}\ntriggers:\n  - id: t\n    \
                 type: schedule\n    cron: \"0 * * * *\"\n    inputs: {month: \"{{ trigger.date | date('MMM') }}\"}\n";
@@ -206,7 +206,7 @@ async fn inputs_that_do_not_fit_are_a_problem_of_the_trigger_and_told_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn much_that_was_missed_is_made_up_for_in_small_steps() {
+async fn many_missed_times_are_recovered_in_small_batches() {
     let world = World::new();
     world.write("hourly", &scheduled("cron: \"0 * * * *\", allowConcurrent: true"));
     let server = world.server();

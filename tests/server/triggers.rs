@@ -36,7 +36,7 @@ fn said(server: &Server, flow: &str) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_flow_follows_others_by_state_and_condition_once_for_each_and_after_a_crash() {
+async fn a_flow_trigger_fires_once_for_each_matching_execution_even_after_a_crash() {
     let world = World::new();
     world.write("good", "tasks:\n  - {id: p, type: probe}\n");
     world.write("bad", "tasks:\n  - {id: p, type: probe, fails: true}\n");
@@ -62,7 +62,7 @@ async fn a_flow_follows_others_by_state_and_condition_once_for_each_and_after_a_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_flow_waits_until_all_others_have_ended_and_then_begins_anew() {
+async fn preconditions_reset_after_all_flows_have_ended() {
     let world = World::new();
     ["one", "two"].iter().for_each(|id| world.write(id, "tasks:\n  - {id: p, type: probe}\n"));
     let both = "    preconditions:\n      flows:\n        - {namespace: n, flowId: one}\n        \
@@ -82,7 +82,7 @@ async fn a_flow_waits_until_all_others_have_ended_and_then_begins_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_flow_follows_whatever_failed_in_a_namespace_by_filters() {
+async fn a_flow_trigger_matches_failures_in_a_namespace_by_filters() {
     let world = World::new();
     world.write("good", "tasks:\n  - {id: p, type: probe}\n");
     world.write("bad", "tasks:\n  - {id: p, type: probe, fails: true}\n");
@@ -100,7 +100,7 @@ async fn a_flow_follows_whatever_failed_in_a_namespace_by_filters() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_flow_is_given_the_outputs_of_those_that_it_follows() {
+async fn a_flow_trigger_passes_the_outputs_of_the_other_flow() {
     let world = World::new();
     for (id, outputs) in [
         ("one", "[{id: file, type: STRING, value: a.csv}, {id: rows, type: INT, value: 1}]"),
@@ -128,7 +128,7 @@ async fn a_flow_is_given_the_outputs_of_those_that_it_follows() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_webhook_gives_its_call_to_the_flow_and_knows_its_key() {
+async fn a_webhook_passes_the_request_to_the_flow_and_checks_its_key() {
     let world = World::new();
     let text = "tasks:\n  - {id: p, type: probe, says: \"{{ trigger.body.month }} {{ trigger.parameters.taxi }}\"}\n\
                 triggers:\n  - {id: call, type: webhook, key: k3y, when: \"{{ trigger.body.month is defined }}\"}\n";
@@ -149,7 +149,7 @@ async fn a_webhook_gives_its_call_to_the_flow_and_knows_its_key() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_others_can_reach_answers_no_key_that_is_easily_guessed() {
+async fn a_public_server_rejects_weak_webhook_keys() {
     let world = World::new();
     let text = "tasks:\n  - {id: p, type: probe, says: x}\n\
                 triggers:\n  - {id: weak, type: webhook, key: short-key-of-15}\n  - {id: good, type: webhook, key: sixteen-letters-}\n";
@@ -168,7 +168,7 @@ async fn a_server_that_others_can_reach_answers_no_key_that_is_easily_guessed() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_secret_of_the_flow_in_a_call_is_not_kept_but_for_secret_inputs() {
+async fn secrets_in_a_webhook_request_are_not_stored() {
     let world = World::new();
     let text = "inputs: [{id: token, type: SECRET}, {id: shown, type: STRING}]\n\
                 tasks:\n  - {id: p, type: probe, says: \"{{ trigger.body.a }} {{ trigger.headers.x }} {{ inputs.shown }} {{ inputs.token | length }}\"}\n  \
@@ -203,7 +203,7 @@ fn probe_with(server: &Server, source: Box<dyn FileSource>) -> tokio_util::sync:
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_file_that_arrives_starts_one_execution_also_over_a_restart() {
+async fn each_arriving_file_starts_one_execution_across_restarts() {
     let world = World::new();
     let incoming = world.flows().join("in");
     write(&incoming.join("there_already.csv"), "x");
@@ -230,7 +230,7 @@ async fn each_file_that_arrives_starts_one_execution_also_over_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_that_is_waited_for_starts_the_flow() {
+async fn an_http_trigger_starts_the_flow_on_the_expected_response() {
     let ready = Arc::new(std::sync::atomic::AtomicBool::new(false));
     let flag = ready.clone();
     let answer = move || {
@@ -259,7 +259,7 @@ async fn an_answer_that_is_waited_for_starts_the_flow() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_address_that_never_answers_holds_up_no_other_trigger() {
+async fn an_address_that_never_responds_blocks_no_other_trigger() {
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = silent.local_addr().unwrap();
     let world = World::new();
@@ -303,7 +303,7 @@ fn end_at(server: &Server, flow: &str, at: chrono::DateTime<Utc>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_clock_that_is_set_back_loses_no_follower_and_is_told() {
+async fn a_clock_set_back_is_reported_and_loses_no_flow_trigger() {
     let world = World::new();
     ["one", "two"].iter().for_each(|id| world.write(id, "tasks:\n  - {id: p, type: probe}\n"));
     let both = "    preconditions:\n      flows:\n        - {namespace: n, flowId: one}\n        \
@@ -334,7 +334,7 @@ async fn a_clock_that_is_set_back_loses_no_follower_and_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ids_are_in_the_order_of_creation_whatever_the_clock_says() {
+async fn ids_are_in_creation_order_regardless_of_the_clock() {
     let world = World::new();
     world.write("one", "tasks:\n  - {id: p, type: probe}\n");
     let server = world.server();
@@ -373,7 +373,7 @@ impl FileSource for Slow {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn files_are_taken_one_after_the_other_as_they_came_and_at_once_when_the_one_before_has_ended() {
+async fn an_exclusive_file_trigger_processes_files_in_order_of_arrival() {
     let world = World::new();
     let text = "tasks:\n  - {id: p, type: probe, says: \"{{ trigger.name }}\"}\ntriggers:\n  \
                 - {id: files, type: file, from: in/*.csv, interval: 1h}\n";
