@@ -172,7 +172,10 @@ async fn content_is_sent_on_within_its_origin_and_nothing_of_the_flow_s_to_anoth
     let arrived = answer["body"].as_str().unwrap();
     assert!(arrived.contains("user-agent") && !arrived.contains("SEKRIT") && !arrived.contains("referer"), "{arrived}");
     let error = ask(json!({"uri": away, "method": "POST", "body": "SEKRIT"})).await.unwrap_err();
-    assert!(error.message.contains(&format!("redirects to {other}, and content goes to no other origin")), "{error}");
+    assert!(
+        error.message.contains(&format!("redirects to {other}, but content is only sent to the original server")),
+        "{error}"
+    );
     assert_eq!(error.class, ErrorClass::Permanent);
 }
 

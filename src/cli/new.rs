@@ -23,7 +23,7 @@ const TEMPLATES: &[(&str, &str)] = &[
 
 #[derive(Args)]
 pub(super) struct Arguments {
-    /// The name of the flow, with a folder before it if wanted: flows/hello
+    /// The name of the flow, optionally with a folder, such as flows/hello
     #[arg(required_unless_present = "list")]
     name: Option<PathBuf>,
     /// The template

@@ -246,7 +246,7 @@ fn an_input_that_the_schedule_sets_from_the_date_cannot_be_given() {
     let words = "input `year` is `2019`, but the schedule `months` sets it from each partition's date";
     for (command, more) in [("backfill", &["--dry-run"][..]), ("backfill", &[]), ("partitions", &[])] {
         let told = run(command, &[&["-i", "year=2019"][..], more].concat()).ended(3).without_data().says(words);
-        told.says("help: leave `year` out");
+        told.says("help: remove `year`");
     }
     assert_eq!(world.jitney(&["executions", "--json"]).json(), Value::Array(Vec::new()));
     run("backfill", &["-i", "taxi=green", "-i", "year={{ trigger.date | date('yyyy') }}", "--dry-run"]).ended(0);
@@ -277,7 +277,7 @@ fn backfill_warnings_are_printed_before_it_runs() {
     let dated = world.jitney(&months(&["--dry-run"])).ended(0);
     assert!(!dated.err.contains("warning"), "{dated}");
     let later = world.jitney(&["backfill", "nap.yaml", "--from", "2019-01", "--to", "9000-01", "--dry-run"]).ended(3);
-    later.says("partitions; take a shorter time");
+    later.says("partitions; choose a shorter period");
     let later = world.jitney(&["backfill", "nap.yaml", "--from", "2999-01", "--to", "2999-03", "--dry-run"]).ended(0);
     later.says("warning: 3 of 3 partitions are in the future, from 2999-01 on");
 }

@@ -46,7 +46,7 @@ fn a_secret_is_used_and_never_seen() {
     world.write("flows/.env", "FROM_DOTENV=in-dotenv\n");
     world.write("secrets/from_file", "in-a-file\n");
     let told = with_secrets(&world, &["run", "flows/f.yaml"]).ended(1).says("token ***").says("no ***");
-    let told = told.says("it is ***").says("a secret is among the values of the loop");
+    let told = told.says("it is ***").says("the values of the loop contain a secret");
     let mut seen = told.to_string() + &with_secrets(&world, &["run", "flows/f.yaml", "--json"]).to_string();
     let id = world.newest_id();
     for command in [["executions", "show", &id], ["executions", "logs", &id]] {
@@ -140,5 +140,5 @@ tasks:
     drop(told);
     let mut command = world.command(&["run", "f.yaml"]);
     Told::from(command.env("JITNEY_SCRIPT_RUNNER", "process").output().unwrap()).ended(0);
-    Told::from(command.env("JITNEY_SCRIPT_RUNNER", "cloud").output().unwrap()).says("it may be `process`");
+    Told::from(command.env("JITNEY_SCRIPT_RUNNER", "cloud").output().unwrap()).says("it can only be `process`");
 }

@@ -153,7 +153,7 @@ fn a_purged_file_is_reported_as_such() {
     world.write("f.yaml", text);
     world.jitney(&["run", "f.yaml"]).ended(0);
     let id = world.newest_id();
-    let told = world.jitney(&["replay", &id, "--from", "use"]).ended(1).says("any more");
-    told.says("`purge_files` or `jitney clean` has removed it").says("replay from the task that writes it, `get`");
+    let told = world.jitney(&["replay", &id, "--from", "use"]).ended(1).says("no longer exists");
+    told.says("`purge_files` or `jitney clean` has removed it").says("replay from the task that creates it, `get`");
     world.jitney(&["replay", &id, "--from", "get"]).ended(0);
 }

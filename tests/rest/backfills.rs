@@ -181,7 +181,7 @@ async fn a_backfill_can_be_controlled_over_http_and_from_a_terminal() {
     let ended = until_state(&server, &id, "SUCCESS").await;
     assert_eq!(those(&ended, "LOADED").len(), 36);
     let (code, message) = server.refusal(&format!("{BACKFILLS}/{id}/retry"), &json!({}));
-    assert!(code == "409" && message.contains("there is nothing to run again"), "{code} {message}");
+    assert!(code == "409" && message.contains("there is nothing to retry"), "{code} {message}");
     let page = server.get(&format!("{BACKFILLS}?flowId=nap&size=1"));
     assert_eq!((&page["total"], &page["results"][0]["done"]), (&json!(1), &json!(36)), "{page}");
     assert!(page["results"][0].get("partitions").is_none());
@@ -209,7 +209,7 @@ fn a_dry_run_changes_nothing_and_errors_are_those_of_the_command_line() {
         (json!({"every": "week"}), "`week` is not a step; expected one of `month`, `day`, `hour`"),
         (json!({"inputs": {"yeer": 2019}}), "the flow has no input `yeer`"),
         (json!({"inputs": {"year": "{{ trigger.date | date('yyyy') }}"}, "from": "2018"}), "2018 is less than 2019"),
-        (json!({"labels": {"partition": "x"}}), "the label `partition` is the backfill's own"),
+        (json!({"labels": {"partition": "x"}}), "the label `partition` is reserved for backfills"),
         (json!({"parallel": 0}), "`parallel` is 0; it must be between 1 and 64"),
         (json!({"only": "some"}), "unknown value `some`"),
         (json!({"form": "2019"}), "unknown field `form`"),
@@ -341,7 +341,7 @@ async fn a_secret_input_must_be_given_again_after_a_crash() {
     assert_eq!(refused.status.code(), Some(3), "{refused:?}");
     assert_eq!(state(&server, &id), "PAUSED");
     let (code, message) = server.refusal(&resume, &json!({}));
-    assert!(code == "422" && message.contains("does not keep the secret in input `key`"), "{code} {message}");
+    assert!(code == "422" && message.contains("does not store the secret in input `key`"), "{code} {message}");
     server.post(&resume, &json!({"inputs": key}));
     until("it has ended", async || !backfill(&server, &id)["ended"].is_null()).await;
     let ended = backfill(&server, &id);

@@ -48,7 +48,7 @@ fn error_of(server: &Server, execution: &Value) -> String {
 #[track_caller]
 fn refused(server: &Server, execution: &Value) {
     let error = error_of(server, execution);
-    assert!(error.contains("is not written in the flow") || error.contains("no server reads"), "{error}");
+    assert!(error.contains("is not written in the flow") || error.contains("which a server does not read"), "{error}");
     let runs = execution["taskRunList"].as_array().into_iter().flatten();
     let helps = runs.filter_map(|run| run["help"].as_str()).collect::<Vec<_>>().concat();
     assert!(!error.contains("is not written in the flow") || helps.contains("JITNEY_FILE_ROOTS"), "{execution}");

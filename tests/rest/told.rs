@@ -322,7 +322,7 @@ fn a_flows_folder_that_is_a_file_is_rejected_and_a_missing_one_is_created() {
     assert!(refused.status.code() == Some(3) && said.contains("file") && said.contains("--flows"), "{said}");
     let server = place.server_with(&["--flows", "nosuch"]);
     let said = server.said.lock().unwrap().join("\n");
-    let words = format!("WARN   the folder {} was not there; it was made", place.path("nosuch").display());
+    let words = format!("WARN   the folder {} did not exist and was created", place.path("nosuch").display());
     assert!(said.contains(&words), "{said}");
     assert!(place.path("nosuch").is_dir());
 }

@@ -38,7 +38,7 @@ fn refused(server: &Server, call: &[&str], words: &str) {
     assert!(code == "422" && answer.contains(words), "{words}: {text}");
 }
 
-const PATH: &str = "a path of the server's machine cannot be given from outside";
+const PATH: &str = "a path on the server's machine cannot be given by a client";
 
 #[test]
 fn file_inputs_are_uploads_or_stored_files_but_never_paths() {

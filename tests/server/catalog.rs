@@ -98,7 +98,7 @@ async fn a_flow_defined_twice_at_startup_is_not_loaded_until_one_file_is_removed
     assert!(server.catalog.list().is_empty());
     let problems: Vec<String> = server.catalog.problems().iter().map(ToString::to_string).collect();
     let twins = problems.iter().filter(|problem| problem.contains("there are two flows n.a")).collect::<Vec<_>>();
-    assert!(twins.len() == 2 && twins.iter().all(|twin| twin.contains("none is loaded")), "{problems:?}");
+    assert!(twins.len() == 2 && twins.iter().all(|twin| twin.contains("none of them is loaded")), "{problems:?}");
     assert!(problems.iter().any(|problem| problem.contains("`tasks` is missing")), "{problems:?}");
     let Err(CatalogError::Invalid(findings)) = server.catalog.save(&format!("id: a\nnamespace: n\n{GOOD}")) else {
         panic!("a third file was written");

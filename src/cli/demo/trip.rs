@@ -41,7 +41,7 @@ const BUSY: [i64; 24] =
     [7, 41, 42, 43, 48, 74, 75, 79, 90, 95, 100, 107, 132, 138, 142, 161, 162, 166, 170, 186, 230, 236, 237, 244];
 
 impl Trip {
-    /// Invents a trip that starts in this hour of the day. `congestion` tells whether the surcharge exists yet.
+    /// Generates a trip that starts in this hour of the day. `congestion` is whether the surcharge exists yet.
     pub(super) fn invent(
         random: &mut SeededRng,
         colour: TaxiColour,

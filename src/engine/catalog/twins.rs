@@ -66,7 +66,7 @@ fn report(one: &Candidate, owner: Option<&OsString>, all: &[Candidate]) -> Optio
             let others =
                 all.iter().filter(|other| other.0 != one.0).map(|other| Path::new(other.0).display().to_string());
             let others = others.collect::<Vec<_>>().join(" and in ");
-            format!("the other is in {others}; neither is loaded, since it is not known which one is meant")
+            format!("the other is in {others}; none of them is loaded, since it is not known which one was first")
         }
     };
     Some(twin(one.1).help(format!("{help}; rename this flow, or remove one of the files")))
