@@ -166,7 +166,7 @@ async fn no_database_from_outside_lies_out_of_the_folder() {
         (r"jdbc:duckdb:sub\..\..\x.db", "DuckDB reads"),
         ("jdbc:duckdb:../x.db", "leads out of"),
         ("jdbc:duckdb:link.db", "leads out of"),
-        ("jdbc:duckdb:__JITNEY_WORKING_DIR__/../../../x.db", "is not the name of a file"),
+        ("jdbc:duckdb:__JITNEY_WORKING_DIR__/../../../x.db", "is not a valid name for a file"),
     ] {
         let error = open(url).await.unwrap_err();
         assert!(error.message.contains(problem), "{url}: {error}");

@@ -38,7 +38,7 @@ async fn a_job_whose_answer_was_lost_is_found_by_its_id() {
     let outputs = attempt::run(context, "bigquery.query", insert(&dataset)).await.unwrap();
     assert_eq!(outputs["inserted"], json!(1));
     assert_eq!((rows(home.path(), &format!("{dataset}.t")).await, proxy.jobs().len()), (1, 2));
-    assert!(lines(&log).contains("which was started before"), "{}", lines(&log));
+    assert!(lines(&log).contains("which was started earlier"), "{}", lines(&log));
 }
 
 #[tokio::test]

@@ -90,7 +90,7 @@ async fn wrong_names_and_places_are_told_before_anything_is_asked() {
         "schema": [{"name": "a", "type": "INT64"}]});
     let (told, help, asked) = refused(vec![place], "bigquery.load", load).await.unwrap();
     assert_eq!(told, "dataset test-project.d is in US, but `location` is EU");
-    assert!(help.starts_with("set `location: US`; the bucket must be there too"), "{help}");
+    assert!(help.starts_with("set `location: US`; the bucket must be there, too"), "{help}");
     assert_eq!(asked, 1);
 }
 

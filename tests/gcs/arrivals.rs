@@ -142,7 +142,7 @@ async fn a_bucket_that_is_missing_is_told_once_and_looked_for_again() {
     let server = Server::start(&folder, &[("STORAGE_EMULATOR_HOST", &proxy.url)]);
     two_looks(&proxy, &[""]).await;
     assert_eq!(server.said().matches(&format!("listing gs://{name}/: Google answered 404")).count(), 1);
-    assert!(server.said().contains("make the bucket with a task `gcs.create_bucket`"), "{}", server.said());
+    assert!(server.said().contains("create the bucket with a task of type `gcs.create_bucket`"), "{}", server.said());
     bucket(home, "arrivals-missing").await;
     two_looks(&proxy, &[""]).await;
     put(home, &name, "a.csv", "x").await;

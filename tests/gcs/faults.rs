@@ -121,7 +121,7 @@ async fn bytes_of_a_changed_file_never_follow_those_of_the_old_one() {
     });
     let error = attempt::run(context, "gcs.upload", fields.clone()).await.unwrap_err();
     changer.await.unwrap();
-    assert!(error.message.contains("the file has changed meanwhile"), "{error}");
+    assert!(error.message.contains("the file changed during the upload"), "{error}");
     fs::write(home.path().join("f"), noise(LENGTH)).unwrap();
     assert_eq!(upload(home.path(), &proxy.url, &fields).await.0.unwrap()["resumed_bytes"], json!(0));
     assert_whole(home.path(), &fields).await;
@@ -135,7 +135,7 @@ async fn damaged_bytes_are_deleted_and_sent_again() {
     *proxy.damage.lock().unwrap() = 1;
     let (outcome, log) = upload(home.path(), &proxy.url, &fields).await;
     assert_eq!(outcome.unwrap()["uploaded"], json!(1));
-    assert!(log.contains("it is deleted and sent again"), "{log}");
+    assert!(log.contains("it is deleted and uploaded again"), "{log}");
     assert_eq!(proxy.count("DELETE"), 1);
     assert_whole(home.path(), &fields).await;
 }

@@ -129,7 +129,7 @@ async fn a_listing_goes_as_deep_as_asked_and_a_deletion_takes_just_that() {
     let left = list(json!({"from": format!("gs://{bucket}"), "recursive": true})).await;
     assert_eq!(left, ["g/2020-01.csv", "g/old/2009-01.csv"]);
     let empty = run(home.path(), "gcs.delete_list", json!({"from": format!("{from}none"), "errorOnEmpty": true})).await;
-    assert!(empty.unwrap_err().message.contains("no object to delete"));
+    assert!(empty.unwrap_err().message.contains("no objects to delete"));
 }
 
 #[tokio::test]

@@ -54,7 +54,7 @@ async fn a_bucket_name_that_is_taken_says_so() {
     let hidden =
         vec![fault("GET /storage", 403, "forbidden", "x does not have storage.buckets.get access to the bucket.")];
     let error = refuse(hidden, "GET /storage", "gcs.create_bucket", fields).await.unwrap();
-    assert_says(&error, "looking at gs://taxi", "the name is somebody else's, then choose another");
+    assert_says(&error, "looking at gs://taxi", "the name is taken, so choose another one");
 }
 
 #[tokio::test]

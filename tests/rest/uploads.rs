@@ -179,7 +179,11 @@ fn a_flow_whose_file_would_be_ignored_is_not_saved() {
     let long = "n".repeat(300);
     for (namespace, id) in [("_files", "x"), ("n", "_x"), (long.as_str(), "x"), ("n", long.as_str())] {
         let text = format!("id: {id}\nnamespace: {namespace}\ntasks: [{{id: say, type: log, message: hello}}]\n");
-        refused(&server, &["/api/v1/flows", "-X", "POST", "--data-binary", &text], "cannot be saved here");
+        refused(
+            &server,
+            &["/api/v1/flows", "-X", "POST", "--data-binary", &text],
+            "cannot be saved: its file would be ignored",
+        );
     }
     assert!(files(&place.path("flows")).is_empty());
     let none: Value = server.get("/api/v1/flows/search");
