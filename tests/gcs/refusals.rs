@@ -49,7 +49,7 @@ async fn a_bucket_name_that_is_taken_says_so() {
     let missing = || fault("GET /storage", 404, "notFound", "The specified bucket does not exist.");
     let faults = vec![missing(), fault("POST /storage", 409, "conflict", taken), missing()];
     let Some(error) = refuse(faults, "POST /storage", "gcs.create_bucket", fields.clone()).await else { return };
-    assert_says(&error, taken, "choose another, such as YOUR-PROJECT-taxi");
+    assert_says(&error, taken, "choose another one, such as YOUR-PROJECT-taxi");
     // Somebody else's bucket may not even be looked at.
     let hidden =
         vec![fault("GET /storage", 403, "forbidden", "x does not have storage.buckets.get access to the bucket.")];
