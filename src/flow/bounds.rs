@@ -206,7 +206,7 @@ mod tests {
         ];
         for text in texts {
             let (reason, line, _) = check_bounds(&text).unwrap_or_default();
-            assert_eq!(reason, "this is nested more than 100 levels", "{}", &text[..60]);
+            assert_eq!(reason, "this is nested more than 100 levels deep", "{}", &text[..60]);
             assert!(line > 0);
         }
         assert_eq!(check_bounds(&format!("a: {}x{}", "[".repeat(99), "]".repeat(99))), None);
@@ -218,14 +218,14 @@ mod tests {
         for piece in ["[{a: ", "[", "{? ", "[\"a\", {"] {
             for count in [2_000, 100_000] {
                 let reason = check_text(&format!("a: {}", piece.repeat(count))).unwrap_err();
-                let expected = ["this takes too long", "this is nested more than 100 levels", "this is not YAML"];
+                let expected = ["this takes too long", "this is nested more than 100 levels deep", "this is not YAML"];
                 let is_expected = expected.iter().any(|expected| reason.starts_with(expected));
                 assert!(is_expected, "{piece}: {reason}");
             }
         }
         // A comment for one parser, and lists for the other.
         let hidden = format!("a: 1 #\u{2028}{}", "[".repeat(200_000));
-        assert!(check_text(&hidden).unwrap_err().starts_with("a Unicode line separator"));
+        assert!(check_text(&hidden).unwrap_err().starts_with("the text has a Unicode line separator"));
         let broken = format!("a: 1\n\ta: {}", "[".repeat(200_000));
         assert!(check_text(&broken).unwrap_err().starts_with("this is not YAML"));
     }

@@ -271,7 +271,7 @@ mod tests {
         assert_eq!(mode(json!({"limited": {"max": 3}})), Ok(Some(Mode::Limited(Limits { max: 3 }))));
         assert_eq!(mode(json!("merge")), Err("missing field `key`".to_owned()));
         assert_eq!(mode(json!({"plain": {}})), Ok(Some(Mode::Plain)));
-        assert!(mode(json!({"plain": {"max": 3}})).unwrap_err().contains("stands alone"));
+        assert!(mode(json!({"plain": {"max": 3}})).unwrap_err().contains("takes no value"));
     }
 
     #[test]

@@ -228,7 +228,7 @@ mod tests {
         let ask = |offer: &SourceVersion| source_change(offer, true, noted.as_ref(), None);
         assert_eq!(ask(&offer(10, Some("\"1\""))), SourceChange::Same);
         assert_eq!(ask(&offer(11, Some("\"1\""))), SourceChange::Changed("10 bytes before, 11 now".to_owned()));
-        assert_eq!(ask(&offer(10, Some("\"2\""))), SourceChange::Changed("etag \"1\" then, \"2\" now".to_owned()));
+        assert_eq!(ask(&offer(10, Some("\"2\""))), SourceChange::Changed("etag \"1\" before, \"2\" now".to_owned()));
         assert!(matches!(ask(&offer(10, None)), SourceChange::Unknown(_)));
         assert_eq!(ask(&SourceVersion::default()), SourceChange::Gone);
         assert_eq!(source_change(&offer(10, None), false, None, None), SourceChange::New);

@@ -316,6 +316,7 @@ fn child<'v>(value: &'v Value, key: &str) -> Option<&'v Value> {
 
 fn undefined(source: &str, path: &str, value: &Value, key: &str) -> EvalError {
     let there = match value {
+        Value::Object(map) if map.is_empty() => format!("`{path}` is empty"),
         Value::Object(map) => {
             let cut =
                 |sign: char| map.keys().find(|name| name.strip_prefix(key).is_some_and(|rest| rest.starts_with(sign)));

@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn a_dataset_with_a_dash_is_told_a_better_name() {
         let error = check_dataset("my-taxi").unwrap_err();
-        assert!(error.help.unwrap().ends_with("call it `my_taxi`"));
+        assert!(error.help.unwrap().ends_with("use `my_taxi`"));
     }
 
     #[test]
