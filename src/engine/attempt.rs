@@ -81,7 +81,7 @@ pub(super) async fn run_with_timeout(
 }
 
 fn joined(done: Result<Result<Outputs, TaskError>, tokio::task::JoinError>) -> Result<Outputs, TaskError> {
-    done.unwrap_or_else(|error| {
-        Err(TaskError::permanent("the task panicked; this is a bug in jitney").caused_by(error))
-    })
+    done.unwrap_or_else(
+        |error| Err(TaskError::permanent("the task panicked; this is a bug in jitney").caused_by(error)),
+    )
 }

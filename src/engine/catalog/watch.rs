@@ -74,8 +74,9 @@ impl Catalog {
                     untold.into_iter().for_each(|look| tell(Ok(look)));
                     tell(found);
                 }
-                Err(error) => health
-                    .report_failure(Component::Flows, format!("checking the folders of flows failed: {error}")),
+                Err(error) => {
+                    health.report_failure(Component::Flows, format!("checking the folders of flows failed: {error}"))
+                }
             }
         }
     }
