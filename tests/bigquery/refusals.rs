@@ -76,10 +76,7 @@ async fn a_job_that_fails_tells_its_first_reasons() {
 async fn wrong_names_and_places_are_told_before_anything_is_asked() {
     let create = json!({"name": "my-taxi"});
     let Some((told, help, asked)) = refused(vec![], "bigquery.create_dataset", create).await else { return };
-    assert!(
-        told.contains("`my-taxi` is not a valid dataset name") && help.contains("call it `my_taxi`"),
-        "{told} {help}"
-    );
+    assert!(told.contains("`my-taxi` is not a valid dataset name") && help.contains("use `my_taxi`"), "{told} {help}");
     assert_eq!(asked, 0);
     let load = json!({"from": "gs://b/x.csv", "table": "my-taxi.t"});
     let (told, _, asked) = refused(vec![], "bigquery.load", load).await.unwrap();

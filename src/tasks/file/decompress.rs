@@ -78,7 +78,7 @@ impl Task for Decompress {
         let (path, cancel) = (target.path.clone(), context.cancel.clone());
         let bytes = tokio::task::spawn_blocking(move || store(content, &path, &cancel))
             .await
-            .map_err(|error| TaskError::permanent("unpacking broke off").caused_by(error))??;
+            .map_err(|error| TaskError::permanent("unpacking failed").caused_by(error))??;
         context.note_origin(&target.path, &address(context, &source))?;
         let StoredFile { uri, .. } = target;
         Ok(Decompressed { uri, bytes })

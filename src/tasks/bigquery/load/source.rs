@@ -115,8 +115,7 @@ impl LoadSource {
         let (progress, bare) = (bigquery.context.progress.clone(), load.skipped_rows() == 0);
         let counted =
             tokio::task::spawn_blocking(move || count(&file.path, &name, options, &expected, tolerant, bare, progress));
-        let counted =
-            counted.await.map_err(|error| TaskError::permanent("counting rows broke off").caused_by(error))?;
+        let counted = counted.await.map_err(|error| TaskError::permanent("counting rows failed").caused_by(error))?;
         let (columns, rows) = counted?;
         source.rows = Some(rows);
         source.columns = columns;
