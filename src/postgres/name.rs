@@ -77,6 +77,11 @@ pub fn new_column(name: &str) -> Result<String, TaskError> {
     Ok(quote_name(&read))
 }
 
+/// A name as the server keeps it: without what is behind the longest one, but with whole characters.
+pub fn truncated(name: &str) -> &str {
+    &name[..name.floor_char_boundary(MAX_NAME_BYTES)]
+}
+
 /// What a name in double quotes says; none where it is not in quotes as a whole.
 pub fn unquoted(name: &str) -> Option<String> {
     let (part, after) = quoted_part(name.trim().strip_prefix('"')?).ok()?;

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use polars::prelude::Column as Filled;
 
@@ -171,7 +171,7 @@ impl CsvFile {
         }
         let fields = (0..row.width as usize).map(|column| self.rows.field(row, column).unwrap_or_default());
         let names = fields.map(|field| match std::str::from_utf8(field) {
-            Ok(name) => Ok(name.trim().to_owned()),
+            Ok(name) => Ok(name.to_owned()),
             Err(_) => {
                 let shown = preview(field);
                 let message = format!("the header is not valid {} text: `{shown}`", self.source.encoding());
@@ -180,7 +180,7 @@ impl CsvFile {
                 Err(error)
             }
         });
-        names.collect()
+        Ok(without_blanks(names.collect::<Result<_>>()?))
     }
 
     /// How the other lines end, for a row with another line end in it.
@@ -310,6 +310,16 @@ impl CsvFile {
         let unlikely = vec![Cell::new(0); wanted.len()];
         CsvBatches { file: self, wanted, places, unlikely, is_over: false, is_first: true }
     }
+}
+
+/// Names without the blanks around them. Where nothing but blanks tells names apart, they keep them.
+fn without_blanks(names: Vec<String>) -> Vec<String> {
+    let mut spellings: HashMap<&str, HashSet<&str>> = HashMap::new();
+    for name in &names {
+        spellings.entry(name.trim()).or_default().insert(name);
+    }
+    let is_alone = |name: &str| name.is_empty() || spellings.get(name).is_none_or(|found| found.len() == 1);
+    names.iter().map(|name| if is_alone(name.trim()) { name.trim() } else { name }.to_owned()).collect()
 }
 
 struct CsvBatches {

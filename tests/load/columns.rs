@@ -136,3 +136,35 @@ async fn a_column_whose_domain_has_a_default_may_be_left_out() {
     place.load("{from: a.csv, table: t}").await.unwrap();
     assert_eq!(place.t().await, "1 new");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn names_that_only_blanks_tell_apart_are_told_apart() {
+    let place = Place::with("columns_blanks", "CREATE TABLE t (a int, \"a \" int, \" b\" int, \"c\nd\" int)").await;
+    place.file("a.csv", "a ,b,a,\"c\nd\"\n1,2,3,4\n");
+    place.file("a.ndjson", r#"{"a ": 1, " b": 2, "a": 3, "c\nd": 4}"#);
+    for name in ["a.csv", "a.ndjson"] {
+        place.load(&format!("{{from: {name}, table: t, mode: truncate}}")).await.unwrap();
+        assert_eq!(place.rows("SELECT a, \"a \", \" b\", \"c\nd\" FROM t").await, "3 1 2 4", "{name}");
+    }
+    place.file("a.csv", "a,\" \",a,\"\"\n1,2,3,4\n");
+    let ignoring = "{from: a.csv, table: t, on_extra_column: ignore, on_missing_column: empty}";
+    assert_says(&place.refused(ignoring).await, &["names the column `a` twice"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_that_the_server_cuts_is_found_as_it_is_cut() {
+    let (long, wide) = ("Long_".repeat(14), format!("{}é{}", "x".repeat(62), "y".repeat(9)));
+    let place = Place::with("columns_long", &format!("CREATE TABLE t ({long} int, \"{wide}\" int)")).await;
+    place.file("a.csv", format!("{long},{wide}\n1,2\n"));
+    place.file("a.ndjson", format!("{{\"{wide}\": 2, \"{long}\": 1}}"));
+    for name in ["a.csv", "a.ndjson"] {
+        let yaml = format!("{{from: {name}, table: t, mode: {{merge: {{key: [{long}]}}}}, force: true}}");
+        place.load(&yaml).await.unwrap();
+        assert_eq!(place.t().await, "1 2", "{name}");
+        place.run("TRUNCATE t").await;
+    }
+    place.file("a.csv", format!("{long},{long}z,{wide}\n1,2,3\n"));
+    assert_says(&place.refused("{from: a.csv, table: t}").await, &["both go to column"]);
+    place.file("a.csv", format!("{},{wide}\n1,2\n", &long[..62]));
+    assert_says(&place.refused("{from: a.csv, table: t}").await, &["which table `t` does not have"]);
+}

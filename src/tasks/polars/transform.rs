@@ -27,7 +27,7 @@ reads_csv! { with_steps! {
     ///
     /// The new file holds the types that steps compute with: `boolean`, `bigint` for whole numbers of all sizes, `double
     /// precision` for `real` too, `date`, `timestamp` and `timestamptz` in microseconds, and text. So a Parquet file gets
-    /// texts for decimals, unsigned 64-bit numbers and times of day, which `postgres.load` reads as what they are, and for
+    /// texts for decimals, unsigned 64-bit numbers, UUIDs and times of day, which `postgres.load` reads as what they are, and for
     /// lists and structures, which are JSON then. Columns of bytes are texts as of `bytea`: `\\x00ff`. In CSV dates and
     /// times are as Postgres prints them, a `timestamptz` with the offset `+00`. JSON values of an NDJSON file become
     /// texts, and strings lose their quotes: `"1"` and `1` are the same in the new file. To keep JSON as it is, load the

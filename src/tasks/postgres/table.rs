@@ -5,7 +5,7 @@ use tokio_postgres::{GenericClient, Transaction};
 
 use super::kind::Kind;
 use crate::postgres::explain;
-use crate::postgres::name::{TableName, quote_name, unquoted};
+use crate::postgres::name::{TableName, quote_name, truncated, unquoted};
 use crate::postgres::sql::quote;
 use crate::stream::ColumnType;
 use crate::task::{FieldConflict, TaskError};
@@ -112,11 +112,16 @@ impl Table {
     }
 
     /// The column that goes by a name. Names are compared as Postgres folds them: without regard to case, and to blanks
-    /// around them. One in double quotes is that very name.
+    /// around them. One in double quotes is that very name. Longer names than columns can have are cut as the server
+    /// cuts them.
     pub(super) fn column(&self, name: &str) -> Option<&TableColumn> {
         let exact = |name: &str| self.columns.iter().find(|column| column.name == name);
-        let folded = || self.columns.iter().find(|column| normal(&column.name) == normal(name));
-        exact(name).or_else(folded).or_else(|| exact(&unquoted(name)?))
+        let folded = |name: &str| self.columns.iter().find(|column| normal(&column.name) == normal(name));
+        let cut = truncated(name.trim());
+        exact(name)
+            .or_else(|| folded(name))
+            .or_else(|| exact(&unquoted(name)?))
+            .or_else(|| exact(cut).or_else(|| folded(cut)).filter(|_| cut.len() < name.trim().len()))
     }
 
     /// The name of a column as the table has it.
