@@ -21,7 +21,7 @@ pub enum TypeShape {
     /// `json` or `jsonb`, which take JSON as it stands.
     Json,
     /// An array of this type.
-    Array(Arc<TypeShape>),
+    Array(Arc<Self>),
     /// A composite type.
     Composite(Attributes),
 }
