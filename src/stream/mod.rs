@@ -6,6 +6,7 @@
 //! data) ends the stream with a located [`Diagnostic`].
 
 use std::collections::{BTreeMap, HashSet};
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -60,7 +61,7 @@ pub type Result<T> = std::result::Result<T, Box<Diagnostic>>;
 /// What a column's text is read as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ColumnType {
-    /// `true false t f yes no y n 1 0`, in any case. Polars: Boolean.
+    /// `true false yes no on off 1 0`, in any case, or the beginning of such a word. Polars: Boolean.
     Bool,
     /// A whole number that fits this many bits (16, 32 or 64); `1.0` and `1.` count as whole. Polars: Int64.
     Int(u8),
@@ -96,6 +97,27 @@ impl ColumnType {
     /// Whether its values are texts in a notation of their own, which a reader must know to write them.
     pub fn is_notation(self) -> bool {
         matches!(self, Self::Json | Self::Other | Self::Array | Self::JsonArray)
+    }
+}
+
+impl fmt::Display for ColumnType {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(match self {
+            Self::Bool => "boolean",
+            Self::Int(16) => "smallint",
+            Self::Int(32) => "integer",
+            Self::Int(_) => "bigint",
+            Self::Float => "double precision",
+            Self::Real => "real",
+            Self::Numeric => "numeric",
+            Self::Text => "text",
+            Self::Json | Self::JsonArray => "JSON",
+            Self::Array => "an array type",
+            Self::Other => "a type of its own",
+            Self::Date => "date",
+            Self::Timestamp => "timestamp",
+            Self::TimestampTz | Self::Instant => "timestamptz",
+        })
     }
 }
 

@@ -4,36 +4,45 @@ use super::value::{digits, trim};
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
 const SECONDS_PER_DAY: i64 = 86_400;
-/// The length of a date's text.
-const DATE_LENGTH: usize = 10;
 
-/// `2020-04-01` as days since 1970.
+/// `2020-04-01` as days since 1970. A time behind it counts for nothing, as to the server.
 pub fn parse_date(text: &[u8]) -> Option<i32> {
-    let (days, rest) = date(trim(text))?;
-    if rest.is_empty() { i32::try_from(days).ok() } else { None }
+    let text = trim(text);
+    let (days, rest) = date(text)?;
+    if rest.is_empty() || zoned(text).is_some() { i32::try_from(days).ok() } else { None }
 }
 
-/// `2020-04-01 00:44:02.5` as microseconds since 1970. The time, its seconds and their decimals may be missing.
+/// `2020-04-01 00:44:02.5` as microseconds since 1970. The time, its seconds and their decimals may be missing; an offset
+/// from UTC counts for nothing, as to the server.
 pub fn parse_timestamp(text: &[u8]) -> Option<i64> {
-    let (micros, rest) = timestamp(trim(text))?;
-    rest.is_empty().then_some(micros)
+    zoned(trim(text)).map(|(micros, _)| micros)
 }
 
 /// The same with an offset from UTC, as microseconds since 1970 in UTC.
 pub fn parse_timestamptz(text: &[u8]) -> Option<i64> {
-    let text = trim(text);
-    let (micros, rest) = timestamp(text)?;
-    if text.len() - rest.len() == DATE_LENGTH && rest.starts_with(b"-") {
-        // To the server this is no offset, but one more part of the date.
-        return None;
-    }
-    let rest = rest.strip_prefix(b" ").unwrap_or(rest);
-    Some(micros - offset_seconds(rest)? * MICROS_PER_SECOND)
+    let (micros, offset) = zoned(trim(text))?;
+    Some(micros - offset.unwrap_or(0) * MICROS_PER_SECOND)
 }
 
 /// The same; none without an offset.
 pub fn parse_instant(text: &[u8]) -> Option<i64> {
-    parse_timestamptz(text).filter(|_| parse_timestamp(text).is_none())
+    let (micros, offset) = zoned(trim(text))?;
+    offset.map(|offset| micros - offset * MICROS_PER_SECOND)
+}
+
+/// A timestamp, and the seconds of its offset from UTC if there is one.
+fn zoned(text: &[u8]) -> Option<(i64, Option<i64>)> {
+    let (micros, rest) = timestamp(text)?;
+    if rest.is_empty() {
+        return Some((micros, None));
+    }
+    let has_time = date(text).is_some_and(|(_, behind)| behind.len() > rest.len());
+    if !has_time && rest.starts_with(b"-") {
+        // To the server this is no offset, but one more part of the date.
+        return None;
+    }
+    let rest = rest.strip_prefix(b" ").unwrap_or(rest);
+    Some((micros, Some(offset_seconds(rest)?)))
 }
 
 fn timestamp(text: &[u8]) -> Option<(i64, &[u8])> {
@@ -46,17 +55,19 @@ fn timestamp(text: &[u8]) -> Option<(i64, &[u8])> {
 }
 
 fn date(text: &[u8]) -> Option<(i64, &[u8])> {
-    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, rest @ ..] = text else { return None };
+    let [y1, y2, y3, y4, b'-', rest @ ..] = text else { return None };
     let year = pair(*y1, *y2)? * 100 + pair(*y3, *y4)?;
-    let month = pair(*m1, *m2)?;
-    let day = pair(*d1, *d2)?;
+    let (month, rest) = one_or_two(rest)?;
+    let [b'-', rest @ ..] = rest else { return None };
+    let (day, rest) = one_or_two(rest)?;
     let is_real = year > 0 && (1..=12).contains(&month) && day > 0 && day <= days_in_month(year, month);
     is_real.then(|| (days_since_1970(year, month, day), rest))
 }
 
 fn time(text: &[u8]) -> Option<(i64, &[u8])> {
-    let [h1, h2, b':', m1, m2, rest @ ..] = text else { return None };
-    let (hour, minute) = (pair(*h1, *h2)?, pair(*m1, *m2)?);
+    let (hour, rest) = one_or_two(text)?;
+    let [b':', m1, m2, rest @ ..] = rest else { return None };
+    let minute = pair(*m1, *m2)?;
     // Without seconds, a point is no part of `12:30`: `12:30.5` are minutes and seconds, says the server.
     let (second, micros, rest) = match rest {
         [b'.', ..] => return None,
@@ -88,7 +99,7 @@ fn fraction(text: &[u8]) -> Option<(i64, &[u8])> {
 
 fn offset_seconds(text: &[u8]) -> Option<i64> {
     let (direction, rest) = match text {
-        [] | b"Z" | b"z" | b"UTC" => return Some(0),
+        b"Z" | b"z" | b"UTC" => return Some(0),
         [b'+', rest @ ..] => (1, rest),
         [b'-', rest @ ..] => (-1, rest),
         _ => return None,
@@ -99,6 +110,15 @@ fn offset_seconds(text: &[u8]) -> Option<i64> {
         _ => return None,
     };
     (hours < 16 && minutes < 60).then_some(direction * (hours * 60 + minutes) * 60)
+}
+
+/// A number of one or two digits. Without the year first, the server's settings decide which number is the day.
+fn one_or_two(text: &[u8]) -> Option<(i64, &[u8])> {
+    match text {
+        [tens, ones @ b'0'..=b'9', rest @ ..] => Some((pair(*tens, *ones)?, rest)),
+        [ones, rest @ ..] => Some((pair(b'0', *ones)?, rest)),
+        [] => None,
+    }
 }
 
 fn pair(tens: u8, ones: u8) -> Option<i64> {
@@ -137,14 +157,23 @@ mod tests {
         assert_eq!(parse_date(b"2020-02-29"), Some(18321));
         assert_eq!(parse_date(b"0001-01-01"), Some(-719_162));
         assert_eq!(parse_date(b"9999-12-31"), Some(2_932_896));
+        assert_eq!(parse_date(b"2020-1-2"), parse_date(b"2020-01-02"));
+        assert_eq!(parse_date(b"2020-01-02 23:59:59.5"), parse_date(b"2020-01-02"));
         for text in [
             "2021-02-29",
             "1900-02-29",
             "2020-13-01",
             "2020-00-10",
             "2020-04-31",
-            "2020-4-1",
             "0000-01-01",
+            "01/02/2020",
+            "2020-004-01",
+            "2020-04-001",
+            "2020-4-",
+            "20-4-1",
+            "0044-03-15 BC",
+            "infinity",
+            "2020-04-01 x",
             "2020-04-01x",
             "",
         ] {
@@ -160,12 +189,15 @@ mod tests {
         assert_eq!(parse_timestamp(b"2020-04-01T00:44:02.5"), Some(base + second * MICROS_PER_SECOND + 500_000));
         assert_eq!(parse_timestamp(b"2020-04-01 00:44:02.000001000"), Some(base + second * MICROS_PER_SECOND + 1));
         assert_eq!(parse_timestamp(b"2020-04-01"), Some(base));
+        assert_eq!(parse_timestamp(b"2020-04-01 00:44:02+05:30"), Some(base + second * MICROS_PER_SECOND));
+        assert_eq!(parse_instant(b"2020-04-01 00:44:02"), None);
+        assert_eq!(parse_instant(b"2020-04-01 00:44:02Z"), Some(base + second * MICROS_PER_SECOND));
+        assert_eq!(parse_timestamp(b"2020-4-1 0:44:02"), Some(base + second * MICROS_PER_SECOND));
         assert_eq!(parse_timestamp(b"1969-12-31 23:59:59.999999"), Some(-1));
         for text in [
             "2020-04-01 24:00:00",
             "2020-04-01 00:60:00",
-            "2020-04-01 00:44:02Z",
-            "2020-04-01 0:44:02",
+            "2020-04-01 00:44:02 CET",
             "2020-04-01 00:44:02.0000001",
             "2020-04-01 00:44:02.",
             "2020-04-01 00:44.5",
@@ -189,7 +221,7 @@ mod tests {
         ] {
             assert_eq!(parse_timestamptz(text.as_bytes()), Some(noon), "{text:?}");
         }
-        for text in ["2020-04-01 12:00:00 CET", "2020-04-01 12:00:00+2", "2020-04-01 12:00:00+99"] {
+        for text in ["2020-04-01 12:00:00 CET", "2020-04-01 12:00:00+2", "2020-04-01 12:00:00+99", "2020-4-1-05"] {
             assert_eq!(parse_timestamptz(text.as_bytes()), None, "{text:?}");
         }
     }

@@ -6,16 +6,23 @@ use super::ColumnType;
 const EXACT_DIGITS: usize = 15;
 const POWERS_OF_TEN: [f64; 16] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
 
-/// A truth value: `true false t f yes no y n on off 1 0`, in any case.
+/// A truth value as the server reads it: `true false yes no on off 1 0`, in any case, cut short where that is clear.
 pub fn parse_bool(text: &[u8]) -> Option<bool> {
-    const TRUE: [&[u8]; 6] = [b"true", b"t", b"yes", b"y", b"on", b"1"];
-    const FALSE: [&[u8]; 6] = [b"false", b"f", b"no", b"n", b"off", b"0"];
+    const WORDS: [(&[u8], usize, bool); 8] = [
+        (b"true", 1, true),
+        (b"false", 1, false),
+        (b"yes", 1, true),
+        (b"no", 1, false),
+        (b"on", 2, true),
+        (b"off", 2, false),
+        (b"1", 1, true),
+        (b"0", 1, false),
+    ];
     let text = trim(text);
-    let is_one_of = |words: &[&[u8]]| words.iter().any(|word| text.eq_ignore_ascii_case(word));
-    if is_one_of(&TRUE) {
-        return Some(true);
-    }
-    is_one_of(&FALSE).then_some(false)
+    let is_meant = |(word, least, _): &&(&[u8], usize, bool)| {
+        text.len() >= *least && word.get(..text.len()).is_some_and(|word| word.eq_ignore_ascii_case(text))
+    };
+    WORDS.iter().find(is_meant).map(|(_, _, value)| *value)
 }
 
 /// A whole number that fits `bits`; zeros may follow a point.
@@ -206,13 +213,13 @@ mod tests {
 
     #[test]
     fn truth_has_many_spellings() {
-        for text in ["true", "T", "Yes", "y", "on", "1", " t "] {
+        for text in ["true", "T", "Yes", "y", "on", "1", " t ", "tru", "YE"] {
             assert_eq!(parse_bool(text.as_bytes()), Some(true), "{text:?}");
         }
-        for text in ["FALSE", "f", "no", "N", "off", "0"] {
+        for text in ["FALSE", "f", "no", "N", "off", "0", "of", "fals"] {
             assert_eq!(parse_bool(text.as_bytes()), Some(false), "{text:?}");
         }
-        for text in ["", "2", "tru", "nein"] {
+        for text in ["", "2", "o", "nein", "truex", "10"] {
             assert_eq!(parse_bool(text.as_bytes()), None, "{text:?}");
         }
     }

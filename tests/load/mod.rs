@@ -27,6 +27,7 @@ mod row_ids;
 mod same_as_copy;
 mod settings;
 mod shapes;
+mod step_casts;
 mod together;
 mod types;
 

@@ -1,12 +1,12 @@
 //! Casts with Postgres's meaning.
 
-use sqlparser::ast::{DataType, Expr};
+use sqlparser::ast::{DataType, Expr, TimezoneInfo};
 
 use super::class::{Class, shown};
 use super::dialect::{Rewriting, call, is_float, sql, text_of};
 use super::meaning::PREFIX;
 use super::number::Number;
-use super::refusal::{Outcome, inexact, refused};
+use super::refusal::{Outcome, in_session_zone, refused};
 use crate::stream::ColumnType;
 
 impl Rewriting<'_> {
@@ -16,7 +16,7 @@ impl Rewriting<'_> {
         let is_unknown_to_postgres = match to {
             DataType::Date | DataType::Timestamp(..) => matches!(from, Some(Class::Number | Class::Truth)),
             DataType::Boolean | DataType::Bool => {
-                from == Some(Class::Time) || matches!(self.kind(expr), Some(ColumnType::Float | ColumnType::Real))
+                from == Some(Class::Time) || self.number(expr) > Some(Number::Whole(64))
             }
             to if is_float(to) => matches!(from, Some(Class::Truth | Class::Time)),
             DataType::Int(_) | DataType::Integer(_) | DataType::BigInt(_) | DataType::SmallInt(_) => {
@@ -31,10 +31,15 @@ impl Rewriting<'_> {
                 "use a function or a comparison that says what is meant",
             );
         }
+        let is_about_days = |to: &DataType| matches!(to, DataType::Text | DataType::Date | DataType::Timestamp(..));
+        if self.kind(expr) == Some(ColumnType::Instant) && is_about_days(to) {
+            return in_session_zone(&shown(expr));
+        }
         if let Some(help) = self.unlike(expr, from, to) {
             return refused(format!("a cast of {} to {to}, which Postgres does not know", shown(expr)), help);
         }
-        let digits = self.kept(expr)?;
+        let digits = self.digits(expr)?;
+        let is_text = text_of(expr).is_some() || from == Some(Class::Text);
         let whole = |bits: u8| match &digits {
             Some(digits) => sql(&format!("{PREFIX}nearest{bits}({digits}, TRUE)")).map(Some),
             None if self.is_decimal(expr) || self.number(expr) == Some(Number::Numeric) => {
@@ -46,13 +51,7 @@ impl Rewriting<'_> {
             DataType::SmallInt(_) | DataType::Int2(_) => whole(16),
             DataType::Int(_) | DataType::Integer(_) | DataType::Int4(_) => whole(32),
             DataType::BigInt(_) | DataType::Int8(_) => whole(64),
-            DataType::Text | DataType::String(None) | DataType::Varchar(None) if digits.is_some() => {
-                digits.map(|digits| sql(&digits)).transpose()
-            }
-            DataType::Text | DataType::String(None) | DataType::Varchar(None) if self.numeric(expr).is_some() => {
-                inexact(&expr.to_string())
-            }
-            DataType::Text | DataType::String(None) | DataType::Varchar(None) => call("text", &[expr]).map(Some),
+            DataType::Text | DataType::String(None) | DataType::Varchar(None) => self.text(expr).map(Some),
             DataType::Varchar(_) | DataType::CharVarying(_) | DataType::Char(_) | DataType::Character(_) => {
                 refused(format!("a cast to {to}, which would not cut the text"), "write `left(text, length)`")
             }
@@ -64,12 +63,20 @@ impl Rewriting<'_> {
                 format!("a cast to {to}, since expressions count in double precision"),
                 "write `double precision`, and let the table's column make it real",
             ),
-            to if is_float(to) && (text_of(expr).is_some() || from == Some(Class::Text)) => {
-                Ok(Some(sql(&format!("CAST({PREFIX}double({expr}, TRUE) AS DOUBLE PRECISION)"))?))
+            to if is_float(to) && is_text => {
+                sql(&format!("CAST({PREFIX}double({expr}, TRUE) AS DOUBLE PRECISION)")).map(Some)
             }
-            to if is_float(to) && digits.is_some() => {
-                let digits = digits.unwrap_or_default();
-                Ok(Some(sql(&format!("CAST({PREFIX}double({digits}, TRUE) AS DOUBLE PRECISION)"))?))
+            to if is_float(to) => self.in_double(expr),
+            DataType::Bool | DataType::Boolean if is_text => call("bool", &[expr]).map(Some),
+            DataType::Date if is_text => call("date", &[expr]).map(Some),
+            DataType::Timestamp(None, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) if is_text => {
+                call("timestamp", &[expr]).map(Some)
+            }
+            DataType::Timestamp(..) if is_text => {
+                refused(format!("a cast of a text to {to}"), "let the step `cast` or the table's column convert it")
+            }
+            DataType::Timestamp(Some(_), _) => {
+                refused(format!("a cast to {to}, which would not be rounded"), "write `timestamp`")
             }
             _ => Ok(None),
         }

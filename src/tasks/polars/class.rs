@@ -132,7 +132,9 @@ impl Class {
     fn of_function(name: &str) -> Option<Self> {
         let ours = name.strip_prefix(PREFIX).map(|word| word.trim_end_matches(|letter: char| letter.is_ascii_digit()));
         match ours {
-            Some("text" | "right" | "reverse" | "decimal") => Some(Self::Text),
+            Some("text" | "realtext" | "right" | "reverse" | "sortkey" | "total") => Some(Self::Text),
+            Some("bool") => Some(Self::Truth),
+            Some("date" | "timestamp") => Some(Self::Time),
             Some("largest") => None,
             Some(_) => Some(Self::Number),
             None if TEXTS.contains(&name) => Some(Self::Text),

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{
     Distinct, Expr, GroupByExpr, Ident, JoinConstraint, JoinOperator, OrderByKind, Query, Select, SelectItem, SetExpr,
-    SetOperator, SetQuantifier, Statement, Visit, Visitor,
+    SetOperator, SetQuantifier, Statement, TableFactor, Visit, Visitor, WildcardAdditionalOptions,
 };
 
 use super::collation::{Texts, place};
@@ -15,7 +15,7 @@ use super::plan::renamed;
 use super::queries::{given, selects};
 use super::refusal::{Outcome, Refusal};
 use super::spec::{Dedupe, Transform};
-use super::sql::{self, parser};
+use super::sql::{self, INPUT, parser};
 use crate::stream::ColumnType;
 use crate::task::TaskError;
 
@@ -184,7 +184,7 @@ impl Texts<'_> {
         let first = selects(&query.body).into_iter().next();
         match query.order_by.as_ref().map(|order| &order.kind) {
             Some(OrderByKind::Expressions(orders)) => {
-                let values = orders.iter().map(|order| meant(&order.expr, first));
+                let values = orders.iter().flat_map(|order| self.meant(&order.expr, first));
                 self.in_order(&values.collect::<Vec<_>>())?;
             }
             Some(OrderByKind::All(_)) => self.in_order(&self.given_by(first))?,
@@ -204,7 +204,7 @@ impl Texts<'_> {
         }
         match &select.group_by {
             GroupByExpr::Expressions(groups, _) => {
-                self.equal(&groups.iter().map(|group| meant(group, Some(select))).collect::<Vec<_>>())?;
+                self.equal(&groups.iter().flat_map(|group| self.meant(group, Some(select))).collect::<Vec<_>>())?;
             }
             GroupByExpr::All(_) => self.equal(&self.given_by(Some(select)))?,
         }
@@ -224,6 +224,23 @@ impl Texts<'_> {
         Ok(())
     }
 
+    /// What a place stands for in ORDER BY and GROUP BY; it may be any value of a query that gives all columns of another.
+    fn meant(&self, expr: &Expr, select: Option<&Select>) -> Vec<Expr> {
+        let (Some(place), Some(select)) = (place(expr), select) else { return vec![expr.clone()] };
+        let values = self.given_by(Some(select));
+        let reads_input = matches!(select.from.as_slice(), [table] if table.joins.is_empty()
+            && matches!(&table.relation, TableFactor::Table { name, .. } if name.to_string().eq_ignore_ascii_case(INPUT)));
+        let is_known = |item: &SelectItem| match item {
+            SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. } => true,
+            SelectItem::Wildcard(options) => reads_input && *options == WildcardAdditionalOptions::default(),
+            _ => false,
+        };
+        match select.projection.iter().all(is_known) {
+            true => values.get(place).cloned().into_iter().collect(),
+            false => values,
+        }
+    }
+
     fn in_order(&self, values: &[Expr]) -> Outcome<()> {
         values.iter().try_for_each(|value| self.want(Reach::Order, &[value]))
     }
@@ -240,15 +257,6 @@ impl Texts<'_> {
     }
 }
 
-/// What a place stands for in ORDER BY and GROUP BY.
-fn meant(expr: &Expr, select: Option<&Select>) -> Expr {
-    let item = place(expr).and_then(|place| select?.projection.get(place));
-    match item {
-        Some(SelectItem::UnnamedExpr(value) | SelectItem::ExprWithAlias { expr: value, .. }) => value.clone(),
-        _ => expr.clone(),
-    }
-}
-
 /// Whether queries are put together without rows that are there twice.
 fn is_told_apart(body: &SetExpr) -> bool {
     match body {
@@ -260,7 +268,8 @@ fn is_told_apart(body: &SetExpr) -> bool {
     }
 }
 
-fn constraint(join: &JoinOperator) -> Option<&JoinConstraint> {
+/// What a join is made by.
+pub(super) fn constraint(join: &JoinOperator) -> Option<&JoinConstraint> {
     use JoinOperator::{
         Anti, CrossJoin, FullOuter, Inner, Join, Left, LeftAnti, LeftOuter, LeftSemi, Right, RightAnti, RightOuter,
         RightSemi, Semi, StraightJoin,

@@ -1,6 +1,10 @@
 //! Decimal numbers in Postgres's notation, compared digit by digit.
 
 use std::cmp::Ordering;
+use std::collections::VecDeque;
+
+/// How many digits a number of Postgres may have before the point.
+const MAX_DIGITS: i64 = 131_072;
 
 /// The order of two decimal numbers, whatever their length; NaN is equal to itself and greater than all others. None
 /// where one of them is no number.
@@ -37,6 +41,132 @@ pub(super) fn push_canonical(text: &str, out: &mut Vec<u8>) {
         _ => format!("0.{digits}e{magnitude}"),
     };
     out.extend_from_slice(shown.as_bytes());
+}
+
+/// A text for each number, the bytes of which are in the order of the numbers. None where it is no number.
+pub(super) fn sort_key(text: &str) -> Option<String> {
+    // Exponents of 32 bits and lengths of texts are far below this.
+    const BIAS: i64 = 5_000_000_000;
+    let number = Decimal::parse(text)?;
+    let place = number.place() + 2;
+    let Decimal::Finite { is_negative, magnitude, digits } = number else { return Some(place.to_string()) };
+    let digits = [digits.0, digits.1].concat();
+    let key = format!("{:010}{}", magnitude + BIAS, digits.trim_end_matches('0'));
+    if !is_negative {
+        return Some(format!("{place}{key}"));
+    }
+    // Of negative numbers the larger digit comes first, and the longer number.
+    let complement = |digit: u8| char::from(b'0' + b'9' - digit);
+    Some(format!("{place}{}~", key.bytes().map(complement).collect::<String>()))
+}
+
+/// The sum of numbers, with as many decimals as the one that has the most.
+///
+/// # Errors
+/// When one of them is no number, or has too many digits.
+pub(super) fn sum<'a>(texts: impl Iterator<Item = &'a str>) -> Result<String, &'static str> {
+    let mut sum = Sum::default();
+    texts.into_iter().try_for_each(|text| sum.add(text))?;
+    Ok(sum.text())
+}
+
+/// A sum, digit by digit.
+#[derive(Default)]
+struct Sum {
+    /// Sums of digits, from that of the last place on.
+    digits: VecDeque<i64>,
+    /// How many of them are behind the point.
+    decimals: i64,
+    has_nan: bool,
+    /// Whether positive and negative infinity were added.
+    infinities: (bool, bool),
+}
+
+impl Sum {
+    fn add(&mut self, text: &str) -> Result<(), &'static str> {
+        self.widen(decimals(text))?;
+        match Decimal::parse(text).ok_or("a numeric value is not a number")? {
+            Decimal::NaN => self.has_nan = true,
+            Decimal::Infinite(true) => self.infinities.1 = true,
+            Decimal::Infinite(false) => self.infinities.0 = true,
+            Decimal::Zero => {}
+            Decimal::Finite { magnitude, .. } if magnitude > MAX_DIGITS => {
+                return Err("value overflows numeric format");
+            }
+            Decimal::Finite { is_negative, magnitude, digits } => {
+                let sign = if is_negative { -1 } else { 1 };
+                let first = self.decimals + magnitude - 1;
+                for (digit, place) in digits.0.bytes().chain(digits.1.bytes()).zip((0..=first).rev()) {
+                    let place = usize::try_from(place).unwrap_or_default();
+                    if place >= self.digits.len() {
+                        self.digits.resize(place + 1, 0);
+                    }
+                    self.digits[place] += sign * i64::from(digit - b'0');
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn widen(&mut self, decimals: i64) -> Result<(), &'static str> {
+        if decimals > MAX_DIGITS {
+            return Err("value overflows numeric format");
+        }
+        for _ in self.decimals..decimals {
+            self.digits.push_front(0);
+        }
+        self.decimals = self.decimals.max(decimals);
+        Ok(())
+    }
+
+    fn text(mut self) -> String {
+        match self.infinities {
+            _ if self.has_nan => return "NaN".to_owned(),
+            (true, true) => return "NaN".to_owned(),
+            (true, false) => return "Infinity".to_owned(),
+            (false, true) => return "-Infinity".to_owned(),
+            (false, false) => {}
+        }
+        let is_negative = carry(&mut self.digits);
+        if is_negative {
+            self.digits.iter_mut().for_each(|digit| *digit = -*digit);
+            carry(&mut self.digits);
+        }
+        let decimals = usize::try_from(self.decimals).unwrap_or_default();
+        let length = self.digits.len().max(decimals + 1);
+        self.digits.resize(length, 0);
+        let digits: String = self.digits.iter().rev().map(|digit| char::from(b'0' + *digit as u8)).collect();
+        let (whole, fraction) = digits.split_at(length - decimals);
+        let whole = whole.trim_start_matches('0');
+        let point = if decimals == 0 { "" } else { "." };
+        let sign = if is_negative { "-" } else { "" };
+        format!("{sign}{}{point}{fraction}", if whole.is_empty() { "0" } else { whole })
+    }
+}
+
+/// Brings sums of digits below ten; whether the whole is negative, so that it has to be done for its opposite.
+fn carry(digits: &mut VecDeque<i64>) -> bool {
+    let mut carried = 0;
+    for digit in digits.iter_mut() {
+        let sum = *digit + carried;
+        *digit = sum.rem_euclid(10);
+        carried = sum.div_euclid(10);
+    }
+    while carried > 0 {
+        digits.push_back(carried % 10);
+        carried /= 10;
+    }
+    if carried < 0 {
+        digits.push_back(carried);
+    }
+    carried < 0
+}
+
+/// How many decimals Postgres shows of a number that is written like this.
+fn decimals(text: &str) -> i64 {
+    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let shown = mantissa.split_once('.').map_or(0, |(_, decimals)| decimals.trim_end().len() as i64);
+    (shown - exponent.trim_end().parse::<i64>().unwrap_or(0)).max(0)
 }
 
 /// The nearest number in double precision.
@@ -192,6 +322,15 @@ mod tests {
         for (one, other) in [("1.0", "1"), ("-0.000", "0"), ("1e2", "100.00"), ("0.05e2", "5"), ("+7", "007")] {
             assert_eq!(compare(one, other), Some(Ordering::Equal), "{one} {other}");
         }
+        for (place, one) in ordered.iter().enumerate() {
+            for (other_place, other) in ordered.iter().enumerate() {
+                let (key, other_key) = (sort_key(one).unwrap(), sort_key(other).unwrap());
+                assert_eq!(key.cmp(&other_key), place.cmp(&other_place), "{one} {other}: {key} {other_key}");
+            }
+        }
+        for (one, other) in [("1.0", "1"), ("-0.000", "0"), ("1e2", "100.00"), ("-12.30", "-12.3"), ("-1", "-10e-1")] {
+            assert_eq!(sort_key(one), sort_key(other), "{one} {other}");
+        }
         assert_eq!(compare("", "1"), None);
         assert_eq!(compare("1.2.3", "1"), None);
     }
@@ -218,6 +357,33 @@ mod tests {
                 assert_eq!(canonical(text), expected, "{text}");
             }
         }
+    }
+
+    #[test]
+    fn a_sum_has_all_digits() {
+        for (texts, expected) in [
+            (&["0.1", "0.20"][..], "0.30"),
+            (&["1.50", "-1.5"], "0.00"),
+            (&["-0.3", "0.1"], "-0.2"),
+            (&["-100", "0.01"], "-99.99"),
+            (&["99.99", "0.01"], "100.00"),
+            (&["-99.99", "-0.01"], "-100.00"),
+            (
+                &["12345678901234567890.5", "0.000000000000000000000001"],
+                "12345678901234567890.500000000000000000000001",
+            ),
+            (&["1e3", "15e-1"], "1001.5"),
+            (&["0.00"], "0.00"),
+            (&["-5", "-5", "-90"], "-100"),
+            (&["1000", "-1001"], "-1"),
+            (&["Infinity", "1"], "Infinity"),
+            (&["Infinity", "-Infinity"], "NaN"),
+            (&["NaN", "-Infinity"], "NaN"),
+        ] {
+            assert_eq!(sum(texts.iter().copied()).as_deref(), Ok(expected), "{texts:?}");
+        }
+        assert!(sum(["1e200000"].into_iter()).is_err());
+        assert!(sum(["x"].into_iter()).is_err());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{
     BinaryOperator, CastKind, DataType, DateTimeField, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
-    ObjectName, SelectItem, Statement, UnaryOperator, Value, VisitMut, VisitorMut,
+    ObjectName, Query, SelectItem, Statement, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 
 use super::class::{Class, is_comparison, shown};
@@ -17,7 +17,8 @@ use super::moments::{check_interval, check_typed};
 use super::number::Number;
 use super::pattern::{check_pattern, operator_of_texts};
 use super::queries;
-use super::refusal::{Outcome, Refusal, in_decimals, inexact, refused};
+use super::refusal::{Outcome, Refusal, in_decimals, in_session_zone, refused};
+use super::scope::{self, Field};
 use super::sql::parser;
 use crate::stream::ColumnType;
 use crate::task::TaskError;
@@ -25,61 +26,56 @@ use crate::task::TaskError;
 /// Values of an `IN` list that are compared one by one.
 const MAX_COMPARED: usize = 1_000;
 
-/// An expression as Polars is to read it, and whether it gives a decimal number as its text.
+/// An expression as Polars is to read it, and the type of what it gives where Polars does not have that type.
 ///
 /// # Errors
 /// When it holds what Polars would compute otherwise than Postgres.
-pub(super) fn expression(field: &str, text: &str, columns: &Columns) -> Result<(String, bool), TaskError> {
+pub(super) fn expression(
+    field: &str,
+    text: &str,
+    columns: &Columns,
+) -> Result<(String, Option<ColumnType>), TaskError> {
     let Ok(mut item) = parser(text).and_then(|mut parser| parser.parse_select_item()) else {
         // Polars says what is wrong with it.
-        return Ok((text.to_owned(), false));
+        return Ok((text.to_owned(), None));
     };
     if let SelectItem::ExprWithAlias { alias, .. } = &item {
         let help = "the name of the field is the column's name";
         return Err(TaskError::permanent(format!("`{field}`: the expression ends with a name, `{alias}`")).help(help));
     }
-    let mut rewriting = Rewriting { sees_texts: true, ..Rewriting::over(columns) };
+    let mut rewriting = Rewriting::over(columns);
     if let ControlFlow::Break(refusal) = item.visit(&mut rewriting) {
         return Err(refusal.error(field));
     }
-    let digits = match &item {
-        SelectItem::UnnamedExpr(expr) => {
-            rewriting.kept(expr).and_then(|digits| digits.map(|text| sql(&text)).transpose())
-        }
-        _ => Ok(None),
+    let kind = match &mut item {
+        SelectItem::UnnamedExpr(expr) => rewriting.finish(expr).map_err(|refusal| refusal.error(field))?,
+        _ => None,
     };
-    let digits = digits.map_err(|refusal| refusal.error(field))?;
-    let is_numeric = digits.is_some();
-    if let Some(digits) = digits {
-        item = SelectItem::UnnamedExpr(digits);
-    } else if !rewriting.is_changed {
-        return Ok((text.to_owned(), false));
+    let kind = kind.filter(|kind| matches!(kind, ColumnType::Numeric | ColumnType::Real));
+    if !rewriting.is_changed {
+        return Ok((text.to_owned(), kind));
     }
     as_coalesce(&mut item);
-    Ok((item.to_string(), is_numeric))
+    Ok((item.to_string(), kind))
 }
 
-/// A query as Polars is to read it.
+/// A query as Polars is to read it, and the columns of its result.
 ///
 /// # Errors
 /// As [`expression`].
-pub(super) fn query(field: &str, text: &str, columns: &Columns) -> Result<String, TaskError> {
+pub(super) fn query(field: &str, text: &str, columns: &Columns) -> Result<(String, Vec<Field>), TaskError> {
     let Ok(mut statements) = parser(text).and_then(|mut parser| parser.parse_statements()) else {
-        return Ok(text.to_owned());
+        return Ok((text.to_owned(), Vec::new()));
     };
-    // A name that a query gives to a value hides the column of that name from the queries around it.
-    let given = queries::given(&statements);
-    let is_open = |(name, kind): &&(String, ColumnType)| *kind == ColumnType::Numeric || !given.contains_key(name);
-    let columns: Vec<_> = columns.iter().filter(is_open).cloned().collect();
-    let mut rewriting = Rewriting::over(&columns);
-    let rewritten = statements.visit(&mut rewriting);
+    let mut rewriting = Rewriting::over(columns);
+    let result = match statements.as_mut_slice() {
+        [Statement::Query(query)] => rewriting.query(query).map_err(|refusal| refusal.error(field))?,
+        _ => Vec::new(),
+    };
     queries::check(&statements).map_err(|refusal| refusal.error(field))?;
-    match rewritten {
-        ControlFlow::Break(refusal) => Err(refusal.error(field)),
-        ControlFlow::Continue(()) if rewriting.is_changed => {
-            Ok(statements.iter().map(Statement::to_string).collect::<Vec<_>>().join("; "))
-        }
-        ControlFlow::Continue(()) => Ok(text.to_owned()),
+    match rewriting.is_changed {
+        true => Ok((statements.iter().map(Statement::to_string).collect::<Vec<_>>().join("; "), result)),
+        false => Ok((text.to_owned(), result)),
     }
 }
 
@@ -100,15 +96,42 @@ fn as_coalesce(item: &mut impl VisitMut) {
 
 /// A rewriting of what is over these columns.
 pub(super) struct Rewriting<'a> {
-    columns: &'a Columns,
-    is_changed: bool,
-    /// Whether functions get numeric columns as their texts; else they are in double precision.
-    pub(super) sees_texts: bool,
+    pub(super) columns: &'a Columns,
+    pub(super) is_changed: bool,
+    /// The columns that the SELECT at hand sees; none outside of queries.
+    pub(super) fields: Option<Vec<Field>>,
+    /// The tables that a query has named so far.
+    pub(super) tables: Vec<(String, Vec<Field>)>,
+    /// The queries of the expressions around this one, which are rewritten by themselves.
+    inner: Vec<Query>,
 }
 
 impl<'a> Rewriting<'a> {
     pub(super) fn over(columns: &'a Columns) -> Self {
-        Self { columns, is_changed: false, sees_texts: false }
+        Self { columns, is_changed: false, fields: None, tables: Vec::new(), inner: Vec::new() }
+    }
+
+    /// Rewrites an expression that is not a part of another, once all within is rewritten; gives the type of its values
+    /// as far as it is known.
+    pub(super) fn finish(&mut self, expr: &mut Expr) -> Outcome<Option<ColumnType>> {
+        if let Some(kind) = self.kind(expr) {
+            return Ok(Some(kind));
+        }
+        if let Some(digits) = self.digits(expr)? {
+            *expr = sql(&digits)?;
+            self.is_changed = true;
+            self.check_numeric_columns(&mut expr.clone())?;
+            return Ok(Some(ColumnType::Numeric));
+        }
+        self.check_numeric_columns(&mut expr.clone())?;
+        Ok(match (self.number(expr), self.class(expr)) {
+            (Some(Number::Whole(bits)), _) => Some(ColumnType::Int(bits)),
+            (Some(Number::Real), _) => Some(ColumnType::Real),
+            (Some(Number::Double), _) => Some(ColumnType::Float),
+            (_, Some(Class::Text)) => Some(ColumnType::Text),
+            (_, Some(Class::Truth)) => Some(ColumnType::Bool),
+            _ => None,
+        })
     }
 
     fn rewrite(&mut self, expr: &Expr) -> Outcome<Option<Expr>> {
@@ -137,9 +160,14 @@ impl<'a> Rewriting<'a> {
             Expr::Case { conditions, else_result, .. } => {
                 let results = conditions.iter().map(|when| &when.result).chain(else_result.as_deref());
                 self.want_same(&results.collect::<Vec<_>>(), false)?;
-                guarded_case(expr)?
+                self.case(expr.clone())?
             }
             Expr::Cast { kind, expr, data_type, .. } if *kind != CastKind::TryCast => self.cast(expr, data_type)?,
+            Expr::Extract { field, expr, .. }
+                if *field != DateTimeField::Epoch && self.kind(expr) == Some(ColumnType::Instant) =>
+            {
+                return in_session_zone(&shown(expr));
+            }
             Expr::Extract { field: DateTimeField::Epoch, expr, .. } => Some(call("epoch", &[expr])?),
             Expr::TypedString(typed) => check_typed(typed)?,
             Expr::Extract { field: DateTimeField::Second | DateTimeField::Seconds, expr, .. } => Some(seconds(expr)?),
@@ -147,11 +175,10 @@ impl<'a> Rewriting<'a> {
                 Some(milliseconds(expr)?)
             }
             Expr::UnaryOp { op: UnaryOperator::Minus, expr: inner } if !matches!(**inner, Expr::Value(_)) => {
-                let is_float = matches!(self.kind(inner), Some(ColumnType::Float | ColumnType::Real));
-                match self.numeric(inner) {
-                    Some(column) => return inexact(&column),
-                    None if is_float || self.is_temporal(inner) => None,
-                    None => Some(call(&format!("negate{}", self.bits(inner).unwrap_or(64)), &[inner])?),
+                self.want_no_digits(inner)?;
+                match self.is_temporal(inner) {
+                    true => None,
+                    false => Some(call(&format!("negate{}", self.bits(inner).unwrap_or(64)), &[inner])?),
                 }
             }
             Expr::Substring { substring_from, substring_for, .. } => {
@@ -166,8 +193,24 @@ impl<'a> Rewriting<'a> {
             Expr::RLike { .. } => return refused("RLIKE and REGEXP", "write `~`"),
             Expr::Function(function) => self.function(function)?,
             Expr::Collate { expr, collation } => Some(self.by_bytes(expr, &collation.to_string())?),
+            Expr::IsNull(inner) | Expr::IsNotNull(inner) if self.kind(inner).is_none() => match self.digits(inner)? {
+                Some(digits) if matches!(expr, Expr::IsNull(_)) => Some(sql(&format!("({digits}) IS NULL"))?),
+                Some(digits) => Some(sql(&format!("({digits}) IS NOT NULL"))?),
+                None => None,
+            },
             _ => None,
         })
+    }
+
+    fn case(&self, mut case: Expr) -> Outcome<Option<Expr>> {
+        let mut is_changed = false;
+        if let Expr::Case { conditions, else_result, .. } = &mut case {
+            let results = conditions.iter_mut().map(|when| &mut when.result).chain(else_result.as_deref_mut());
+            is_changed = self.of_one_type(results.collect())?;
+        }
+        let guarded = guarded_case(&case)?;
+        let is_changed = is_changed || guarded.is_some();
+        self.of_single(guarded.unwrap_or(case), is_changed)
     }
 
     /// A text that is compared byte by byte, as all are here.
@@ -184,6 +227,12 @@ impl<'a> Rewriting<'a> {
     fn operator(&self, left: &Expr, op: &BinaryOperator, right: &Expr) -> Outcome<Option<Expr>> {
         if is_comparison(op) {
             self.comparison(left, right)?;
+            for (time, text) in [(left, right), (right, left)] {
+                // Expressions read the text by themselves, and want an offset.
+                if self.fields.is_some() && self.kind(time) == Some(ColumnType::Instant) && text_of(text).is_some() {
+                    return in_session_zone(&shown(time));
+                }
+            }
             return self.compared(left, op, right);
         }
         if matches!(op, BinaryOperator::And | BinaryOperator::Or) {
@@ -204,17 +253,20 @@ impl<'a> Rewriting<'a> {
         if self.is_temporal(left) || self.is_temporal(right) {
             return self.shifted(left, op, right);
         }
-        if let Some(column) = self.numeric(left).or(self.numeric(right)) {
-            return inexact(&column);
-        }
-        let is_double = |expr: &Expr| self.reads(expr, |kind| matches!(kind, ColumnType::Float | ColumnType::Real));
-        if matches!(name, "plus" | "minus" | "times") && (is_double(left) || is_double(right)) {
-            // As Polars has it, but for overflow, which is `Infinity` there.
-            return Ok(None);
-        }
         let numbers = [self.number(left), self.number(right)];
-        if numbers.contains(&Some(Number::Numeric)) && !numbers.contains(&Some(Number::Double)) {
+        let is_floating = numbers.iter().any(|number| *number >= Some(Number::Real));
+        let (one, other) = match is_floating {
+            true => (self.in_double(left)?, self.in_double(right)?),
+            false => (None, None),
+        };
+        let (left, right) = (one.as_ref().unwrap_or(left), other.as_ref().unwrap_or(right));
+        self.want_no_digits(left)?;
+        self.want_no_digits(right)?;
+        if numbers.contains(&Some(Number::Numeric)) && !is_floating {
             return in_decimals();
+        }
+        if numbers == [Some(Number::Real); 2] {
+            return call("single", &[&call(&format!("{name}64"), &[left, right])?]).map(Some);
         }
         let bits = self.bits(left).zip(self.bits(right)).map_or(64, |(left, right)| left.max(right));
         if matches!(name, "divide" | "modulo") && (has_field(left) || has_field(right)) {
@@ -250,10 +302,9 @@ impl<'a> Rewriting<'a> {
     /// Values side by side, as the texts that Postgres casts them to.
     fn joined(&self, left: &Expr, right: &Expr) -> Outcome<Expr> {
         let is_text = |side: &Expr| text_of(side).is_some() || self.kind(side) == Some(ColumnType::Text);
-        let shown = |side: &Expr| match self.numeric(side) {
-            Some(column) => inexact(&column),
-            None if is_text(side) => Ok(side.to_string()),
-            None => Ok(call("text", &[side])?.to_string()),
+        let shown = |side: &Expr| match is_text(side) {
+            true => Ok(side.to_string()),
+            false => self.text(side).map(|text| text.to_string()),
         };
         let is_other = |side: &Expr| self.class(side).is_some_and(|class| class != Class::Text);
         if is_other(left) && is_other(right) {
@@ -270,30 +321,6 @@ impl<'a> Rewriting<'a> {
         }
     }
 
-    /// A numeric column that an expression reads other than as double precision.
-    pub(super) fn numeric(&self, expr: &Expr) -> Option<String> {
-        let count = |expr: &Expr| {
-            let mut names = Vec::new();
-            let _ = sqlparser::ast::visit_expressions(expr, |node| {
-                if self.kind(node) == Some(ColumnType::Numeric) {
-                    names.push(node.to_string());
-                }
-                ControlFlow::<()>::Continue(())
-            });
-            names
-        };
-        let mut in_casts = 0;
-        let _ = sqlparser::ast::visit_expressions(expr, |node| {
-            if let Expr::Cast { expr, data_type, .. } = node
-                && is_float(data_type)
-            {
-                in_casts += count(expr).len();
-            }
-            ControlFlow::<()>::Continue(())
-        });
-        count(expr).into_iter().nth(in_casts)
-    }
-
     /// Whether an expression may be a date, a timestamp or an interval.
     fn is_temporal(&self, expr: &Expr) -> bool {
         let is = |expr: &Expr| self.is_temporal(expr);
@@ -307,6 +334,7 @@ impl<'a> Rewriting<'a> {
             Expr::Case { conditions, else_result, .. } => {
                 conditions.iter().map(|when| &when.result).chain(else_result.as_deref()).any(is)
             }
+            Expr::Function(_) if self.class(expr) == Some(Class::Time) => true,
             Expr::Function(function) => {
                 let name = function.name.to_string().to_lowercase();
                 let is_number = ["date_part", "length", "count", "strpos"].contains(&name.as_str());
@@ -333,16 +361,24 @@ impl<'a> Rewriting<'a> {
         .is_break()
     }
 
-    fn reads(&self, expr: &Expr, is: impl Fn(ColumnType) -> bool) -> bool {
+    pub(super) fn reads(&self, expr: &Expr, is: impl Fn(ColumnType) -> bool) -> bool {
         self.any(expr, |node| self.kind(node).is_some_and(&is))
     }
 
+    /// The type of a column.
     pub(super) fn kind(&self, expr: &Expr) -> Option<ColumnType> {
-        let name = match expr {
-            Expr::Identifier(name) => name,
-            Expr::CompoundIdentifier(names) => names.last()?,
+        let (table, name) = match expr {
+            Expr::Identifier(name) => (None, name),
+            Expr::CompoundIdentifier(names) => match names.as_slice() {
+                [.., table, name] => (Some(table), name),
+                _ => return None,
+            },
+            Expr::Nested(inner) => return self.kind(inner),
             _ => return None,
         };
+        if let Some(fields) = &self.fields {
+            return scope::kind(fields, table.map(|table| table.value.as_str()), &name.value);
+        }
         self.columns.iter().find(|(column, _)| *column == name.value).map(|(_, kind)| *kind)
     }
 
@@ -370,6 +406,23 @@ impl VisitorMut for Rewriting<'_> {
             Ok(None) => ControlFlow::Continue(()),
             Err(refusal) => ControlFlow::Break(*refusal),
         }
+    }
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Refusal> {
+        match self.inner_query(query) {
+            Ok(query) => {
+                self.inner.push(query);
+                ControlFlow::Continue(())
+            }
+            Err(refusal) => ControlFlow::Break(*refusal),
+        }
+    }
+
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<Refusal> {
+        if let Some(inner) = self.inner.pop() {
+            *query = inner;
+        }
+        ControlFlow::Continue(())
     }
 }
 

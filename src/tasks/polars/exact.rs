@@ -1,40 +1,57 @@
-//! Numeric columns digit by digit, where they are compared or one of some values is chosen: expressions count in double
-//! precision, which has some 15 digits.
+//! Numeric columns digit by digit. Steps keep them as texts, and expressions count in double precision, which has some
+//! 15 digits; so such a column may stand only where its digits are enough.
 
-use sqlparser::ast::{BinaryOperator, Expr, Function, UnaryOperator, Value};
+use std::ops::ControlFlow;
 
-use super::class::{Class, shown};
-use super::dialect::{Rewriting, sql};
-use super::functions::arguments;
+use sqlparser::ast::{
+    BinaryOperator, DuplicateTreatment, Expr, Function, FunctionArguments, UnaryOperator, Value, VisitMut, VisitorMut,
+};
+
+use super::class::shown;
+use super::dialect::{Rewriting, call, sql};
+use super::functions::{arguments, values_of};
 use super::meaning::PREFIX;
 use super::number::Number;
-use super::refusal::{Outcome, refused};
+use super::refusal::{Outcome, inexact, refused};
 use crate::stream::ColumnType;
 
+/// Functions of [`super::meaning`] that take the texts of decimal numbers.
+const TAKING_DIGITS: &[&str] = &["compare", "decimal", "double", "nearest", "greatest", "least", "sortkey"];
+/// Functions that pass on one of their arguments as it is, or only count it.
+const PASSING: &[&str] = &["count", "first_value", "last_value", "lag", "lead"];
+
 impl Rewriting<'_> {
-    /// A comparison in which a numeric column takes part, as Postgres makes it: exactly beside decimal and whole numbers,
-    /// in double precision beside numbers of that precision. None where it stays as it is.
+    /// A comparison of decimal numbers as Postgres makes it: exactly beside decimal and whole numbers, in double
+    /// precision beside numbers of floating point. None where it stays as it is.
     pub(super) fn compared(&self, left: &Expr, op: &BinaryOperator, right: &Expr) -> Outcome<Option<Expr>> {
-        if !self.sees_texts || ![left, right].iter().any(|side| self.is_numeric_column(side)) {
+        let numbers = [self.number(left), self.number(right)];
+        if !numbers.contains(&Some(Number::Numeric)) {
             return Ok(None);
         }
-        if let Some((left, right)) = self.decimal(left).zip(self.decimal(right)) {
-            return sql(&format!("{PREFIX}compare({left}, {right}, TRUE) {op} 0")).map(Some);
+        if numbers.iter().any(|number| *number >= Some(Number::Real)) {
+            let sides = [self.in_double(left)?, self.in_double(right)?];
+            return match sides {
+                [None, None] => Ok(None),
+                [one, other] => {
+                    let (left, right) = (one.unwrap_or_else(|| left.clone()), other.unwrap_or_else(|| right.clone()));
+                    sql(&format!("{left} {op} {right}")).map(Some)
+                }
+            };
         }
-        let is_double = |side: &Expr| self.class(side) == Some(Class::Number) && !self.is_numeric_column(side);
-        if !is_double(left) && !is_double(right) {
-            return Ok(None);
+        match (self.comparand(left)?, self.comparand(right)?) {
+            (Some(left), Some(right)) => sql(&format!("{PREFIX}compare({left}, {right}, TRUE) {op} 0")).map(Some),
+            _ => Ok(None),
         }
-        sql(&format!("{} {op} {}", self.in_double(left), self.in_double(right))).map(Some)
     }
 
-    /// A numeric column between two values.
+    /// A decimal number between two values.
     pub(super) fn between(&self, (expr, low, high): (&Expr, &Expr, &Expr), negated: bool) -> Outcome<Option<Expr>> {
         use BinaryOperator::{Gt, GtEq, Lt, LtEq};
         let (from, to, join) = if negated { (Lt, Gt, "OR") } else { (GtEq, LtEq, "AND") };
-        let Some((above, below)) = self.compared(expr, &from, low)?.zip(self.compared(expr, &to, high)?) else {
+        if self.compared(expr, &from, low)?.is_none() && self.compared(expr, &to, high)?.is_none() {
             return Ok(None);
-        };
+        }
+        let (above, below) = (self.comparing(expr, &from, low)?, self.comparing(expr, &to, high)?);
         sql(&format!("{above} {join} {below}")).map(Some)
     }
 
@@ -47,24 +64,29 @@ impl Rewriting<'_> {
         })
     }
 
-    fn is_numeric_column(&self, expr: &Expr) -> bool {
-        match expr {
-            Expr::Nested(inner) => self.is_numeric_column(inner),
-            expr => self.kind(expr) == Some(ColumnType::Numeric),
+    /// An expression as an argument of `compare`, if its digits are known.
+    fn comparand(&self, expr: &Expr) -> Outcome<Option<String>> {
+        match self.written_digits(expr) {
+            Some(digits) => Ok(Some(digits)),
+            None if matches!(self.number(expr), Some(Number::Whole(_))) => {
+                call("text", &[expr]).map(|text| Some(text.to_string()))
+            }
+            None => self.digits(expr),
         }
     }
 
-    /// An expression as an argument of `compare`, if it is a decimal or whole number.
-    fn decimal(&self, expr: &Expr) -> Option<String> {
+    /// The digits of a column or a number that is written out, as they are.
+    fn written_digits(&self, expr: &Expr) -> Option<String> {
         match expr {
-            Expr::Nested(inner) => self.decimal(inner),
+            Expr::Nested(inner) => self.written_digits(inner),
             Expr::Value(value) => match &value.value {
                 Value::Number(number, _) => Some(format!("'{number}'")),
                 Value::Null => Some("CAST(NULL AS text)".to_owned()),
                 _ => None,
             },
             Expr::UnaryOp { op: UnaryOperator::Minus, expr } => {
-                Some(self.decimal(expr)?.strip_prefix('\'').map(|number| format!("'-{number}"))?.replace("'--", "'"))
+                let number = self.written_digits(expr)?;
+                Some(number.strip_prefix('\'').map(|number| format!("'-{number}"))?.replace("'--", "'"))
             }
             expr => match self.kind(expr) {
                 Some(ColumnType::Numeric | ColumnType::Int(_)) => Some(expr.to_string()),
@@ -73,43 +95,61 @@ impl Rewriting<'_> {
         }
     }
 
-    /// A side of a comparison in double precision.
-    fn in_double(&self, side: &Expr) -> String {
-        if self.is_numeric_column(side) { format!("{PREFIX}double({side}, TRUE)") } else { side.to_string() }
+    /// An expression in double precision, if it is a decimal number that is kept as its text.
+    pub(super) fn in_double(&self, expr: &Expr) -> Outcome<Option<Expr>> {
+        match self.digits(expr)? {
+            Some(digits) => sql(&format!("CAST({PREFIX}double({digits}, TRUE) AS DOUBLE PRECISION)")).map(Some),
+            None => Ok(None),
+        }
     }
-    /// SQL for the text of a decimal number, if an expression is a numeric column or chooses one among other values; none
-    /// where it is in double precision to Postgres too.
-    pub(super) fn kept(&self, expr: &Expr) -> Outcome<Option<String>> {
+
+    /// SQL for the text of a decimal number, if an expression is a numeric column or is made of one by choosing among
+    /// values; none where it is no decimal number, or is counted in double precision.
+    pub(super) fn digits(&self, expr: &Expr) -> Outcome<Option<String>> {
         let mut values = Vec::new();
         choices(expr, &mut values);
-        let is_numeric = self.sees_texts && values.iter().any(|value| self.is_numeric_column(value));
-        match is_numeric && values.iter().all(|value| self.number(value) != Some(Number::Double)) {
-            true => self.digits(expr).map(Some),
+        let is_kept = values.iter().any(|value| self.has_digits(value));
+        match is_kept && values.iter().all(|value| self.number(value) < Some(Number::Real)) {
+            true => self.digits_of_choice(expr).map(Some),
             false => Ok(None),
         }
     }
 
-    fn digits(&self, expr: &Expr) -> Outcome<String> {
-        if let Some(value) = self.decimal(expr) {
+    /// Whether an expression is kept as the text of a decimal number.
+    fn has_digits(&self, expr: &Expr) -> bool {
+        match expr {
+            Expr::Nested(inner) => self.has_digits(inner),
+            Expr::Function(function) => {
+                let name = function.name.to_string().to_lowercase();
+                let is_passing = name != "count" && PASSING.contains(&name.as_str());
+                is_decimal_text(&name)
+                    || is_passing && arguments(function).first().is_some_and(|value| self.has_digits(value))
+            }
+            expr => self.kind(expr) == Some(ColumnType::Numeric),
+        }
+    }
+
+    fn digits_of_choice(&self, expr: &Expr) -> Outcome<String> {
+        if let Some(value) = self.written_digits(expr) {
             return Ok(format!("{PREFIX}decimal({value}, TRUE)"));
         }
         match expr {
-            Expr::Nested(inner) => self.digits(inner),
+            Expr::Nested(inner) => self.digits_of_choice(inner),
             Expr::Case { .. } => {
                 let mut case = expr.clone();
                 if let Expr::Case { conditions, else_result, .. } = &mut case {
                     for when in conditions {
-                        when.result = sql(&self.digits(&when.result)?)?;
+                        when.result = sql(&self.digits_of_choice(&when.result)?)?;
                     }
                     if let Some(other) = else_result {
-                        **other = sql(&self.digits(other)?)?;
+                        **other = sql(&self.digits_of_choice(other)?)?;
                     }
                 }
                 Ok(case.to_string())
             }
             Expr::Function(function) if is_choice(function) => {
                 let values = arguments(function);
-                let values = values.iter().map(|value| self.digits(value)).collect::<Outcome<Vec<_>>>()?;
+                let values = values.iter().map(|value| self.digits_of_choice(value)).collect::<Outcome<Vec<_>>>()?;
                 let all = values.join(", ");
                 Ok(match (function.name.to_string().to_lowercase().as_str(), values.as_slice()) {
                     ("nullif", [value, other]) => {
@@ -119,18 +159,113 @@ impl Rewriting<'_> {
                     (name, _) => format!("{name}({all})"),
                 })
             }
-            _ => self.whole_digits(expr),
-        }
-    }
-
-    fn whole_digits(&self, expr: &Expr) -> Outcome<String> {
-        match self.number(expr) {
-            Some(Number::Whole(_)) => Ok(format!("{PREFIX}text({expr}, TRUE)")),
+            _ if self.has_digits(expr) => Ok(format!("{PREFIX}decimal({expr}, TRUE)")),
+            _ if matches!(self.number(expr), Some(Number::Whole(_))) => Ok(call("text", &[expr])?.to_string()),
             _ => refused(
                 format!("a choice between a numeric column and {}", shown(expr)),
                 "write `CAST(column AS double precision)`, or compute it in SQL after the load",
             ),
         }
+    }
+
+    /// Refuses to count with what is kept as the text of a decimal number.
+    pub(super) fn want_no_digits(&self, expr: &Expr) -> Outcome<()> {
+        if self.digits(expr)?.is_some() { inexact(&shown(expr)) } else { Ok(()) }
+    }
+
+    /// Makes the values that an expression chooses among numbers in double precision, where one of them is; whether
+    /// there was something to do.
+    pub(super) fn of_one_type(&self, values: Vec<&mut Expr>) -> Outcome<bool> {
+        let mut is_changed = false;
+        if values.iter().any(|value| self.number(value) >= Some(Number::Real)) {
+            for value in values {
+                if let Some(double) = self.in_double(value)? {
+                    *value = double;
+                    is_changed = true;
+                }
+            }
+        }
+        Ok(is_changed)
+    }
+
+    /// A choice among numbers of single precision and others, rounded to it; none where it stays as it is.
+    pub(super) fn of_single(&self, choice: Expr, is_changed: bool) -> Outcome<Option<Expr>> {
+        let mut values = Vec::new();
+        choices(&choice, &mut values);
+        let is_mixed = values.iter().any(|value| self.number(value).is_some_and(|number| number != Number::Real));
+        match self.number(&choice) == Some(Number::Real) && is_mixed {
+            true => call("single", &[&choice]).map(Some),
+            false => Ok(is_changed.then_some(choice)),
+        }
+    }
+
+    /// The text that Postgres casts a value to.
+    pub(super) fn text(&self, expr: &Expr) -> Outcome<Expr> {
+        match self.digits(expr)? {
+            Some(digits) => call("text", &[&sql(&digits)?]),
+            None if self.number(expr) == Some(Number::Real) => call("realtext", &[expr]),
+            None => call("text", &[expr]),
+        }
+    }
+
+    /// Refuses numeric columns in all places but those that take their digits.
+    pub(super) fn check_numeric_columns(&self, node: &mut impl VisitMut) -> Outcome<()> {
+        let found = node.visit(&mut FindNumeric(self));
+        match found {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(column) => refused(
+                format!(
+                    "the numeric column {column} where its digits are not enough: it can be passed on, compared, \
+                     sorted, summed and counted, tested for NULL and cast"
+                ),
+                "write `CAST(column AS double precision)`, or compute it in SQL after the load",
+            ),
+        }
+    }
+
+    /// Replaces a numeric column by NULL.
+    pub(super) fn hide(&self, expr: &mut Expr) {
+        match expr {
+            Expr::Nested(inner) => self.hide(inner),
+            expr if self.kind(expr) == Some(ColumnType::Numeric) => *expr = Expr::Value(Value::Null.with_empty_span()),
+            _ => {}
+        }
+    }
+}
+
+/// Finds a numeric column, but for those that it hides because they stand where their digits are enough.
+struct FindNumeric<'a, 'b>(&'a Rewriting<'b>);
+
+impl VisitorMut for FindNumeric<'_, '_> {
+    type Break = String;
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<String> {
+        if self.0.kind(expr) == Some(ColumnType::Numeric) {
+            return ControlFlow::Break(expr.to_string());
+        }
+        match expr {
+            Expr::IsNull(inner) | Expr::IsNotNull(inner) => self.0.hide(inner),
+            Expr::Function(function) if takes_digits(function) => {
+                values_of(function).for_each(|value| self.0.hide(value));
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Whether a function gives the text of a decimal number.
+fn is_decimal_text(name: &str) -> bool {
+    name.strip_prefix(PREFIX).is_some_and(|name| ["decimal", "greatest", "least"].contains(&name))
+}
+
+fn takes_digits(function: &Function) -> bool {
+    let name = function.name.to_string().to_lowercase();
+    let is_distinct = matches!(&function.args, FunctionArguments::List(list)
+        if list.duplicate_treatment == Some(DuplicateTreatment::Distinct));
+    match name.strip_prefix(PREFIX) {
+        Some(name) => TAKING_DIGITS.contains(&name.trim_end_matches(|digit: char| digit.is_ascii_digit())),
+        None => PASSING.contains(&name.as_str()) && !is_distinct,
     }
 }
 

@@ -154,9 +154,8 @@ fn literal(field: &str, value: &Value, (name, kind): &(String, ColumnType)) -> s
         ColumnType::Text | ColumnType::Other | ColumnType::Array | ColumnType::JsonArray => Some(lit(text)),
         kind => expression::moment(&text, *kind).and_then(PolarsResult::ok),
     };
-    let word = format!("{kind:?}").to_lowercase();
     found.ok_or_else(|| {
-        TaskError::permanent(format!("`{field}`: {value} is not a value of `{name}`, which holds {word}"))
+        TaskError::permanent(format!("`{field}`: {value} is not a value of `{name}`, which holds {kind}"))
     })
 }
 

@@ -1,6 +1,5 @@
 //! SQL text as Polars expressions, checked against the columns that there are before any row is read.
 
-use chrono::{NaiveDate, NaiveDateTime};
 use polars::polars_utils::arena::Arena;
 use polars::prelude::*;
 use polars::sql::sql_expr;
@@ -10,10 +9,9 @@ use super::meaning::{self, Meaning};
 use super::{dialect, sql};
 use crate::diagnostic::nearest;
 use crate::stream::ColumnType;
+use crate::stream::moment::{parse_date, parse_instant, parse_timestamp, parse_timestamptz};
+use crate::stream::value::complaint;
 use crate::task::{NO_COLUMN, TaskError};
-
-/// What begins the names of columns that functions take as they are kept.
-const UNREAD: &str = "\u{1}unread";
 
 /// Columns by name, with what they hold.
 pub type Columns = [(String, ColumnType)];
@@ -53,17 +51,54 @@ pub fn natural(dtype: &DataType) -> ColumnType {
     }
 }
 
-/// Makes a column that holds `from` hold `kind`; a value that does not fit is an error when the rows come.
-pub fn convert(expression: Expr, from: ColumnType, kind: ColumnType) -> Expr {
-    match kind {
-        ColumnType::Int(bits) if from == ColumnType::Numeric => {
-            Meaning::Nearest(bits).call(vec![expression, lit(true)])
-        }
-        ColumnType::Int(bits) => Meaning::Whole(bits).call(vec![expression, lit(true)]),
-        ColumnType::Float | ColumnType::Real => Meaning::Double.call(vec![expression, lit(true)]),
-        kind if representation(kind).is_string() => Meaning::Text.call(vec![expression, lit(true)]),
-        kind => expression.strict_cast(representation(kind)),
+/// Makes the values of a step's field, which hold `from`, hold `kind`; a value that does not fit is an error when the
+/// rows come.
+///
+/// # Errors
+/// When Postgres has no such cast.
+pub fn converted(field: &str, expression: Expr, from: ColumnType, kind: ColumnType) -> Result<Expr, TaskError> {
+    match is_castable(from, kind) {
+        true => Ok(convert(expression, from, kind)),
+        false => Err(TaskError::permanent(format!("`{field}`: values of type {from} cannot be made {kind}"))
+            .help("write an expression in `with_columns` that says what is meant")),
     }
+}
+
+/// Whether Postgres casts values of a type to another, and it does not depend on the session's time zone how.
+fn is_castable(from: ColumnType, kind: ColumnType) -> bool {
+    use ColumnType::{Bool, Date, Float, Instant, Int, Numeric, Real, Timestamp, TimestampTz};
+    let is_number = |kind: ColumnType| matches!(kind, Int(_) | Float | Real | Numeric);
+    let is_text = |kind: ColumnType| kind != Numeric && representation(kind).is_string();
+    match (from, kind) {
+        (from, kind) if from == kind || is_text(from) => true,
+        (Instant, kind) => kind == TimestampTz,
+        (_, kind) if is_text(kind) => true,
+        (Bool, Int(32)) | (Int(32), Bool) | (Date, Timestamp) | (Timestamp | TimestampTz, Date) => true,
+        (Date | Timestamp | TimestampTz, Timestamp | TimestampTz) => true,
+        (from, kind) => is_number(from) && is_number(kind),
+    }
+}
+
+fn convert(expression: Expr, from: ColumnType, kind: ColumnType) -> Expr {
+    use ColumnType::{Bool, Date, Float, Instant, Int, Numeric, Real, Timestamp, TimestampTz};
+    let is_text = |kind: ColumnType| representation(kind).is_string();
+    let meaning = match (from, kind) {
+        (Numeric, Numeric) => return expression,
+        (Numeric, Int(bits)) => Meaning::Nearest(bits),
+        (_, Int(bits)) => Meaning::Whole(bits),
+        (Real, Real) | (_, Float) => Meaning::Double,
+        (_, Real) => {
+            return Meaning::Single.call(vec![convert(expression, from, Float), lit(true)]);
+        }
+        (Float, Numeric) => Meaning::Digits(15),
+        (Real, Numeric) => Meaning::Digits(6),
+        (from, Numeric | Bool | Date | Timestamp | TimestampTz | Instant) if is_text(from) => Meaning::Parse(kind),
+        (Numeric, kind) if is_text(kind) => Meaning::Decimal,
+        (Real, kind) if is_text(kind) => Meaning::RealText,
+        (_, kind) if is_text(kind) => Meaning::Text,
+        (_, kind) => return expression.strict_cast(representation(kind)),
+    };
+    meaning.call(vec![expression, lit(true)])
 }
 
 /// A frame without rows that has these columns.
@@ -83,7 +118,7 @@ pub fn schema(columns: &Columns) -> Schema {
 pub fn parse(field: &str, text: &str, columns: &Columns) -> Result<(Expr, ColumnType), TaskError> {
     let wrong = |reason: String| TaskError::permanent(format!("`{field}`: {reason} in `{text}`"));
     sql::check_expression(field, text)?;
-    let (rewritten, is_numeric) = dialect::expression(field, text, columns)?;
+    let (rewritten, own) = dialect::expression(field, text, columns)?;
     let expression = sql_expr(rewritten).map_err(|error| wrong(plain(&error)))?;
     for name in leaves(&expression) {
         if !columns.iter().any(|(column, _)| *column == name) {
@@ -105,7 +140,7 @@ pub fn parse(field: &str, text: &str, columns: &Columns) -> Result<(Expr, Column
         return Err(wrong("sums, windows and the like see all rows, which is not possible".to_owned())
             .help("this step looks at one row at a time; `sql` sees all rows, as the table `self`"));
     }
-    Ok((expression, if is_numeric { ColumnType::Numeric } else { natural(&dtype) }))
+    Ok((expression, own.unwrap_or_else(|| natural(&dtype))))
 }
 
 /// The columns that an expression reads.
@@ -196,15 +231,13 @@ fn without_advice(line: &str) -> &str {
     if kept.is_empty() { "this is not possible" } else { kept }
 }
 
-/// Lets SQL's habits work: text beside a date or timestamp column is read as one, and decimals take part in sums.
+/// Reads text beside a date or timestamp column as one, as SQL does.
 fn adapt(node: Expr, columns: &Columns) -> PolarsResult<Expr> {
     let kind = |expr: &Expr| match expr {
         Expr::Column(name) => columns.iter().find(|(column, _)| *column == name.as_str()).map(|(_, kind)| *kind),
         _ => None,
     };
     match node {
-        Expr::Column(name) if name.starts_with(UNREAD) => Ok(col(name.trim_start_matches(UNREAD))),
-        node @ Expr::Column(_) if kind(&node) == Some(ColumnType::Numeric) => Ok(exact(node)),
         Expr::BinaryExpr { left, op, right } => {
             let read = |side: &Arc<Expr>, other: &Arc<Expr>| match (side.as_ref(), kind(other)) {
                 (Expr::Literal(text), Some(kind)) => match text.extract_str() {
@@ -223,47 +256,17 @@ fn adapt(node: Expr, columns: &Columns) -> PolarsResult<Expr> {
 
 /// The value that a text beside a date or timestamp column stands for; none beside other columns.
 pub fn moment(text: &str, kind: ColumnType) -> Option<PolarsResult<Expr>> {
+    let bytes = text.as_bytes();
     let value = match kind {
-        ColumnType::Date => read_date(text).map(|date| days(date).lit()),
-        ColumnType::Timestamp | ColumnType::TimestampTz | ColumnType::Instant => {
-            read_timestamp(text).map(|time| time.and_utc().timestamp_micros().lit())
-        }
+        ColumnType::Date => parse_date(bytes).map(lit),
+        ColumnType::Timestamp => parse_timestamp(bytes).map(lit),
+        ColumnType::TimestampTz => parse_timestamptz(bytes).map(lit),
+        ColumnType::Instant => parse_instant(bytes).map(lit),
         _ => return None,
     };
-    let word = if kind == ColumnType::Date { "date" } else { "timestamp" };
     let value = value.map(|value| value.cast(representation(kind)));
-    Some(value.ok_or_else(|| PolarsError::ComputeError(format!("'{text}' is not a {word}").into())))
-}
-
-fn days(date: NaiveDate) -> i32 {
-    (date - NaiveDate::default()).num_days() as i32
-}
-
-fn read_date(text: &str) -> Option<NaiveDate> {
-    text.trim().parse().ok()
-}
-
-fn read_timestamp(text: &str) -> Option<NaiveDateTime> {
-    let text = text.trim();
-    if let Ok(time) = chrono::DateTime::parse_from_rfc3339(text) {
-        return Some(time.naive_utc());
-    }
-    let formats = ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M"];
-    let time = formats.iter().find_map(|format| NaiveDateTime::parse_from_str(text, format).ok());
-    time.or_else(|| Some(read_date(text)?.into()))
-}
-
-/// A column that a function takes as it is kept: [`adapt`] does not convert it.
-pub(super) fn unread(node: Expr) -> Expr {
-    match node {
-        Expr::Column(name) => Expr::Column(PlSmallStr::from_string(format!("{UNREAD}{name}"))),
-        node => node,
-    }
-}
-
-/// A numeric column as expressions see it: in double precision, or an error where that would not be the same number.
-pub fn exact(column: Expr) -> Expr {
-    Meaning::Exact.call(vec![column, lit(true)])
+    let message = || format!("'{text}' {}", complaint(bytes, kind));
+    Some(value.ok_or_else(|| PolarsError::ComputeError(message().into())))
 }
 
 fn is_row_by_row(expression: &Expr, schema: &Schema) -> bool {

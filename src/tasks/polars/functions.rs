@@ -5,8 +5,9 @@ use sqlparser::ast::{Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgum
 use super::class::{Class, is_known, shown};
 use super::dialect::{Rewriting, call, sql, text_of};
 use super::meaning::PREFIX;
+use super::number::Number;
 use super::pattern::regular_expression;
-use super::refusal::{Outcome, in_decimals, inexact, refused};
+use super::refusal::{Outcome, in_decimals, in_session_zone, refused};
 use super::window::windowed;
 use crate::stream::ColumnType;
 
@@ -54,10 +55,8 @@ impl Rewriting<'_> {
             return Ok(windowed.map(Expr::Function));
         }
         let arguments = arguments(function);
-        if (COUNTING.contains(&name.as_str()) || FINITE.contains(&name.as_str()))
-            && let Some(column) = arguments.iter().find_map(|argument| self.numeric(argument))
-        {
-            return inexact(&column);
+        if COUNTING.contains(&name.as_str()) || FINITE.contains(&name.as_str()) {
+            arguments.iter().try_for_each(|argument| self.want_no_digits(argument))?;
         }
         match (name.as_str(), arguments.as_slice()) {
             (
@@ -67,6 +66,7 @@ impl Rewriting<'_> {
             ("date_part", [field, time]) if text_of(field).is_some_and(|field| field.eq_ignore_ascii_case("epoch")) => {
                 call("epoch", &[time]).map(Some)
             }
+            ("date_part", [_, time]) if self.kind(time) == Some(ColumnType::Instant) => in_session_zone(&shown(time)),
             ("mod", [left, right]) => call("modulo", &[left, right]).map(Some),
             ("abs", [number]) => call(&format!("abs{}", self.bits(number).unwrap_or(64)), &[number]).map(Some),
             ("sign", [number]) => call("sign", &[number]).map(Some),
@@ -82,7 +82,10 @@ impl Rewriting<'_> {
             ("concat" | "concat_ws", values) => self.concat(function, values).map(Some),
             ("coalesce" | "greatest" | "least" | "nullif", values) => {
                 self.want_same(&values.iter().collect::<Vec<_>>(), false)?;
-                Ok(None)
+                let mut choice = function.clone();
+                let values: Vec<_> = values_of(&mut choice).collect();
+                let is_changed = self.of_one_type(values)?;
+                self.of_single(Expr::Function(choice), is_changed)
             }
             ("date_part", [field, time])
                 if text_of(field).is_some_and(|field| field.to_lowercase().starts_with("sec")) =>
@@ -98,7 +101,7 @@ impl Rewriting<'_> {
                 milliseconds(time).map(Some)
             }
             ("reverse", [text]) => call("reverse", &[text]).map(Some),
-            ("exp" | "pow" | "power", arguments) => {
+            ("exp" | "pow" | "power" | "radians" | "degrees", arguments) => {
                 checked("nonzero", &function.to_string(), &arguments.iter().collect::<Vec<_>>()).map(Some)
             }
             ("regexp_like", [text, pattern]) => {
@@ -134,11 +137,8 @@ impl Rewriting<'_> {
                     "write `CAST(… AS text)`",
                 );
             }
-            if let Some(column) = self.numeric(value) {
-                return inexact(&column);
-            }
             let is_text = matches!(value, Expr::Value(_)) || self.class(value) == Some(Class::Text);
-            let value = if is_text { value.clone() } else { call("text", &[value])? };
+            let value = if is_text { value.clone() } else { self.text(value)? };
             texts.push(FunctionArg::Unnamed(FunctionArgExpr::Expr(value)));
         }
         if let FunctionArguments::List(list) = &mut function.args {
@@ -151,11 +151,6 @@ impl Rewriting<'_> {
     fn aggregate(&self, name: &str, function: &Function) -> Outcome<Option<Expr>> {
         let arguments = arguments(function);
         let [argument] = arguments.as_slice() else { return Ok(None) };
-        if let Some(column) = self.numeric(argument).filter(|_| COUNTING.contains(&name)) {
-            return inexact(&column);
-        }
-        let kind = self.kind(argument);
-        let is_float = matches!(kind, Some(ColumnType::Float | ColumnType::Real));
         let of_another = |argument: String| -> Outcome<Function> {
             let mut function = function.clone();
             if let FunctionArguments::List(list) = &mut function.args {
@@ -163,6 +158,27 @@ impl Rewriting<'_> {
             }
             Ok(function)
         };
+        if let Some(digits) = self.digits(argument)? {
+            match name {
+                "max" | "min" => {
+                    let ranked = of_another(format!("{PREFIX}sortkey({digits}, TRUE) || ' ' || {digits}"))?;
+                    return sql(&format!("{PREFIX}decimal(split_part({ranked}, ' ', 2), TRUE)")).map(Some);
+                }
+                "sum" => return total(function, &digits).map(Some),
+                "count" if self.kind(argument).is_none() => return of_another(digits).map(Expr::Function).map(Some),
+                _ if COUNTING.contains(&name) => self.want_no_digits(argument)?,
+                _ => {}
+            }
+        }
+        let kind = self.kind(argument);
+        let number = self.number(argument);
+        if name == "sum" && number == Some(Number::Real) {
+            return refused(
+                format!("`sum` of {}, which Postgres adds in single precision", shown(argument)),
+                "write `CAST(column AS double precision)`",
+            );
+        }
+        let is_float = number >= Some(Number::Real);
         let class = self.class(argument);
         let is_odd = match name {
             "sum" | "avg" | "stddev" | "stddev_samp" | "variance" | "var_samp" => {
@@ -189,6 +205,28 @@ impl Rewriting<'_> {
             _ => Ok(None),
         }
     }
+}
+
+/// The sum of decimal numbers. Polars joins their texts, since it has no sums of ours.
+fn total(function: &Function, digits: &str) -> Outcome<Expr> {
+    if function.over.is_some() || function.filter.is_some() || function.to_string().to_uppercase().contains("DISTINCT")
+    {
+        let help = "write `sum(CASE WHEN … THEN column END)` with GROUP BY, or compute it in SQL after the load";
+        return refused("`sum` of numeric values with OVER, FILTER or DISTINCT", help);
+    }
+    sql(&format!("{PREFIX}decimal({PREFIX}total(string_agg({digits}, ','), TRUE), TRUE)"))
+}
+
+/// The arguments of a function, to be changed.
+pub(super) fn values_of(function: &mut Function) -> impl Iterator<Item = &mut Expr> {
+    let list = match &mut function.args {
+        FunctionArguments::List(list) => Some(list),
+        _ => None,
+    };
+    list.into_iter().flat_map(|list| &mut list.args).filter_map(|argument| match argument {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => Some(value),
+        _ => None,
+    })
 }
 
 /// Whether an argument is not written out, so that it may be NULL.

@@ -11,9 +11,14 @@ use polars::sql::FunctionRegistry;
 use polars_plan::dsl::{BaseColumnUdf, UserDefinedFunction};
 use polars_plan::prelude::FunctionOptions;
 
+use super::kernels::{
+    compared, finite, fitting, is_nan, largest, last_characters, magnitude, out_of_range, parsed, rounded, singles,
+    sort_keys, summed, totals, whole_text,
+};
 use super::rows::{Floats, Ints, Rows, Texts};
-use super::shown::{decimals, epoch, extreme, texts};
+use super::shown::{decimals, epoch, extreme, reals, significant, texts};
 use super::{decimal, expression};
+use crate::stream::ColumnType;
 
 /// What the names of these functions begin with.
 pub(super) const PREFIX: &str = "jitney_";
@@ -57,12 +62,22 @@ pub(super) enum Meaning {
     /// Halves rounded away from zero.
     Round,
     Text,
-    /// A decimal number of at most 15 digits, in double precision.
-    Exact,
     /// A decimal number in double precision, as near as that is.
     Double,
     /// A decimal number as Postgres prints it.
     Decimal,
+    /// A number of floating point as a decimal one with so many digits.
+    Digits(u8),
+    /// A text in the order of decimal numbers.
+    SortKey,
+    /// The sum of decimal numbers, which are one text with commas between them.
+    Total,
+    /// The nearest number of single precision.
+    Single,
+    /// The text of a number of single precision.
+    RealText,
+    /// What a text is as a value of this type.
+    Parse(ColumnType),
     /// Seconds since 1970.
     Epoch,
     /// -1, 0 or 1 by the order of two decimal numbers, each kept as its text.
@@ -107,10 +122,16 @@ impl Meaning {
             "least" => Self::Least,
             "round" => Self::Round,
             "text" => Self::Text,
-            "exact" => Self::Exact,
             "double" => Self::Double,
             "compare" => Self::Compare,
             "decimal" => Self::Decimal,
+            "sortkey" => Self::SortKey,
+            "total" => Self::Total,
+            "single" => Self::Single,
+            "realtext" => Self::RealText,
+            "bool" => Self::Parse(ColumnType::Bool),
+            "date" => Self::Parse(ColumnType::Date),
+            "timestamp" => Self::Parse(ColumnType::Timestamp),
             "epoch" => Self::Epoch,
             "finite" => Self::Finite,
             "nonzero" => Self::NonZero,
@@ -158,10 +179,12 @@ impl Meaning {
                     Some(dtype) if self == Self::Sum && is_whole(dtype) => DataType::Int64,
                     dtype => dtype.cloned().unwrap_or(DataType::Null),
                 },
+                Self::Parse(kind) => expression::representation(kind),
                 Self::Text | Self::Right | Self::Reverse | Self::Decimal | Self::Greatest | Self::Least => {
                     DataType::String
                 }
-                Self::Round | Self::Finite | Self::NonZero | Self::Sign | Self::Exact | Self::Double | Self::Epoch => {
+                Self::Digits(_) | Self::SortKey | Self::Total | Self::RealText => DataType::String,
+                Self::Round | Self::Finite | Self::NonZero | Self::Sign | Self::Single | Self::Double | Self::Epoch => {
                     DataType::Float64
                 }
                 _ if are_whole => DataType::Int64,
@@ -208,16 +231,19 @@ impl Meaning {
                 let values = Floats::of(first)?;
                 rows.floats(name, |row| Ok(values.get(row).map(f64::round)))?
             }
-            Self::Exact => {
-                let texts = Texts::of(first)?;
-                rows.floats(name, |row| texts.get(row).map(exact).transpose())?
-            }
             Self::Double if !first.dtype().is_string() => first.cast(&DataType::Float64)?,
             Self::Double => {
                 let texts = Texts::of(first)?;
                 rows.floats(name, |row| texts.get(row).map(decimal::double).transpose())?
             }
             Self::Decimal => decimals(first, rows.count)?.with_name(name),
+            Self::Digits(digits) => significant(first, rows.count, digits)?.with_name(name),
+            Self::RealText => reals(first, rows.count)?.with_name(name),
+            Self::SortKey => sort_keys(&rows, first)?.with_name(name),
+            Self::Total => totals(&rows, first)?.with_name(name),
+            Self::Single => singles(&rows, name, first)?,
+            Self::Parse(kind) if !first.dtype().is_string() => first.cast(&expression::representation(kind))?,
+            Self::Parse(kind) => parsed(&rows, first, kind)?,
             Self::Greatest => extreme(columns, Ordering::Greater, rows.count)?.with_name(name),
             Self::Least => extreme(columns, Ordering::Less, rows.count)?.with_name(name),
             Self::Nearest(bits) => {
@@ -322,12 +348,7 @@ pub(super) fn resolved(node: Expr) -> Expr {
     match (meaning, node) {
         (Some(meaning), Expr::Function { input, .. }) => {
             let arguments = input.into_iter().skip(1);
-            match meaning {
-                Meaning::Double | Meaning::Compare | Meaning::Decimal | Meaning::Nearest(_) => {
-                    meaning.call(arguments.map(expression::unread).collect())
-                }
-                meaning => meaning.call(arguments.collect()),
-            }
+            meaning.call(arguments.collect())
         }
         (_, node) => node,
     }
@@ -340,7 +361,7 @@ fn marked(expr: &Expr) -> Option<Meaning> {
     }
 }
 
-fn is_whole(dtype: &DataType) -> bool {
+pub(super) fn is_whole(dtype: &DataType) -> bool {
     dtype.is_integer() || matches!(dtype, DataType::Unknown(UnknownKind::Int(_)))
 }
 
@@ -357,139 +378,4 @@ pub(super) fn shown(dtype: &DataType) -> &'static str {
         DataType::Duration(_) => "an interval",
         _ => "something else",
     }
-}
-
-/// Two decimals of at most 15 digits are equal if and only if they are so in double precision.
-fn exact(text: &str) -> Result<f64, &'static str> {
-    let mantissa = text.split(['e', 'E']).next().unwrap_or_default();
-    let digits = mantissa.bytes().filter(u8::is_ascii_digit).skip_while(|digit| *digit == b'0').count();
-    match text.trim().parse() {
-        Ok(value) if digits <= 15 => Ok(value),
-        _ => Err("a numeric value has more than 15 digits, and expressions count in double precision"),
-    }
-}
-
-fn fitting(value: i64, bits: u8) -> Result<i64, &'static str> {
-    match crate::stream::value::fits(value, bits) {
-        true => Ok(value),
-        false => Err(out_of_range(bits)),
-    }
-}
-
-fn out_of_range(bits: u8) -> &'static str {
-    match bits {
-        16 => "smallint out of range",
-        32 => "integer out of range",
-        _ => "bigint out of range",
-    }
-}
-
-/// Halves are rounded to even numbers.
-fn rounded(value: f64, bits: u8) -> Result<i64, &'static str> {
-    const BOUND: f64 = 9_223_372_036_854_775_808.0;
-    let value = value.round_ties_even();
-    if !(-BOUND..BOUND).contains(&value) {
-        return Err(out_of_range(bits));
-    }
-    fitting(value as i64, bits)
-}
-
-fn whole_text(text: Option<&str>, bits: u8) -> Result<Option<i64>, &'static str> {
-    let Some(text) = text else { return Ok(None) };
-    let value = text.trim_ascii().parse().map_err(|_| "a text is not a whole number")?;
-    fitting(value, bits).map(Some)
-}
-
-fn magnitude(value: i64, bits: u8) -> Result<i64, &'static str> {
-    value.checked_abs().ok_or(out_of_range(bits)).and_then(|value| fitting(value, bits))
-}
-
-/// A sum of whole numbers, which Polars takes modulo 2^64: it is right where the sum in double precision is near it.
-fn summed(rows: &Rows, name: PlSmallStr, columns: &[Column]) -> PolarsResult<Column> {
-    const NEAR: f64 = 1.0e18;
-    let [sum, double] = columns else { return Err(PolarsError::ComputeError("two sums are wanted".into())) };
-    if !is_whole(sum.dtype()) {
-        return Ok(sum.clone());
-    }
-    let (sum, double) = (Ints::of(sum)?, Floats::of(double)?);
-    rows.ints(name, |row| match (sum.get(row), double.get(row)) {
-        (Some(sum), Some(double)) if (sum as f64 - double).abs() > NEAR => {
-            Err("a sum is beyond bigint, and steps count in 64 bits")
-        }
-        (sum, _) => Ok(sum),
-    })
-}
-
-fn compared(rows: &Rows, name: PlSmallStr, columns: &[Column]) -> PolarsResult<Column> {
-    let [left, right] = columns else { return Err(PolarsError::ComputeError("two numbers are wanted".into())) };
-    let (left, right) = (Texts::of(&left.cast(&DataType::String)?)?, Texts::of(&right.cast(&DataType::String)?)?);
-    rows.ints(name, |row| {
-        let (Some(left), Some(right)) = (left.get(row), right.get(row)) else { return Ok(None) };
-        let order = decimal::compare(left, right).ok_or("a numeric value is not a number")?;
-        Ok(Some(order as i64))
-    })
-}
-
-fn largest(rows: &Rows, name: PlSmallStr, columns: &[Column]) -> PolarsResult<Column> {
-    let [value, has_nan] = columns else { return Err(PolarsError::ComputeError("two values are wanted".into())) };
-    if !is_float(value.dtype()) {
-        return Ok(value.clone());
-    }
-    let (values, has_nan) = (Floats::of(value)?, Ints::of(has_nan)?);
-    rows.floats(name, |row| Ok(if has_nan.get(row) == Some(1) { Some(f64::NAN) } else { values.get(row) }))
-}
-
-fn is_nan(rows: &Rows, name: PlSmallStr, column: &Column) -> PolarsResult<Column> {
-    if !is_float(column.dtype()) {
-        return rows.ints(name, |_| Ok(Some(0)));
-    }
-    let values = Floats::of(column)?;
-    rows.ints(name, |row| Ok(values.get(row).map(|value| i64::from(value.is_nan()))))
-}
-
-/// The last so many characters, or all but the first so many for a negative number.
-fn last_characters(rows: &Rows, columns: &[Column]) -> PolarsResult<Column> {
-    let [text, length] = columns else {
-        return Err(PolarsError::ComputeError("a text and a number are wanted".into()));
-    };
-    let (texts, length) = (Texts::of(&text.cast(&DataType::String)?)?, Ints::of(length)?);
-    let value = |row: usize| {
-        let text = texts.get(row)?;
-        let (length, count) = (length.get(row)?, text.chars().count() as i64);
-        let skipped = if length < 0 { length.saturating_neg() } else { count - length.min(count) };
-        Some(text.chars().skip(usize::try_from(skipped).unwrap_or(0)).collect::<String>())
-    };
-    Ok(Column::new(PlSmallStr::EMPTY, (0..rows.count).map(value).collect::<Vec<_>>()))
-}
-
-fn finite(rows: &Rows, name: PlSmallStr, columns: &[Column], nonzero: bool) -> PolarsResult<Column> {
-    let all: Vec<Floats> = columns.iter().map(Floats::of).collect::<PolarsResult<_>>()?;
-    let Some((result, arguments)) = all.split_first() else {
-        return Err(PolarsError::ComputeError("no argument".into()));
-    };
-    let is_zero = |row| arguments.first().and_then(|other| other.get(row)) == Some(0.0);
-    let is_complex = |row| match arguments {
-        [base, exponent] if nonzero => {
-            let exponent = exponent.get(row).unwrap_or_default();
-            base.get(row).is_some_and(|base| base < 0.0) && exponent.is_finite() && exponent.fract() != 0.0
-        }
-        _ => false,
-    };
-    rows.floats(name, |row| match result.get(row) {
-        _ if is_complex(row) => Err("a negative number raised to a non-integer power yields a complex result"),
-        Some(0.0)
-            if nonzero && !is_zero(row) && arguments.iter().all(|other| other.get(row).is_none_or(f64::is_finite)) =>
-        {
-            Err("value out of range: underflow")
-        }
-        Some(value)
-            if !value.is_finite() && arguments.iter().all(|other| other.get(row).is_none_or(f64::is_finite)) =>
-        {
-            Err("an argument of a function is out of range")
-        }
-        Some(value) if value.is_nan() && !arguments.iter().any(|other| other.get(row).is_some_and(f64::is_nan)) => {
-            Err("an argument of a function is out of range")
-        }
-        value => Ok(value),
-    })
 }

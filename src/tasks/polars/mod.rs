@@ -1,8 +1,8 @@
 //! Rows between a file and its destination: typed, filtered, changed, checked.
 //!
 //! [`spec`] is what YAML says; [`plan`] turns it into steps before a row is read; [`expression`] reads SQL text, to
-//! which `dialect`, with `functions`, `exact`, `number`, `moments`, `pattern`, `window`, `class`, `guard` and `queries`, and `meaning`, with `decimal`, `shown` and `rows`, give Postgres's
-//! meaning; [`comparable`] says how a destination compares texts, by which `collation` and `comparisons` refuse what
+//! which `dialect`, with `functions`, `exact`, `number`, `moments`, `pattern`, `window`, `class`, `guard`, `scope` and
+//! `queries`, and `meaning`, with `kernels`, `decimal`, `shown` and `rows`, give Postgres's meaning; [`comparable`] says how a destination compares texts, by which `collation` and `comparisons` refuse what
 //! bytes do not tell;
 //! [`spool`] and [`keys`] see all rows without holding them in memory; [`text`] prints values as Postgres does.
 
@@ -18,6 +18,7 @@ pub mod expect;
 pub mod expression;
 mod functions;
 mod guard;
+mod kernels;
 pub mod keys;
 mod meaning;
 mod moments;
@@ -30,6 +31,7 @@ mod refusal;
 pub mod row_id;
 mod row_steps;
 mod rows;
+mod scope;
 mod shown;
 pub mod spec;
 pub mod spool;

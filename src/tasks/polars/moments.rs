@@ -4,18 +4,29 @@ use sqlparser::ast::{BinaryOperator, DataType, Expr, Interval, TypedString};
 
 use super::dialect::{Rewriting, sql, text_of};
 use super::expression::moment;
+use super::meaning::PREFIX;
 use super::refusal::{Outcome, refused};
 use crate::stream::ColumnType;
 
 impl Rewriting<'_> {
     /// A date and an interval make a timestamp.
     pub(super) fn shifted(&self, left: &Expr, op: &BinaryOperator, right: &Expr) -> Outcome<Option<Expr>> {
-        let is_date = |side: &Expr| self.kind(side) == Some(ColumnType::Date);
+        let is_date = |side: &Expr| self.is_date(side);
         let shown = |side: &Expr| if is_date(side) { format!("CAST({side} AS TIMESTAMP)") } else { side.to_string() };
         match matches!(left, Expr::Interval(_)) && is_date(right) || is_date(left) && matches!(right, Expr::Interval(_))
         {
             true => sql(&format!("{} {op} {}", shown(left), shown(right))).map(Some),
             false => Ok(None),
+        }
+    }
+
+    fn is_date(&self, expr: &Expr) -> bool {
+        match expr {
+            Expr::Nested(inner) => self.is_date(inner),
+            Expr::Cast { data_type: DataType::Date, .. } => true,
+            Expr::TypedString(typed) => typed.data_type == DataType::Date,
+            Expr::Function(function) => function.name.to_string() == format!("{PREFIX}date"),
+            expr => self.kind(expr) == Some(ColumnType::Date),
         }
     }
 }

@@ -18,6 +18,8 @@ pub(super) enum Number {
     Whole(u8),
     /// A decimal number with all its digits.
     Numeric,
+    /// A number in single precision.
+    Real,
     /// A number in double precision.
     Double,
 }
@@ -43,7 +45,10 @@ impl Rewriting<'_> {
                     | BinaryOperator::Divide
                     | BinaryOperator::Modulo,
                 right,
-            } => self.together(&[left.as_ref().clone(), right.as_ref().clone()]),
+            } => counted(
+                self.together(&[left.as_ref().clone(), right.as_ref().clone()]),
+                [self.number(left), self.number(right)],
+            ),
             Expr::Case { conditions, else_result, .. } => {
                 let results = conditions.iter().map(|when| &when.result).chain(else_result.as_deref());
                 self.together(&results.cloned().collect::<Vec<_>>())
@@ -52,7 +57,8 @@ impl Rewriting<'_> {
             Expr::Function(function) => self.given_by(function),
             expr => match self.kind(expr)? {
                 ColumnType::Int(bits) => Some(Number::Whole(bits)),
-                ColumnType::Float | ColumnType::Real => Some(Number::Double),
+                ColumnType::Float => Some(Number::Double),
+                ColumnType::Real => Some(Number::Real),
                 ColumnType::Numeric => Some(Number::Numeric),
                 _ => None,
             },
@@ -83,7 +89,7 @@ impl Rewriting<'_> {
             "count" | "row_number" | "rank" | "dense_rank" => Some(Whole(64)),
             "sum" => first().map(|number| if let Whole(_) = number { Whole(64) } else { number }),
             "avg" | "stddev" | "stddev_samp" | "variance" | "var_samp" => {
-                first().map(|number| if number == Double { Double } else { Numeric })
+                first().map(|number| if number >= Number::Real { Double } else { Numeric })
             }
             "round" | "trunc" if values.len() == 2 => Some(Numeric),
             "ceil" | "ceiling" | "floor" | "round" | "trunc" | "sqrt" | "exp" | "ln" | "log" | "log10" | "pow"
@@ -104,15 +110,31 @@ impl Rewriting<'_> {
         let numbers = values.get(..values.len().saturating_sub(1)).unwrap_or_default();
         match word {
             "int" => bits().map(Number::Whole),
-            "plus" | "minus" | "times" | "divide" | "modulo" | "abs" | "negate" => match self.together(numbers)? {
+            "plus" | "minus" | "times" | "divide" | "modulo" => match self.together(numbers)? {
+                Number::Whole(own) => Some(Number::Whole(bits().unwrap_or(own))),
+                // Numbers of single precision are counted in that alone behind `single`.
+                Number::Real => Some(Number::Double),
+                other => Some(other),
+            },
+            "abs" | "negate" => match self.together(numbers)? {
                 Number::Whole(own) => Some(Number::Whole(bits().unwrap_or(own))),
                 other => Some(other),
             },
             "round" | "finite" | "nonzero" | "sum" | "largest" => self.number(numbers.first()?),
+            "single" => Some(Number::Real),
+            "decimal" | "greatest" | "least" => Some(Number::Numeric),
             "compare" | "isnan" => Some(Number::Whole(32)),
             "double" | "sign" => Some(Number::Double),
             _ => None,
         }
+    }
+}
+
+/// The type of what an operator gives: numbers of single precision stay so only among themselves.
+fn counted(together: Option<Number>, sides: [Option<Number>; 2]) -> Option<Number> {
+    match together {
+        Some(Number::Real) if sides != [Some(Number::Real); 2] => Some(Number::Double),
+        other => other,
     }
 }
 

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use polars::prelude::*;
 
 use super::expect::{self, Expectation, RowCounts, Warnings, checked};
-use super::expression::{self, Columns, alike, convert, find, natural, plain, representation, unknown_column};
+use super::expression::{self, Columns, alike, converted, find, natural, plain, representation, unknown_column};
 use super::keys::{Keys, Nulls};
 use super::query::Whole;
 use super::row_id::RowId;
@@ -170,8 +170,9 @@ impl Transform {
             columns.iter().map(|(name, _)| (name.clone(), ColumnType::Text)).collect();
         let schema = resolved("schema", &self.schema, &names)?;
         let kind = |name: &String, own: Option<ColumnType>| {
-            let stated = schema.iter().find(|(column, _)| column == name).map(|(_, kind)| ColumnType::from(*kind));
             let new_name = renamed(name, &self.rename);
+            let stated = schema.iter().find(|(column, _)| column == name);
+            let stated = stated.map(|(_, kind)| in_session((*kind).into(), types(new_name)));
             stated.or_else(|| types(new_name)).or(own).unwrap_or(ColumnType::Text)
         };
         Ok(columns.iter().map(|(name, own)| (name.clone(), kind(name, *own))).collect())
@@ -192,7 +193,8 @@ impl Transform {
             let (expression, own) = expression::parse(&field, text, file)?;
             used.extend(expression::leaves(&expression));
             let kind = types(renamed(name, &self.rename)).unwrap_or(own);
-            computed.push((field, convert(expression, own, kind).alias(name.as_str())));
+            let expression = converted(&field, expression, own, kind)?;
+            computed.push((field, expression.alias(name.as_str())));
             match columns.iter_mut().find(|(column, _)| column == name) {
                 Some(column) => column.1 = kind,
                 None => columns.push((name.clone(), kind)),
@@ -201,8 +203,11 @@ impl Transform {
         let mut cast = Vec::new();
         for (name, kind) in resolved("cast", &self.cast, &columns)? {
             let own = find("cast", &name, &columns)?.1;
-            cast.push((format!("cast.{name}"), convert(col(name.as_str()), own, kind.into())));
-            columns.iter_mut().filter(|(column, _)| *column == name).for_each(|column| column.1 = kind.into());
+            let kind = in_session(kind.into(), types(renamed(&name, &self.rename)));
+            let field = format!("cast.{name}");
+            let expression = converted(&field, col(name.as_str()), own, kind)?;
+            cast.push((field, expression));
+            columns.iter_mut().filter(|(column, _)| *column == name).for_each(|column| column.1 = kind);
         }
         let output = self.output(&columns)?;
         let is_made = |name: &str| self.with_columns.0.iter().any(|(made, _)| made == name);
@@ -388,11 +393,8 @@ fn condition(text: &str, columns: &Columns) -> Result<Expr, TaskError> {
 
 fn whole(query: &str, columns: &Columns, types: &dyn Fn(&str) -> Option<ColumnType>) -> Result<Whole, TaskError> {
     sql::check_query("sql", query)?;
-    let input = columns.iter().map(|(name, kind)| match kind {
-        ColumnType::Numeric => expression::exact(col(name.as_str())),
-        _ => col(name.as_str()),
-    });
-    let sql = dialect::query("sql", query, columns)?;
+    let input = columns.iter().map(|(name, _)| col(name.as_str()));
+    let (sql, known) = dialect::query("sql", query, columns)?;
     let query = Query { input: input.collect(), sql, output: Vec::new() };
     let result = query.over(expression::empty(columns).lazy()).and_then(LazyFrame::collect);
     let result = result.map_err(|error| bad_query(&error, columns))?;
@@ -400,13 +402,20 @@ fn whole(query: &str, columns: &Columns, types: &dyn Fn(&str) -> Option<ColumnTy
         return Err(TaskError::permanent(format!("`sql`: the column `{name}` is an interval, which no step can keep"))
             .help("compare it, or compute it in SQL after the load"));
     }
-    let fields = result.schema().iter().map(|(name, dtype)| {
-        let kind = types(name).unwrap_or_else(|| natural(dtype));
+    let fields = result.schema().iter().map(|(name, dtype)| -> Result<_, TaskError> {
+        // Of two columns of a name Polars marks the second with its table.
+        let unmarked = name.split(':').next();
+        let own = known.iter().find(|field| field.name.is_some() && field.name.as_deref() == unmarked);
+        let own = own.and_then(|field| field.kind);
+        let own = own.filter(|own| *dtype == representation(*own)).unwrap_or_else(|| natural(dtype));
+        let kind = types(name).unwrap_or(own);
         let column = col(name.clone());
-        let column = if *dtype == representation(kind) { column } else { convert(column, natural(dtype), kind) };
-        (column, (name.to_string(), kind))
+        let is_kept = own == kind || *dtype == representation(kind) && own != ColumnType::Numeric;
+        let is_kept = is_kept && *dtype == representation(kind);
+        let column = if is_kept { column } else { converted("sql", column, own, kind)? };
+        Ok((column, (name.to_string(), kind)))
     });
-    let (output, columns) = fields.unzip();
+    let (output, columns) = fields.collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
     let is_by_row = queries::is_by_row(&query.sql);
     Ok(Whole { sql: query.sql, is_by_row, input: query.input, output, columns })
 }
@@ -432,6 +441,15 @@ fn resolved<T: Clone>(field: &str, pairs: &Pairs<T>, columns: &Columns) -> Resul
 
 fn find_all(field: &str, names: &[String], columns: &Columns) -> Result<Vec<(String, ColumnType)>, TaskError> {
     names.iter().map(|name| find(field, name, columns).cloned()).collect()
+}
+
+/// A stated type where the destination holds another: a text without an offset is no point in time where the session's
+/// time zone, which the destination knows, decides about it.
+fn in_session(stated: ColumnType, destination: Option<ColumnType>) -> ColumnType {
+    match (stated, destination) {
+        (ColumnType::TimestampTz, Some(ColumnType::Instant)) => ColumnType::Instant,
+        _ => stated,
+    }
 }
 
 /// The name that a column has after `rename`.

@@ -33,36 +33,20 @@ pub(super) fn unfit(error: &PolarsError) -> String {
 }
 
 impl Whole {
-    /// The query's rows. Numeric columns are converted before they are kept, so that a value that cannot be is found
-    /// in its row.
-    pub(super) fn run(&self, mut batches: Batches, before: &DataFrame, scratch: &Path) -> PolarsResult<Batches> {
-        let Self { sql, input, output, columns, is_by_row } = self;
-        let (sql, output) = (sql.clone(), output.clone());
-        if *is_by_row {
-            return Ok(stepwise(batches, Query { input: input.clone(), sql, output }));
+    /// The query's rows.
+    pub(super) fn run(&self, batches: Batches, before: &DataFrame, scratch: &Path) -> PolarsResult<Batches> {
+        let Self { sql, input, output, columns, is_by_row } = self.clone();
+        let query = Query { input, sql, output };
+        if is_by_row {
+            return Ok(stepwise(batches, query));
         }
-        let seen = Input([input.clone(), vec![col(LINE)]].concat());
-        let before = seen.apply(before.clone())?.drop(LINE)?;
-        batches = each(stepwise(batches, seen), |frame| frame.drop(LINE));
-        let input = before.get_column_names().into_iter().map(|name| col(name.clone())).collect();
-        let step = Box::new(Query { input, sql, output });
-        Ok(spooled(batches, step, (scratch, "sql.parquet"), (&before, expression::empty(columns)), |error| {
+        let before = before.drop(LINE)?;
+        let batches = each(batches, |frame| frame.drop(LINE));
+        let step = Box::new(query);
+        Ok(spooled(batches, step, (scratch, "sql.parquet"), (&before, expression::empty(&columns)), |error| {
             let help = "a query that sees all rows does not tell which row it is; `with_columns` does";
             Box::new(Diagnostic::error(format!("`sql`: {}", unfit(error))).help(help))
         }))
-    }
-}
-
-/// The columns that a query sees.
-struct Input(Vec<Expr>);
-
-impl Stepwise for Input {
-    fn apply(&self, rows: DataFrame) -> PolarsResult<DataFrame> {
-        rows.lazy().select(&self.0).collect()
-    }
-
-    fn complaint(&self, _: &DataFrame, error: &PolarsError) -> String {
-        format!("`sql`: {}", unfit(error))
     }
 }
 

@@ -26,13 +26,13 @@ pub(super) fn refused<T>(what: impl Into<String>, help: &'static str) -> Outcome
     Err(Box::new(Refusal { what: what.into(), help }))
 }
 
-/// Refuses to count with a numeric column.
+/// Refuses to count with a numeric column, or what is made of one.
 ///
 /// # Errors
 /// Always.
-pub(super) fn inexact<T>(column: &str) -> Outcome<T> {
+pub(super) fn inexact<T>(value: &str) -> Outcome<T> {
     refused(
-        format!("arithmetic with the numeric column `{column}`, since expressions count in double precision"),
+        format!("arithmetic with {value}, which is numeric, since expressions count in double precision"),
         "write `CAST(column AS double precision)`, or compute it in SQL after the load",
     )
 }
@@ -45,5 +45,16 @@ pub(super) fn in_decimals<T>() -> Outcome<T> {
     refused(
         "arithmetic of whole numbers and decimals, which Postgres counts exactly and expressions in double precision",
         "write `CAST(… AS double precision)` around the decimal number",
+    )
+}
+
+/// Refuses what depends on the session's time zone, which only the server knows.
+///
+/// # Errors
+/// Always.
+pub(super) fn in_session_zone<T>(time: &str) -> Outcome<T> {
+    refused(
+        format!("the day or hour of {time}, a timestamptz, since the session is not in UTC"),
+        "compute it in SQL after the load, or set the session's time zone to UTC",
     )
 }

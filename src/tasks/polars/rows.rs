@@ -29,6 +29,26 @@ impl Rows {
         (0..self.count).map(value).collect()
     }
 
+    /// Values that texts stand for; `unfit` says what is wrong with one that stands for none.
+    pub(super) fn parsed<T>(
+        &self,
+        parse: impl Fn(usize) -> Option<Option<T>>,
+        unfit: impl Fn(usize) -> PolarsError,
+    ) -> PolarsResult<Vec<Option<T>>> {
+        let value = |row| match parse(row) {
+            Some(None) if self.may_fail(row) => Err(unfit(row)),
+            value => Ok(value.flatten()),
+        };
+        (0..self.count).map(value).collect()
+    }
+
+    pub(super) fn texts(
+        &self,
+        compute: impl Fn(usize) -> Result<Option<String>, &'static str>,
+    ) -> PolarsResult<Column> {
+        self.each(compute).map(|values| Column::new(PlSmallStr::EMPTY, values))
+    }
+
     pub(super) fn ints(
         &self,
         name: PlSmallStr,

@@ -7,7 +7,7 @@ use polars::prelude::*;
 use super::decimal;
 use super::meaning::{is_float, shown};
 use super::rows::{Floats, Ints, Rows, Texts};
-use crate::stream::float::push_float;
+use crate::stream::float::{push_float, push_real};
 use crate::stream::print::{push_numeric, push_timestamp};
 
 /// Decimal numbers as Postgres prints them.
@@ -19,6 +19,34 @@ pub(super) fn decimals(column: &Column, count: usize) -> PolarsResult<Column> {
         Some(String::from_utf8_lossy(&out).into_owned())
     };
     Ok(Column::new(PlSmallStr::EMPTY, (0..count).map(printed).collect::<Vec<_>>()))
+}
+
+/// Numbers of single precision as Postgres prints them.
+pub(super) fn reals(column: &Column, count: usize) -> PolarsResult<Column> {
+    numbers(column, count, |value, out| push_real(value as f32, out))
+}
+
+/// Numbers of floating point as the decimal ones that Postgres casts them to, which have so many digits.
+pub(super) fn significant(column: &Column, count: usize, digits: u8) -> PolarsResult<Column> {
+    numbers(column, count, |value, out| match value.is_finite() {
+        true => {
+            let rounded = format!("{value:.*e}", usize::from(digits) - 1);
+            let (mantissa, exponent) = rounded.split_once('e').unwrap_or((&rounded, "0"));
+            let mantissa = mantissa.trim_end_matches('0').trim_end_matches('.');
+            push_numeric(&format!("{mantissa}e{exponent}"), out);
+        }
+        false => push_float(value, out),
+    })
+}
+
+fn numbers(column: &Column, count: usize, push: impl Fn(f64, &mut Vec<u8>)) -> PolarsResult<Column> {
+    let values = Floats::of(column)?;
+    let printed = |row| {
+        let mut out = Vec::new();
+        values.get(row).map(|value| push(value, &mut out))?;
+        Some(String::from_utf8_lossy(&out).into_owned())
+    };
+    Ok(Column::new(column.name().clone(), (0..count).map(printed).collect::<Vec<_>>()))
 }
 
 /// The first of the decimal numbers that are the greatest or least ones; NULLs do not count.
@@ -58,10 +86,7 @@ pub(super) fn texts(column: &Column, count: usize) -> PolarsResult<Column> {
         String::from_utf8_lossy(&out).into_owned()
     };
     let rows: Vec<Option<String>> = match column.dtype() {
-        dtype if is_float(dtype) => {
-            let values = Floats::of(column)?;
-            (0..count).map(|row| values.get(row).map(|value| text(&|out| push_float(value, out)))).collect()
-        }
+        dtype if is_float(dtype) => return numbers(column, count, push_float),
         DataType::Datetime(_, zone) => {
             let offset = if zone.is_some() { "+00" } else { "" };
             let micros = column.cast(&DataType::Datetime(TimeUnit::Microseconds, zone.clone()))?;
