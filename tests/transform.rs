@@ -117,6 +117,30 @@ async fn the_row_id_is_the_md5_of_the_text_that_postgres_prints() {
 }
 
 #[tokio::test]
+async fn the_row_id_of_a_parquet_file_is_that_of_its_types() {
+    let run = Run::new("");
+    // Written with Arrow's types `float` and `date64`.
+    let content = include_bytes!("load/files/real_and_date64.parquet");
+    std::fs::write(run.home.path().join("a.parquet"), content).unwrap();
+    let steps =
+        json!({"from": "a.parquet", "row_id": {"columns": ["f", "d"]}, "with_columns": {"t": "CAST(f AS text)"}});
+    let text = run.read(&run.task(steps).await.unwrap()["uri"]);
+    let client = common::postgres::client(&common::postgres::database("transform_row_id").await).await;
+    let rows = text.lines().skip(1).map(|line| line.split(',').collect::<Vec<_>>()).collect::<Vec<_>>();
+    assert_eq!(rows.len(), 7);
+    for row in rows {
+        let [_, day, real, id] = row.as_slice() else { panic!("{row:?}") };
+        let sql = format!(
+            "SELECT md5(coalesce(CAST(CAST(nullif('{real}', '') AS real) AS text), '') \
+             || coalesce(CAST(CAST(nullif('{day}', '') AS date) AS text), ''))"
+        );
+        let theirs: String = client.query_one(&sql, &[]).await.unwrap().get(0);
+        assert_eq!(*id, theirs, "{real} {day}");
+    }
+    assert!(text.contains(",1970-01-01,0.1,"), "{text}");
+}
+
+#[tokio::test]
 async fn a_file_without_rows_goes_through_every_step() {
     let run = Run::new("VendorID,pickup,total,flag\n");
     let steps = json!({

@@ -321,7 +321,8 @@ fn kind_of(kind: &DataType) -> Option<ColumnType> {
         DataType::Int8 | DataType::UInt8 | DataType::Int16 => Some(ColumnType::Int(16)),
         DataType::UInt16 | DataType::Int32 => Some(ColumnType::Int(32)),
         DataType::UInt32 | DataType::Int64 => Some(ColumnType::Int(64)),
-        DataType::Float32 | DataType::Float64 => Some(ColumnType::Float),
+        DataType::Float32 => Some(ColumnType::Real),
+        DataType::Float64 => Some(ColumnType::Float),
         DataType::UInt64 => Some(ColumnType::Numeric),
         DataType::String => Some(ColumnType::Text),
         DataType::Date => Some(ColumnType::Date),
@@ -351,8 +352,8 @@ pub(super) fn keeps(found: Option<ColumnType>, wanted: ColumnType) -> bool {
     match (found, wanted) {
         (Some(ColumnType::Bool), ColumnType::Bool)
         | (Some(ColumnType::Date), ColumnType::Date | ColumnType::Timestamp)
-        | (Some(ColumnType::Int(_) | ColumnType::Float), ColumnType::Float)
-        | (Some(ColumnType::Int(..=32) | ColumnType::Float), ColumnType::Real)
+        | (Some(ColumnType::Int(_) | ColumnType::Float | ColumnType::Real), ColumnType::Float)
+        | (Some(ColumnType::Int(..=32) | ColumnType::Float | ColumnType::Real), ColumnType::Real)
         | (Some(ColumnType::Timestamp), ColumnType::Timestamp)
         | (Some(ColumnType::TimestampTz), ColumnType::Timestamp | ColumnType::Instant)
         | (Some(ColumnType::Date | ColumnType::Timestamp | ColumnType::TimestampTz), ColumnType::TimestampTz) => true,
@@ -368,7 +369,7 @@ fn convert(values: &Series, wanted: &Column, complaints: &mut BTreeMap<usize, St
     let cast = match (found, wanted.kind) {
         (Some(ColumnType::Bool), ColumnType::Bool) | (Some(ColumnType::Date), ColumnType::Date) => values.clone(),
         (Some(ColumnType::Int(from)), ColumnType::Int(to)) if from <= to => values.cast(&DataType::Int64)?,
-        (Some(ColumnType::Int(_) | ColumnType::Float), ColumnType::Float | ColumnType::Real) => {
+        (Some(ColumnType::Int(_) | ColumnType::Float | ColumnType::Real), ColumnType::Float | ColumnType::Real) => {
             values.cast(&DataType::Float64)?
         }
         (Some(ColumnType::Date | ColumnType::Timestamp | ColumnType::TimestampTz), ColumnType::Timestamp) => {

@@ -57,6 +57,11 @@ impl Physical {
         let is_nested = parts.clone().any(|part| part.path_in_schema.len() > 1);
         if let (false, Some(part)) = (is_nested, parts.clone().next()) {
             let primitive = &part.descriptor.primitive_type;
+            if field.dtype == ArrowDataType::Date64 && primitive.physical_type == PhysicalType::Int32 {
+                // A date to everybody else: Arrow's milliseconds are whole days, and Polars would make timestamps of them.
+                (field.dtype, field.metadata) = (ArrowDataType::Date32, None);
+                return;
+            }
             if let Some((kind, stored)) = bytes(&field.dtype, primitive.physical_type, primitive.logical_type) {
                 self.stored.insert(name, stored);
                 (field.dtype, field.metadata) = (kind, None);

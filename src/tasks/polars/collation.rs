@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{
     BinaryOperator, DataType, DuplicateTreatment, Expr, Function, FunctionArgumentClause, FunctionArguments,
-    OrderByExpr, Value, Visit, Visitor, WindowType,
+    OrderByExpr, Visit, Visitor, WindowType,
 };
 
 use super::class::Class;
@@ -259,15 +259,4 @@ fn last(name: &Expr) -> Option<&str> {
 fn is_passing(function: &Function) -> bool {
     let name = function.name.to_string().to_lowercase();
     name != "count" && [PASSING, ORDERING, &["nullif"]].iter().any(|names| names.contains(&name.as_str()))
-}
-
-/// Whether an expression is a number that stands for a place among the values of a query.
-pub(super) fn place(expr: &Expr) -> Option<usize> {
-    match expr {
-        Expr::Value(value) => match &value.value {
-            Value::Number(number, _) => number.parse::<usize>().ok()?.checked_sub(1),
-            _ => None,
-        },
-        _ => None,
-    }
 }

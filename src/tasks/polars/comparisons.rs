@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Distinct, Expr, GroupByExpr, Ident, JoinConstraint, JoinOperator, OrderByKind, Query, Select, SelectItem, SetExpr,
-    SetOperator, SetQuantifier, Statement, TableFactor, Visit, Visitor, WildcardAdditionalOptions,
+    Distinct, Expr, GroupByExpr, Ident, JoinConstraint, OrderByKind, Query, Select, SelectItem, SetExpr, SetOperator,
+    SetQuantifier, Statement, TableFactor, Visit, Visitor, WildcardAdditionalOptions,
 };
 
-use super::collation::{Texts, place};
+use super::collation::Texts;
 use super::comparable::{Comparable, Reach};
 use super::expression::{self, Columns, alike, find, resolve};
 use super::plan::renamed;
-use super::queries::{given, selects};
+use super::queries::{constraint, given, place, selects};
 use super::refusal::{Outcome, Refusal};
 use super::spec::{Dedupe, Transform};
 use super::sql::{self, INPUT, parser};
@@ -265,31 +265,5 @@ fn is_told_apart(body: &SetExpr) -> bool {
             *op != SetOperator::Union || !keeps_all || is_told_apart(left) || is_told_apart(right)
         }
         _ => false,
-    }
-}
-
-/// What a join is made by.
-pub(super) fn constraint(join: &JoinOperator) -> Option<&JoinConstraint> {
-    use JoinOperator::{
-        Anti, CrossJoin, FullOuter, Inner, Join, Left, LeftAnti, LeftOuter, LeftSemi, Right, RightAnti, RightOuter,
-        RightSemi, Semi, StraightJoin,
-    };
-    match join {
-        Join(constraint)
-        | Inner(constraint)
-        | Left(constraint)
-        | LeftOuter(constraint)
-        | Right(constraint)
-        | RightOuter(constraint)
-        | FullOuter(constraint)
-        | CrossJoin(constraint)
-        | Semi(constraint)
-        | LeftSemi(constraint)
-        | RightSemi(constraint)
-        | Anti(constraint)
-        | LeftAnti(constraint)
-        | RightAnti(constraint)
-        | StraightJoin(constraint) => Some(constraint),
-        _ => None,
     }
 }

@@ -6,8 +6,8 @@ use std::ops::ControlFlow;
 use polars::prelude::{LazyFrame, PolarsError, PolarsResult};
 use polars::sql::SQLContext;
 use sqlparser::ast::{
-    Expr, GroupByExpr, Ident, Query, Select, SelectItem, SetExpr, SetOperator, Statement, TableFactor, Value, Visit,
-    VisitMut, Visitor, VisitorMut,
+    Expr, GroupByExpr, Ident, JoinConstraint, JoinOperator, Query, Select, SelectItem, SetExpr, SetOperator, Statement,
+    TableFactor, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 
 use super::meaning::PREFIX;
@@ -90,13 +90,7 @@ fn check_groups(select: &Select) -> Outcome<()> {
     let GroupByExpr::Expressions(groups, _) = &select.group_by else { return Ok(()) };
     let is_ours = |text: &str| text.contains(PREFIX);
     let item = |group: &Expr| match group {
-        Expr::Value(value) => match &value.value {
-            Value::Number(number, _) => {
-                let place = number.parse::<usize>().ok()?.checked_sub(1)?;
-                select.projection.get(place).map(ToString::to_string)
-            }
-            _ => None,
-        },
+        Expr::Value(_) => select.projection.get(place(group)?).map(ToString::to_string),
         Expr::Identifier(name) => {
             let mut items = select.projection.iter().filter_map(named);
             items.find(|(alias, _)| *alias == name.value).map(|(_, value)| value.to_string())
@@ -115,6 +109,43 @@ fn check_groups(select: &Select) -> Outcome<()> {
 fn named(item: &SelectItem) -> Option<(String, &Expr)> {
     match item {
         SelectItem::ExprWithAlias { expr, alias } => Some((alias.value.clone(), expr)),
+        _ => None,
+    }
+}
+
+/// Whether an expression is a number that stands for a place among the values of a query.
+pub(super) fn place(expr: &Expr) -> Option<usize> {
+    match expr {
+        Expr::Value(value) => match &value.value {
+            Value::Number(number, _) => number.parse::<usize>().ok()?.checked_sub(1),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// What a join is made by.
+pub(super) fn constraint(join: &JoinOperator) -> Option<&JoinConstraint> {
+    use JoinOperator::{
+        Anti, CrossJoin, FullOuter, Inner, Join, Left, LeftAnti, LeftOuter, LeftSemi, Right, RightAnti, RightOuter,
+        RightSemi, Semi, StraightJoin,
+    };
+    match join {
+        Join(constraint)
+        | Inner(constraint)
+        | Left(constraint)
+        | LeftOuter(constraint)
+        | Right(constraint)
+        | RightOuter(constraint)
+        | FullOuter(constraint)
+        | CrossJoin(constraint)
+        | Semi(constraint)
+        | LeftSemi(constraint)
+        | RightSemi(constraint)
+        | Anti(constraint)
+        | LeftAnti(constraint)
+        | RightAnti(constraint)
+        | StraightJoin(constraint) => Some(constraint),
         _ => None,
     }
 }

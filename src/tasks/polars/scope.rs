@@ -9,10 +9,9 @@ use sqlparser::ast::{
     VisitMut, WildcardAdditionalOptions,
 };
 
-use super::collation::place;
-use super::comparisons::constraint;
 use super::dialect::{Rewriting, sql};
 use super::meaning::PREFIX;
+use super::queries::{constraint, place};
 use super::refusal::{Outcome, refused};
 use super::sql::{INPUT, parser};
 use crate::stream::ColumnType;
