@@ -71,7 +71,8 @@ impl Physical {
         let mut found = parts.find_map(|part| odd(part.descriptor.primitive_type.logical_type.as_ref()));
         let kind = readable(&field.dtype, &mut found);
         if let Some((kind, instead)) = found {
-            self.unreadable.push(UnsupportedColumn::of_type(name, kind, instead));
+            let place = if is_nested { " within a list or struct" } else { "" };
+            self.unreadable.push(UnsupportedColumn::of_type(name, &format!("{kind}{place}"), instead));
         }
         if kind != field.dtype {
             (field.dtype, field.metadata) = (kind, None);
@@ -180,8 +181,8 @@ type Odd = (&'static str, &'static str);
 /// Types of which only the index tells, where they stand within lists and structs.
 fn odd(kind: Option<&PrimitiveLogicalType>) -> Option<Odd> {
     match kind {
-        Some(PrimitiveLogicalType::Uuid) => Some(("uuid within a list or struct", "string")),
-        Some(PrimitiveLogicalType::Float16) => Some(("float16 within a list or struct", "float32")),
+        Some(PrimitiveLogicalType::Uuid) => Some(("uuid", "string")),
+        Some(PrimitiveLogicalType::Float16) => Some(("float16", "float32")),
         _ => None,
     }
 }
@@ -193,20 +194,17 @@ fn readable(kind: &ArrowDataType, odd: &mut Option<Odd>) -> ArrowDataType {
     match kind {
         ArrowDataType::UInt8 | ArrowDataType::UInt16 => ArrowDataType::Int32,
         ArrowDataType::Float16 => {
-            odd.get_or_insert(("float16 within a list or struct", "float32"));
+            odd.get_or_insert(("float16", "float32"));
             ArrowDataType::FixedSizeBinary(2)
         }
         ArrowDataType::Decimal(39.., _) | ArrowDataType::Decimal256(39.., _) => {
-            odd.get_or_insert((
-                "decimal with more than 38 digits within a list or struct",
-                "decimal128, which has up to 38 digits, or string",
-            ));
+            odd.get_or_insert(("decimal with more than 38 digits", "decimal128, which has up to 38 digits, or string"));
             kind.clone()
         }
         ArrowDataType::Decimal256(precision, scale) => ArrowDataType::Decimal(*precision, *scale),
         ArrowDataType::Extension(extension) => {
             if extension.name.as_str() == UUID {
-                odd.get_or_insert(("uuid within a list or struct", "string"));
+                odd.get_or_insert(("uuid", "string"));
             }
             readable(&extension.inner, odd)
         }

@@ -191,8 +191,9 @@ const UNCOMPUTED: &[(&str, &str)] = &[
     ("{with_columns: {r: 'CAST(100000 / b AS smallint)'}}", "a.csv:2:1: `with_columns.r`: smallint out of range"),
     ("{with_columns: {r: '2147483646 + a'}}", "a.csv:3:1: `with_columns.r`: integer out of range"),
     ("{with_columns: {r: ln(b)}}", "a.csv:3:1: `with_columns.r`: an argument of a function is out of range"),
-    ("{sql: 'SELECT a, b, n AS r FROM self'}", "a.csv:5:1: `sql`: a numeric value has more than 15 digits"),
-    ("{sql: 'SELECT a, b, max(n) AS r FROM self GROUP BY a, b'}", "a.csv:5:1: `sql`: a numeric value has more than 15"),
+    ("{sql: 'SELECT a, b, CAST(n AS bigint) AS r FROM self'}", "a.csv:5:1: `sql`: bigint out of range"),
+    ("{cast: {n: int}, select: [a, b, n]}", "a.csv:5:1: `cast.n`: integer out of range"),
+    ("{cast: {s: bool}, select: [a, b, s]}", "a.csv:3:1: `cast.s`: `2` is not true or false"),
     ("{cast: {s: int}, select: [a, b, s]}", "a.csv:5:1: `cast.s`: a text is not a whole number"),
 ];
 

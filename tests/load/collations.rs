@@ -39,7 +39,6 @@ const ORDERING: &[&str] = &[
     "{sql: \"SELECT id, lower(v) || 'x' AS v FROM self ORDER BY v\"}",
     "{sql: 'SELECT v AS id, id AS v FROM self ORDER BY id'}",
     "{sql: 'SELECT id, v FROM (SELECT id, coalesce(lower(v), v) AS v FROM self) x ORDER BY v DESC'}",
-    "{sql: 'SELECT id, max(v) AS v FROM self GROUP BY id ORDER BY max(v)'}",
     "{sql: 'SELECT 1 AS id, max(v) AS v FROM self'}",
     "{sql: 'SELECT 1 AS id, string_agg(v, v ORDER BY v) AS v FROM self'}",
     "{sql: 'SELECT row_number() OVER (ORDER BY v) AS id, v FROM self'}",

@@ -274,7 +274,19 @@ impl<'a> Rewriting<'a> {
             let left = sql(&format!("CAST({left} AS DOUBLE PRECISION)"))?;
             return call(name, &[&left, right]).map(Some);
         }
-        call(&format!("{name}{bits}"), &[left, right]).map(Some)
+        self.chained(&format!("{name}{bits}"), left, right).map(Some)
+    }
+
+    /// An operator's call. Of one operator in a row all values are arguments of one call: calls in calls would nest too
+    /// deeply.
+    fn chained(&self, name: &str, left: &Expr, right: &Expr) -> Outcome<Expr> {
+        let mut values = match innermost(left) {
+            Expr::Function(function) if function.name.to_string() == format!("{PREFIX}{name}") => arguments(function),
+            _ => return call(name, &[left, right]),
+        };
+        values.pop();
+        let values: Vec<&Expr> = values.iter().chain([right]).collect();
+        call(name, &values)
     }
 
     /// What cannot be compared as Postgres does.
@@ -437,6 +449,13 @@ fn has_field(expr: &Expr) -> bool {
                 || !name.starts_with(&format!("{PREFIX}int")) && arguments(function).iter().any(has_field)
         }
         _ => false,
+    }
+}
+
+fn innermost(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Nested(inner) => innermost(inner),
+        expr => expr,
     }
 }
 

@@ -284,8 +284,19 @@ impl Meaning {
                 let of = |value: f64| if matches!(self, Self::Abs(_)) { value.abs() } else { -value };
                 rows.floats(name, |row| Ok(values.get(row).map(of)))?
             }
-            _ if columns.iter().all(|column| is_whole(column.dtype())) => self.whole_numbers(&rows, name, columns)?,
-            _ => self.numbers(&rows, name, columns)?,
+            _ => self.operator(&rows, &name, columns)?,
+        })
+    }
+
+    /// An operator between two values, or several times between more of them.
+    fn operator(self, rows: &Rows, name: &PlSmallStr, columns: &[Column]) -> PolarsResult<Column> {
+        let (first, others) = columns.split_first().ok_or_else(|| PolarsError::ComputeError("no argument".into()))?;
+        others.iter().try_fold(first.clone(), |left, right| {
+            let pair = [left, right.clone()];
+            match pair.iter().all(|column| is_whole(column.dtype())) {
+                true => self.whole_numbers(rows, name.clone(), &pair),
+                false => self.numbers(rows, name.clone(), &pair),
+            }
         })
     }
 
