@@ -1,6 +1,7 @@
 //! Texts to one typed Polars column.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use polars::prelude::{
     BooleanChunked, BooleanChunkedBuilder, ChunkedBuilder, Column as Filled, DataFrame, Float64Type, Int32Type,
@@ -16,6 +17,27 @@ use crate::text::shortened;
 const MAX_SHOWN: usize = 60;
 /// The most bytes of a bad row that are kept.
 const MAX_KEPT: usize = 1 << 20;
+
+impl fmt::Display for ColumnType {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(match self {
+            Self::Bool => "boolean",
+            Self::Int(16) => "smallint",
+            Self::Int(32) => "integer",
+            Self::Int(_) => "bigint",
+            Self::Float => "double precision",
+            Self::Real => "real",
+            Self::Numeric => "numeric",
+            Self::Text => "text",
+            Self::Json | Self::JsonArray => "JSON",
+            Self::Array => "an array type",
+            Self::Other => "a type of its own",
+            Self::Date => "date",
+            Self::Timestamp => "timestamp",
+            Self::TimestampTz | Self::Instant => "timestamptz",
+        })
+    }
+}
 
 /// Parses a column's fields, top to bottom. `None` is NULL, and so is a blank field of any type but text. Calls `bad`
 /// with the index of each field that does not fit; it is NULL in the column.

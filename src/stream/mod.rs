@@ -6,7 +6,6 @@
 //! data) ends the stream with a located [`Diagnostic`].
 
 use std::collections::{BTreeMap, HashSet};
-use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -97,27 +96,6 @@ impl ColumnType {
     /// Whether its values are texts in a notation of their own, which a reader must know to write them.
     pub fn is_notation(self) -> bool {
         matches!(self, Self::Json | Self::Other | Self::Array | Self::JsonArray)
-    }
-}
-
-impl fmt::Display for ColumnType {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str(match self {
-            Self::Bool => "boolean",
-            Self::Int(16) => "smallint",
-            Self::Int(32) => "integer",
-            Self::Int(_) => "bigint",
-            Self::Float => "double precision",
-            Self::Real => "real",
-            Self::Numeric => "numeric",
-            Self::Text => "text",
-            Self::Json | Self::JsonArray => "JSON",
-            Self::Array => "an array type",
-            Self::Other => "a type of its own",
-            Self::Date => "date",
-            Self::Timestamp => "timestamp",
-            Self::TimestampTz | Self::Instant => "timestamptz",
-        })
     }
 }
 
