@@ -2,7 +2,7 @@
 //! anything is changed.
 
 use crate::load::merges::rejected;
-use crate::load::{Place, assert_says, counts, postgres};
+use crate::load::{Place, assert_says, counts, many_rows, postgres};
 
 const FILE: &str = "id,v\n1,a\n2,b\n30,c\n";
 
@@ -227,4 +227,42 @@ async fn a_view_is_called_one_where_its_rows_do_not_tell_whose_they_are() {
         &["a view does not tell which load its rows came from"],
     );
     assert_eq!(place.t().await, "1 a");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_role_that_a_trigger_leaves_behind_does_not_keep_the_load_from_its_tables() {
+    let made = "DO $$ BEGIN CREATE ROLE jitney_guest LOGIN PASSWORD 'guest'; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
+        CREATE TABLE t (id int, note text);
+        CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            PERFORM set_config('role', 'jitney_guest', false); RETURN new; END $$;
+        CREATE TRIGGER f BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f()";
+    let place = Place::with("relations_role", made).await;
+    let rows = 60_000;
+    place.file("a.csv", many_rows(rows).replacen("7,a note", "x,a note", 1));
+    for mode in ["append", "{merge: {key: [id]}}"] {
+        place.run("TRUNCATE t; DROP TABLE IF EXISTS jitney_loads").await;
+        let yaml = format!("{{from: a.csv, table: t, mode: {mode}, on_bad_row: {{reject: {{}}}}}}");
+        assert_eq!(counts(&place.load(&yaml).await.unwrap()), [rows as u64, rows as u64 - 1, 1, 0], "{mode}");
+    }
+    place.file("b.csv", "id,note\n1,a\n");
+    assert_eq!(counts(&place.load("{from: b.csv, table: t}").await.unwrap()), [1, 1, 0, 0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_that_is_made_again_while_the_load_waits_for_it_is_looked_at_again() {
+    let place = Place::with("relations_made_again", "CREATE TABLE t (id int, v text)").await;
+    place.file("a.csv", FILE);
+    place.run("BEGIN; DROP TABLE t; CREATE TABLE t (v text, id text)").await;
+    let other = postgres::client(&place.url).await;
+    let committed = async {
+        let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted
+            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+        while other.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        place.run("COMMIT").await;
+    };
+    let (outputs, ()) = tokio::join!(place.load("{from: a.csv, table: t}"), committed);
+    assert_eq!(counts(&outputs.unwrap()), [3, 3, 0, 0]);
+    assert_eq!(place.t().await, "a 1\nb 2\nc 30");
 }

@@ -36,6 +36,13 @@ pub(super) struct Nature {
     pub(super) rules: Option<String>,
 }
 
+impl Nature {
+    /// Whether storing rows calls functions of the user's, which may change the session.
+    pub(super) fn calls_functions(&self) -> bool {
+        self.may_skip_rows || self.wants_one_statement || self.has_row_functions
+    }
+}
+
 /// A row trigger that runs before a row is stored, or instead of it, sees the rows before it in the file, however many
 /// statements they came in; one whose function is not volatile sees those of earlier statements alone, and what it writes
 /// elsewhere may be subject to a deferred constraint, or be what a foreign key of the table wants. The others see the rows of their statement.
@@ -83,16 +90,19 @@ pub(super) async fn nature(client: &impl GenericClient, sql_name: &str) -> Resul
         quote(sql_name)
     );
     let row = client.query_one(&sql, &[]).await.map_err(|error| explain("reading the table's triggers", &error))?;
+    // What is asked of a table that is gone is NULL.
+    let gone = || TaskError::transient(format!("{sql_name} was dropped while the load waited for it"));
+    let (relation, can_be_read): (Option<String>, Option<bool>) = (row.get(2), row.get(8));
     Ok(Nature {
         may_skip_rows: row.get(0),
         wants_one_statement: row.get(1),
-        relation: row.get(2),
+        relation: relation.ok_or_else(gone)?,
         has_policies: row.get(3),
         may_keep_rows: row.get(4),
         can: row.get(5),
         rules: row.get(6),
         has_row_functions: row.get(7),
-        can_be_read: row.get(8),
+        can_be_read: can_be_read.ok_or_else(gone)?,
         checks_place: row.get(9),
         relations: row.get(10),
         has_deferred: row.get(11),

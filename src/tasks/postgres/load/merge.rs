@@ -253,13 +253,15 @@ impl Merging<'_> {
     }
 
     pub(super) async fn take(&self, step: Step, key: &[String], source: &str) -> Result<u64, TaskError> {
-        match step {
-            Step::Insert => self.execute(&insert(self.target(), self.fields, key, source)).await,
+        let taken = match step {
+            Step::Insert => self.execute(&insert(self.target(), self.fields, key, source)).await?,
             Step::Update => match self.merge.and_then(|merge| merge.update(self.target(), self.fields, key, source)) {
-                Some(update) => Ok(self.number(&update).await?.unwrap_or_default().unsigned_abs()),
-                None => Ok(0),
+                Some(update) => self.number(&update).await?.unwrap_or_default().unsigned_abs(),
+                None => 0,
             },
-        }
+        };
+        self.sending.restore_role().await?;
+        Ok(taken)
     }
 
     /// Takes rows behind a savepoint; also the number of the subtransaction. What the table has against one of them is the

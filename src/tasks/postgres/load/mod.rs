@@ -234,6 +234,7 @@ impl Loading for Load {
         if !rejects && target.nature.has_deferred {
             sending.check_deferred().await?;
         }
+        sending.restore_role().await?;
         let checking = self.mode.check_stored(transaction, &target, loaded);
         watch.over("counting the rows of the partition", checking).await?;
         let skipped = sent.read.saturating_sub(loaded + rejected.count());

@@ -164,6 +164,19 @@ impl Sending<'_> {
         Ok(Sent { warnings: ended?, ..state.sent })
     }
 
+    /// Takes back the role that a function may have left, so that what follows has the rights of the session's user.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub(super) async fn restore_role(&self) -> Result<(), TaskError> {
+        let Self { transaction, watch, prepared, .. } = self;
+        if !prepared.target.nature.calls_functions() {
+            return Ok(());
+        }
+        let set = format!("SET ROLE {}", prepared.session.role);
+        savepoint::over(watch, "setting the session's role", transaction.batch_execute(&set)).await
+    }
+
     /// Has deferred constraints checked while the row that breaks one can be looked for.
     ///
     /// # Errors
@@ -298,7 +311,9 @@ impl CopyState<'_> {
         if copying.form == Form::Binary {
             self.over(async { copying.sink.send(Bytes::from_static(TRAILER)).await }).await?;
         }
-        self.over(async { copying.sink.as_mut().finish().await }).await
+        let stored = self.over(async { copying.sink.as_mut().finish().await }).await?;
+        self.sending.restore_role().await?;
+        Ok(stored)
     }
 
     async fn over<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, TaskError> {

@@ -7,6 +7,7 @@ use tokio_postgres::types::Type;
 
 use super::encode::parse_uuid;
 use crate::postgres::explain;
+use crate::postgres::name::quote_name;
 use crate::stream::ColumnType;
 use crate::stream::float::{push_float, push_real};
 use crate::stream::moment::{parse_date, parse_timestamp, parse_timestamptz};
@@ -28,6 +29,8 @@ const MAX_DIGITS: usize = 1000;
 /// The settings of a session that decide how values are read and printed.
 #[derive(Clone, Debug)]
 pub(super) struct Session {
+    /// The role that it has, as SET ROLE takes it.
+    pub(super) role: String,
     /// Whether it is in UTC, so that a time without an offset needs no table of time zones.
     pub(super) is_utc: bool,
     /// Whether dates and times are printed as ISO 8601 has them.
@@ -50,12 +53,14 @@ impl Session {
     pub(super) async fn of(transaction: &Transaction<'_>) -> Result<Self, TaskError> {
         let sql = "SELECT upper(current_setting('TimeZone')) IN ('UTC', 'ETC/UTC', 'GMT', 'ETC/GMT', 'UCT', 'ZULU'),
                           current_setting('DateStyle') LIKE 'ISO%', current_setting('extra_float_digits')::int > 0,
-                          current_setting('server_encoding'), to_jsonb(d)::text
+                          current_setting('server_encoding'), to_jsonb(d)::text, current_setting('role')
                    FROM pg_database d WHERE d.datname = current_database()";
         let row = transaction.query_one(sql, &[]).await;
         let row = row.map_err(|error| explain("asking for the session's settings", &error))?;
         let encoding: &str = row.get(3);
+        let role: &str = row.get(5);
         Ok(Self {
+            role: if role == "none" { "NONE".to_owned() } else { quote_name(role) },
             is_utc: row.get(0),
             is_iso: row.get(1),
             is_exact: row.get(2),
