@@ -204,6 +204,9 @@ fn remedy(problem: &ServerError) -> Option<String> {
         }
         SqlState::DISK_FULL => "free space on the server's disk, then run it again",
         SqlState::INSUFFICIENT_PRIVILEGE => "let the object's owner GRANT the right to this user, or use another user",
+        SqlState::SEQUENCE_GENERATOR_LIMIT_EXCEEDED => {
+            "no row is to blame: the sequence has no numbers left; ALTER SEQUENCE gives it a larger type and MAXVALUE"
+        }
         SqlState::TOO_MANY_CONNECTIONS => "close other sessions, or raise the server's max_connections",
         SqlState::ACTIVE_SQL_TRANSACTION => "set `transaction: false` on the task: this statement cannot run in one",
         _ => return problem.hint.clone(),

@@ -25,6 +25,7 @@ mod references;
 mod relations;
 mod row_ids;
 mod same_as_copy;
+mod sequences;
 mod settings;
 mod shapes;
 mod step_casts;

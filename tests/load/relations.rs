@@ -180,8 +180,11 @@ async fn a_mode_that_a_table_would_turn_into_something_else_is_refused() {
     }
 }
 
+const AFTER: &str = "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN null; END $$;
+    CREATE TRIGGER f AFTER INSERT ON t FOR EACH STATEMENT EXECUTE FUNCTION f()";
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn policies_let_copy_in_nothing_and_reject_rows_of_a_merge() {
+async fn policies_let_in_nothing_but_a_merge_whose_rows_they_all_allow() {
     let mut place = Place::new("policies").await;
     place.file("a.csv", FILE);
     let made = "DO $$ BEGIN CREATE ROLE jitney_guest LOGIN PASSWORD 'guest'; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
@@ -200,13 +203,21 @@ async fn policies_let_copy_in_nothing_and_reject_rows_of_a_merge() {
     assert_says(&place.refused(&merge("{reject: {}}")).await, &["permission denied for table t"]);
     place.run("GRANT ALL ON t TO jitney_guest").await;
     for mode in ["append", "truncate", "{replace_partition: {id: 1}}"] {
-        let shown = place.refused(&format!("{{from: a.csv, table: t, mode: {mode}}}")).await;
-        assert_says(&shown, &["row-level security holds for this user on `t`", "COPY does not support it"]);
+        for (on_bad_row, trigger) in [("fail", false), ("{reject: {}}", false), ("{reject: {}}", true)] {
+            let made = if trigger { AFTER } else { "DROP TRIGGER IF EXISTS f ON t; DROP FUNCTION IF EXISTS f" };
+            place.run(made).await;
+            let shown =
+                place.refused(&format!("{{from: a.csv, table: t, mode: {mode}, on_bad_row: {on_bad_row}}}")).await;
+            assert_says(&shown, &["row-level security holds for this user on `t`", "COPY does not support it"]);
+        }
     }
-    assert_says(&place.refused(&merge("fail")).await, &["a.csv:3", "row-level security policy"]);
-    assert_eq!(place.t().await, "1 old");
-    let outputs = place.load(&merge("{reject: {}}")).await.unwrap();
-    assert_eq!((counts(&outputs), rejected(&place, &outputs).0), ([3, 1, 1, 1], vec![3]));
+    // What a policy refuses is a right, and no fault of the row.
+    for on_bad_row in ["fail", "{reject: {}}"] {
+        assert_says(&place.refused(&merge(on_bad_row)).await, &["row-level security policy", "42501"]);
+        assert_eq!(place.t().await, "1 old");
+    }
+    place.file("a.csv", "id,v\n1,a\n30,c\n");
+    assert_eq!(counts(&place.load(&merge("{reject: {}}")).await.unwrap()), [2, 1, 0, 1]);
     assert_eq!(place.t().await, "1 old\n30 c");
 }
 

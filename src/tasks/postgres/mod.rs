@@ -10,6 +10,7 @@ mod ledger;
 pub mod load;
 mod loaded;
 mod nature;
+mod numbered;
 pub mod query;
 mod rows;
 mod shapes;

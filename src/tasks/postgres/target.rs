@@ -16,6 +16,7 @@ use crate::tasks::polars::comparable::Comparable;
 use super::collation::DatabaseCollation;
 use super::create::create_table;
 use super::nature::{Nature, nature};
+use super::numbered::{NumberedColumn, numbered};
 use super::shapes::Shapes;
 use super::table::{Field, Table, TableColumn, lookup};
 
@@ -27,6 +28,7 @@ pub(super) struct Target {
     pub(super) is_new: bool,
     /// What the server does with rows on their way into it.
     pub(super) nature: Nature,
+    numbered: Vec<NumberedColumn>,
     shapes: Shapes,
 }
 
@@ -71,8 +73,9 @@ impl Target {
         };
         let table = Table::read(transaction, sql_name, name).await?;
         let nature = nature(transaction, &table.sql_name).await?;
+        let numbered = numbered(transaction, &table.sql_name).await?;
         let shapes = Shapes::of_table(transaction, &table).await?;
-        Ok(Self { table, is_new, nature, shapes })
+        Ok(Self { table, is_new, nature, numbered, shapes })
     }
 
     /// What the table holds under a name of the file.
@@ -173,6 +176,11 @@ impl Target {
     pub(super) fn others(&self, fields: &[Field]) -> impl Iterator<Item = &str> {
         let names = self.table.columns.iter().map(|column| column.name.as_str());
         names.filter(|name| !fields.iter().any(|field| field.name == *name))
+    }
+
+    /// The columns without values in rows of these fields that a sequence numbers which may run out.
+    pub(super) fn numbered(&self, fields: &[Field]) -> impl Iterator<Item = &NumberedColumn> {
+        self.numbered.iter().filter(|column| !fields.iter().any(|field| field.name == column.name))
     }
 
     /// Whether an INSERT of these fields sets a column that the server would number itself, whatever is given.

@@ -4,6 +4,7 @@
 
 use super::Load;
 use super::mode::{Merge, Mode, OnMatch, list};
+use super::prepared::PreparedLoad;
 use super::savepoint;
 use super::send::{PARTS, Sending, Sent, part};
 use crate::postgres::CopyError;
@@ -51,6 +52,14 @@ impl Stage {
         self.line.as_deref().map(|name| Field::unstored(name, Kind::Int8))
     }
 
+    /// The columns that are numbered here, and how, where it matters that no row is numbered twice. Of a merge it is not
+    /// known before which rows are new.
+    fn numbered<'a>(&self, merge: Option<&Merge>, prepared: &'a PreparedLoad<'_>) -> Vec<(Field, &'a str)> {
+        let (target, is_new) = (prepared.target, self.is_checked && merge.is_none());
+        let columns = target.numbered(&prepared.fields).filter(|_| is_new);
+        columns.filter_map(|column| Some((target.stored(&column.name)?, column.expression.as_deref()?))).collect()
+    }
+
     /// The statements that make it. It has no checks where they may not concern the row: triggers that see it before it is
     /// stored may make good what a check refuses, a merge may skip the row, and a check may look at where the row lies.
     pub(super) fn sql(&self, target: &Target, fields: &[Field], key: &[String]) -> String {
@@ -91,6 +100,8 @@ pub(super) struct Merging<'a> {
     pub(super) merge: Option<&'a Merge>,
     pub(super) stage: &'a Stage,
     pub(super) fields: &'a [Field],
+    /// Those of them that are computed once the rows are staged, and how.
+    pub(super) numbered: Vec<(Field, &'a str)>,
 }
 
 /// The two steps of a merge.
@@ -113,7 +124,10 @@ impl Load {
     ) -> Result<u64, TaskError> {
         let Some(stage) = &sending.prepared.stage else { return Ok(sent.stored) };
         let merge = if let Mode::Merge(merge) = &self.mode { Some(merge) } else { None };
-        let (merging, before) = (Merging { sending, merge, stage, fields: &sending.prepared.fields }, rejected.count());
+        let numbered = stage.numbered(merge, sending.prepared);
+        let mut fields = sending.prepared.fields.clone();
+        fields.extend(numbered.iter().map(|(field, _)| field.clone()));
+        let (merging, before) = (Merging { sending, merge, stage, fields: &fields, numbered }, rejected.count());
         let merged = Box::pin(merging.run(rejected)).await?;
         if merge.is_none() {
             sent.kept_out = sent.stored.saturating_sub(merged.taken + rejected.count() - before);
@@ -212,9 +226,22 @@ impl Merging<'_> {
             self.check_nulls(key).await?;
         }
         self.batch(&format!("ANALYZE {STAGE}; {PARTS}")).await?;
-        if self.target().nature.has_policies {
-            // What is refused without any row is a right to the table; else it is a row that a policy refuses.
-            self.all(key, &format!("(SELECT * FROM {STAGE} WHERE false)")).await?;
+        self.number_rows().await
+    }
+
+    /// Numbers the staged rows in the order of the file, so that a row which is tried again keeps its numbers.
+    async fn number_rows(&self) -> Result<(), TaskError> {
+        let row = quote_name(&self.stage.row);
+        for (field, expression) in &self.numbered {
+            let name = quote_name(&field.name);
+            self.batch(&format!(
+                "ALTER TABLE {STAGE} ADD COLUMN {name} {};
+                 WITH numbered AS MATERIALIZED (
+                     SELECT {row}, {expression} AS {name} FROM (SELECT {row} FROM {STAGE} ORDER BY {row}) AS rows)
+                 UPDATE {STAGE} s SET {name} = n.{name} FROM numbered n WHERE n.{row} = s.{row}",
+                field.sql_type
+            ))
+            .await?;
         }
         Ok(())
     }
@@ -271,9 +298,7 @@ impl Merging<'_> {
         work: impl Future<Output = Result<u64, TaskError>>,
     ) -> Result<Result<(u64, i64), CopyError>, TaskError> {
         let Sending { transaction, watch, relation, .. } = self.sending;
-        let has_policies = self.target().nature.has_policies;
-        let is_of_a_row =
-            |refusal: &CopyError| refusal.is_of_a_row(relation) || has_policies && refusal.is_of_a_right();
+        let is_of_a_row = |refusal: &CopyError| refusal.is_of_a_row(relation);
         let doing = self.doing();
         let work = Box::pin(async {
             watch.before_copy();

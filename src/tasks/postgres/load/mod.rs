@@ -109,8 +109,9 @@ pub struct Load {
     ///
     /// The load fails, or is retried, if the error is one of the server, the session or the SQL, even if a trigger raises
     /// it: SQLSTATE classes 08, 25, 40, 53, 57 and 58, and 55P03, XX001 and XX002; and 42, such as a missing right, unless
-    /// a trigger raises it with RAISE. The table becomes as if the file had not had the rejected rows, except that these
-    /// use up numbers of `serial` and identity columns.
+    /// a trigger raises it with RAISE. The table becomes as if the file had not had the rejected rows, except for the
+    /// numbers of `serial` and identity columns that rows use up which are sent again. Where the sequence has fewer than a
+    /// billion numbers left, the rows go through a temporary table too, and use up one number each.
     #[serde(default)]
     on_bad_row: BadRows,
     /// What to do with a column of the file that the table does not have.

@@ -78,7 +78,7 @@ impl Mode {
         }
         let is_merge = matches!(self, Self::Merge(_));
         let copies = !(is_merge || rejects && nature.wants_one_statement);
-        if nature.has_policies && copies {
+        if nature.has_policies && !is_merge {
             let message = format!("row-level security holds for this user on `{name}`, and COPY does not support it");
             return Err(TaskError::permanent(message).help(
                 "load as a user whom no policy concerns, or with `mode: {merge: {key: […]}}`, which uses INSERT",
@@ -226,11 +226,14 @@ impl Mode {
         }))
     }
 
-    /// The stage of a merge, or of a load that rejects bad rows of a table whose rows must go in one statement; none for
-    /// others. `is_checked` says that bad rows are rejected, and `has_lines` that rows stand on lines of the file.
+    /// The stage of a merge, or of a load that rejects bad rows of a table whose rows must go in one statement, or must not
+    /// be numbered twice; none for others. `is_checked` says that bad rows are rejected, and `has_lines` that rows stand on lines of the file.
     pub(super) fn stage(&self, target: &Target, fields: &[Field], is_checked: bool, has_lines: bool) -> Option<Stage> {
         let nature = &target.nature;
-        let is_together = is_checked && nature.wants_one_statement;
+        // COPY does not know rules, and numbers matter less than where rows go.
+        let has_rule = nature.rules.as_deref().is_some_and(|rules| rules.contains("INSERT"));
+        let is_numbered = !has_rule && target.numbered(fields).next().is_some();
+        let is_together = is_checked && (nature.wants_one_statement || is_numbered);
         (matches!(self, Self::Merge(_)) || is_together).then(|| Stage::new(fields, is_checked, has_lines))
     }
 
