@@ -2,6 +2,7 @@
 
 use tokio_postgres::error::SqlState;
 
+use super::copy_place::{CopyPlace, WHERE};
 use super::server_error::ServerError;
 use crate::task::TaskError;
 
@@ -11,8 +12,8 @@ const OF_NO_ROW: [&str; 33] = [
     "00", "01", "02", "03", "08", "0A", "0B", "0L", "0P", "0Z", "20", "24", "25", "26", "28", "2B", "2D", "34", "38",
     "39", "3B", "3D", "3F", "40", "42", "53", "55", "57", "58", "72", "F0", "HV", "XX",
 ];
-/// Those of the server's state, whichever row was on its way.
-const OF_THE_SERVER: [&str; 11] = ["08", "25", "40", "53", "55P03", "57", "58", "72", "F0", "XX001", "XX002"];
+/// Those of the server's state, whichever row was on its way; 2200H is a sequence that has no numbers left.
+const OF_THE_SERVER: [&str; 12] = ["08", "2200H", "25", "40", "53", "55P03", "57", "58", "72", "F0", "XX001", "XX002"];
 /// Those of a value, of a NULL and of a check, which speak of one row alone.
 const OF_ONE_ROW: [&str; 3] = ["22", "23502", "23514"];
 /// Those of keys: foreign, unique and excluded.
@@ -52,24 +53,21 @@ impl CopyError {
         !self.is_in(&OF_ONE_ROW)
     }
 
+    /// Whether the server was at work on a column, whichever line of the CONTEXT is its own.
     fn names_column(&self, table: &str) -> bool {
-        let place = self.place(table).map(|place| place.trim_start_matches(|letter: char| letter.is_ascii_digit()));
-        place.is_some_and(|place| place.starts_with(", "))
+        let places = self.complaint.context.as_deref().map(|context| CopyPlace::all(context, table));
+        places.is_some_and(|places| !places.is_empty() && places.iter().all(CopyPlace::names_column))
     }
 
     /// A problem without the row of the COPY into `table`, whose number says nothing about the file.
     pub fn without_row(table: &str, mut problem: TaskError) -> TaskError {
-        let copy = format!("COPY {table}, ");
-        let ends = [format!("\n  where: {copy}"), format!("\n{copy}")];
-        if let Some(end) = ends.iter().find_map(|place| problem.message.find(place)) {
+        let place = CopyPlace::all(&problem.message, table).pop().map(|place| place.range.start);
+        if let Some(start) = place {
+            let before = &problem.message[..start];
+            let end = before.strip_suffix(WHERE).or(before.strip_suffix('\n')).unwrap_or(before).len();
             problem.message.truncate(end);
         }
         problem
-    }
-
-    /// Whether the server refuses a right: to the table, or, where a policy guards its rows, to store one of them.
-    pub fn is_of_a_right(&self) -> bool {
-        self.complaint.code == SqlState::INSUFFICIENT_PRIVILEGE
     }
 
     /// Whether a foreign key is not kept.
@@ -109,34 +107,19 @@ impl CopyError {
         self.complaint.context.is_some()
     }
 
-    /// The row of the COPY into `table` (its name without the schema), from 1. Some errors belong to no row: those of
-    /// constraints that are checked when all rows are there.
+    /// The row of the COPY into `table` (its name without the schema), from 1, if it is certain. Some errors belong to no
+    /// row: those of constraints that are checked when all rows are there.
     pub fn row(&self, table: &str) -> Option<u64> {
-        let digits: String = self.place(table)?.chars().take_while(char::is_ascii_digit).collect();
-        digits.parse().ok()
+        self.place(table).map(|place| place.row)
     }
 
     /// The column that the server names, if it is one of these.
     pub fn column<'a>(&self, table: &str, columns: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-        // `12, column fare: "x"`, in the server's language.
-        let place = self.place(table)?.trim_start_matches(|letter: char| letter.is_ascii_digit());
-        let place = place.strip_prefix(", ")?.split_once(' ')?.1;
-        let is_named = |name: &&str| {
-            place
-                .strip_prefix(*name)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with(':') || rest.starts_with(" :"))
-        };
-        columns.filter(is_named).max_by_key(|name| name.len())
+        self.place(table)?.column(columns)
     }
 
-    /// What follows the word for a line in `COPY trips, line 12, column fare`, in the server's language.
-    fn place(&self, table: &str) -> Option<&str> {
-        let context = self.complaint.context.as_deref()?;
-        // The name of a table may hold a line break.
-        let prefix = format!("COPY {table}, ");
-        let (at, _) = context.match_indices(&prefix).find(|(at, _)| *at == 0 || context[..*at].ends_with('\n'))?;
-        let line = context[at + prefix.len()..].lines().next()?;
-        line.find(|letter: char| letter.is_ascii_digit()).and_then(|at| line.get(at..))
+    fn place(&self, table: &str) -> Option<CopyPlace<'_>> {
+        CopyPlace::certain(self.complaint.context.as_deref()?, table)
     }
 }
 
@@ -150,23 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn the_place_is_read_in_the_servers_language() {
-        let columns = ["fare", "fare, tip", "a"];
-        let cases = [
-            ("COPY t, line 12, column fare: \"x\"", Some(12), Some("fare")),
-            ("COPY t, Zeile 7, Spalte fare, tip: »x«", Some(7), Some("fare, tip")),
-            ("COPY t, line 3", Some(3), None),
-            ("COPY t, line 3: \"1\t2\"", Some(3), None),
-            ("JSON data, line 1: x\nCOPY t, line 9, column a: null input", Some(9), Some("a")),
-            ("SQL statement \"SELECT 1\"", None, None),
-        ];
-        for (context, row, column) in cases {
-            let refusal = refusal(context);
-            assert_eq!(refusal.row("t"), row, "{context}");
-            assert_eq!(refusal.column("t", columns.into_iter()), column, "{context}");
-        }
-        assert_eq!(refusal("COPY a1, b, line 4").row("a1, b"), Some(4));
-        assert_eq!(refusal("SQL statement\nCOPY x\ny, line 5, column a").row("x\ny"), Some(5));
+    fn a_failing_server_is_no_rows_fault() {
         assert!(refusal("SQL statement").is_of_a_row("t") && refusal("COPY t, line 1").is_of_a_row("t"));
         let full = ServerError::read(b"SERROR\0C53100\0Mdisk full\0WCOPY t, line 12\0");
         assert!(!CopyError::new(full).is_of_a_row("t"));
@@ -198,7 +165,7 @@ mod tests {
             assert!(at(code, &raised) && at(code, "WCOPY t, line 2, column a: \"x\""), "{code}");
             assert!(!at(code, in_function) && !at(code, "WCOPY t, line 2"), "{code}");
         }
-        for code in ["08006", "40001", "53100", "55P03", "57014", "58030", "XX001"] {
+        for code in ["08006", "2200H", "40001", "53100", "55P03", "57014", "58030", "XX001"] {
             assert!(!at(code, "WCOPY t, line 2\0Rexec_stmt_raise"), "{code}");
         }
     }

@@ -8,6 +8,7 @@ pub mod binaries;
 mod cluster;
 pub mod connect;
 mod copy_error;
+mod copy_place;
 mod dial;
 pub mod error;
 pub mod managed;

@@ -21,6 +21,7 @@ mod merges;
 mod modes;
 mod months;
 mod names;
+mod positions;
 mod references;
 mod relations;
 mod row_ids;

@@ -33,11 +33,11 @@ impl PreparedLoad<'_> {
         };
         let line = match line {
             Ok(Some(line)) => line,
-            _ if refusal.row(relation).is_none() => return without_a_row(problem),
+            _ if refusal.row(relation).is_none() => return without_a_row(CopyError::without_row(relation, problem)),
             _ => return problem,
         };
         let mut refused = Refused::default();
-        refused.add(Some(line), self.complaint(refusal, relation, String::new()));
+        refused.add(Some(line), self.complaint(refusal, relation, Vec::new()));
         let located = async {
             let mut first = Rejected::start(&BadRows::Fail, &self.source.name, self.context)?;
             self.take_refused(refused, &mut first).await
