@@ -224,7 +224,7 @@ fn a_file_cut_in_the_middle_of_a_row_says_so() {
     let batches = read(&folder.file("a.csv", "id,fare,note\n1,2,a\n2,3"), trip_columns()).unwrap();
     assert_eq!(rows(&batches), 2);
     let row = bad(&batches)[0];
-    assert_eq!((row.line, row.column, row.text.as_str()), (3, 0, "2,3"));
+    assert_eq!((row.line, row.column, row.text.as_slice()), (3, 0, &b"2,3"[..]));
     assert!(row.message.contains("has 2 fields, the header has 3"), "{}", row.message);
     assert!(row.message.contains("cut in the middle"), "{}", row.message);
 }
@@ -248,7 +248,7 @@ fn an_invalid_number_is_reported_with_line_and_column() {
         line: 3,
         column: 10,
         message: "`fare`: `12x.5` is not a number".to_owned(),
-        text: "\"ö, u\",2,12x.5".to_owned(),
+        text: "\"ö, u\",2,12x.5".into(),
         hint: None,
     };
     assert_eq!(bad(&batches), [&expected]);

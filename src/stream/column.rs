@@ -157,12 +157,16 @@ pub(super) fn shown(field: &[u8]) -> String {
 }
 
 /// The text of a bad row without its line end, cut with a mark if it is very long.
-pub fn kept(row: &[u8]) -> String {
+pub fn kept(row: &[u8]) -> Vec<u8> {
     let end = row.iter().rposition(|byte| !matches!(byte, b'\r' | b'\n')).map_or(0, |last| last + 1);
     let row = &row[..end];
     if row.len() <= MAX_KEPT {
-        return String::from_utf8_lossy(row).into_owned();
+        return row.to_vec();
     }
-    let start = String::from_utf8_lossy(&row[..MAX_KEPT]);
-    format!("{}… [cut: the row has {} bytes]", start.trim_end_matches(char::REPLACEMENT_CHARACTER), row.len())
+    // No character is cut in two.
+    let start = &row[..MAX_KEPT];
+    let cut = start.utf8_chunks().last().map_or(0, |last| last.invalid().len());
+    let mut kept = start[..start.len() - cut].to_vec();
+    kept.extend_from_slice(format!("… [cut: the row has {} bytes]", row.len()).as_bytes());
+    kept
 }

@@ -135,8 +135,8 @@ pub struct BadRow {
     pub column: usize,
     /// What is wrong, naming the field.
     pub message: String,
-    /// The row as the file has it.
-    pub text: String,
+    /// The row as the file has it, whether its bytes are a text or not.
+    pub text: Vec<u8>,
     /// What to do, where the row itself tells.
     pub hint: Option<String>,
 }
@@ -144,7 +144,7 @@ pub struct BadRow {
 impl BadRow {
     /// A row of which no more than its line is known.
     pub fn at(line: u64) -> Self {
-        Self { line, column: 0, message: String::new(), text: String::new(), hint: None }
+        Self { line, column: 0, message: String::new(), text: Vec::new(), hint: None }
     }
 
     /// Whether its text is still to be read from the file.

@@ -247,7 +247,7 @@ impl Progressing {
         let first = self.done + 1;
         let bad = complaints.into_iter().map(|(row, message)| {
             let line = first + row as u64;
-            BadRow { line, column: 0, message: format!("row {line}: {message}"), text: String::new(), hint: None }
+            BadRow { line, column: 0, message: format!("row {line}: {message}"), text: Vec::new(), hint: None }
         });
         let batch = Batch { frame: good, rows_read: frame.height() as u64, bad: bad.collect() };
         self.advance(batch.rows_read);

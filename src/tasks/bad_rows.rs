@@ -168,7 +168,8 @@ impl Rejected {
                 writer
             }
         };
-        writer.write_record([&row.line.to_string(), &row.column.to_string(), &row.message, &row.text])?;
+        let (line, column) = (row.line.to_string(), row.column.to_string());
+        writer.write_record([line.as_bytes(), column.as_bytes(), row.message.as_bytes(), &row.text])?;
         // The last row must be in the file when the limit ends the task.
         Ok(writer.flush()?)
     }

@@ -1,6 +1,7 @@
 //! Files that are in another encoding than UTF-8.
 
 use crate::load::{Place, assert_says, counts, gzip};
+use jitney::storage::Storage;
 
 const T: &str = "CREATE TABLE t (id int, name text)";
 
@@ -286,4 +287,17 @@ async fn a_database_that_keeps_bytes_takes_no_other_encoding() {
     let (context, _) = crate::load::postgres::context(place.path(), &url);
     let error = crate::load::run("{from: a.csv, table: t, encoding: LATIN1}", context).await.unwrap_err().to_string();
     assert_says(&error, &["SQL_ASCII", "`encoding` is LATIN1"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rejected_rows_keep_the_bytes_of_the_file() {
+    let place = Place::with("encodings_rejected", T).await;
+    place.file("a.csv", b"id,name\n1,caf\xe9\n2,b\n3,\"\xff\xfe, x\"\n");
+    let outputs = place.load("{from: a.csv, table: t, on_bad_row: {reject: {}}}").await.unwrap();
+    assert_eq!(counts(&outputs), [3, 1, 2, 0]);
+    let context = place.context();
+    let storage = Storage::new(context.settings.storage(), context.execution);
+    let kept = std::fs::read(storage.path(outputs["rejected_uri"].as_str().unwrap()).unwrap()).unwrap();
+    let has = |row: &[u8]| kept.windows(row.len()).any(|bytes| bytes == row);
+    assert!(has(b",\"1,caf\xe9\"\n") && has(b",\"3,\"\"\xff\xfe, x\"\"\"\n"), "{}", kept.escape_ascii());
 }

@@ -174,7 +174,7 @@ impl Merging<'_> {
             None => prepared.line_of_sent(number.unsigned_abs())?,
         };
         let text = match line {
-            Some(_) => String::new(),
+            Some(_) => Vec::new(),
             None => self.text(number).await?,
         };
         refused.add(line, prepared.complaint(refusal, relation, text));
@@ -182,10 +182,10 @@ impl Merging<'_> {
     }
 
     /// A chosen row as it would be sent.
-    async fn text(&self, number: i64) -> Result<String, TaskError> {
+    async fn text(&self, number: i64) -> Result<Vec<u8>, TaskError> {
         let Sending { transaction, watch, .. } = self.sending;
         let shown = |field: &Field| format!("coalesce({}::text, '\\N')", quote_name(&field.name));
-        let columns = self.fields.iter().map(shown).collect::<Vec<_>>().join(", ");
+        let columns = self.sending.prepared.fields.iter().map(shown).collect::<Vec<_>>().join(", ");
         let row = quote_name(&self.stage.row);
         let sql = format!("SELECT concat_ws(E'\\t', {columns}) FROM {CHOSEN} WHERE {row} = {number}");
         let row = savepoint::over(watch, &self.doing(), transaction.query_one(&sql, &[])).await?;

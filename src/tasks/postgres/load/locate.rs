@@ -98,7 +98,7 @@ impl PreparedLoad<'_> {
     ) -> Result<(), TaskError> {
         let line = line(row, 0);
         let text = match line {
-            Some(_) => String::new(),
+            Some(_) => Vec::new(),
             None => kept(&self.encoder.text(row).map_err(|error| unwritable(&error))?),
         };
         refused.add(line, self.complaint(refusal, relation, text));
@@ -121,7 +121,7 @@ impl PreparedLoad<'_> {
         rename.iter().find(|(_, new)| new == name).map_or(name, |(old, _)| old).to_owned()
     }
 
-    pub(super) fn complaint(&self, refusal: &CopyError, relation: &str, text: String) -> Complaint {
+    pub(super) fn complaint(&self, refusal: &CopyError, relation: &str, text: Vec<u8>) -> Complaint {
         let fields = self.encoder.fields.iter().map(|field| field.name.as_str());
         let named = refusal.column(relation, fields.clone()).or_else(|| self.key_column(refusal));
         let place = named.and_then(|name| fields.clone().position(|other| other == name));

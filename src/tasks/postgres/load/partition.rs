@@ -89,7 +89,7 @@ pub(super) struct Misplaced {
     /// Its value.
     pub(super) value: String,
     /// The row as it would be sent.
-    pub(super) text: String,
+    pub(super) text: Vec<u8>,
 }
 
 /// Takes those rows out of a batch. `columns` are the ones that are meant for the partition's column.
@@ -107,8 +107,7 @@ pub(super) fn misplaced(
         }
         let mut stays = vec![true; frame.height()];
         for (row, value) in found {
-            let text = encoder.text(&frame.slice(row as i64, 1))?;
-            let text = String::from_utf8_lossy(&text).trim_end().to_owned();
+            let text = encoder.text(&frame.slice(row as i64, 1))?.trim_ascii_end().to_vec();
             all.push(Misplaced { line: line(&frame, row), column: column.clone(), value, text });
             stays.get_mut(row).into_iter().for_each(|stays| *stays = false);
         }

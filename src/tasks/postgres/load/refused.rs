@@ -19,7 +19,7 @@ pub(super) struct Complaint {
     /// The server's message.
     pub(super) message: String,
     /// The row as it was sent, for rows that stand on no line.
-    pub(super) text: String,
+    pub(super) text: Vec<u8>,
     /// What to do, where that is known.
     pub(super) hint: Option<String>,
 }

@@ -133,7 +133,7 @@ impl Sending<'_> {
             }
             let is_bare = |row: &mut BadRow| row.is_bare();
             for BadRow { line, message, hint, .. } in batch.bad.extract_if(.., is_bare) {
-                refused.add(Some(line), Complaint { column: None, message, text: String::new(), hint });
+                refused.add(Some(line), Complaint { column: None, message, text: Vec::new(), hint });
             }
             match rejected.room() {
                 None => {
