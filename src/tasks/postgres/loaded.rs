@@ -18,7 +18,7 @@ pub struct Loaded {
     pub(super) source: String,
     /// SHA-256 of the file, in hex.
     pub(super) source_sha256: String,
-    /// Rows in the file.
+    /// Rows in the file; of `postgres.copy_in` those that COPY counts, without any that a trigger leaves out.
     pub(super) rows_read: u64,
     /// Rows that are new or changed in the table.
     pub(super) rows_loaded: u64,
