@@ -61,6 +61,28 @@ impl From<ExecutionId> for BackfillId {
     }
 }
 
+/// A flow among all of them. It is written as `namespace.id`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FlowKey {
+    /// The flow's namespace.
+    pub namespace: String,
+    /// The flow's id.
+    pub id: String,
+}
+
+impl FlowKey {
+    /// The key of a flow.
+    pub fn new(namespace: impl Into<String>, id: impl Into<String>) -> Self {
+        Self { namespace: namespace.into(), id: id.into() }
+    }
+}
+
+impl fmt::Display for FlowKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.namespace, self.id)
+    }
+}
+
 impl RunId {
     /// What the ids of all task runs of one iteration begin with.
     pub fn iteration(&self, index: u32) -> String {

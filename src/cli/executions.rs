@@ -11,7 +11,7 @@ use crate::cli::run::to_json;
 use crate::cli::{ExitStatus, InvalidFlow};
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
-use crate::engine::{INTERRUPTED, is_interrupted, settle_killing};
+use crate::engine::{INTERRUPTED, finish_killing, is_interrupted};
 use crate::id::{ExecutionId, IdPrefix, InvalidId};
 use crate::journal::{ExecutionQuery, ExecutionState, Journal, JournalError, State, Summary};
 use crate::text::{indented, plain, thousands, visible_line};
@@ -53,7 +53,7 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> anyhow::Result<
             let mut found = listed()?;
             let killing = found.iter().filter(|execution| execution.state == ExecutionState::Killing);
             // If nothing can be written, they are shown with their recorded state.
-            if settle_killing(settings, &journal, killing.map(|execution| &execution.id)).unwrap_or(false) {
+            if finish_killing(settings, &journal, killing.map(|execution| &execution.id)).unwrap_or(false) {
                 found = listed()?;
             }
             let asked = |of: &Summary| is_interrupted(settings, &journal, &of.id, of.state, of.created);
@@ -66,7 +66,7 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> anyhow::Result<
         }
         Some(ExecutionsCommand::Show { id }) => {
             let id = find(&journal, id)?;
-            let _ = settle_killing(settings, &journal, std::iter::once(&id));
+            let _ = finish_killing(settings, &journal, std::iter::once(&id));
             let state = state(&journal, &id)?;
             let created = journal.summary(&id)?.map(|summary| summary.created).unwrap_or_default();
             let interrupted = is_interrupted(settings, &journal, &id, state.status, created)?;

@@ -91,7 +91,7 @@ impl ValidationReport {
                 let is_same = first.get().canonicalize().ok() == file.canonicalize().ok();
                 (!is_same).then(|| {
                     let help = "a server uses the one that it loaded first, and none if it does not know that";
-                    catalog::twin(flow).help(format!("the other is in {}; {help}", first.get().display()))
+                    catalog::duplicate(flow).help(format!("the other is in {}; {help}", first.get().display()))
                 })
             }
         }

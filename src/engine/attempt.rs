@@ -51,7 +51,7 @@ pub(super) async fn run_with_timeout(
     context: Arc<TaskContext>,
 ) -> Result<Outputs, TaskError> {
     let cancel = context.cancel.clone();
-    // Work that nobody waits for any more does not go on unseen.
+    // Work that nobody waits for any more must not keep running unseen.
     let mut work = AbortOnDropHandle::new(tokio::spawn(work));
     let timed_out = async {
         match timeout {

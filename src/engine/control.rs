@@ -24,7 +24,7 @@ pub struct Control {
 }
 
 impl Control {
-    /// Suspends it: it starts no more attempts, and those that are running go on to their end.
+    /// Suspends it: it starts no more attempts, and those that are running run to their end.
     pub fn suspend(&self, suspend: Suspend) {
         self.suspended_as.get_or_init(|| suspend);
         self.suspend.cancel();

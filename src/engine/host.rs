@@ -28,7 +28,7 @@ const ENVS: &str = "ENV_";
 /// The state of a task that its condition kept from running; it has the others in common with executions.
 const SKIPPED: &str = "SKIPPED";
 
-/// What the expressions of one execution may ask, and the secrets that they were told.
+/// The host of one execution's expressions, and the secrets that they have been given.
 pub struct ExecutionHost {
     settings: Arc<Settings>,
     journal: Arc<Journal>,

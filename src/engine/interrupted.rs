@@ -1,4 +1,4 @@
-//! Executions whose process is gone: the journal still has them under way, and nobody holds their lock.
+//! Executions whose process has died: the journal has them as running, and nobody holds their lock.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Map;
@@ -10,16 +10,16 @@ use crate::engine::lock::{HomeLock, is_locked};
 use crate::id::ExecutionId;
 use crate::journal::{Event, ExecutionQuery, ExecutionState, Journal, JournalError, State, Summary};
 
-/// What an execution is called whose process is gone.
+/// The state that users see of an execution whose process has died.
 pub const INTERRUPTED: &str = "INTERRUPTED";
 
-/// The most that are looked through for such executions.
+/// The maximum number of executions that are searched for such ones.
 const MAX_EXECUTIONS: u32 = 100_000;
 
-/// How long a process may take between writing an execution down and taking it up.
+/// How long a process may take between creating an execution and starting it.
 pub(super) const STARTUP_GRACE: TimeDelta = TimeDelta::seconds(10);
 
-/// Whether the process that should work on an execution is gone; `state` is where lists say that it stands.
+/// Whether the process that should work on an execution has died; `state` is its state in the summary.
 ///
 /// # Errors
 /// When the journal cannot be read.
@@ -40,11 +40,11 @@ pub fn is_interrupted(
         Running | Killing | Retrying | Restarted => true,
         _ => false,
     };
-    // A process that has just come to the end wrote so before it let the lock go.
+    // A process that has just ended it wrote that before it released the lock.
     Ok(is_missed && !is_locked(settings, id) && journal.status(id)? == Some(state))
 }
 
-/// The executions whose process is gone, the newest first.
+/// The executions whose process has died, the newest first.
 ///
 /// # Errors
 /// When the journal cannot be read.
@@ -61,11 +61,11 @@ pub fn interrupted(settings: &Settings, journal: &Journal) -> Result<Vec<Executi
     Ok(ids)
 }
 
-/// Ends executions whose process left while they were being stopped; whether there were any.
+/// Ends executions whose process died while they were being killed; whether there were any.
 ///
 /// # Errors
 /// When the journal cannot be used.
-pub fn settle_killing<'a>(
+pub fn finish_killing<'a>(
     settings: &Settings,
     journal: &Journal,
     killing: impl Iterator<Item = &'a ExecutionId>,
@@ -80,7 +80,7 @@ pub fn settle_killing<'a>(
     Ok(settled)
 }
 
-/// Ends an execution that was being stopped; whether it was. The caller holds it.
+/// Ends an execution that was being killed; whether it was. The caller holds its lock.
 pub(super) fn end_killing(journal: &Journal, id: &ExecutionId, state: &mut State) -> Result<bool, EngineError> {
     if state.status != ExecutionState::Killing {
         return Ok(false);

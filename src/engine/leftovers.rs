@@ -1,4 +1,4 @@
-//! What processes left in the home folder that are no more: locks, folders that tasks worked in, uploads.
+//! What processes that have died left in the home folder: locks, working folders of tasks, uploads.
 
 use std::path::PathBuf;
 
@@ -15,7 +15,8 @@ pub fn dead_locks(settings: &Settings) -> Vec<PathBuf> {
 
 /// Removes the locks that nobody holds; how many there were. One that somebody takes meanwhile stays.
 pub fn remove_dead_locks(settings: &Settings) -> usize {
-    // One that cannot be removed stays, and is not counted. A claim removes its file while it holds it, so that nobody loses a lock that he has just taken.
+    // One that cannot be removed stays, and is not counted. A lock's file is removed while it is held, so that nobody loses a
+    // lock that they have just acquired.
     let removed = dead_locks(settings).into_iter().filter_map(|path| HomeLock::try_file(path).ok().flatten());
     removed.map(drop).count()
 }
@@ -36,7 +37,7 @@ pub fn old_work(settings: &Settings, journal: &Journal) -> Result<Vec<PathBuf>, 
     Ok(old)
 }
 
-/// What calls sent to a server that is no more. Asked for only where no server runs.
+/// Uploads to a server that has died. Called only where no server runs.
 pub fn old_uploads(settings: &Settings) -> Vec<PathBuf> {
     entries(settings.uploads()).collect()
 }

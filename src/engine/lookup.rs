@@ -8,6 +8,7 @@ use crate::diagnostic::{Diagnostic, nearest};
 use crate::engine::flow_file;
 use crate::engine::walk;
 use crate::flow::{Document, Flow, parse};
+use crate::id::FlowKey;
 use crate::task::{Capability, TaskError, TaskType, is_template};
 use crate::text::count;
 
@@ -27,13 +28,13 @@ pub trait Lookup: Send + Sync {
 pub struct Folder {
     root: PathBuf,
     /// The namespace and id of the flow that looks for others: it never means itself.
-    own: (String, String),
+    own: FlowKey,
     tasks: &'static [TaskType],
-    known: Mutex<Option<Known>>,
+    known: Mutex<Option<FlowIndex>>,
 }
 
 /// The files of flows by namespace and id, and those parsed so far.
-type Known = BTreeMap<(String, String), (Vec<PathBuf>, Option<Arc<Flow>>)>;
+type FlowIndex = BTreeMap<FlowKey, (Vec<PathBuf>, Option<Arc<Flow>>)>;
 
 impl Folder {
     /// The flows beside this one.
@@ -41,17 +42,19 @@ impl Folder {
         // A flow in the current folder has an empty one.
         let folder = if flow.folder.as_os_str().is_empty() { Path::new(".") } else { &flow.folder };
         let root = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
-        let own = (flow.namespace.clone(), flow.id.to_string());
+        let own = FlowKey::new(&flow.namespace, flow.id.as_str());
         Self { root, own, tasks: flow.tasks, known: Mutex::default() }
     }
 
-    fn missing(&self, known: &Known, namespace: &str, id: &str) -> TaskError {
-        let others = || known.keys().filter(move |name| **name != self.own);
-        let beside = others().filter(|(other, _)| other == namespace).map(|(_, id)| id.as_str());
-        let same = others().find(|(_, other)| other == id);
+    fn missing(&self, known: &FlowIndex, namespace: &str, id: &str) -> TaskError {
+        let others = || known.keys().filter(move |flow| **flow != self.own);
+        let beside = others().filter(|flow| flow.namespace == namespace).map(|flow| flow.id.as_str());
+        let same = others().find(|flow| flow.id == id);
         let help = match (nearest(id, beside), same) {
             (Some(near), _) => format!("did you mean `{near}`?"),
-            (None, Some((namespace, id))) => format!("there is a flow `{id}` in the namespace `{namespace}`"),
+            (None, Some(FlowKey { namespace, id })) => {
+                format!("there is a flow `{id}` in the namespace `{namespace}`")
+            }
             (None, None) => format!("searched {} and the folders below it", self.root.display()),
         };
         TaskError::permanent(format!("there is no flow `{id}` in the namespace `{namespace}`")).help(help)
@@ -63,13 +66,13 @@ impl Lookup for Folder {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let known = known.get_or_insert_with(|| {
             let files = walk::find(std::slice::from_ref(&self.root), SKIPPED).files.into_keys().map(PathBuf::from);
-            let mut known = Known::new();
-            for (name, file) in files.filter_map(|file| Some((names(&file)?, file))) {
+            let mut known = FlowIndex::new();
+            for (name, file) in files.filter_map(|file| Some((key_of(&file)?, file))) {
                 known.entry(name).or_default().0.push(file);
             }
             known
         });
-        let Some((files, parsed)) = known.get_mut(&(namespace.to_owned(), id.to_owned())) else {
+        let Some((files, parsed)) = known.get_mut(&FlowKey::new(namespace, id)) else {
             return Err(self.missing(known, namespace, id));
         };
         if let Some(flow) = parsed {
@@ -104,12 +107,12 @@ fn read(file: &Path, tasks: &'static [TaskType]) -> Result<Flow, TaskError> {
 }
 
 /// The namespace and the id of the flow in a file, if it is one.
-fn names(file: &Path) -> Option<(String, String)> {
+fn key_of(file: &Path) -> Option<FlowKey> {
     let text = flow_file::read(file).ok()?;
     let document = Document::parse(&file.display().to_string(), &text).ok()?;
     let name = |key: &str| document.value.get(key)?.as_str().map(str::to_owned);
     document.value.get("tasks")?;
-    Some((name("namespace")?, name("id")?))
+    Some(FlowKey::new(name("namespace")?, name("id")?))
 }
 
 /// The flows that a flow starts by name and that are not there, and inputs that they do not have.

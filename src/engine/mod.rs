@@ -45,7 +45,7 @@ mod work;
 pub use dry_run::{FieldSelector, HypotheticalRun, ResolvedTask};
 pub use error::EngineError;
 pub use input_host::{InputHost, SettingsHost};
-pub use interrupted::{INTERRUPTED, interrupted, is_interrupted, settle_killing};
+pub use interrupted::{INTERRUPTED, finish_killing, interrupted, is_interrupted};
 pub use lock_name::LockName;
 pub use missing_files::missing_files;
 pub use notice::{Notice, Observer};

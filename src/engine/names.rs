@@ -156,7 +156,7 @@ fn put(place: &mut Value, path: &[String], own: &Map<String, Value>) {
     }
 }
 
-/// What a task with sub-tasks tells these.
+/// The names that a task with sub-tasks adds for these.
 fn so_far(task: &TaskRun) -> Map<String, Value> {
     let Some(expansion) = &task.expansion else { return Map::new() };
     let mut outputs = expansion.outputs.clone();

@@ -1,4 +1,4 @@
-//! What a display may want to know of an execution as it goes on.
+//! Notices about the progress of an execution, for displays.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::id::RunId;
 use crate::journal::TaskFailure;
 use crate::task::{Level, LogSource, Outputs, Progress};
 
-/// What a display may want to know.
+/// A notice about the progress of an execution.
 pub enum Notice<'a> {
     /// An attempt begins.
     TaskStarted {
@@ -42,7 +42,7 @@ pub enum Notice<'a> {
         step: &'a Step,
         /// Why.
         error: &'a TaskFailure,
-        /// When it is repeated.
+        /// When it is retried.
         retry_at: Option<DateTime<Utc>>,
     },
     /// A task was skipped.

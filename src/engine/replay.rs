@@ -1,4 +1,4 @@
-//! Which task runs are forgotten or kept when an execution goes on, restarts, or is repeated from a task on.
+//! Which task runs are reset or kept when an execution is adopted, restarted, or replayed from a task on.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::flow::{Flow, Step, contains, visit_steps};
 use crate::id::RunId;
 use crate::journal::{State, TaskRun, TaskRunSnapshot, TaskState};
 
-/// The task runs that are forgotten: those that share a folder, which is gone, and with `handlers` those of `errors`,
+/// The task runs that are reset: those that share a folder, which is gone, and with `handlers` those of `errors`,
 /// `finally` and `afterExecution`, which run anew should they be needed again.
 pub(super) fn runs_to_reset(state: &State, flow: &Flow, handlers: bool) -> Vec<RunId> {
     let mut search = Search { state, handlers, found: Vec::new() };
@@ -62,7 +62,7 @@ fn iterations(state: &State, run: &RunId, task: &TaskRun, scope: &Scope) -> Vec<
     indexes.into_iter().map(|index| scope.enter(run, expansion, index)).collect()
 }
 
-/// The task runs that a repetition takes over which begins with a task: those that ended well and stand before it, and
+/// The task runs that a replay from a task on copies: those that ended well and stand before it, and
 /// the tasks that it is inside of. A task inside of a loop or of a shared folder begins with the loop, or the folder.
 ///
 /// # Errors

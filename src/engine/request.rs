@@ -49,7 +49,7 @@ pub enum SubmitError {
     #[error("the flow is disabled")]
     Disabled(Box<Diagnostic>),
     /// The trigger has started an execution for this already.
-    #[error("trigger {} has already started an execution for {}", .0.of, .0.key)]
+    #[error("trigger {} has already started an execution for {}", .0.trigger, .0.key)]
     AlreadyFired(Box<TriggerFiring>),
     /// The process stops.
     #[error("the server is stopping")]

@@ -1,4 +1,5 @@
-//! What an execution needs to go on, from what the journal keeps of it.
+//! Restoring the flow and the inputs of an execution from the journal.
+
 use serde_json::{Map, Value};
 
 use crate::clock;

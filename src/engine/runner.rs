@@ -1,4 +1,4 @@
-//! What executions are run with: settings, the journal, and what a display is told.
+//! What executions are run with: settings, the journal, and an observer.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -100,7 +100,7 @@ impl Runner {
         Ok(self.journal.append(id, state, clock::now(), &event)?)
     }
 
-    /// Shows and keeps a line of the engine's.
+    /// Logs a line, and passes it to the observer.
     pub(super) fn log(
         &self,
         id: &ExecutionId,

@@ -88,15 +88,15 @@ impl Scope {
 
     /// What `taskrun` says of the tasks around.
     pub(super) fn of_taskrun(&self) -> Map<String, Value> {
-        let mut told = Map::new();
+        let mut names = Map::new();
         if let Some(frame) = self.frames.last() {
-            told.insert("parentId".to_owned(), json!(frame.run));
+            names.insert("parentId".to_owned(), json!(frame.run));
         }
         if let Some(iteration) = self.iterations().next_back() {
-            told.insert("iteration".to_owned(), json!(iteration.index));
-            told.insert("value".to_owned(), value_text(&iteration.value));
+            names.insert("iteration".to_owned(), json!(iteration.index));
+            names.insert("value".to_owned(), value_text(&iteration.value));
         }
-        told
+        names
     }
 
     /// The tasks around, the innermost first: the value of each that a loop runs, and what it gave. One that has neither

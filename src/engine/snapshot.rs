@@ -1,4 +1,4 @@
-//! The flow as the journal keeps it, so that an execution can go on after its file has changed or gone.
+//! The flow as the journal keeps it, so that an execution can continue after its file has changed or gone.
 
 use std::path::Path;
 

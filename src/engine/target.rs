@@ -55,7 +55,7 @@ fn names_one_of(step: &Step, fields: &[&str]) -> bool {
     fields.iter().filter_map(given).any(|text| !text.trim().is_empty())
 }
 
-/// An address that cannot be read is told of by the task that needs it.
+/// An address that cannot be read is reported by the task that needs it.
 fn postgres(settings: &Settings, own: ExplicitTargets) -> Option<PostgresTarget> {
     let address = match resolve(settings, None).ok()? {
         RequestedServer::Server(address) => Some(address.place()).filter(|_| !managed::is_own(settings, &address)),
@@ -76,7 +76,7 @@ pub fn target_mismatch(settings: &Settings, began: Option<&ExecutionTarget>) -> 
 }
 
 impl Runner {
-    /// Lets an execution go on with what is set here, whatever it began with.
+    /// Lets an execution continue with the current target, whatever it began with.
     ///
     /// # Errors
     /// When the Postgres that is set here cannot be reached, another process works on the execution, or the journal
@@ -113,7 +113,7 @@ impl Runner {
         Ok(())
     }
 
-    /// Refuses to go on with something that began with another target than the one that is set here.
+    /// Rejects an execution or a backfill that began with another target than the current one.
     ///
     /// # Errors
     /// [`EngineError::TargetMismatch`]

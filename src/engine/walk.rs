@@ -17,22 +17,22 @@ const MAX_DEPTH: usize = 16;
 const MAX_ENTRIES: usize = 200_000;
 
 /// What tells a file's texts apart without reading them.
-pub(super) type Mark = (Option<SystemTime>, u64);
+pub(super) type FileVersion = (Option<SystemTime>, u64);
 
 /// What was found in folders.
 #[derive(Default)]
-pub(super) struct Found {
+pub(super) struct FlowFiles {
     /// The files, and what tells whether they have changed.
-    pub(super) files: BTreeMap<OsString, Mark>,
+    pub(super) files: BTreeMap<OsString, FileVersion>,
     /// Folders that are not read, and why.
     unread: Vec<(PathBuf, String)>,
     /// Links that are not followed, and why.
     links: Vec<(PathBuf, String)>,
 }
 
-impl Found {
+impl FlowFiles {
     /// Whether a file is there, as far as that can be known.
-    pub(super) fn may_have(&self, file: &OsString) -> bool {
+    pub(super) fn may_contain(&self, file: &OsString) -> bool {
         let is_hidden = || self.unread.iter().chain(&self.links).any(|(folder, _)| Path::new(file).starts_with(folder));
         self.files.contains_key(file) || is_hidden()
     }
@@ -50,10 +50,16 @@ impl Found {
 
 /// The YAML files of folders and the folders below them, but for folders of these names. What begins with `.` or `_` is
 /// something else. A file that is reached in several ways is found once.
-pub(super) fn find(folders: &[PathBuf], skipped: &[&str]) -> Found {
+pub(super) fn find(folders: &[PathBuf], skipped: &[&str]) -> FlowFiles {
     let roots = folders.iter().filter_map(|folder| folder.canonicalize().ok()).collect();
-    let mut walk =
-        Walk { roots, skipped, seen: HashSet::new(), links: Vec::new(), left: MAX_ENTRIES, found: Found::default() };
+    let mut walk = Walk {
+        roots,
+        skipped,
+        seen: HashSet::new(),
+        links: Vec::new(),
+        remaining: MAX_ENTRIES,
+        found: FlowFiles::default(),
+    };
     for folder in folders {
         walk.root(folder);
     }
@@ -69,37 +75,38 @@ struct Walk<'w> {
     /// Links, each with how deep it stands. They come last: a file is known by its own path rather than a link's.
     links: Vec<(PathBuf, usize)>,
     /// How many files and folders may still be looked at.
-    left: usize,
-    found: Found,
+    remaining: usize,
+    found: FlowFiles,
 }
 
 impl Walk<'_> {
     fn root(&mut self, folder: &Path) {
-        if fs::metadata(folder).is_ok_and(|about| !self.is_new(&about)) {
+        if fs::metadata(folder).is_ok_and(|metadata| !self.is_new(&metadata)) {
             return;
         }
         self.folder(folder, 0);
         while let Some((link, depth)) = self.links.pop() {
             self.link(&link, depth);
         }
-        if self.left == 0 {
+        if self.remaining == 0 {
             let problem = format!("there are more than {MAX_ENTRIES} files and folders in {}", folder.display());
             self.found.unread.push((folder.to_owned(), format!("{problem}; the others are ignored")));
         }
     }
 
     fn folder(&mut self, folder: &Path, depth: usize) {
-        let mut entries =
-            match fs::read_dir(folder).and_then(|entries| entries.take(self.left).collect::<io::Result<Vec<_>>>()) {
-                Ok(entries) => entries,
-                // What is gone before it could be looked at is gone.
-                Err(error) if error.kind() == io::ErrorKind::NotFound && depth > 0 => return,
-                Err(error) => {
-                    let problem = format!("cannot read the folder {}: {error}", folder.display());
-                    return self.found.unread.push((folder.to_owned(), problem));
-                }
-            };
-        self.left -= entries.len();
+        let mut entries = match fs::read_dir(folder)
+            .and_then(|entries| entries.take(self.remaining).collect::<io::Result<Vec<_>>>())
+        {
+            Ok(entries) => entries,
+            // What is gone before it could be looked at is gone.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && depth > 0 => return,
+            Err(error) => {
+                let problem = format!("cannot read the folder {}: {error}", folder.display());
+                return self.found.unread.push((folder.to_owned(), problem));
+            }
+        };
+        self.remaining -= entries.len();
         entries.sort_by_key(DirEntry::file_name);
         for entry in entries {
             let name = entry.file_name();
@@ -110,42 +117,42 @@ impl Walk<'_> {
             }
             if kind.is_symlink() {
                 self.links.push((entry.path(), depth));
-            } else if let Ok(about) = entry.metadata() {
-                self.entry(&entry.path(), &about, depth);
+            } else if let Ok(metadata) = entry.metadata() {
+                self.entry(&entry.path(), &metadata, depth);
             }
         }
     }
 
-    fn entry(&mut self, path: &Path, about: &Metadata, depth: usize) {
+    fn entry(&mut self, path: &Path, metadata: &Metadata, depth: usize) {
         let name = path.file_name().unwrap_or_default();
-        let is_wanted = match about.is_dir() {
+        let is_wanted = match metadata.is_dir() {
             true => depth < MAX_DEPTH && !self.skipped.iter().any(|skipped| name == *skipped),
-            false => about.is_file() && is_yaml(name),
+            false => metadata.is_file() && is_yaml(name),
         };
-        if !is_wanted || !self.is_new(about) {
+        if !is_wanted || !self.is_new(metadata) {
             return;
         }
-        if about.is_dir() {
+        if metadata.is_dir() {
             self.folder(path, depth + 1);
         } else {
-            self.found.files.insert(path.as_os_str().to_owned(), (about.modified().ok(), about.len()));
+            self.found.files.insert(path.as_os_str().to_owned(), (metadata.modified().ok(), metadata.len()));
         }
     }
 
     /// A link counts as what it leads to, as long as that stands in one of the folders.
     fn link(&mut self, link: &Path, depth: usize) {
-        let (Ok(about), Ok(target)) = (fs::metadata(link), link.canonicalize()) else { return };
+        let (Ok(metadata), Ok(target)) = (fs::metadata(link), link.canonicalize()) else { return };
         if self.roots.iter().any(|root| target.starts_with(root)) {
-            return self.entry(link, &about, depth);
+            return self.entry(link, &metadata, depth);
         }
-        if about.is_dir() || is_yaml(link.as_os_str()) {
+        if metadata.is_dir() || is_yaml(link.as_os_str()) {
             let problem = format!("the link {} leads out of the folder of flows, and is not followed", link.display());
             self.found.links.push((link.to_owned(), problem));
         }
     }
 
-    fn is_new(&mut self, about: &Metadata) -> bool {
-        self.seen.insert((about.dev(), about.ino()))
+    fn is_new(&mut self, metadata: &Metadata) -> bool {
+        self.seen.insert((metadata.dev(), metadata.ino()))
     }
 }
 
@@ -170,7 +177,7 @@ mod tests {
         (place, flows)
     }
 
-    fn names(found: &Found, flows: &Path) -> Vec<String> {
+    fn names(found: &FlowFiles, flows: &Path) -> Vec<String> {
         let name = |file: &OsString| Path::new(file).strip_prefix(flows).unwrap().display().to_string();
         found.files.keys().map(name).collect()
     }

@@ -100,11 +100,11 @@ pub struct BackfillPartition {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum DesiredState {
-    /// To go on.
+    /// To run.
     Run,
-    /// To begin nothing more until it is resumed.
+    /// To start nothing more until it is resumed.
     Pause,
-    /// To stop what is under way and begin nothing more.
+    /// To kill what is running and start nothing more.
     Cancel,
 }
 
@@ -139,7 +139,8 @@ pub struct Backfill {
     /// What was asked for.
     pub spec: BackfillSpec,
     /// What the user wants of it now.
-    pub wish: DesiredState,
+    #[serde(rename = "wish")]
+    pub desired_state: DesiredState,
     /// Why it is on hold, if no user paused it.
     pub problem: Option<String>,
     /// How it ended; none while it has not.
@@ -187,7 +188,7 @@ impl Journal {
         let (created, since) = (stamp(backfill.created), stamp(backfill.since));
         transaction.execute(
             "INSERT INTO backfills (id, namespace, flow, created, since, spec, wish) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            params![id, backfill.namespace, backfill.flow, created, since, spec, backfill.wish],
+            params![id, backfill.namespace, backfill.flow, created, since, spec, backfill.desired_state],
         )?;
         for (number, partition) in (0u32..).zip(&backfill.partitions) {
             let BackfillPartition { label, date, inputs, skipped } = partition;
@@ -227,7 +228,7 @@ impl Journal {
         Ok((total.unsigned_abs(), rows.collect::<rusqlite::Result<_>>()?))
     }
 
-    /// The backfills of the server that are to go on or to be cancelled, the oldest first.
+    /// The backfills of the server that are to run or to be cancelled, the oldest first.
     pub fn unfinished_backfills(&self) -> Result<Vec<BackfillId>> {
         let connection = self.lock();
         let sql =
@@ -253,13 +254,13 @@ impl Journal {
         Ok(statement.query_row([id.as_str()], |row| row.get(0)).optional()?)
     }
 
-    /// Notes what the user wants of a backfill that has not ended; whoever runs it will see it. False when it has ended.
-    pub fn set_desired_state(&self, id: &BackfillId, wish: DesiredState) -> Result<bool> {
+    /// Sets the desired state of a backfill that has not ended; whoever runs it will see it. False when it has ended.
+    pub fn set_desired_state(&self, id: &BackfillId, desired: DesiredState) -> Result<bool> {
         let sql = "UPDATE backfills SET wish = ?2, problem = NULL WHERE id = ?1 AND ended IS NULL";
-        Ok(self.lock().execute(sql, params![id.as_str(), wish])? == 1)
+        Ok(self.lock().execute(sql, params![id.as_str(), desired])? == 1)
     }
 
-    /// Lets a backfill that cannot go on rest, and notes why. Whoever wants it to go on wishes it once more.
+    /// Puts a backfill that cannot continue on hold, and records why. It runs again once its desired state is set again.
     pub fn put_backfill_on_hold(&self, id: &BackfillId, problem: &str) -> Result<()> {
         let sql = "UPDATE backfills SET wish = 'PAUSE', problem = ?2 WHERE id = ?1 AND ended IS NULL";
         self.lock().execute(sql, params![id.as_str(), problem])?;
@@ -281,14 +282,14 @@ impl Journal {
         Ok(())
     }
 
-    /// Notes how a backfill ended.
+    /// Records how a backfill ended.
     pub fn end_backfill(&self, id: &BackfillId, end: BackfillEnd, now: DateTime<Utc>) -> Result<()> {
         let sql = "UPDATE backfills SET outcome = ?2, ended = ?3, problem = NULL WHERE id = ?1";
         self.lock().execute(sql, params![id.as_str(), end, stamp(now)])?;
         Ok(())
     }
 
-    /// Takes a backfill up again at `now`; what has failed so far will run anew.
+    /// Retries a backfill from `now` on; what has failed so far will run again.
     pub fn retry_backfill(&self, id: &BackfillId, now: DateTime<Utc>) -> Result<()> {
         let sql = "UPDATE backfills SET since = ?2, since_id = (SELECT max(id) FROM executions), wish = 'RUN',
                    problem = NULL, outcome = NULL, ended = NULL WHERE id = ?1";
@@ -325,7 +326,7 @@ fn backfill(row: &Row) -> rusqlite::Result<Backfill> {
         created: row.get(3)?,
         since: row.get(4)?,
         spec: json(row, 5)?,
-        wish: row.get(6)?,
+        desired_state: row.get(6)?,
         outcome: row.get(7)?,
         ended: row.get(8)?,
         problem: row.get(9)?,

@@ -18,7 +18,7 @@ pub struct ExecutionEnd {
 }
 
 /// Gives an end its number, and takes it from an execution that runs again. Called before the summary is changed.
-pub(super) fn note(transaction: &Transaction, id: &ExecutionId, ended: Option<&str>) -> Result<()> {
+pub(super) fn record(transaction: &Transaction, id: &ExecutionId, ended: Option<&str>) -> Result<()> {
     let sql = "DELETE FROM ends WHERE execution = ?1 AND (SELECT ended FROM executions WHERE id = ?1) IS NOT ?2";
     transaction.prepare_cached(sql)?.execute(params![id.as_str(), ended])?;
     if ended.is_some() {
@@ -39,15 +39,15 @@ fn end(row: &Row) -> rusqlite::Result<ExecutionEnd> {
 }
 
 impl Journal {
-    /// The ends after one of them, in order, at most `most`.
-    pub fn ends_after(&self, number: i64, most: u32) -> Result<Vec<ExecutionEnd>> {
+    /// The ends after one of them, in order, at most `limit`.
+    pub fn ends_after(&self, number: i64, limit: u32) -> Result<Vec<ExecutionEnd>> {
         let sql = format!(
             "SELECT {COLUMNS}, number FROM ends JOIN executions ON executions.id = ends.execution
              WHERE number > ? ORDER BY number LIMIT ?"
         );
         self.read(|connection| {
             let mut statement = connection.prepare_cached(&sql)?;
-            let rows = statement.query_map(params![number, most], end)?;
+            let rows = statement.query_map(params![number, limit], end)?;
             Ok(rows.collect::<rusqlite::Result<_>>()?)
         })
     }
@@ -74,8 +74,7 @@ impl Journal {
         })
     }
 
-    /// Up to which end they have been looked at. A journal that was never looked through begins with what ends from now
-    /// on, and remembers that.
+    /// The cursor of the scheduler: up to which end it has looked at them. The first call sets it behind all that there are.
     pub fn ends_seen(&self) -> Result<i64> {
         let connection = self.lock();
         let sql = "SELECT number FROM cursors WHERE name = 'ends'";
@@ -87,7 +86,7 @@ impl Journal {
         Ok(number)
     }
 
-    /// Notes up to which end they have been looked at.
+    /// Moves the cursor of the scheduler forward.
     pub fn set_ends_seen(&self, number: i64) -> Result<()> {
         let sql = "UPDATE cursors SET number = max(number, ?) WHERE name = 'ends'";
         self.lock().prepare_cached(sql)?.execute([number])?;

@@ -1,4 +1,4 @@
-//! What triggers have done, so that they do it once.
+//! The firings of triggers, so that each happens once.
 
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
@@ -17,11 +17,11 @@ pub struct TriggerKey {
     pub trigger: String,
 }
 
-/// What a trigger starts an execution for: at most one, ever.
+/// The firing of a trigger: it starts one execution at most, ever.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TriggerFiring {
     /// The trigger.
-    pub of: TriggerKey,
+    pub trigger: TriggerKey,
     /// The moment, the file or the execution that it is about.
     pub key: String,
     /// The moment that the trigger has then dealt with, if it goes by time.
@@ -30,7 +30,7 @@ pub struct TriggerFiring {
     pub end: Option<i64>,
 }
 
-/// How far a trigger has come.
+/// The progress of a trigger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TriggerProgress {
     /// The latest date that it has processed.
@@ -49,53 +49,53 @@ impl std::fmt::Display for TriggerKey {
 
 impl TriggerFiring {
     /// The firing of a schedule.
-    pub fn at(of: TriggerKey, moment: DateTime<Utc>) -> Self {
-        Self { of, key: stamp(moment), moment: Some(moment), end: None }
+    pub fn at(trigger: TriggerKey, moment: DateTime<Utc>) -> Self {
+        Self { trigger, key: stamp(moment), moment: Some(moment), end: None }
     }
 
     /// A firing that is about something else than a moment.
-    pub fn about(of: TriggerKey, key: impl Into<String>) -> Self {
-        Self { of, key: key.into(), moment: None, end: None }
+    pub fn about(trigger: TriggerKey, key: impl Into<String>) -> Self {
+        Self { trigger, key: key.into(), moment: None, end: None }
     }
 
     /// A firing that is about an end of an execution.
-    pub fn after(of: TriggerKey, end: &ExecutionEnd) -> Self {
+    pub fn after(trigger: TriggerKey, end: &ExecutionEnd) -> Self {
         let (key, moment) = (end.summary.id.to_string(), end.summary.ended);
-        Self { of, key, moment, end: Some(end.number) }
+        Self { trigger, key, moment, end: Some(end.number) }
     }
 
-    /// Notes it; false when it has been noted before.
+    /// Records it; false when it has been recorded before.
     pub(super) fn record(&self, transaction: &Transaction, execution: Option<&ExecutionId>) -> Result<bool> {
-        let TriggerKey { namespace, flow, trigger } = &self.of;
+        let TriggerKey { namespace, flow, trigger } = &self.trigger;
         let sql = "INSERT OR IGNORE INTO ticks VALUES (?, ?, ?, ?, ?)";
         let values = params![namespace, flow, trigger, self.key, execution.map(ExecutionId::as_str)];
         let is_new = transaction.prepare_cached(sql)?.execute(values)? == 1;
         if let Some(moment) = self.moment {
-            remember(transaction, &self.of, moment, self.end.unwrap_or(0))?;
+            remember(transaction, &self.trigger, moment, self.end.unwrap_or(0))?;
         }
         Ok(is_new)
     }
 }
 
 /// A trigger's latest moment and latest end never go back.
-fn remember(connection: &Connection, of: &TriggerKey, moment: DateTime<Utc>, end: i64) -> Result<()> {
+fn remember(connection: &Connection, trigger: &TriggerKey, moment: DateTime<Utc>, end: i64) -> Result<()> {
     let sql = "INSERT INTO triggers (namespace, flow, trigger, last, last_end) VALUES (?, ?, ?, ?, ?)
                ON CONFLICT DO UPDATE SET last = max(last, excluded.last), last_end = max(last_end, excluded.last_end)";
-    let values = params![of.namespace, of.flow, of.trigger, stamp(moment), end];
+    let values = params![trigger.namespace, trigger.flow, trigger.trigger, stamp(moment), end];
     connection.prepare_cached(sql)?.execute(values)?;
     Ok(())
 }
 
 impl Journal {
-    /// How far each trigger has come. One that has not been seen before has dealt with all up to now; that is remembered,
-    /// so that it makes up for what comes after.
+    /// The progress of each trigger. One that has not been seen before has dealt with all up to now; that is recorded, so that
+    /// it makes up for what comes after.
     ///
     /// # Errors
     /// When the file cannot be used.
-    pub fn triggers_progress(&self, of: &[TriggerKey], now: DateTime<Utc>) -> Result<Vec<TriggerProgress>> {
+    pub fn triggers_progress(&self, triggers: &[TriggerKey], now: DateTime<Utc>) -> Result<Vec<TriggerProgress>> {
         let mut connection = self.lock();
         let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        let mut found = Vec::with_capacity(of.len());
+        let mut found = Vec::with_capacity(triggers.len());
         {
             let newest = ends::newest(&transaction)?;
             let sql =
@@ -103,12 +103,12 @@ impl Journal {
             let mut insert = transaction.prepare_cached(sql)?;
             let sql = "SELECT last, last_end, disabled FROM triggers WHERE namespace = ? AND flow = ? AND trigger = ?";
             let mut select = transaction.prepare_cached(sql)?;
-            for of in of {
-                insert.execute(params![of.namespace, of.flow, of.trigger, stamp(now), newest])?;
+            for trigger in triggers {
+                insert.execute(params![trigger.namespace, trigger.flow, trigger.trigger, stamp(now), newest])?;
                 let row = |row: &rusqlite::Row| {
                     Ok(TriggerProgress { last: row.get(0)?, last_end: row.get(1)?, is_off: row.get(2)? })
                 };
-                found.push(select.query_row([&of.namespace, &of.flow, &of.trigger], row)?);
+                found.push(select.query_row([&trigger.namespace, &trigger.flow, &trigger.trigger], row)?);
             }
         }
         transaction.commit()?;
@@ -116,18 +116,18 @@ impl Journal {
     }
 
     /// Notes that a trigger has dealt with all moments up to this one and with all ends so far; the number of the newest.
-    pub fn set_trigger_last(&self, of: &TriggerKey, moment: DateTime<Utc>) -> Result<i64> {
+    pub fn set_trigger_last(&self, trigger: &TriggerKey, moment: DateTime<Utc>) -> Result<i64> {
         let connection = self.lock();
         let newest = ends::newest(&connection)?;
-        remember(&connection, of, moment, newest)?;
+        remember(&connection, trigger, moment, newest)?;
         Ok(newest)
     }
 
     /// Switches a trigger off or on.
-    pub fn set_trigger_disabled(&self, of: &TriggerKey, disabled: bool, now: DateTime<Utc>) -> Result<()> {
+    pub fn set_trigger_disabled(&self, trigger: &TriggerKey, disabled: bool, now: DateTime<Utc>) -> Result<()> {
         let sql = "INSERT INTO triggers (namespace, flow, trigger, last, disabled) VALUES (?, ?, ?, ?, ?)
                    ON CONFLICT DO UPDATE SET disabled = excluded.disabled";
-        self.lock().execute(sql, params![of.namespace, of.flow, of.trigger, stamp(now), disabled])?;
+        self.lock().execute(sql, params![trigger.namespace, trigger.flow, trigger.trigger, stamp(now), disabled])?;
         Ok(())
     }
 
@@ -141,21 +141,25 @@ impl Journal {
     }
 
     /// Whether a firing has been noted.
-    pub fn has_fired(&self, of: &TriggerKey, key: &str) -> Result<bool> {
+    pub fn has_fired(&self, trigger: &TriggerKey, key: &str) -> Result<bool> {
         let sql = "SELECT 1 FROM ticks WHERE namespace = ? AND flow = ? AND trigger = ? AND date = ?";
         let connection = self.lock();
         let mut statement = connection.prepare_cached(sql)?;
-        Ok(statement.query_row([&of.namespace, &of.flow, &of.trigger, key], |_| Ok(())).optional()?.is_some())
+        Ok(statement
+            .query_row([&trigger.namespace, &trigger.flow, &trigger.trigger, key], |_| Ok(()))
+            .optional()?
+            .is_some())
     }
 
     /// An execution that this trigger started and that has not ended.
-    pub fn open_execution_of(&self, of: &TriggerKey) -> Result<Option<ExecutionId>> {
+    pub fn open_execution_of(&self, trigger: &TriggerKey) -> Result<Option<ExecutionId>> {
         let sql = "SELECT id FROM executions
                    WHERE namespace = ? AND flow = ? AND ended IS NULL AND trigger_id = ? LIMIT 1";
         let connection = self.lock();
         let mut statement = connection.prepare_cached(sql)?;
-        let found =
-            statement.query_row([&of.namespace, &of.flow, &of.trigger], |row| row.get::<_, String>(0)).optional()?;
+        let found = statement
+            .query_row([&trigger.namespace, &trigger.flow, &trigger.trigger], |row| row.get::<_, String>(0))
+            .optional()?;
         Ok(found.map(ExecutionId::new))
     }
 }

@@ -198,7 +198,7 @@ impl Journal {
     }
 
     /// The newest execution that did not end well, if any: what a plain `jitney resume` means; with `before` the newest that is
-    /// older than that. Sub-executions go on with those that started them.
+    /// older than that. Sub-executions are resumed by the tasks that started them.
     pub fn newest_unfinished(&self, before: Option<&ExecutionId>) -> Result<Option<ExecutionId>> {
         let connection = self.lock();
         let found = connection

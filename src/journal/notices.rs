@@ -1,4 +1,4 @@
-//! What people have been told, so that they are not told twice.
+//! The notifications that have been sent, so that none is sent twice.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use rusqlite::{OptionalExtension, TransactionBehavior, params};
 
 use super::{Journal, Result, stamp};
 
-/// Who is told about which flow.
+/// A rule of notifications, and the flow that it is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotificationKey {
-    /// The rule by which somebody is told.
+    /// The rule.
     pub rule: String,
     /// The flow's namespace.
     pub namespace: String,
@@ -19,8 +19,8 @@ pub struct NotificationKey {
 }
 
 impl Journal {
-    /// Whether to tell this now: how often it was left out since it was last told, or none when that was less than
-    /// `repeat` ago. It counts as told, or as left out once more.
+    /// Whether to send a notification now: how often it was suppressed since it was last sent, or none when that was less than
+    /// `repeat` ago. It is recorded as sent, or as suppressed once more.
     pub fn record_notification(
         &self,
         key: &NotificationKey,
@@ -35,23 +35,23 @@ impl Journal {
             .query_row(sql, params![key.rule, key.namespace, key.flow, occasion], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
         let repeat = chrono::TimeDelta::from_std(repeat).unwrap_or(chrono::TimeDelta::MAX);
-        let too_soon = earlier.filter(|(told, _)| (now - *told).abs() < repeat);
-        let (told, left_out) = too_soon.map_or((now, 0), |(told, left_out)| (told, left_out + 1));
+        let too_soon = earlier.filter(|(sent, _)| (now - *sent).abs() < repeat);
+        let (sent, suppressed) = too_soon.map_or((now, 0), |(sent, suppressed)| (sent, suppressed + 1));
         transaction.execute(
             "INSERT OR REPLACE INTO notices VALUES (?, ?, ?, ?, ?, ?)",
-            params![key.rule, key.namespace, key.flow, occasion, stamp(told), left_out],
+            params![key.rule, key.namespace, key.flow, occasion, stamp(sent), suppressed],
         )?;
         transaction.commit()?;
-        Ok(if too_soon.is_some() { None } else { Some(earlier.map_or(0, |(_, left_out)| left_out)) })
+        Ok(if too_soon.is_some() { None } else { Some(earlier.map_or(0, |(_, suppressed)| suppressed)) })
     }
 
-    /// Gives a rule another name; what was told under it counts for the new name.
+    /// Renames a rule; what was sent under it counts for the new name.
     pub fn rename_rule(&self, from: &str, to: &str) -> Result<()> {
         self.lock().execute("UPDATE OR REPLACE notices SET rule = ?2 WHERE rule = ?1", [from, to])?;
         Ok(())
     }
 
-    /// Forgets what was told, because it is over; how often it was left out, or none when nothing was told.
+    /// Forgets a notification whose cause is over; how often it was suppressed, or none when it was not sent.
     pub fn forget_notification(&self, key: &NotificationKey, occasion: &str) -> Result<Option<u32>> {
         let sql = "DELETE FROM notices WHERE rule = ? AND namespace = ? AND flow = ? AND occasion = ?
                    RETURNING left_out";
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_is_told_once_in_a_while_and_again_after_it_was_over() {
+    fn the_same_is_sent_once_in_a_while_and_again_after_it_was_over() {
         let folder = tempfile::tempdir().unwrap();
         let journal = Journal::open(&folder.path().join("journal.db")).unwrap();
         let key = NotificationKey { rule: "r".to_owned(), namespace: "n".to_owned(), flow: "f".to_owned() };

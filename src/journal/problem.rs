@@ -94,7 +94,7 @@ mod tests {
     use crate::journal::Journal;
 
     #[test]
-    fn a_full_disk_is_told_as_such_and_what_is_there_can_be_read() {
+    fn a_full_disk_is_reported_as_such_and_what_is_there_can_be_read() {
         let folder = tempfile::tempdir().unwrap();
         let journal = Journal::open(&folder.path().join("journal.db")).unwrap();
         let pages: u32 = journal.lock().pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();

@@ -16,7 +16,7 @@ use super::{
     Event, ExecutionSpec, ExecutionState, Journal, QueueName, Result, State, TriggerFiring, append_in, insert_created,
     load_state,
 };
-use crate::id::ExecutionId;
+use crate::id::{ExecutionId, FlowKey};
 
 /// How many executions of a flow may run at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,10 +80,8 @@ pub enum SubmitOutcome {
 pub struct QueuedExecution {
     /// The execution.
     pub id: ExecutionId,
-    /// The flow's namespace.
-    pub namespace: String,
-    /// The flow's id.
-    pub flow: String,
+    /// Its flow.
+    pub flow: FlowKey,
     /// The limit of its flow when it was submitted.
     pub slots: Option<u32>,
 }
@@ -341,42 +339,41 @@ fn next_startable<C>(
     )?;
     let mut rows = statement.query([queue.as_str()])?;
     // Those behind one that has no slot have none either: executions of a flow start in their order.
-    let mut full: HashSet<(String, String)> = HashSet::new();
+    let mut full: HashSet<FlowKey> = HashSet::new();
     while let Some(row) = rows.next()? {
-        let flow_key: (String, String) = (row.get(1)?, row.get(2)?);
-        if full.contains(&flow_key) {
+        let flow = FlowKey { namespace: row.get(1)?, id: row.get(2)? };
+        if full.contains(&flow) {
             continue;
         }
         let id = ExecutionId::new(row.get::<_, String>(0)?);
         if !has_capacity(&id) {
             continue;
         }
-        let (namespace, flow) = flow_key.clone();
-        let candidate = QueuedExecution { id, namespace, flow, slots: row.get(3)? };
+        let candidate = QueuedExecution { id, flow: flow.clone(), slots: row.get(3)? };
         let is_free = match limit(&candidate) {
-            Some(max) => is_free(transaction, &flow_key.0, &flow_key.1, max, is_alive)?,
+            Some(max) => is_free(transaction, &flow.namespace, &flow.id, max, is_alive)?,
             None => true,
         };
         match lock(&candidate.id).filter(|_| is_free) {
             Some(lock) => return Ok(Some((candidate, lock))),
             None => {
-                full.insert(flow_key);
+                full.insert(flow);
             }
         }
     }
     Ok(None)
 }
 
-fn is_free(transaction: &Transaction, namespace: &str, flow: &str, most: u32, is_alive: IsAlive) -> Result<bool> {
+fn is_free(transaction: &Transaction, namespace: &str, flow: &str, max: u32, is_alive: IsAlive) -> Result<bool> {
     // What is killed holds its slot until its tasks have stopped.
     let sql = "SELECT id FROM executions
                WHERE namespace = ? AND flow = ? AND state IN ('RUNNING', 'KILLING') AND ended IS NULL";
     let mut statement = transaction.prepare_cached(sql)?;
     let rows = statement.query_map([namespace, flow], |row| row.get::<_, String>(0))?;
     let running = rows.collect::<rusqlite::Result<Vec<String>>>()?;
-    let most = most as usize;
+    let max = max as usize;
     // Whether a process lives is asked only where it matters.
-    Ok(running.len() < most || running.into_iter().filter(|id| is_alive(&ExecutionId::new(id.clone()))).count() < most)
+    Ok(running.len() < max || running.into_iter().filter(|id| is_alive(&ExecutionId::new(id.clone()))).count() < max)
 }
 
 fn has_queued(transaction: &Transaction, created: &ExecutionSpec) -> Result<bool> {

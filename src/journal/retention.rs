@@ -6,7 +6,7 @@ use rusqlite::{OptionalExtension, Row, Transaction, TransactionBehavior, params}
 use super::{Journal, JournalUpdate, Result, stamp};
 use crate::id::ExecutionId;
 
-/// A sweep writes in pieces, so that executions under way need not wait for it: so many log lines at a time,
+/// A sweep writes in pieces, so that running executions need not wait for it: so many log lines at a time,
 const LOG_BATCH: u32 = 500;
 /// and so many executions, each with all its events.
 const EXECUTION_BATCH: u32 = 50;

@@ -256,7 +256,7 @@ pub(super) fn summarize(transaction: &Transaction, id: &ExecutionId, state: &Sta
     let rows = i64::try_from(state.rows).unwrap_or(i64::MAX);
     let (started, ended) = (state.started.map(stamp), state.ended.map(stamp));
     let worked = state.work_time.total.num_milliseconds();
-    ends::note(transaction, id, ended.as_deref())?;
+    ends::record(transaction, id, ended.as_deref())?;
     let values = params![id.as_str(), state.status.as_str(), started, ended, rows, labels(state), worked];
     let sql = "UPDATE executions SET state = ?2, started = ?3, ended = ?4, rows = ?5, labels = ?6, worked = ?7,
                queue = NULL, queued = NULL WHERE id = ?1";

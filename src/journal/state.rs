@@ -197,9 +197,8 @@ impl State {
         Ok(())
     }
 
-    /// An execution starts when it is new, or reset when it has ended otherwise than well. (In journals of the first
-    /// version also when its process died.) Tasks that had not ended well start reset; those with sub-tasks go on from
-    /// these.
+    /// An execution starts when it is new, and again when it did not end well. (In journals of the first version also when its
+    /// process died.) Tasks that had not ended well start again; those with sub-tasks continue from these.
     fn start(&mut self, time: DateTime<Utc>) -> Result<(), IllegalTransition> {
         if self.status.is_done() {
             return Err(self.illegal("started"));
@@ -224,7 +223,7 @@ impl State {
         Ok(())
     }
 
-    /// What is not done may wait for its turn: a new execution, one whose process has gone, one that is taken up reset.
+    /// Any execution that is not done may be queued: a new one, one whose process has died, one that is resumed or restarted.
     fn queue(&mut self) -> Result<(), IllegalTransition> {
         if self.status.is_done() || self.status == ExecutionState::Queued {
             return Err(self.illegal("queued"));

@@ -24,7 +24,7 @@ pub struct Summary {
     pub inputs: Map<String, Value>,
     /// When it was created.
     pub created: DateTime<Utc>,
-    /// When it was first taken up.
+    /// When it was first started.
     pub started: Option<DateTime<Utc>>,
     /// When it ended.
     pub ended: Option<DateTime<Utc>>,

@@ -1,4 +1,4 @@
-//! What this process writes into the journal, for whoever listens.
+//! Updates of the journal by this process, for subscribers.
 
 use std::sync::Arc;
 
@@ -58,8 +58,8 @@ pub(super) fn channel() -> broadcast::Sender<Arc<JournalUpdate>> {
 }
 
 impl Journal {
-    /// All that this process writes from now on, after it is safely there. Who falls far behind misses some, is told
-    /// so, and reads the state anew.
+    /// All that this process writes from now on, after it is committed. A subscriber that falls far behind misses some, gets an
+    /// error that says so, and reads the state anew.
     pub fn subscribe(&self) -> broadcast::Receiver<Arc<JournalUpdate>> {
         self.listeners.subscribe()
     }

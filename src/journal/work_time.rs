@@ -5,7 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::event::Event;
 use crate::execution_state::ExecutionState;
 
-/// The time that was worked, and the stretch that goes on now.
+/// The time that processes have worked, and the stretch that is open.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct WorkTime {
     /// Of the stretches that are over.

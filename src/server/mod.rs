@@ -33,7 +33,7 @@ use crate::clock;
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
 use crate::engine::backfill::BackfillController;
-use crate::engine::catalog::{Catalog, CatalogError, Look};
+use crate::engine::catalog::{Catalog, CatalogError, RefreshReport};
 use crate::engine::clock::SystemClock;
 use crate::engine::executor::{Executor, Options};
 use crate::engine::health::Component;
@@ -230,7 +230,7 @@ async fn serve(listener: TcpListener, app: Arc<App>, access: AccessControl, shut
 /// Reads flows again when their files change, and reports what is wrong with them.
 async fn watch_flows(app: Arc<App>, shutdown: CancellationToken) {
     let health = app.executor.health().clone();
-    let reload = move |reloaded: Result<Look, CatalogError>| {
+    let reload = move |reloaded: Result<RefreshReport, CatalogError>| {
         let reloaded = match reloaded {
             Ok(reloaded) => reloaded,
             Err(error) => return health.report_failure(Component::Flows, text::chain(&error)),

@@ -67,7 +67,7 @@ async fn a_flow_is_saved_to_its_own_file_and_an_invalid_one_is_not_saved() {
     assert!(findings[0].message.contains("`tasks` is missing"), "{findings:?}");
     server.catalog.remove("some.where", "new").unwrap();
     assert!(!new.file.exists());
-    assert!(matches!(server.catalog.remove("some.where", "new"), Err(CatalogError::Unknown(..))));
+    assert!(matches!(server.catalog.remove("some.where", "new"), Err(CatalogError::NotFound(..))));
 }
 
 #[tokio::test(flavor = "multi_thread")]

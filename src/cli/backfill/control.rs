@@ -104,7 +104,7 @@ pub(super) fn list(listing: &ListArguments, settings: &Arc<Settings>) -> anyhow:
     for backfill in found {
         let Some(backfill) = runner.journal.backfill(&backfill.id)? else { continue };
         let cells = runner.partition_states(&backfill)?;
-        let is_in = cells.iter().filter(|cell| cell.status.is_in());
+        let is_in = cells.iter().filter(|cell| cell.status.is_complete());
         table.add_row([
             backfill.id.to_string(),
             backfill.flow.clone(),
@@ -151,7 +151,7 @@ pub(super) fn show(named: &BackfillArgument, settings: &Arc<Settings>) -> anyhow
 pub(super) fn pause(open: &OpenBackfill, settings: &Arc<Settings>) -> anyhow::Result<ExitStatus> {
     let runner = silent_runner(settings)?;
     let id = find_running(&runner, open.id.as_deref())?.id;
-    let is_running = runner.wish_backfill(&id, DesiredState::Pause).map_err(explain)?;
+    let is_running = runner.set_desired_state(&id, DesiredState::Pause).map_err(explain)?;
     let effect = if is_running { "running executions continue to their end" } else { "no process runs it" };
     let postgres = target::postgres_flag(settings);
     errln!("Backfill {id} is paused: {effect}. Resume with: jitney backfill resume {id}{postgres}");
@@ -170,7 +170,7 @@ pub(super) async fn resume(resuming: ResumeArguments, settings: &Arc<Settings>) 
     let id = backfill.id.clone();
     reject_inputs_for_server(&runner, &backfill, &flags)?;
     check_target(&runner, &backfill, flags.retarget).await?;
-    if runner.wish_backfill(&id, DesiredState::Run).map_err(explain)? {
+    if runner.set_desired_state(&id, DesiredState::Run).map_err(explain)? {
         errln!("Backfill {id} resumes in the process that runs it.");
         return Ok(ExitStatus::Ok);
     }
@@ -194,7 +194,7 @@ pub(super) async fn retry(retrying: RetryArguments, settings: &Arc<Settings>) ->
     let runner = silent_runner(settings)?;
     let backfill = find(&runner.journal, id.as_deref())?;
     let id = &backfill.id;
-    if !runner.may_retry(&backfill).map_err(explain)? {
+    if !runner.has_partitions_to_retry(&backfill).map_err(explain)? {
         errln!("Every partition of backfill {id} is loaded; there is nothing to retry.");
         return Ok(ExitStatus::Ok);
     }
@@ -248,7 +248,7 @@ async fn run_rest(runner: Runner, backfill: Backfill, flags: RunFlags) -> anyhow
         return Ok(ExitStatus::Ok);
     }
     let (flow, _) = flows::read(Path::new(&shown_path(&backfill.spec.file)))?;
-    let request = BackfillRequest::again(&runner, Arc::new(flow), &backfill, &flags.input).map_err(explain)?;
+    let request = BackfillRequest::resume(&runner, Arc::new(flow), &backfill, &flags.input).map_err(explain)?;
     execute::execute(runner, request, &backfill, flags.json).await
 }
 
@@ -295,14 +295,14 @@ fn find(journal: &Journal, prefix: Option<&str>) -> anyhow::Result<Backfill> {
             journal.backfills(&ExecutionQuery::default(), 1, 0)?.1.into_iter().map(|backfill| backfill.id).collect()
         }
     };
-    let lost = || BackfillError::wrong("the backfill is missing from the journal");
+    let lost = || BackfillError::invalid("the backfill is missing from the journal");
     match (ids.as_slice(), prefix) {
         ([id], _) => Ok(journal.backfill(id)?.ok_or_else(lost).map_err(explain)?),
         ([], Some(prefix)) => {
             let finding = Diagnostic::error(format!("there is no backfill `{prefix}`"));
             Err(InvalidFlow::from(finding.help(LIST_HELP)).into())
         }
-        ([], None) => Err(explain(BackfillError::wrong("there are no backfills yet"))),
+        ([], None) => Err(explain(BackfillError::invalid("there are no backfills yet"))),
         (several, prefix) => {
             let ids: Vec<&str> = several.iter().map(BackfillId::as_str).collect();
             let finding =

@@ -53,7 +53,7 @@ pub(super) async fn execute(
     let mut progress = BackfillProgress::new(as_json, zone, granularity);
     progress.print(&format!("backfill {}", backfill.id));
     let began = std::time::Instant::now();
-    let (flow, on_shutdown) = (request.flow, OnShutdown::Nothing);
+    let (flow, on_shutdown) = (request.flow, OnShutdown::Kill);
     let run = BackfillRun { executor: &executor, flow, backfill, runs, secrets, stop, on_shutdown };
     let outcome = run.run(&mut |cells, desired| progress.show(cells, desired)).await;
     progress.clear();
@@ -69,9 +69,9 @@ pub(super) async fn execute(
         errln!("{}", outcome_message(&executor, backfill, outcome, &cells, began.elapsed()));
     }
     Ok(match outcome {
-        RunOutcome::To(BackfillEnd::Success) => ExitStatus::Ok,
-        RunOutcome::To(BackfillEnd::Failed) => ExitStatus::Failed,
-        RunOutcome::To(BackfillEnd::Cancelled) | RunOutcome::Interrupted => ExitStatus::Cancelled,
+        RunOutcome::Ended(BackfillEnd::Success) => ExitStatus::Ok,
+        RunOutcome::Ended(BackfillEnd::Failed) => ExitStatus::Failed,
+        RunOutcome::Ended(BackfillEnd::Cancelled) | RunOutcome::Interrupted => ExitStatus::Cancelled,
     })
 }
 
@@ -135,8 +135,8 @@ fn outcome_message(
         next_steps::resume_command(&format!("jitney backfill {verb} {}", backfill.id), is_unreachable, settings)
     };
     match outcome {
-        RunOutcome::To(BackfillEnd::Success) => format!("SUCCESS in {took}"),
-        RunOutcome::To(BackfillEnd::Cancelled) => {
+        RunOutcome::Ended(BackfillEnd::Success) => format!("SUCCESS in {took}"),
+        RunOutcome::Ended(BackfillEnd::Cancelled) => {
             format!("CANCELLED after {took}. Load what is missing: {}", again("retry"))
         }
         RunOutcome::Interrupted => {
@@ -145,7 +145,7 @@ fn outcome_message(
                 again("resume")
             )
         }
-        RunOutcome::To(BackfillEnd::Failed) => {
+        RunOutcome::Ended(BackfillEnd::Failed) => {
             let failed = cells.iter().find(|cell| cell.status.is_failed());
             let execution = failed.and_then(|cell| cell.execution.as_ref());
             let logs = execution.map(|id| format!("Logs: jitney executions logs {id}   ")).unwrap_or_default();
@@ -163,7 +163,7 @@ pub(super) fn to_json(backfill: &Backfill, cells: &[PartitionState]) -> Value {
         "created": backfill.created,
         "ended": backfill.ended,
         "outcome": backfill.outcome,
-        "wish": backfill.wish,
+        "wish": backfill.desired_state,
         "problem": backfill.problem,
         "spec": backfill.spec,
         "partitions": cells,

@@ -94,11 +94,11 @@ pub(super) fn texts_with_absolute_paths(flow: &Flow, given: &[(String, String)])
 /// The error with the exit code that it stands for.
 pub(super) fn explain(error: BackfillError) -> anyhow::Error {
     match error {
-        BackfillError::Wrong(findings) => InvalidFlow(findings).into(),
-        BackfillError::NotNow(finding) => InvalidFlow::from(*finding).into(),
+        BackfillError::Invalid(findings) => InvalidFlow(findings).into(),
+        BackfillError::Conflict(finding) => InvalidFlow::from(*finding).into(),
         BackfillError::Target(error) => error.into(),
         BackfillError::Engine(error) => crate::cli::exit::explain(error),
-        BackfillError::Unknown(_) => anyhow::Error::from(error),
+        BackfillError::NotFound(_) => anyhow::Error::from(error),
     }
 }
 
@@ -107,7 +107,7 @@ fn run_error(error: EngineError, id: &BackfillId) -> anyhow::Error {
     match error {
         EngineError::Locked(LockName::Backfill(_)) => {
             let message = format!("backfill {id} is running in another process");
-            explain(BackfillError::not_now(message, format!("`jitney backfill show {id}` shows its state")))
+            explain(BackfillError::conflict(message, format!("`jitney backfill show {id}` shows its state")))
         }
         other => other.into(),
     }

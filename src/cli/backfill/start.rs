@@ -95,11 +95,11 @@ pub(super) async fn run(arguments: StartArguments, settings: &Arc<Settings>) -> 
     let spec = spec(&arguments, &flow)?;
     let runner = silent_runner(settings)?;
     let request = BackfillRequest::new(&runner, Arc::new(flow), spec).map_err(explain)?;
-    let earlier = if arguments.dry_run { None } else { request.earlier(&runner).map_err(explain)? };
+    let earlier = if arguments.dry_run { None } else { request.find_unfinished(&runner).map_err(explain)? };
     let backfill = match earlier {
         Some(earlier) => {
             errln!("Resuming backfill {}, which was created before and has not ended.", earlier.id);
-            runner.wish_backfill(&earlier.id, DesiredState::Run).map_err(explain)?;
+            runner.set_desired_state(&earlier.id, DesiredState::Run).map_err(explain)?;
             earlier
         }
         None => {
@@ -108,7 +108,7 @@ pub(super) async fn run(arguments: StartArguments, settings: &Arc<Settings>) -> 
             if arguments.dry_run || plan.runs() == 0 {
                 return Ok(ExitStatus::Ok);
             }
-            let backfill = request.chosen(&runner, &plan, clock::now())?;
+            let backfill = request.backfill(&runner, &plan, clock::now())?;
             runner.journal.create_backfill(&backfill)?;
             backfill
         }

@@ -1,4 +1,4 @@
-//! Driving a backfill: as many partitions at a time as are wanted, until each has ended or the user wants it to stop.
+//! Running a backfill: as many partitions at a time as it says, until each has ended or the user wants it to stop.
 //!
 //! Nothing is remembered here that matters: which execution belongs to which partition stands in the executions'
 //! labels, and what the user wants stands in the journal. A process that dies is followed by one that looks there.
@@ -25,12 +25,12 @@ use crate::journal::{BACKFILL_LABEL, Backfill, BackfillEnd, DesiredState, Execut
 /// How often the journal is asked what the user wants.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
-/// How a drive ended.
+/// How the run of a backfill in this process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RunOutcome {
     /// The backfill has ended.
-    To(BackfillEnd),
-    /// This process was stopped; the backfill can go on.
+    Ended(BackfillEnd),
+    /// This process was stopped; the backfill can be resumed.
     Interrupted,
 }
 
@@ -48,17 +48,17 @@ pub struct BackfillRun<'a> {
     pub secrets: Vec<(String, String)>,
     /// Set when the process is to stop.
     pub stop: CancellationToken,
-    /// What becomes of what is under way then.
+    /// What happens to the running executions then.
     pub on_shutdown: OnShutdown,
 }
 
-/// What becomes of executions under way when their process stops.
+/// What happens to running executions when their process stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnShutdown {
     /// They are killed.
-    Nothing,
-    /// They are the executor's, which gives them time, and takes them up again at its next start.
-    ToExecutor,
+    Kill,
+    /// The executor gives them time to end, and adopts them at its next start.
+    LeaveToExecutor,
 }
 
 /// Whether some process runs a backfill.
@@ -66,15 +66,15 @@ pub fn is_running(settings: &Settings, id: &BackfillId) -> bool {
     is_locked(settings, id)
 }
 
-struct UnderWay {
+struct ActivePartitions {
     waits: JoinSet<(usize, Result<State, EngineError>)>,
     ids: BTreeMap<usize, ExecutionId>,
-    /// Those that this process has begun: it begins none twice.
-    begun: BTreeSet<usize>,
+    /// Those that this process has started: it starts none twice.
+    started: BTreeSet<usize>,
 }
 
 impl BackfillRun<'_> {
-    /// Runs the backfill to its end; `show` is told whenever a partition changes.
+    /// Runs the backfill to its end; `show` is called whenever a partition changes.
     ///
     /// # Errors
     /// When the journal cannot be used, or another process runs the backfill.
@@ -84,75 +84,75 @@ impl BackfillRun<'_> {
     ) -> Result<RunOutcome, EngineError> {
         let runner = self.executor.runner();
         let _lock = HomeLock::acquire(&runner.settings, &self.backfill.id)?;
-        let mut cells = runner.partition_states(self.backfill)?;
-        let mut order: Vec<usize> = (0..cells.len()).collect();
+        let mut partitions = runner.partition_states(self.backfill)?;
+        let mut order: Vec<usize> = (0..partitions.len()).collect();
         if self.backfill.spec.descending {
             order.reverse();
         }
-        // What is under way already has its place among those that may run at a time.
-        order.sort_by_key(|place| cells[*place].status != PartitionStatus::Running);
-        let mut under_way = UnderWay { waits: JoinSet::new(), ids: BTreeMap::new(), begun: BTreeSet::new() };
+        // Partitions that run already come first: they count towards those that may run at a time.
+        order.sort_by_key(|index| partitions[*index].status != PartitionStatus::Running);
+        let mut active = ActivePartitions { waits: JoinSet::new(), ids: BTreeMap::new(), started: BTreeSet::new() };
         let mut shown = None;
         loop {
-            let wish = runner.journal.desired_state(&self.backfill.id)?.unwrap_or(DesiredState::Cancel);
-            if self.stop.is_cancelled() && self.on_shutdown == OnShutdown::ToExecutor {
+            let desired = runner.journal.desired_state(&self.backfill.id)?.unwrap_or(DesiredState::Cancel);
+            if self.stop.is_cancelled() && self.on_shutdown == OnShutdown::LeaveToExecutor {
                 return Ok(RunOutcome::Interrupted);
             }
-            if wish == DesiredState::Cancel || self.stop.is_cancelled() {
-                self.kill(&mut under_way, &mut cells).await?;
-                show(&cells, wish);
-                return self.stopped(wish);
+            if desired == DesiredState::Cancel || self.stop.is_cancelled() {
+                self.kill(&mut active, &mut partitions).await?;
+                show(&partitions, desired);
+                return self.stopped(desired);
             }
-            let mut changed = shown != Some(wish);
-            if wish == DesiredState::Run {
-                changed |= self.begin(&order, &mut cells, &mut under_way)?;
+            let mut changed = shown != Some(desired);
+            if desired == DesiredState::Run {
+                changed |= self.start_partitions(&order, &mut partitions, &mut active)?;
             }
-            if under_way.ids.is_empty() && (wish == DesiredState::Run || !self.has_more(&cells, &under_way)) {
-                show(&cells, wish);
-                return self.ended(&cells);
+            if active.ids.is_empty() && (desired == DesiredState::Run || !self.has_more(&partitions, &active)) {
+                show(&partitions, desired);
+                return self.ended(&partitions);
             }
             if changed {
-                show(&cells, wish);
-                shown = Some(wish);
+                show(&partitions, desired);
+                shown = Some(desired);
             }
-            self.wait(&mut under_way, &mut cells, &mut |cells| show(cells, wish)).await?;
+            self.wait(&mut active, &mut partitions, &mut |partitions| show(partitions, desired)).await?;
         }
     }
 
-    /// Starts what may start; whether anything did.
-    fn begin(
+    /// Starts partitions as long as there is capacity for them; whether any did start.
+    fn start_partitions(
         &self,
         order: &[usize],
-        cells: &mut [PartitionState],
-        under_way: &mut UnderWay,
+        partitions: &mut [PartitionState],
+        active: &mut ActivePartitions,
     ) -> Result<bool, EngineError> {
-        let mut begun = false;
-        for &place in order {
-            let is_open = !under_way.begun.contains(&place) && may_begin(&cells[place].status);
-            let has_room = under_way.ids.len() < self.backfill.spec.parallel.max(1) as usize;
-            if !has_room || self.is_over(cells) {
+        let mut started = false;
+        for &index in order {
+            let is_open = !active.started.contains(&index) && can_start(&partitions[index].status);
+            let has_room = active.ids.len() < self.backfill.spec.parallel.max(1) as usize;
+            if !has_room || self.is_halted(partitions) {
                 break;
             }
             if is_open {
-                let id = self.execution(&cells[place])?;
-                cells[place].status = PartitionStatus::Running;
-                cells[place].execution = Some(id.clone());
-                under_way.begun.insert(place);
-                under_way.ids.insert(place, id.clone());
+                let id = self.execution(&partitions[index])?;
+                partitions[index].status = PartitionStatus::Running;
+                partitions[index].execution = Some(id.clone());
+                active.started.insert(index);
+                active.ids.insert(index, id.clone());
                 let executor = self.executor.clone();
-                under_way.waits.spawn(async move { (place, until_end(&executor, &id).await) });
-                begun = true;
+                active.waits.spawn(async move { (index, wait_until_ended(&executor, &id).await) });
+                started = true;
             }
         }
-        Ok(begun)
+        Ok(started)
     }
 
-    /// The execution of a partition: the one that a stop left in the middle, else a new one.
-    fn execution(&self, cell: &PartitionState) -> Result<ExecutionId, EngineError> {
-        let can_go_on = matches!(cell.status, PartitionStatus::Stopped | PartitionStatus::Running);
-        if let Some(id) = cell.execution.as_ref().filter(|_| can_go_on) {
+    /// The execution of a partition: the one that was interrupted, else a new one.
+    fn execution(&self, partition: &PartitionState) -> Result<ExecutionId, EngineError> {
+        let can_continue = matches!(partition.status, PartitionStatus::Stopped | PartitionStatus::Running);
+        if let Some(id) = partition.execution.as_ref().filter(|_| can_continue) {
             match self.executor.adopt(id, self.secrets.clone()) {
-                // Another process works on it, or has just ended it: there is nothing to do but to wait.
+                // Another process works on it, or has just ended it: waiting for its end is all there is to do.
                 Ok(()) | Err(EngineError::Locked(_) | EngineError::InvalidState { .. }) => return Ok(id.clone()),
                 // Its flow has changed, a secret is gone, or the backfill was retargeted: a new one does the same work.
                 Err(
@@ -161,14 +161,14 @@ impl BackfillRun<'_> {
                 Err(error) => return Err(error),
             }
         }
-        let run = self.runs.get(&cell.partition);
+        let run = self.runs.get(&partition.partition);
         let mut labels = self.backfill.spec.labels.clone();
         labels.insert(BACKFILL_LABEL.to_owned(), Value::from(self.backfill.id.as_str()));
-        labels.insert(PARTITION_LABEL.to_owned(), Value::from(cell.partition.as_str()));
+        labels.insert(PARTITION_LABEL.to_owned(), Value::from(partition.partition.as_str()));
         let given = run.map_or(&[][..], |run| &run.given);
         let submitted = self.executor.resolve(&self.flow, given).and_then(|inputs| {
             let trigger = run.and_then(|run| run.hypothetical.trigger.clone());
-            let request = Request { inputs, labels, trigger_date: Some(cell.date), trigger, ..Request::default() };
+            let request = Request { inputs, labels, trigger_date: Some(partition.date), trigger, ..Request::default() };
             self.executor.submit(&self.flow, request)
         });
         submitted.map_err(|refused| match refused {
@@ -182,12 +182,12 @@ impl BackfillRun<'_> {
 
     async fn wait(
         &self,
-        under_way: &mut UnderWay,
-        cells: &mut [PartitionState],
+        active: &mut ActivePartitions,
+        partitions: &mut [PartitionState],
         show: &mut (dyn FnMut(&[PartitionState]) + Send),
     ) -> Result<(), EngineError> {
         let ended = tokio::select! {
-            Some(ended) = under_way.waits.join_next(), if !under_way.waits.is_empty() => ended,
+            Some(ended) = active.waits.join_next(), if !active.waits.is_empty() => ended,
             () = tokio::time::sleep(POLL_INTERVAL) => {
                 // Another process may have freed a slot of the flow.
                 if self.flow.concurrency.is_some() {
@@ -197,82 +197,86 @@ impl BackfillRun<'_> {
             }
             () = self.stop.cancelled() => return Ok(()),
         };
-        let (place, state) = match ended {
+        let (index, state) = match ended {
             Ok(ended) => ended,
             Err(error) => {
                 let problem = format!("waiting for an execution of backfill {} failed: {error}", self.backfill.id);
                 self.executor.health().report_error(Component::Backfills, &problem);
-                // Whoever takes the backfill up again finds the execution in the journal.
+                // Whoever resumes the backfill finds the execution in the journal.
                 return Err(EngineError::Stopping);
             }
         };
-        under_way.ids.remove(&place);
-        cells[place].status = PartitionStatus::of_state(&state?);
-        show(cells);
+        active.ids.remove(&index);
+        partitions[index].status = PartitionStatus::of_state(&state?);
+        show(partitions);
         Ok(())
     }
 
-    async fn kill(&self, under_way: &mut UnderWay, cells: &mut [PartitionState]) -> Result<(), EngineError> {
-        for id in under_way.ids.values() {
-            // Any other error: it has just ended, or another process works on it and goes on.
+    async fn kill(&self, active: &mut ActivePartitions, partitions: &mut [PartitionState]) -> Result<(), EngineError> {
+        for id in active.ids.values() {
+            // Any other error: it has just ended, or another process works on it.
             if let Err(EngineError::Journal(error)) = self.executor.kill(id) {
                 return Err(error.into());
             }
         }
-        let patience = tokio::time::sleep(Duration::from_secs(15));
-        tokio::pin!(patience);
-        while !under_way.waits.is_empty() {
+        let kill_timeout = tokio::time::sleep(Duration::from_secs(15));
+        tokio::pin!(kill_timeout);
+        while !active.waits.is_empty() {
             tokio::select! {
-                Some(ended) = under_way.waits.join_next() => {
-                    // A wait that broke off is over, too; the journal says how its execution ended.
-                    if let Ok((place, state)) = ended {
-                        cells[place].status = PartitionStatus::of_state(&state?);
+                Some(ended) = active.waits.join_next() => {
+                    // A wait that panicked is over, too; the journal says how its execution ended.
+                    if let Ok((index, state)) = ended {
+                        partitions[index].status = PartitionStatus::of_state(&state?);
                     }
                 }
-                () = &mut patience => break,
+                () = &mut kill_timeout => break,
             }
         }
         Ok(())
     }
 
-    fn stopped(&self, wish: DesiredState) -> Result<RunOutcome, EngineError> {
-        if wish != DesiredState::Cancel {
+    fn stopped(&self, desired: DesiredState) -> Result<RunOutcome, EngineError> {
+        if desired != DesiredState::Cancel {
             return Ok(RunOutcome::Interrupted);
         }
         let journal = self.executor.journal();
         journal.end_backfill(&self.backfill.id, BackfillEnd::Cancelled, clock::now())?;
-        Ok(RunOutcome::To(BackfillEnd::Cancelled))
+        Ok(RunOutcome::Ended(BackfillEnd::Cancelled))
     }
 
-    fn ended(&self, cells: &[PartitionState]) -> Result<RunOutcome, EngineError> {
-        let end = if cells.iter().all(|cell| cell.status.is_in()) { BackfillEnd::Success } else { BackfillEnd::Failed };
+    fn ended(&self, partitions: &[PartitionState]) -> Result<RunOutcome, EngineError> {
+        let end = if partitions.iter().all(|partition| partition.status.is_complete()) {
+            BackfillEnd::Success
+        } else {
+            BackfillEnd::Failed
+        };
         self.executor.journal().end_backfill(&self.backfill.id, end, clock::now())?;
-        Ok(RunOutcome::To(end))
+        Ok(RunOutcome::Ended(end))
     }
 
-    /// Whether nothing more is to begin, because a partition has failed.
-    fn is_over(&self, cells: &[PartitionState]) -> bool {
-        self.backfill.spec.stop_on_failure && cells.iter().any(|cell| cell.status.is_failed())
+    /// Whether nothing more is to start, because a partition has failed.
+    fn is_halted(&self, partitions: &[PartitionState]) -> bool {
+        self.backfill.spec.stop_on_failure && partitions.iter().any(|partition| partition.status.is_failed())
     }
 
-    fn has_more(&self, cells: &[PartitionState], under_way: &UnderWay) -> bool {
-        let mut open = (0..).zip(cells).filter(|(place, _)| !under_way.begun.contains(place));
-        !self.is_over(cells) && open.any(|(_, cell)| may_begin(&cell.status))
+    fn has_more(&self, partitions: &[PartitionState], active: &ActivePartitions) -> bool {
+        let mut open = (0..).zip(partitions).filter(|(index, _)| !active.started.contains(index));
+        !self.is_halted(partitions) && open.any(|(_, partition)| can_start(&partition.status))
     }
 }
 
-/// A partition that looks as if it were running when this process begins waits in another one's queue.
-fn may_begin(status: &PartitionStatus) -> bool {
+/// A partition that is running when this process begins has an execution in another one's queue.
+fn can_start(status: &PartitionStatus) -> bool {
     matches!(status, PartitionStatus::Waiting | PartitionStatus::Stopped | PartitionStatus::Running)
 }
 
-async fn until_end(executor: &Executor, id: &ExecutionId) -> Result<State, EngineError> {
+async fn wait_until_ended(executor: &Executor, id: &ExecutionId) -> Result<State, EngineError> {
     loop {
         let state = executor.wait(id).await?;
         if state.status != ExecutionState::Paused {
             return Ok(state);
         }
-        // Somebody will resume it, or not; its slot is kept for it.
+        // Until somebody resumes it, it counts towards those that run at a time.
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }

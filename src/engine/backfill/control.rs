@@ -1,4 +1,5 @@
-//! What somebody may do to a backfill. What is wanted is written into the journal, and whoever drives it sees it there.
+//! What a user can do to a backfill. The desired state is written into the journal, and whoever runs the backfill reads it
+//! there.
 
 use chrono::{DateTime, Utc};
 
@@ -11,10 +12,9 @@ use crate::engine::{EngineError, Runner};
 use crate::id::BackfillId;
 use crate::journal::{Backfill, BackfillEnd, DesiredState};
 
-/// How a backfill stands: RUNNING, PAUSED or CANCELLING while it goes on, STOPPED when nobody drives it, else how it
-/// ended.
+/// The state of a backfill: RUNNING, PAUSED or CANCELLING while a process runs it, STOPPED when none does, else how it ended.
 pub fn state(settings: &Settings, backfill: &Backfill) -> &'static str {
-    match (backfill.outcome, backfill.wish) {
+    match (backfill.outcome, backfill.desired_state) {
         (Some(end), _) => end.as_str(),
         (None, DesiredState::Pause) => "PAUSED",
         (None, _) if !is_running(settings, &backfill.id) => "STOPPED",
@@ -24,45 +24,45 @@ pub fn state(settings: &Settings, backfill: &Backfill) -> &'static str {
 }
 
 impl Runner {
-    /// Wishes something of a backfill; whether a process is there that sees it.
+    /// Sets the desired state of a backfill; whether a process runs it, and will see that.
     ///
     /// # Errors
     /// When it has ended.
-    pub fn wish_backfill(&self, id: &BackfillId, wish: DesiredState) -> Result<bool, BackfillError> {
-        if !self.journal.set_desired_state(id, wish)? {
+    pub fn set_desired_state(&self, id: &BackfillId, desired: DesiredState) -> Result<bool, BackfillError> {
+        if !self.journal.set_desired_state(id, desired)? {
             let help = format!("`jitney backfill retry {id}` runs the partitions that are not loaded");
-            return Err(BackfillError::not_now(format!("backfill {id} has ended"), help));
+            return Err(BackfillError::conflict(format!("backfill {id} has ended"), help));
         }
         Ok(is_running(&self.settings, id))
     }
 
-    /// Whether partitions of a backfill are left to run again.
+    /// Whether a backfill has partitions that a retry would run.
     ///
     /// # Errors
     /// When it is under way.
-    pub fn may_retry(&self, backfill: &Backfill) -> Result<bool, BackfillError> {
+    pub fn has_partitions_to_retry(&self, backfill: &Backfill) -> Result<bool, BackfillError> {
         let id = &backfill.id;
         if is_running(&self.settings, id) {
             let help = "wait until it has ended; one failed partition does not stop the others";
-            return Err(BackfillError::not_now(format!("backfill {id} is running"), help));
+            return Err(BackfillError::conflict(format!("backfill {id} is running"), help));
         }
-        Ok(self.partition_states(backfill)?.iter().any(|cell| !cell.status.is_in()))
+        Ok(self.partition_states(backfill)?.iter().any(|partition| !partition.status.is_complete()))
     }
 }
 
 impl Executor {
-    /// Cancels a backfill: whoever drives it stops what is under way. Where nobody does, what is left open is closed, so
-    /// that nobody takes it up again. Whether somebody drives it.
+    /// Cancels a backfill: whoever runs it kills its executions. Where nobody does, those that have not ended are killed here,
+    /// so that nobody adopts them. Whether somebody runs it.
     ///
     /// # Errors
     /// When it has ended.
     pub fn cancel_backfill(&self, backfill: &Backfill, now: DateTime<Utc>) -> Result<bool, BackfillError> {
-        if self.runner().wish_backfill(&backfill.id, DesiredState::Cancel)? {
+        if self.runner().set_desired_state(&backfill.id, DesiredState::Cancel)? {
             return Ok(true);
         }
-        for cell in self.runner().partition_states(backfill)? {
-            let is_open = matches!(cell.status, PartitionStatus::Running | PartitionStatus::Stopped);
-            let killed = cell.execution.filter(|_| is_open).map(|id| self.kill(&id));
+        for partition in self.runner().partition_states(backfill)? {
+            let is_open = matches!(partition.status, PartitionStatus::Running | PartitionStatus::Stopped);
+            let killed = partition.execution.filter(|_| is_open).map(|id| self.kill(&id));
             // Any other error: it has ended meanwhile, or another process works on it.
             if let Some(Err(EngineError::Journal(error))) = killed {
                 return Err(error.into());

@@ -1,6 +1,6 @@
-//! The server's backfills: it drives those that were started through it, and goes on with them when it starts again.
+//! The server's backfills: it runs those that were started through it, and resumes them when it starts again.
 //!
-//! The journal alone says which there are and what is wanted of them, so that a terminal and a call steer them alike.
+//! The journal alone says which there are and what their desired state is, so that a terminal and a call control them alike.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,13 +27,13 @@ use crate::journal::{Backfill, BackfillEnd, BackfillSpec, DesiredState};
 use crate::task::Level;
 use crate::text::chain;
 
-/// How often the journal is asked what is to be done.
+/// How often the journal is read for backfills to run.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Values for inputs, by name.
 type Given = Vec<(String, String)>;
 
-/// Drives the server's backfills.
+/// Runs the server's backfills.
 pub struct BackfillController {
     executor: Executor,
     catalog: Arc<Catalog>,
@@ -46,7 +46,7 @@ pub struct BackfillController {
 
 /// What became of a backfill that was asked for.
 #[derive(Debug)]
-pub struct Started {
+pub struct StartedBackfill {
     /// What it would run.
     pub plan: BackfillPlan,
     /// What whoever asked for it should know.
@@ -56,7 +56,7 @@ pub struct Started {
 }
 
 impl BackfillController {
-    /// A keeper of the backfills in the executor's journal, their flows being those of the catalog.
+    /// A controller of the backfills in the executor's journal, their flows being those of the catalog.
     pub fn new(executor: Executor, catalog: Arc<Catalog>) -> Self {
         Self {
             executor,
@@ -67,14 +67,14 @@ impl BackfillController {
         }
     }
 
-    /// Drives what is to be driven until `stop`; what is under way then is left to the executor.
+    /// Runs backfills until `stop`; executions that run then are left to the executor.
     pub async fn run(&self, stop: CancellationToken) {
         let mut runs: JoinSet<(Backfill, Result<RunOutcome, EngineError>)> = JoinSet::new();
         while !stop.is_cancelled() {
-            // A journal that cannot be read now is asked again at the next glance.
+            // A journal that cannot be read now is read again at the next poll.
             let health = self.executor.health();
-            for backfill in health.record(Component::Backfills, self.to_do()).unwrap_or_default() {
-                match self.begin(&backfill, &stop, &mut runs) {
+            for backfill in health.record(Component::Backfills, self.unattended()).unwrap_or_default() {
+                match self.start_run(&backfill, &stop, &mut runs) {
                     Ok(true) => log(&backfill, Level::Info, "RUNNING"),
                     Ok(false) => {}
                     Err(error) => self.failed(&backfill, error),
@@ -86,7 +86,7 @@ impl BackfillController {
                 () = tokio::time::sleep(POLL_INTERVAL) => {}
                 Some(ended) = runs.join_next(), if !runs.is_empty() => match ended {
                     Ok((backfill, outcome)) => self.ended(backfill, outcome, &stop),
-                    // Nobody drives it now: the next glance begins it again.
+                    // Nobody runs it now: the next poll starts it again.
                     Err(error) => health.report_error(Component::Backfills, &format!("a backfill failed: {error}")),
                 },
             }
@@ -95,24 +95,29 @@ impl BackfillController {
     }
 
     /// Starts a backfill of a flow, its inputs being those that were given; with `dry_run` it only says what would run.
-    /// One that was asked for before and has not ended goes on instead.
+    /// One that was asked for before and has not ended is resumed instead.
     ///
     /// # Errors
     /// Everything that is wrong with it, or when this very backfill is under way.
-    pub async fn start(&self, flow: Arc<Flow>, spec: BackfillSpec, dry_run: bool) -> Result<Started, BackfillError> {
+    pub async fn start(
+        &self,
+        flow: Arc<Flow>,
+        spec: BackfillSpec,
+        dry_run: bool,
+    ) -> Result<StartedBackfill, BackfillError> {
         let runner = self.executor.runner();
         let request = BackfillRequest::new(runner, flow, BackfillSpec { by_server: true, ..spec })?;
         let _turn = if dry_run { None } else { Some(self.starting.lock().await) };
-        let earlier = if dry_run { None } else { request.earlier(runner)? };
+        let earlier = if dry_run { None } else { request.find_unfinished(runner)? };
         let (plan, warnings) = (request.plan(runner).await?, request.warnings(clock::now()));
         let backfill = match earlier {
             Some(earlier) => {
                 self.given().insert(earlier.id.clone(), request.given);
-                Some(self.take(&earlier.id)?)
+                Some(self.take_over(&earlier.id)?)
             }
             None if dry_run => None,
             None => {
-                let backfill = request.chosen(runner, &plan, clock::now())?;
+                let backfill = request.backfill(runner, &plan, clock::now())?;
                 // Whoever finds it in the journal must find its secrets here.
                 self.given().insert(backfill.id.clone(), request.given);
                 self.executor.journal().create_backfill(&backfill)?;
@@ -123,7 +128,7 @@ impl BackfillController {
             }
         };
         self.wake.notify_one();
-        Ok(Started { plan, warnings, backfill })
+        Ok(StartedBackfill { plan, warnings, backfill })
     }
 
     /// A backfill by its id.
@@ -131,46 +136,46 @@ impl BackfillController {
     /// # Errors
     /// When there is none.
     pub fn find(&self, id: &BackfillId) -> Result<Backfill, BackfillError> {
-        self.executor.journal().backfill(id)?.ok_or_else(|| BackfillError::Unknown(id.clone()))
+        self.executor.journal().backfill(id)?.ok_or_else(|| BackfillError::NotFound(id.clone()))
     }
 
-    /// How a backfill stands. One of the server's that is to go on does, though nobody may have begun yet.
+    /// The state of a backfill. One of the server's that is to run counts as running, though nobody may have started it yet.
     pub fn state(&self, backfill: &Backfill) -> &'static str {
         match state(&self.executor.runner().settings, backfill) {
-            "STOPPED" if backfill.spec.by_server && backfill.wish == DesiredState::Run => "RUNNING",
+            "STOPPED" if backfill.spec.by_server && backfill.desired_state == DesiredState::Run => "RUNNING",
             "STOPPED" if backfill.spec.by_server => "CANCELLING",
             other => other,
         }
     }
 
-    /// Begins no more partitions of a backfill until it is resumed.
+    /// Starts no more partitions of a backfill until it is resumed.
     ///
     /// # Errors
     /// When it has ended.
     pub fn pause(&self, id: &BackfillId) -> Result<Backfill, BackfillError> {
         self.find(id)?;
-        self.executor.runner().wish_backfill(id, DesiredState::Pause)?;
+        self.executor.runner().set_desired_state(id, DesiredState::Pause)?;
         self.find(id)
     }
 
-    /// Goes on with a backfill: whoever drives it, else the server, whoever began it. `inputs` are secret ones, which the
-    /// journal does not keep.
+    /// Resumes a backfill: by the process that runs it, else by the server, whoever started it. `inputs` are secret ones,
+    /// which the journal does not keep.
     ///
     /// # Errors
-    /// When it has ended, or cannot go on without an input that is not given.
+    /// When it has ended, or cannot continue without an input that is not given.
     pub fn resume(&self, id: &BackfillId, inputs: Given) -> Result<Backfill, BackfillError> {
         let backfill = self.find(id)?;
         let settings = &self.executor.runner().settings;
         if is_running(settings, id) || backfill.outcome.is_some() {
-            self.executor.runner().wish_backfill(id, DesiredState::Run)?;
+            self.executor.runner().set_desired_state(id, DesiredState::Run)?;
             return self.find(id);
         }
         let request = self.prepare(&backfill, &inputs)?;
         self.given().insert(id.clone(), request.given);
-        self.take(id)
+        self.take_over(id)
     }
 
-    /// Stops what is under way of a backfill, and begins no more of it.
+    /// Kills the running executions of a backfill, and starts no more of it.
     ///
     /// # Errors
     /// When it has ended.
@@ -185,20 +190,20 @@ impl BackfillController {
     /// When it is under way, has nothing left to run, or cannot go on without an input that is not given.
     pub fn retry(&self, id: &BackfillId, inputs: Given) -> Result<Backfill, BackfillError> {
         let backfill = self.find(id)?;
-        if !self.executor.runner().may_retry(&backfill)? {
+        if !self.executor.runner().has_partitions_to_retry(&backfill)? {
             let message = format!("every partition of backfill {id} is loaded; there is nothing to retry");
-            return Err(BackfillError::not_now(message, "start a new backfill to run all of them"));
+            return Err(BackfillError::conflict(message, "start a new backfill to run all of them"));
         }
         let request = self.prepare(&backfill, &inputs)?;
         self.given().insert(id.clone(), request.given);
         self.executor.journal().retry_backfill(id, clock::now())?;
-        self.take(id)
+        self.take_over(id)
     }
 
-    /// Takes a backfill that nobody drives and that can go on.
-    fn take(&self, id: &BackfillId) -> Result<Backfill, BackfillError> {
+    /// Assigns a backfill that nobody runs to the server.
+    fn take_over(&self, id: &BackfillId) -> Result<Backfill, BackfillError> {
         self.executor.journal().assign_backfill_to_server(id)?;
-        self.executor.runner().wish_backfill(id, DesiredState::Run)?;
+        self.executor.runner().set_desired_state(id, DesiredState::Run)?;
         self.wake.notify_one();
         self.find(id)
     }
@@ -207,30 +212,30 @@ impl BackfillController {
     fn prepare(&self, backfill: &Backfill, inputs: &Given) -> Result<BackfillRequest, BackfillError> {
         let flow = self.catalog.flow(&backfill.namespace, &backfill.flow).ok_or_else(|| {
             let message = format!("there is no flow `{}` in the namespace `{}`", backfill.flow, backfill.namespace);
-            BackfillError::not_now(message, "restore it and resume the backfill")
+            BackfillError::conflict(message, "restore it and resume the backfill")
         })?;
         let runner = self.executor.runner();
         runner.check_target(&format!("backfill {}", backfill.id), backfill.spec.target.as_ref())?;
         let known = self.given().get(&backfill.id).cloned().unwrap_or_default();
         let inputs: Given = known.into_iter().chain(inputs.iter().cloned()).collect();
-        BackfillRequest::again(runner, flow, backfill, &inputs)
+        BackfillRequest::resume(runner, flow, backfill, &inputs)
     }
 
-    fn to_do(&self) -> Result<Vec<Backfill>, BackfillError> {
+    fn unattended(&self) -> Result<Vec<Backfill>, BackfillError> {
         let journal = self.executor.journal();
         let ids = journal.unfinished_backfills()?;
         let free = ids.iter().filter(|id| !is_running(&self.executor.runner().settings, id));
         free.filter_map(|id| journal.backfill(id).transpose()).map(|found| Ok(found?)).collect()
     }
 
-    /// Begins to drive a backfill; false when it is to be cancelled, and is then.
-    fn begin(
+    /// Starts to run a backfill; false when it is to be cancelled, and is cancelled.
+    fn start_run(
         &self,
         backfill: &Backfill,
         stop: &CancellationToken,
         runs: &mut JoinSet<(Backfill, Result<RunOutcome, EngineError>)>,
     ) -> Result<bool, BackfillError> {
-        if backfill.wish == DesiredState::Cancel {
+        if backfill.desired_state == DesiredState::Cancel {
             self.executor.cancel_backfill(backfill, clock::now())?;
             return Ok(false);
         }
@@ -240,7 +245,7 @@ impl BackfillController {
             let secrets = request.secrets();
             let runs: BTreeMap<String, PartitionRun> =
                 request.runs.into_iter().map(|run| (run.key.label.clone(), run)).collect();
-            let (flow, on_shutdown) = (request.flow, OnShutdown::ToExecutor);
+            let (flow, on_shutdown) = (request.flow, OnShutdown::LeaveToExecutor);
             let run = BackfillRun { executor: &executor, flow, backfill: &backfill, runs, secrets, stop, on_shutdown };
             let outcome = run.run(&mut |_, _| {}).await;
             (backfill, outcome)
@@ -250,35 +255,35 @@ impl BackfillController {
 
     fn ended(&self, backfill: Backfill, outcome: Result<RunOutcome, EngineError>, stop: &CancellationToken) {
         match outcome {
-            Ok(RunOutcome::To(end)) => {
+            Ok(RunOutcome::Ended(end)) => {
                 let level = if end == BackfillEnd::Failed { Level::Error } else { Level::Info };
                 log(&backfill, level, end.as_str());
             }
-            // A process that stops refuses executions, and one that is faster drives it.
+            // A process that stops accepts no executions, and a backfill that is locked is run by another one.
             Ok(RunOutcome::Interrupted) | Err(EngineError::Locked(_)) => {}
             Err(error) if !stop.is_cancelled() => self.failed(&backfill, BackfillError::Engine(error)),
-            // What the stop broke off goes on at the next start.
+            // What the stop interrupted is resumed at the next start.
             Err(_) => {}
         }
     }
 
-    /// What to do about a backfill that did not go on: one that only found the journal unusable is tried again.
+    /// Handles a backfill that could not continue: it is put on hold, unless only the journal could not be used.
     fn failed(&self, backfill: &Backfill, error: BackfillError) {
         match error {
             BackfillError::Engine(error) if error.is_system_error() => {
                 self.executor.health().report_failure(Component::Backfills, chain(&error));
             }
-            error => self.rest(backfill, &error.in_full()),
+            error => self.put_on_hold(backfill, &error.in_full()),
         }
     }
 
-    /// Lets a backfill rest that cannot go on, and says why.
-    fn rest(&self, backfill: &Backfill, problem: &str) {
+    /// Puts a backfill on hold that cannot continue, and logs why.
+    fn put_on_hold(&self, backfill: &Backfill, problem: &str) {
         let problem = self.executor.runner().settings.redactor.line(problem);
         log(backfill, Level::Warn, &format!("on hold: {problem}"));
-        // Where the journal cannot be written it is tried again, and said again, at the next glance.
-        let rested = self.executor.journal().put_backfill_on_hold(&backfill.id, &problem);
-        self.executor.health().record(Component::Backfills, rested);
+        // If the journal cannot be written, this happens again at the next poll.
+        let held = self.executor.journal().put_backfill_on_hold(&backfill.id, &problem);
+        self.executor.health().record(Component::Backfills, held);
     }
 
     fn given(&self) -> MutexGuard<'_, HashMap<BackfillId, Given>> {

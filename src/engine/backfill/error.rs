@@ -9,15 +9,15 @@ use crate::task::TaskError;
 /// Why there is no backfill, or nothing is done to one.
 #[derive(Debug, thiserror::Error)]
 pub enum BackfillError {
-    /// What is asked for is wrong.
+    /// The request is invalid.
     #[error("{}", .0.iter().map(|finding| finding.message.as_str()).collect::<Vec<_>>().join("; "))]
-    Wrong(Vec<Diagnostic>),
+    Invalid(Vec<Diagnostic>),
     /// There is no such backfill.
     #[error("there is no backfill `{0}`")]
-    Unknown(BackfillId),
-    /// It cannot be done as things stand.
+    NotFound(BackfillId),
+    /// The state of the backfill or its flow does not allow it.
     #[error("{}", .0.message)]
-    NotNow(Box<Diagnostic>),
+    Conflict(Box<Diagnostic>),
     /// The target cannot be asked what it holds.
     #[error("cannot read what the target holds: {0}")]
     Target(TaskError),
@@ -27,21 +27,21 @@ pub enum BackfillError {
 }
 
 impl BackfillError {
-    /// What is asked for is wrong, in plain words.
-    pub fn wrong(message: impl Into<String>) -> Self {
-        Self::Wrong(vec![Diagnostic::error(message)])
+    /// An invalid request, in plain words.
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::Invalid(vec![Diagnostic::error(message)])
     }
 
-    /// It cannot be done as things stand.
-    pub fn not_now(message: impl Into<String>, help: impl Into<String>) -> Self {
-        Self::NotNow(Box::new(Diagnostic::error(message).help(help)))
+    /// A conflict with the current state.
+    pub fn conflict(message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self::Conflict(Box::new(Diagnostic::error(message).help(help)))
     }
 
     /// Everything there is to say about it, on one line.
     pub fn in_full(&self) -> String {
         let findings = match self {
-            Self::Wrong(findings) => findings.as_slice(),
-            Self::NotNow(finding) => std::slice::from_ref(&**finding),
+            Self::Invalid(findings) => findings.as_slice(),
+            Self::Conflict(finding) => std::slice::from_ref(&**finding),
             other => return other.to_string(),
         };
         let line = |finding: &Diagnostic| match &finding.help {

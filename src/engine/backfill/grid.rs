@@ -103,14 +103,14 @@ impl Runner {
             None => self.first_asked_for(flow)?,
         };
         if let Some(from) = from {
-            return schedule.keys(&from, &to).map_err(BackfillError::wrong);
+            return schedule.keys(&from, &to).map_err(BackfillError::invalid);
         }
         let times = schedule.times();
-        let mut first = Period::read(&to, times.zone()).map_err(BackfillError::wrong)?.end;
+        let mut first = Period::read(&to, times.zone()).map_err(BackfillError::invalid)?.end;
         for _ in 0..SHOWN {
             first = times.previous(first).unwrap_or(first);
         }
-        schedule.keys(&first.to_rfc3339(), &to).map_err(BackfillError::wrong)
+        schedule.keys(&first.to_rfc3339(), &to).map_err(BackfillError::invalid)
     }
 
     fn first_asked_for(&self, flow: &Flow) -> Result<Option<String>, BackfillError> {
@@ -129,7 +129,7 @@ impl Runner {
         notes: &mut Vec<String>,
     ) -> Result<Vec<PartitionReport>, BackfillError> {
         let of = Partitioned { flow, schedule: &column.schedule, given: &column.given };
-        let runs = of.runs(self, keys).map_err(BackfillError::Wrong)?;
+        let runs = of.runs(self, keys).map_err(BackfillError::Invalid)?;
         let ledger_status = match self.ledger_status(flow, &runs).await {
             Ok(ledger_status) => Some(ledger_status),
             Err(error) => {
@@ -162,7 +162,7 @@ fn columns<'a>(flow: &'a Flow, wanted: &GridRequest) -> Result<Vec<GridColumn<'a
     let mut columns = Vec::new();
     for trigger in &chosen {
         let schedule =
-            PartitionSchedule::find(flow, *trigger, wanted.every.as_deref()).map_err(BackfillError::wrong)?;
+            PartitionSchedule::find(flow, *trigger, wanted.every.as_deref()).map_err(BackfillError::invalid)?;
         let name = trigger.filter(|_| chosen.len() > 1).map(str::to_owned);
         columns.extend(variants(flow, &schedule, &wanted.given).into_iter().map(|extra| {
             let values: Vec<&str> = extra.iter().map(|(_, value)| value.as_str()).collect();
@@ -174,7 +174,7 @@ fn columns<'a>(flow: &'a Flow, wanted: &GridRequest) -> Result<Vec<GridColumn<'a
     }
     if columns.len() > MAX_COLUMNS {
         let finding = Diagnostic::error(format!("there would be {} columns", columns.len()));
-        return Err(BackfillError::Wrong(vec![finding.help("select one with -i NAME=VALUE or --trigger")]));
+        return Err(BackfillError::Invalid(vec![finding.help("select one with -i NAME=VALUE or --trigger")]));
     }
     Ok(columns)
 }

@@ -36,7 +36,7 @@ pub(super) fn with_secrets(
                 let help = format!(
                     "give it again with `-i {name}=VALUE`, or to the server with `{{\"inputs\": {{\"{name}\": VALUE}}}}`"
                 );
-                Err(BackfillError::Wrong(vec![finding.help(help)]))
+                Err(BackfillError::Invalid(vec![finding.help(help)]))
             }
             None => Ok((name.clone(), value.clone())),
         }

@@ -20,7 +20,7 @@ mod warnings;
 pub use backfill_run::{BackfillRun, OnShutdown, RunOutcome, is_running};
 pub use calendar::{Granularity, PartitionKey, PartitionSchedule};
 pub use control::state;
-pub use controller::{BackfillController, Started};
+pub use controller::{BackfillController, StartedBackfill};
 pub use dates::may_read_date;
 pub use decision::{BackfillPlan, PartitionDecision};
 pub use error::BackfillError;

@@ -42,13 +42,13 @@ impl BackfillRequest {
         if let Some(reserved) = [BACKFILL_LABEL, PARTITION_LABEL].iter().find(|label| spec.labels.contains_key(**label))
         {
             let message = format!("the label `{reserved}` is reserved for backfills; use another name");
-            return Err(BackfillError::wrong(message));
+            return Err(BackfillError::invalid(message));
         }
         let schedule = schedule(&flow, &spec)?;
-        let keys = schedule.keys(&spec.from, &spec.to).map_err(BackfillError::wrong)?;
+        let keys = schedule.keys(&spec.from, &spec.to).map_err(BackfillError::invalid)?;
         let given = std::mem::take(&mut spec.inputs);
         let of = Partitioned { flow: &flow, schedule: &schedule, given: &given };
-        let runs = of.runs(runner, &keys).map_err(BackfillError::Wrong)?;
+        let runs = of.runs(runner, &keys).map_err(BackfillError::Invalid)?;
         spec.inputs = without_secrets(&flow, &given);
         spec.target = Some(target_of(&runner.settings, &flow));
         Ok(Self { flow: flow.clone(), spec, given, runs })
@@ -58,7 +58,7 @@ impl BackfillRequest {
     ///
     /// # Errors
     /// When such an input is missing, or the flow does not take the inputs any more.
-    pub fn again(
+    pub fn resume(
         runner: &Runner,
         flow: Arc<Flow>,
         backfill: &Backfill,
@@ -70,7 +70,7 @@ impl BackfillRequest {
         let key = |partition: &BackfillPartition| PartitionKey { date: partition.date, label: partition.label.clone() };
         let keys: Vec<PartitionKey> = backfill.partitions.iter().map(key).collect();
         let of = Partitioned { flow: &flow, schedule: &schedule, given: &given };
-        let runs = of.runs(runner, &keys).map_err(BackfillError::Wrong)?;
+        let runs = of.runs(runner, &keys).map_err(BackfillError::Invalid)?;
         Ok(Self { flow: flow.clone(), spec, given, runs })
     }
 
@@ -102,7 +102,7 @@ impl BackfillRequest {
     ///
     /// # Errors
     /// When it is under way.
-    pub fn earlier(&self, runner: &Runner) -> Result<Option<Backfill>, BackfillError> {
+    pub fn find_unfinished(&self, runner: &Runner) -> Result<Option<Backfill>, BackfillError> {
         let query = ExecutionQuery { flow: Some(self.flow.id.to_string()), ..ExecutionQuery::default() };
         let (_, open) = runner.journal.backfills(&query, MAX_BACKFILLS, 0)?;
         let same = |backfill: &Backfill| {
@@ -115,7 +115,7 @@ impl BackfillRequest {
         if is_running(&runner.settings, &id) {
             let message = format!("this backfill, {id}, is running in another process");
             let help = format!("`jitney backfill show {id}` shows its state; `jitney backfill cancel {id}` stops it");
-            return Err(BackfillError::not_now(message, help));
+            return Err(BackfillError::conflict(message, help));
         }
         Ok(runner.journal.backfill(&id)?)
     }
@@ -135,7 +135,7 @@ impl BackfillRequest {
     ///
     /// # Errors
     /// When the journal cannot be read.
-    pub fn chosen(&self, runner: &Runner, plan: &BackfillPlan, now: DateTime<Utc>) -> Result<Backfill, EngineError> {
+    pub fn backfill(&self, runner: &Runner, plan: &BackfillPlan, now: DateTime<Utc>) -> Result<Backfill, EngineError> {
         let partitions = self.runs.iter().zip(&plan.decisions).map(|(run, decision)| BackfillPartition {
             label: run.key.label.clone(),
             date: run.key.date,
@@ -150,7 +150,7 @@ impl BackfillRequest {
             since: now,
             since_id: None,
             spec: self.spec.clone(),
-            wish: DesiredState::Run,
+            desired_state: DesiredState::Run,
             problem: None,
             outcome: None,
             ended: None,
@@ -162,7 +162,7 @@ impl BackfillRequest {
 fn schedule<'a>(flow: &'a Flow, spec: &BackfillSpec) -> Result<PartitionSchedule<'a>, BackfillError> {
     if flow.disabled {
         let message = format!("the flow `{}` is disabled", flow.id);
-        return Err(BackfillError::not_now(message, "remove `disabled: true` from it"));
+        return Err(BackfillError::conflict(message, "remove `disabled: true` from it"));
     }
-    PartitionSchedule::find(flow, spec.trigger.as_deref(), spec.every.as_deref()).map_err(BackfillError::wrong)
+    PartitionSchedule::find(flow, spec.trigger.as_deref(), spec.every.as_deref()).map_err(BackfillError::invalid)
 }

@@ -84,7 +84,7 @@ impl PartitionStatus {
     }
 
     /// Whether there is nothing to do for it: it is in, or is not to run.
-    pub fn is_in(&self) -> bool {
+    pub fn is_complete(&self) -> bool {
         matches!(self, Self::Loaded { .. } | Self::Skipped { .. })
     }
 
@@ -143,8 +143,8 @@ impl Runner {
         if state.status.has_ended() || is_locked(&self.settings, &summary.id) {
             return Ok(PartitionStatus::of_state(&state));
         }
-        let rests = matches!(state.status, ExecutionState::Queued | ExecutionState::Paused);
-        Ok(if rests { PartitionStatus::Running } else { PartitionStatus::Stopped })
+        let waits = matches!(state.status, ExecutionState::Queued | ExecutionState::Paused);
+        Ok(if waits { PartitionStatus::Running } else { PartitionStatus::Stopped })
     }
 
     /// The partitions of a backfill and how they stand.

@@ -9,18 +9,18 @@ use std::sync::Arc;
 
 use super::Entry;
 use crate::diagnostic::Diagnostic;
-use crate::engine::walk::Mark;
+use crate::engine::walk::FileVersion;
 use crate::engine::{flow_file, snapshot};
 use crate::flow::{Flow, parse};
 use crate::journal::{Journal, JournalError};
 use crate::task::TaskType;
 
 /// So many files are read on one thread.
-const ALONE: usize = 64;
+const FILES_PER_THREAD: usize = 64;
 
 /// What a file held when it was last read.
-pub(super) struct Read {
-    pub(super) mark: Mark,
+pub(super) struct LoadedFile {
+    pub(super) version: FileVersion,
     /// The flow, as it was last good.
     pub(super) flow: Option<Arc<Flow>>,
     /// Its number; 0 until it is known.
@@ -29,12 +29,12 @@ pub(super) struct Read {
     broken_text: Option<String>,
 }
 
-impl Read {
+impl LoadedFile {
     /// Reads a file; none when it is gone. One that is no good flow keeps what it was: now, or, at the start of a
     /// process, when another one saw it.
     fn file(
         file: &Path,
-        mark: Mark,
+        version: FileVersion,
         before: Option<Self>,
         tasks: &'static [TaskType],
         journal: &Journal,
@@ -45,23 +45,23 @@ impl Read {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => {
                 let finding = Diagnostic::error(format!("cannot read the flow `{name}`: {error}"));
-                // Rights can change and the mark with them need not: it is tried at every look.
+                // Rights can change and the version with them need not: it is tried at every look.
                 return Ok(Some(Self::broken((None, u64::MAX), before, vec![finding], String::new())));
             }
         };
         let parsed = parse(&name, &text, tasks);
         Ok(Some(match (parsed.flow, before) {
             (Some(flow), _) => {
-                Self { mark, flow: Some(Arc::new(flow)), revision: 0, findings: parsed.findings, broken_text: None }
+                Self { version, flow: Some(Arc::new(flow)), revision: 0, findings: parsed.findings, broken_text: None }
             }
-            (None, Some(before)) => Self::broken(mark, Some(before), parsed.findings, text),
-            (None, None) => Self::broken(mark, last_good(&name, tasks, journal)?, parsed.findings, text),
+            (None, Some(before)) => Self::broken(version, Some(before), parsed.findings, text),
+            (None, None) => Self::broken(version, last_good(&name, tasks, journal)?, parsed.findings, text),
         }))
     }
 
-    fn broken(mark: Mark, before: Option<Self>, findings: Vec<Diagnostic>, text: String) -> Self {
+    fn broken(version: FileVersion, before: Option<Self>, findings: Vec<Diagnostic>, text: String) -> Self {
         let (flow, revision) = before.map_or((None, 0), |before| (before.flow, before.revision));
-        Self { mark, flow, revision, findings, broken_text: Some(text) }
+        Self { version, flow, revision, findings, broken_text: Some(text) }
     }
 
     /// The catalog's entry of a flow.
@@ -80,34 +80,40 @@ impl Read {
 }
 
 /// The flow that a file held when a journal last saw it, if the journal's copy is whole.
-fn last_good(name: &str, tasks: &'static [TaskType], journal: &Journal) -> Result<Option<Read>, JournalError> {
+fn last_good(name: &str, tasks: &'static [TaskType], journal: &Journal) -> Result<Option<LoadedFile>, JournalError> {
     for revision in journal.revisions_of_file(name)? {
         if snapshot::fingerprint(&revision.text) == revision.sha256
             && let Some(flow) = parse(name, &revision.text, tasks).flow
         {
             let (flow, findings) = (Some(Arc::new(flow)), Vec::new());
-            return Ok(Some(Read { mark: (None, 0), flow, revision: revision.number, findings, broken_text: None }));
+            return Ok(Some(LoadedFile {
+                version: (None, 0),
+                flow,
+                revision: revision.number,
+                findings,
+                broken_text: None,
+            }));
         }
     }
     Ok(None)
 }
 
 /// A file that is to be read.
-pub(super) struct Stale {
+pub(super) struct StaleFile {
     pub(super) file: OsString,
-    pub(super) mark: Mark,
+    pub(super) version: FileVersion,
     /// What it held before.
-    pub(super) before: Option<Read>,
+    pub(super) before: Option<LoadedFile>,
 }
 
 /// Reads files, side by side where there are many. One that is gone by now is left out, and is so at the next look.
 pub(super) fn read_all(
-    mut stale: Vec<Stale>,
+    mut stale: Vec<StaleFile>,
     tasks: &'static [TaskType],
     journal: &Journal,
-) -> Result<Vec<(OsString, Read)>, JournalError> {
+) -> Result<Vec<(OsString, LoadedFile)>, JournalError> {
     let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let share = stale.len().div_ceil(threads).max(ALONE);
+    let share = stale.len().div_ceil(threads).max(FILES_PER_THREAD);
     let mut read = Vec::with_capacity(stale.len());
     std::thread::scope(|scope| {
         let mut others = Vec::new();
@@ -124,14 +130,16 @@ pub(super) fn read_all(
 }
 
 fn read_each(
-    stale: Vec<Stale>,
+    stale: Vec<StaleFile>,
     tasks: &'static [TaskType],
     journal: &Journal,
-) -> Result<Vec<(OsString, Read)>, JournalError> {
-    let one = |Stale { file, mark, before }| match Read::file(Path::new(&file), mark, before, tasks, journal) {
-        Ok(read) => read.map(|read| Ok((file, read))),
-        Err(error) => Some(Err(error)),
-    };
+) -> Result<Vec<(OsString, LoadedFile)>, JournalError> {
+    let one =
+        |StaleFile { file, version, before }| match LoadedFile::file(Path::new(&file), version, before, tasks, journal)
+        {
+            Ok(read) => read.map(|read| Ok((file, read))),
+            Err(error) => Some(Err(error)),
+        };
     stale.into_iter().filter_map(one).collect()
 }
 

@@ -1,9 +1,9 @@
 //! The flows of one or more folders, by namespace and id. Files that come, change, break and go are seen; a broken one
 //! keeps its last good flow.
 
+mod duplicates;
 mod files;
 mod lookup;
-mod twins;
 mod watch;
 
 use std::collections::{BTreeMap, HashSet};
@@ -16,17 +16,18 @@ use tokio::sync::watch as channel;
 use crate::clock;
 use crate::diagnostic::Diagnostic;
 use crate::engine::snapshot;
-use crate::engine::walk::{self, Mark};
+use crate::engine::walk::{self, FileVersion};
 use crate::flow::{Flow, parse};
+use crate::id::FlowKey;
 use crate::journal::{Journal, JournalError, Revision};
 use crate::task::TaskType;
-use files::{Read, Stale};
+use files::{LoadedFile, StaleFile};
 
-pub use twins::twin;
+pub use duplicates::duplicate;
 
 /// The longest id or namespace of a flow that is saved: file systems take names of 255 bytes, and a file that is being
 /// written has a longer one.
-const LONGEST_NAME: usize = 200;
+const MAX_NAME_LENGTH: usize = 200;
 
 /// A flow of the catalog.
 #[derive(Debug)]
@@ -99,18 +100,18 @@ pub enum CatalogError {
     #[error(transparent)]
     Journal(#[from] JournalError),
     /// There is no such flow.
-    #[error("there is no flow {0}.{1}")]
-    Unknown(String, String),
+    #[error("there is no flow {0}")]
+    NotFound(FlowKey),
 }
 
-/// What a look at the folders found.
+/// What has changed in the folders since they were last read.
 #[derive(Debug, Default)]
-pub struct Look {
+pub struct RefreshReport {
     /// Flows that have changed.
     pub changes: Vec<Change>,
-    /// What is wrong since this look with files that give no flow.
+    /// New problems of files that hold no flow.
     pub problems: Vec<Diagnostic>,
-    /// What is wrong with folders, as long as it is: their flows stay as they were.
+    /// The problems of folders, as long as they last: their flows stay as they were.
     pub unreadable: Vec<Diagnostic>,
 }
 
@@ -121,12 +122,10 @@ pub fn flow_files(folder: &Path) -> (Vec<PathBuf>, Vec<Diagnostic>) {
     (found.files.into_keys().map(PathBuf::from).collect(), problems)
 }
 
-type Key = (String, String);
-
-type Entries = BTreeMap<Key, Arc<Entry>>;
+type Entries = BTreeMap<FlowKey, Arc<Entry>>;
 
 /// By the file's path, as text: paths are compared part by part, which takes long for thousands of them.
-type Files = BTreeMap<OsString, Read>;
+type Files = BTreeMap<OsString, LoadedFile>;
 
 /// The flows of some folders.
 pub struct Catalog {
@@ -135,13 +134,13 @@ pub struct Catalog {
     made: Option<PathBuf>,
     tasks: &'static [TaskType],
     journal: Arc<Journal>,
-    /// What each file held when it was last read. Held throughout a refresh, so that they take turns.
+    /// What each file held when it was last read. Locked throughout a refresh, so that refreshes take turns.
     files: Mutex<Files>,
-    /// Never held while the journal is asked something: the journal asks for limits in the middle of its own work.
+    /// Never locked while the journal is called: the journal's transactions ask it for the limits of flows.
     view: RwLock<CatalogView>,
     changes: channel::Sender<u64>,
-    /// What looks found that nobody has been told of: those around changes by calls.
-    untold: Mutex<Vec<Look>>,
+    /// The reports of refreshes by calls, which the watcher has not passed on yet.
+    unreported: Mutex<Vec<RefreshReport>>,
 }
 
 #[derive(Default)]
@@ -175,7 +174,7 @@ impl Catalog {
             std::fs::read_dir(folder).map_err(file_error("read the folder", folder))?;
         }
         let (files, view, changes) = (Mutex::default(), RwLock::default(), channel::Sender::new(0));
-        let catalog = Self { folders, made, tasks, journal, files, view, changes, untold: Mutex::default() };
+        let catalog = Self { folders, made, tasks, journal, files, view, changes, unreported: Mutex::default() };
         catalog.refresh()?;
         Ok(Arc::new(catalog))
     }
@@ -188,7 +187,7 @@ impl Catalog {
     /// A flow with all that is known about it.
     pub fn get(&self, namespace: &str, id: &str) -> Option<Arc<Entry>> {
         let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
-        view.entries.get(&(namespace.to_owned(), id.to_owned())).cloned()
+        view.entries.get(&FlowKey::new(namespace, id)).cloned()
     }
 
     /// All flows, by namespace and id.
@@ -217,26 +216,28 @@ impl Catalog {
         &self.folders
     }
 
-    /// Looks at the folders and takes in what has changed.
+    /// Reads what has changed in the folders.
     ///
     /// # Errors
     /// When the journal cannot be used; the catalog is then as it was.
-    pub fn refresh(&self) -> Result<Look, CatalogError> {
+    pub fn refresh(&self) -> Result<RefreshReport, CatalogError> {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         let found = walk::find(&self.folders, &[]);
         let (unreadable, links) = (found.problems(), found.links());
         let before = files.len();
-        files.retain(|file, _| found.may_have(file));
-        let is_stale = |(file, mark): &(OsString, Mark)| files.get(file).is_none_or(|read| read.mark != *mark);
-        let stale: Vec<(OsString, Mark)> = found.files.into_iter().filter(is_stale).collect();
+        files.retain(|file, _| found.may_contain(file));
+        let is_stale =
+            |(file, version): &(OsString, FileVersion)| files.get(file).is_none_or(|read| read.version != *version);
+        let stale: Vec<(OsString, FileVersion)> = found.files.into_iter().filter(is_stale).collect();
         let is_same = {
             let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
             unreadable == view.unreadable && links == view.links
         };
         if stale.is_empty() && files.len() == before && is_same {
-            return Ok(Look { unreadable, ..Look::default() });
+            return Ok(RefreshReport { unreadable, ..RefreshReport::default() });
         }
-        let stale = stale.into_iter().map(|(file, mark)| Stale { mark, before: files.remove(&file), file }).collect();
+        let stale =
+            stale.into_iter().map(|(file, version)| StaleFile { version, before: files.remove(&file), file }).collect();
         files.extend(files::read_all(stale, self.tasks, &self.journal)?);
         let view = CatalogView { links, ..self.view_of(&mut files, unreadable.clone())? };
         let mut held = self.view.write().unwrap_or_else(PoisonError::into_inner);
@@ -248,13 +249,13 @@ impl Catalog {
         if !changes.is_empty() {
             self.changes.send_modify(|count| *count += 1);
         }
-        Ok(Look { changes, problems, unreadable })
+        Ok(RefreshReport { changes, problems, unreadable })
     }
 
     /// Gives the texts of these files their numbers.
     fn number(&self, files: &mut Files, of: &HashSet<OsString>) -> Result<(), CatalogError> {
-        let is_new = |(file, read): &(&OsString, &mut Read)| read.revision == 0 && of.contains(*file);
-        let mut new: Vec<&mut Read> = files.iter_mut().filter(is_new).map(|(_, read)| read).collect();
+        let is_new = |(file, read): &(&OsString, &mut LoadedFile)| read.revision == 0 && of.contains(*file);
+        let mut new: Vec<&mut LoadedFile> = files.iter_mut().filter(is_new).map(|(_, read)| read).collect();
         let revision = |flow: &Flow| Revision {
             number: 0,
             time: clock::now(),
@@ -272,13 +273,13 @@ impl Catalog {
 
     /// The text of a file that does not have its flow is no revision of it.
     fn view_of(&self, files: &mut Files, unreadable: Vec<Diagnostic>) -> Result<CatalogView, CatalogError> {
-        let (chosen, twins) = {
+        let (chosen, duplicates) = {
             // Only a refresh changes it, and they take turns.
             let entries = self.view.read().unwrap_or_else(PoisonError::into_inner).entries.clone();
-            twins::choose(files, &entries, &self.journal)?
+            duplicates::choose(files, &entries, &self.journal)?
         };
         let without = files.values().filter(|read| read.flow.is_none());
-        let problems = without.flat_map(|read| read.findings.clone()).chain(twins).collect();
+        let problems = without.flat_map(|read| read.findings.clone()).chain(duplicates).collect();
         let mut view = CatalogView { entries: BTreeMap::new(), problems, unreadable, links: Vec::new() };
         self.number(files, &chosen.values().cloned().collect())?;
         for (key, file) in chosen {
@@ -302,34 +303,35 @@ impl Catalog {
         let file = match self.get(namespace, id) {
             Some(entry) => entry.file.clone(),
             None => {
-                self.refuse_contested(&flow)?;
+                self.reject_contested(&flow)?;
                 self.new_file(namespace, id)?
             }
         };
         files::replace(&file, text).map_err(file_error("write", &file))?;
-        self.refresh_untold()?;
-        self.get(namespace, id).ok_or_else(|| CatalogError::Unknown(namespace.to_owned(), id.to_owned()))
+        self.refresh_unreported()?;
+        self.get(namespace, id).ok_or_else(|| CatalogError::NotFound(FlowKey::new(namespace, id)))
     }
 
-    /// A flow that several files have, and none is loaded, cannot be saved: which file would be written?
-    fn refuse_contested(&self, flow: &Flow) -> Result<(), CatalogError> {
-        let twin = twin(flow).message;
-        let problems = self.problems().into_iter().filter(|problem| problem.message == twin);
+    /// Rejects a flow that several files hold, none of which is loaded: it is not clear which of them to write.
+    fn reject_contested(&self, flow: &Flow) -> Result<(), CatalogError> {
+        let duplicate = duplicate(flow).message;
+        let problems = self.problems().into_iter().filter(|problem| problem.message == duplicate);
         let files: Vec<String> = problems.map(|problem| problem.file).collect();
         if files.is_empty() {
             return Ok(());
         }
-        let finding = Diagnostic::error(twin).help(format!("remove one of the files {}", files.join(" and ")));
+        let finding = Diagnostic::error(duplicate).help(format!("remove one of the files {}", files.join(" and ")));
         Err(CatalogError::Invalid(vec![finding]))
     }
 
     fn new_file(&self, namespace: &str, id: &str) -> Result<PathBuf, CatalogError> {
-        let none = || CatalogError::Unknown(namespace.to_owned(), id.to_owned());
+        let none = || CatalogError::NotFound(FlowKey::new(namespace, id));
         let folder = self.folders.first().ok_or_else(none)?.join(namespace);
-        if let Some(part) = [namespace, id].into_iter().find(|part| part.starts_with('_') || part.len() > LONGEST_NAME)
+        if let Some(part) =
+            [namespace, id].into_iter().find(|part| part.starts_with('_') || part.len() > MAX_NAME_LENGTH)
         {
             let message = format!("a flow named `{part}` cannot be saved: its file would be ignored");
-            let help = format!("use a name of at most {LONGEST_NAME} characters that does not begin with `_`");
+            let help = format!("use a name of at most {MAX_NAME_LENGTH} characters that does not begin with `_`");
             return Err(CatalogError::Invalid(vec![Diagnostic::error(message).help(help)]));
         }
         let file = folder.join(format!("{id}.yaml"));
@@ -345,17 +347,17 @@ impl Catalog {
     /// # Errors
     /// When there is none, or the file cannot be removed.
     pub fn remove(&self, namespace: &str, id: &str) -> Result<(), CatalogError> {
-        let unknown = || CatalogError::Unknown(namespace.to_owned(), id.to_owned());
+        let unknown = || CatalogError::NotFound(FlowKey::new(namespace, id));
         let entry = self.get(namespace, id).ok_or_else(unknown)?;
         std::fs::remove_file(&entry.file).map_err(file_error("remove", &entry.file))?;
-        self.refresh_untold()
+        self.refresh_unreported()
     }
 
-    /// Looks at the folders, and leaves what was found to whoever watches them.
-    fn refresh_untold(&self) -> Result<(), CatalogError> {
+    /// Reads what has changed, and leaves the report to the watcher.
+    fn refresh_unreported(&self) -> Result<(), CatalogError> {
         let look = self.refresh()?;
         if !(look.changes.is_empty() && look.problems.is_empty()) {
-            self.untold.lock().unwrap_or_else(PoisonError::into_inner).push(look);
+            self.unreported.lock().unwrap_or_else(PoisonError::into_inner).push(look);
         }
         Ok(())
     }

@@ -10,34 +10,34 @@ use notify::{Config, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::{Catalog, CatalogError, Look};
+use super::{Catalog, CatalogError, RefreshReport};
 use crate::engine::health::{Component, Health};
 
 /// How long a folder must be quiet before it is looked at: editors write a file in several steps.
-const QUIET: Duration = Duration::from_millis(100);
+const QUIET_PERIOD: Duration = Duration::from_millis(100);
 /// How often to look where the system says nothing: network folders, and those that are mounted into a container.
 const POLL_INTERVAL: Duration = Duration::from_secs(15);
 /// How often to look for a folder that is away.
-const AWAY: Duration = Duration::from_secs(1);
+const AWAY_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Catalog {
-    /// Keeps the catalog up to date until it is told to stop. Whatever a look finds goes to `tell`, and
+    /// Keeps the catalog up to date until it is told to stop. Whatever a look finds goes to `report`, and
     /// why nothing can be seen to `health`.
     pub async fn watch(
         self: Arc<Self>,
         health: Health,
         shutdown: CancellationToken,
-        tell: impl Fn(Result<Look, CatalogError>) + Send,
+        report: impl Fn(Result<RefreshReport, CatalogError>) + Send,
     ) {
-        let moved = Arc::new(Notify::new());
-        let signal = moved.clone();
-        let hear = move |event: notify::Result<Event>| {
+        let changed = Arc::new(Notify::new());
+        let signal = changed.clone();
+        let on_event = move |event: notify::Result<Event>| {
             if may_be_change(&event) {
                 signal.notify_one();
             }
         };
         // A link may lead anywhere.
-        let watcher = RecommendedWatcher::new(hear, Config::default().with_follow_symlinks(false));
+        let watcher = RecommendedWatcher::new(on_event, Config::default().with_follow_symlinks(false));
         // Without a watcher the slow look must do.
         let (mut watcher, mut unwatched) = match watcher {
             Ok(watcher) => (Some(watcher), None),
@@ -49,7 +49,7 @@ impl Catalog {
             for (folder, known) in self.folders.iter().zip(&mut watched) {
                 match keep_watching(folder, known, watcher.as_mut()) {
                     // What changed before it was watched is seen now.
-                    Ok(true) => moved.notify_one(),
+                    Ok(true) => changed.notify_one(),
                     Ok(false) => {}
                     Err(error) => unwatched = Some(format!("{}: {error}", folder.display())),
                 }
@@ -62,17 +62,18 @@ impl Catalog {
             }
             tokio::select! {
                 () = shutdown.cancelled() => return,
-                () = moved.notified() => tokio::time::sleep(QUIET).await,
+                () = changed.notified() => tokio::time::sleep(QUIET_PERIOD).await,
                 () = tokio::time::sleep(pause) => {}
             }
             let catalog = self.clone();
             match tokio::task::spawn_blocking(move || catalog.refresh()).await {
                 Ok(found) => {
                     let is_away = found.as_ref().map_or(true, |look| !look.unreadable.is_empty());
-                    pause = if is_away { AWAY } else { POLL_INTERVAL };
-                    let untold = std::mem::take(&mut *self.untold.lock().unwrap_or_else(PoisonError::into_inner));
-                    untold.into_iter().for_each(|look| tell(Ok(look)));
-                    tell(found);
+                    pause = if is_away { AWAY_INTERVAL } else { POLL_INTERVAL };
+                    let unreported =
+                        std::mem::take(&mut *self.unreported.lock().unwrap_or_else(PoisonError::into_inner));
+                    unreported.into_iter().for_each(|look| report(Ok(look)));
+                    report(found);
                 }
                 Err(error) => {
                     health.report_failure(Component::Flows, format!("checking the folders of flows failed: {error}"))
@@ -129,9 +130,9 @@ mod tests {
     fn a_folder_that_was_made_anew_is_watched_like_the_first() {
         let root = tempfile::tempdir().unwrap();
         let folder = root.path().join("flows");
-        let (tell, heard) = std::sync::mpsc::channel();
+        let (report, heard) = std::sync::mpsc::channel();
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
-            let _ = tell.send(event.map(|event| event.paths).unwrap_or_default());
+            let _ = report.send(event.map(|event| event.paths).unwrap_or_default());
         })
         .unwrap();
         let mut known = None;

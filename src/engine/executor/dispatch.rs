@@ -84,7 +84,7 @@ impl Executor {
                 (Ok(None), Some(error)) => Err(error),
                 (next, _) => next.map_err(EngineError::from),
             };
-            // A journal that cannot be written now is tried reset when the next execution ends, or at the next look.
+            // A journal that cannot be written now is tried again when the next execution ends, or at the next poll.
             let next = self.shared.health.record(Component::Queue, next).flatten();
             let Some((id, state, lock)) = next else { return };
             let prepared = locked(&self.shared.waiting).remove(&id);
@@ -110,7 +110,7 @@ impl Executor {
     /// The limit that the flow has now, else the one it had.
     fn limit(&self, candidate: &QueuedExecution) -> Option<u32> {
         let catalog = self.shared.options.catalog.as_ref();
-        let flow = catalog.and_then(|catalog| catalog.flow(&candidate.namespace, &candidate.flow));
+        let flow = catalog.and_then(|catalog| catalog.flow(&candidate.flow.namespace, &candidate.flow.id));
         flow.map_or(candidate.slots, |flow| flow.concurrency.map(|concurrency| concurrency.limit))
     }
 

@@ -228,7 +228,7 @@ fn notify_followers(state: &mut SchedulerState, ends: &[ExecutionEnd], before: i
     }
 }
 
-/// Whether a trigger waits for such an end, as far as can be reported at a glance.
+/// Whether a trigger waits for such an end, before its conditions are evaluated.
 fn concerns(key: &TriggerKey, since_end: i64, flow_end: &FlowEnd, end: &ExecutionEnd) -> bool {
     let summary = &end.summary;
     // A flow that starts itself would never end.

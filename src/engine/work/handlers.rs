@@ -95,7 +95,7 @@ impl Work<'_> {
         self.remove_folder(state, &run);
         let now = clock::now();
         let task = state.tasks.get(&run);
-        // A task around others has files that these go on from.
+        // The sub-tasks of a task continue from its files.
         if task.is_none_or(|task| task.expansion.is_none()) {
             Storage::new(self.runner.settings.storage(), self.run.id.clone()).make_room(&run);
         }

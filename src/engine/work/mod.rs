@@ -96,7 +96,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Runs until the execution has ended, is paused, or is suspended. No attempt is under way any more then.
+    /// Runs until the execution has ended, is paused, or is suspended. No attempt is running any more then.
     pub(super) async fn run_to_end(&mut self, state: &mut State) -> Result<(), EngineError> {
         let result = self.advance(state).await;
         if result.is_err() {

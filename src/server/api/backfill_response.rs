@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use crate::engine::backfill::{PartitionState, PartitionStatus, Started, rows};
+use crate::engine::backfill::{PartitionState, PartitionStatus, StartedBackfill, rows};
 use crate::journal::Backfill;
 
 /// What a backfill would run, and the backfill if it was created.
@@ -121,8 +121,13 @@ impl BackfillPlanResponse {
         self.backfill.as_ref().map(|backfill| backfill.id.clone())
     }
 
-    pub(super) fn new(namespace: &str, flow_id: &str, started: Started, backfill: Option<BackfillResponse>) -> Self {
-        let Started { plan, warnings, .. } = started;
+    pub(super) fn new(
+        namespace: &str,
+        flow_id: &str,
+        started: StartedBackfill,
+        backfill: Option<BackfillResponse>,
+    ) -> Self {
+        let StartedBackfill { plan, warnings, .. } = started;
         let runs = plan.runs();
         let decisions = plan.decisions.into_iter().map(|choice| PartitionDecisionResponse {
             partition: choice.partition,
@@ -165,7 +170,7 @@ impl BackfillResponse {
             parallel: spec.parallel,
             by_server: spec.by_server,
             total: cells.len(),
-            done: count(PartitionStatus::is_in),
+            done: count(PartitionStatus::is_complete),
             failed: count(PartitionStatus::is_failed),
             rows: rows(cells),
             partitions: Some(partitions.collect()),

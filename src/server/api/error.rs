@@ -177,9 +177,9 @@ impl From<SubmitError> for ApiError {
 impl From<BackfillError> for ApiError {
     fn from(error: BackfillError) -> Self {
         match error {
-            BackfillError::Wrong(findings) => Self::findings(findings),
-            BackfillError::Unknown(_) => Self::not_found(error.to_string()),
-            BackfillError::NotNow(finding) => {
+            BackfillError::Invalid(findings) => Self::findings(findings),
+            BackfillError::NotFound(_) => Self::not_found(error.to_string()),
+            BackfillError::Conflict(finding) => {
                 Self { message: finding.sentence(), findings: vec![*finding], ..Self::conflict("") }
             }
             BackfillError::Target(_) => Self::new(StatusCode::BAD_GATEWAY, error.to_string()),
@@ -192,7 +192,7 @@ impl From<CatalogError> for ApiError {
     fn from(error: CatalogError) -> Self {
         match error {
             CatalogError::Invalid(findings) => Self::findings(findings),
-            CatalogError::Unknown(namespace, id) => Self::flow_not_found(&namespace, &id),
+            CatalogError::NotFound(flow) => Self::flow_not_found(&flow.namespace, &flow.id),
             other => Self::internal(&other),
         }
     }

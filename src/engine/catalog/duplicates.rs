@@ -1,12 +1,13 @@
-//! Files with flows of the same id: which of them has it.
+//! Files with flows of the same id: which of them is loaded.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
 
-use super::{Entries, Files, Key};
+use super::{Entries, Files};
 use crate::diagnostic::Diagnostic;
 use crate::flow::Flow;
+use crate::id::FlowKey;
 use crate::journal::{Journal, JournalError};
 
 /// The file of each flow, and what is wrong where several files have one. The file that had the flow `before` keeps
@@ -16,7 +17,7 @@ pub(super) fn choose(
     files: &Files,
     before: &Entries,
     journal: &Journal,
-) -> Result<(BTreeMap<Key, OsString>, Vec<Diagnostic>), JournalError> {
+) -> Result<(BTreeMap<FlowKey, OsString>, Vec<Diagnostic>), JournalError> {
     let (mut chosen, mut problems) = (BTreeMap::new(), Vec::new());
     for (key, candidates) in candidates(files) {
         let [only] = candidates[..] else {
@@ -32,17 +33,17 @@ pub(super) fn choose(
 
 type Candidate<'a> = (&'a OsString, &'a Flow);
 
-fn candidates(files: &Files) -> BTreeMap<Key, Vec<Candidate<'_>>> {
-    let mut candidates: BTreeMap<Key, Vec<Candidate>> = BTreeMap::new();
+fn candidates(files: &Files) -> BTreeMap<FlowKey, Vec<Candidate<'_>>> {
+    let mut candidates: BTreeMap<FlowKey, Vec<Candidate>> = BTreeMap::new();
     for (file, read) in files {
         let Some(flow) = read.flow.as_deref() else { continue };
-        candidates.entry((flow.namespace.clone(), flow.id.to_string())).or_default().push((file, flow));
+        candidates.entry(FlowKey::new(&flow.namespace, flow.id.as_str())).or_default().push((file, flow));
     }
     candidates
 }
 
 fn owner<'a>(
-    key: &Key,
+    key: &FlowKey,
     candidates: &[Candidate<'a>],
     before: &Entries,
     journal: &Journal,
@@ -51,7 +52,7 @@ fn owner<'a>(
     if let Some(owner) = before.get(key).and_then(|entry| candidate(&entry.file)) {
         return Ok(Some(owner));
     }
-    let newest = journal.revisions(&key.0, &key.1)?.into_iter().next();
+    let newest = journal.revisions(&key.namespace, &key.id)?.into_iter().next();
     Ok(newest.and_then(|newest| candidate(Path::new(&newest.file))))
 }
 
@@ -69,11 +70,11 @@ fn report(one: &Candidate, owner: Option<&OsString>, all: &[Candidate]) -> Optio
             format!("the other is in {others}; none of them is loaded, since it is not known which one was first")
         }
     };
-    Some(twin(one.1).help(format!("{help}; rename this flow, or remove one of the files")))
+    Some(duplicate(one.1).help(format!("{help}; rename this flow, or remove one of the files")))
 }
 
 /// What is wrong with a flow whose id that of another file has.
-pub fn twin(flow: &Flow) -> Diagnostic {
+pub fn duplicate(flow: &Flow) -> Diagnostic {
     let finding = Diagnostic::error(format!("there are two flows {}.{}", flow.namespace, flow.id));
     flow.document.locate(&["id".to_owned()], finding)
 }
