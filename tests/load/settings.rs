@@ -225,3 +225,36 @@ async fn another_table_of_the_ledgers_name_is_an_error_in_words() {
     let error = place.refused("{from: a.csv, table: t}").await;
     assert_says(&error, &["reading the ledger"]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_that_hides_the_servers_own_is_an_error_before_anything_changes() {
+    let place = Place::with("settings_hidden", "CREATE TABLE t (id int)").await;
+    place.file("a.csv", "id\n1\n");
+    place.run("DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = public, pg_catalog', current_database()); END $$").await;
+    for (made, name, dropped) in [
+        ("CREATE DOMAIN public.text AS pg_catalog.text", "public.text", "DROP DOMAIN public.text"),
+        (
+            "CREATE VIEW public.pg_stat_activity AS SELECT 1 AS pid",
+            "public.pg_stat_activity",
+            "DROP VIEW public.pg_stat_activity",
+        ),
+        (
+            "CREATE FUNCTION public.now() RETURNS timestamptz LANGUAGE sql AS 'SELECT pg_catalog.now()'",
+            "public.now",
+            "DROP FUNCTION public.now()",
+        ),
+        (
+            "CREATE OPERATOR public.= (LEFTARG = int, RIGHTARG = int, FUNCTION = int4ne)",
+            "public.=",
+            "DROP OPERATOR public.= (int, int)",
+        ),
+    ] {
+        place.run(made).await;
+        for task in ["postgres.load", "postgres.copy_in"] {
+            let shown = place.run_in("e1", 1, task, "{from: a.csv, table: t}").await.0.unwrap_err().to_string();
+            assert_says(&shown, &[&format!("`{name}` hides the server's own object"), "search_path"]);
+        }
+        place.run(dropped).await;
+    }
+    assert_eq!(counts(&place.load("{from: a.csv, table: t}").await.unwrap()), [1, 1, 0, 0]);
+}

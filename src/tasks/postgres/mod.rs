@@ -13,6 +13,7 @@ mod nature;
 mod numbered;
 pub mod query;
 mod rows;
+mod search_path;
 mod shapes;
 mod source;
 mod table;

@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use tokio_postgres::{IsolationLevel, Transaction};
 
-use super::ledger;
 use super::loaded::Loaded;
 use super::source::Source;
+use super::{ledger, search_path};
 use crate::postgres::{FlowAddress, LOST, TransactionOutcome, WaitMonitor, connect_once, explain, outcome};
 use crate::task::{ErrorClass, OutageTracker, TaskContext, TaskError};
 
@@ -70,6 +70,7 @@ async fn attempt<L: Loading + ?Sized>(task: &L, context: &TaskContext, source: &
     let transaction = watch.over(doing, begun).await?;
     // On the heap: the state of a load is large, and so would be everything around it.
     let begun_load = Box::pin(async {
+        watch.over("looking at the search_path", search_path::check(&transaction)).await?;
         watch.identify(&transaction, true).await?;
         let ledger = watch.over("looking for the ledger", ledger::ensure(&transaction)).await?;
         let loaded = task.load(&transaction, context, &watch, source, ledger, began).await?;
