@@ -257,6 +257,9 @@ async fn a_role_that_a_trigger_leaves_behind_does_not_keep_the_load_from_its_tab
     }
     place.file("b.csv", "id,note\n1,a\n");
     assert_eq!(counts(&place.load("{from: b.csv, table: t}").await.unwrap()), [1, 1, 0, 0]);
+    let copied =
+        place.run_in("e1", 1, "postgres.copy_in", "{from: b.csv, table: t, format: CSV, header: true}").await.0;
+    assert_eq!(counts(&copied.unwrap()), [1, 1, 0, 0]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -150,7 +150,15 @@ impl Loading for CopyIn {
             let message = "an attempt before this one has copied the file, and could not say so any more";
             return Ok(Loaded::of(&self.table, source, own.counts, 0.0).noting(Level::Info, message));
         }
+        let asking_role = "asking for the session's role";
+        let asked = async { role(transaction).await.map_err(|error| explain(asking_role, &error)) };
+        let role = watch.over(asking_role, asked).await?;
         let loaded = self.send(transaction, context, watch, (source, &sql)).await?;
+        // A trigger may have left another one, without rights to the ledger.
+        let setting_role = "setting the session's role";
+        let set = format!("SET ROLE {role}");
+        let set = async { transaction.batch_execute(&set).await.map_err(|error| explain(setting_role, &error)) };
+        watch.over(setting_role, set).await?;
         let counts = Counts { read: loaded, loaded, rejected: 0, skipped: 0 };
         let seconds = began.elapsed().as_secs_f64();
         let recording = ledger::record(transaction, context, (source, &key), counts, (seconds, false, &[]));
@@ -227,6 +235,15 @@ impl CopyIn {
         }
         Ok(options.join(", "))
     }
+}
+
+/// The session's role, as SET ROLE takes it.
+async fn role(transaction: &Transaction<'_>) -> Result<String, Error> {
+    let row = transaction.query_one("SELECT current_setting('role')", &[]).await?;
+    Ok(match row.try_get(0)? {
+        "none" => "NONE".to_owned(),
+        role => quote_name(role),
+    })
 }
 
 /// The table's columns of these names, for SQL.
