@@ -1,33 +1,13 @@
 //! What becomes of a file that is to be added to a table, when the ledger knows something like it.
 
-use std::path::Path;
-
 use schemars::JsonSchema;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
-use crate::task::{Level, TaskContext, TaskError};
+use super::file_address::Sameness;
+use crate::task::{Level, TaskError};
 use crate::text::count;
-
-/// What an address begins with that names a file in storage by its task run and name alone.
-const STORED: &str = "jitney:///*/";
-
-/// What tells a file from others of the same name, in every execution. It is
-///
-/// - for a file that was downloaded, also if it was unpacked or transformed since: where it comes from, without login and
-///   with a checksum in the place of a query;
-/// - for another file in storage, such as one that a script made or somebody sent: the task run or input, and its name;
-/// - for any other file: its path from the flow's folder, or the whole path if it is elsewhere.
-pub(super) fn address(context: &TaskContext, path: &Path) -> String {
-    if context.storage.holds(path) {
-        let stored = || format!("{STORED}{}", context.storage.within(path).unwrap_or_default());
-        return context.storage.origin(path).unwrap_or_else(stored);
-    }
-    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let (path, folder) = (real(&context.place_of(path)), real(context.files.folder()));
-    path.strip_prefix(folder).unwrap_or(&path).to_string_lossy().into_owned()
-}
 
 /// Reads one column and its value, which name a partition.
 ///
@@ -41,41 +21,6 @@ pub(super) fn one_column<'de, D: Deserializer<'de>>(deserializer: D) -> Result<M
             "expected one column and its value, such as `{replace_partition: {filename: green_tripdata_2019-01.csv}}`",
         )),
     }
-}
-
-/// Whether two addresses are those of one file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sameness {
-    /// They are.
-    Same,
-    /// They are not.
-    Other,
-    /// The addresses do not tell.
-    Unknown,
-}
-
-impl Sameness {
-    /// Of the address of now and that of an earlier load. Of two files of one execution none is the other. Where one
-    /// file has been given by two kinds of address, or by queries that may hold a new token each time, nobody can tell.
-    pub(super) fn of(now: &str, then: &str, is_of_this_execution: bool) -> Self {
-        let place = |address: &str| address.split('?').next().unwrap_or_default().to_owned();
-        let name = |address: &str| place(address).rsplit('/').next().unwrap_or_default().to_owned();
-        // Earlier versions knew a file in storage by its name alone.
-        let is_vague = |address: &str| address.starts_with(STORED) || !address.contains('/');
-        match () {
-            () if now == then => Self::Same,
-            () if is_of_this_execution || name(now) != name(then) => Self::Other,
-            () if is_vague(now) || is_vague(then) || place(now) == place(then) => Self::Unknown,
-            () => Self::Other,
-        }
-    }
-}
-
-/// The address of the file of a load in a ledger. Loads of earlier versions that replaced a partition have noted its value
-/// alone; their file is known by its name.
-pub(super) fn noted_address(address: Option<String>, partition: String, source: String, now: &str) -> String {
-    let is_address = partition.contains('/') || partition == now || partition == source;
-    address.unwrap_or(if is_address { partition } else { source })
 }
 
 /// What to do where it is not known whether a file's rows are in the table.
@@ -269,36 +214,6 @@ mod tests {
         }
         assert!(said(&changed, Some(IfLoaded::Skip), &Standing::Gone).starts_with("fail"));
         assert!(said(&changed, None, &Standing::Gone).starts_with("load"));
-    }
-
-    #[test]
-    fn addresses_tell_one_file_from_another_or_say_that_they_do_not() {
-        use Sameness::{Other, Same, Unknown};
-        for (now, then, is_of_this_execution, expected) in [
-            ("north/data.csv", "north/data.csv", false, Same),
-            ("north/data.csv", "south/data.csv", false, Other),
-            ("https://a/data.csv", "https://a/data.csv", false, Same),
-            ("https://a/s1/data.csv", "https://a/s2/data.csv", false, Other),
-            ("https://a/data.csv?1", "https://a/data.csv?2", false, Unknown),
-            ("https://a/data.csv?1", "https://a/data.csv?2", true, Other),
-            ("jitney:///*/each[1].get/data.csv", "jitney:///*/each[0].get/data.csv", false, Unknown),
-            ("jitney:///*/each[1].get/data.csv", "jitney:///*/each[0].get/data.csv", true, Other),
-            ("jitney:///*/inputs[file]/a.csv", "jitney:///*/inputs[file]/b.csv", false, Other),
-            ("https://a/data.csv", "data.csv", false, Unknown),
-        ] {
-            assert_eq!(Sameness::of(now, then, is_of_this_execution), expected, "{now} {then}");
-        }
-    }
-
-    #[test]
-    fn a_partitions_value_is_no_address() {
-        let noted = |address: Option<&str>, partition: &str| {
-            noted_address(address.map(str::to_owned), partition.to_owned(), "a.csv".to_owned(), "raw/a.csv")
-        };
-        assert_eq!(noted(Some("raw/a.csv"), "2019-01"), "raw/a.csv");
-        assert_eq!(noted(None, "old/a.csv"), "old/a.csv");
-        let unknown = noted(None, "2019-01");
-        assert_eq!(Sameness::of("raw/a.csv", &unknown, false), Sameness::Unknown);
     }
 
     #[test]

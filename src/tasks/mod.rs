@@ -9,6 +9,7 @@ mod csv_fields;
 pub mod duckdb;
 mod fetch;
 pub mod file;
+mod file_address;
 pub mod flow;
 pub mod gcs;
 pub mod http;

@@ -14,6 +14,7 @@ mod damaged;
 mod empty;
 mod encodings;
 mod faults;
+mod folders;
 mod held;
 mod keys;
 mod meaning;

@@ -211,14 +211,14 @@ async fn a_role_that_may_not_see_its_own_session_loads() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_table_of_the_ledgers_name_is_an_error_in_words() {
     let made = "CREATE TABLE t (id int); CREATE SCHEMA other; CREATE TABLE other.jitney_loads (id int, execution text,
-        task text, target text, partition text, source_sha256 text, definition_sha256 text, rows_read int, rows_loaded int,
-        rows_rejected int, rows_skipped int, source text, address text)";
+        flow text, task text, target text, partition text, source_sha256 text, definition_sha256 text, rows_read int,
+        rows_loaded int, rows_rejected int, rows_skipped int, source text, address text)";
     let place = Place::with("other_ledger", made).await;
     place.file("a.csv", "id\n1\n");
     place.load("{from: a.csv, table: t}").await.unwrap();
     place
         .run(
-            "INSERT INTO other.jitney_loads SELECT id, execution, task, target, partition, source_sha256,
+            "INSERT INTO other.jitney_loads SELECT id, execution, flow, task, target, partition, source_sha256,
         definition_sha256, 1, 1, 0, 0, source, address FROM jitney_loads; TRUNCATE jitney_loads",
         )
         .await;

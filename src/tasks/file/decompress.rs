@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::storage::StoredFile;
 use crate::stream::bytes::{Compression, FileBytes, UnpackLimits};
 use crate::task::{Progress, Task, TaskContext, TaskError};
-use crate::tasks::appended::address;
+use crate::tasks::file_address::FileAddress;
 
 /// Unpacks a file into storage: gzip (also with several members), zstd, or a zip archive with one file in it.
 ///
@@ -79,7 +79,7 @@ impl Task for Decompress {
         let bytes = tokio::task::spawn_blocking(move || store(content, &path, &cancel))
             .await
             .map_err(|error| TaskError::permanent("unpacking failed").caused_by(error))??;
-        context.note_origin(&target.path, &address(context, &source))?;
+        context.note_origin(&target.path, &FileAddress::of(context, &source).whole)?;
         let StoredFile { uri, .. } = target;
         Ok(Decompressed { uri, bytes })
     }

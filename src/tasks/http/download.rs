@@ -16,7 +16,7 @@ use crate::duration::DurationSpec;
 use crate::secret::Redactor;
 use crate::storage::{self, StoredFile};
 use crate::task::{FieldConflict, Level, SourceProbe, Task, TaskContext, TaskError};
-use crate::tasks::appended::address;
+use crate::tasks::file_address::FileAddress;
 
 /// Downloads a file into storage.
 ///
@@ -233,7 +233,7 @@ impl Download {
         if context.cancel.is_cancelled() {
             return Err(TaskError::cancelled(format!("stopped {what}")));
         }
-        context.note_origin(&file.path, &address(context, &from))?;
+        context.note_origin(&file.path, &FileAddress::of(context, &from).whole)?;
         let copied = copied.map_err(|error| TaskError::permanent(what).caused_by(error))?;
         let (length, sha256) = copied.map_err(|wrong| {
             TaskError::permanent(format!("the file {} {wrong}", self.uri))

@@ -14,9 +14,9 @@ use crate::diagnostic::Diagnostic;
 use crate::storage::StoredFile;
 use crate::stream::{self, BadRow, Batch, ColumnType, Format, ReadOptions, Reader};
 use crate::task::{FieldConflict, Progress, Task, TaskContext, TaskError};
-use crate::tasks::appended::address;
 use crate::tasks::bad_rows::{BadRows, Rejected};
 use crate::tasks::csv_fields::reads_csv;
+use crate::tasks::file_address::FileAddress;
 use crate::tasks::stable_file::StableFile;
 use crate::text::count;
 
@@ -103,7 +103,7 @@ impl Task for PolarsTransform {
             cancel: context.cancel.clone(),
             input: StableFile::of(context, &input).await?,
         };
-        context.note_origin(&job.output.path, &address(context, &input))?;
+        context.note_origin(&job.output.path, &FileAddress::of(context, &input).whole)?;
         let work = tokio::task::spawn_blocking(|| job.work());
         let (written, warnings) =
             work.await.map_err(|error| TaskError::permanent("the transform broke off").caused_by(error))??;

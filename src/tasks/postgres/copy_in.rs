@@ -139,8 +139,9 @@ impl Loading for CopyIn {
         let sql = self.sql(&table)?;
         let key = Key {
             target: table.sql_name.clone(),
-            partition: source.address.clone(),
+            partition: source.address.short.clone(),
             address: source.address.clone(),
+            flow: context.flow.to_string(),
             source_sha256: source.sha256.clone(),
             definition: Fingerprint::of_text(&sql),
             ledger,

@@ -11,8 +11,9 @@ use crate::postgres::explain;
 use crate::postgres::name::quote_name;
 use crate::postgres::sql::quote;
 use crate::task::{TaskContext, TaskError};
-use crate::tasks::appended::{Standing, noted_address};
+use crate::tasks::appended::Standing;
 use crate::tasks::counts::Counts;
+use crate::tasks::file_address::{FileAddress, noted_address};
 use crate::text::count;
 
 use super::rows;
@@ -22,10 +23,14 @@ use super::table::Table;
 const LEDGER: &str = include_str!("../../../sql/postgres/jitney_loads.sql");
 
 /// What is read of an entry. Parameters: the target, the partition, the file's checksum, the definitions that count as the
-/// same, and the file's address.
+/// same, the file's address, whole and short, and the flow. Earlier versions noted the short address, which another flow
+/// may have for another file.
 const COLUMNS: &str = "id, execution, task, partition = $2 AS same_partition, source_sha256 = $3 AS same_content,
-    definition_sha256 = ANY($4) AS same_steps, coalesce(address, partition) = $5 AS same_address, address, partition, source,
-    rows_read, rows_loaded, rows_rejected, rows_skipped";
+    definition_sha256 = ANY($4) AS same_steps, flow = $7 AS same_flow,
+    (coalesce(address, partition) = $5 OR (coalesce(address, partition) = $6 AND flow = $7)) AS same_address,
+    address, partition, source, rows_read, rows_loaded, rows_rejected, rows_skipped";
+/// Whether an entry is of the file at this address.
+const SAME_ADDRESS: &str = "(coalesce(address, partition) = $5 OR (coalesce(address, partition) = $6 AND flow = $7))";
 /// The names of the columns of a table `c`.
 const COLUMN_NAMES: &str = "ARRAY(SELECT a.attname::text FROM pg_attribute a
                                   WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)";
@@ -36,16 +41,26 @@ const MAX_NAMES: usize = 20;
 pub(super) struct Key {
     /// The table with its schema.
     pub(super) target: String,
-    /// The partition's value, or the file's address where the load has no partition.
+    /// The partition's value, or the file's short address where the load has no partition.
     pub(super) partition: String,
     /// The file's address.
-    pub(super) address: String,
+    pub(super) address: FileAddress,
+    /// The flow's id.
+    pub(super) flow: String,
     /// SHA-256 of the file, in hex.
     pub(super) source_sha256: String,
     /// What the task does with it.
     pub(super) definition: Fingerprint,
     /// The ledger with its schema: a trigger may set another `search_path` before the load is written down.
     pub(super) ledger: String,
+}
+
+impl Key {
+    /// The parameters of [`COLUMNS`].
+    fn parameters<'a>(&'a self, definitions: &'a (dyn ToSql + Sync)) -> [&'a (dyn ToSql + Sync); 7] {
+        let Self { target, partition, source_sha256, address, flow, .. } = self;
+        [target, partition, source_sha256, definitions, &address.whole, &address.short, flow]
+    }
 }
 
 /// A load that the ledger holds.
@@ -59,6 +74,8 @@ pub(super) struct Earlier {
     /// The file's address.
     pub(super) address: String,
     pub(super) has_same_address: bool,
+    /// Whether a flow of the same id did it.
+    pub(super) is_of_this_flow: bool,
     has_same_partition: bool,
     pub(super) has_same_content: bool,
     pub(super) has_same_steps: bool,
@@ -196,7 +213,7 @@ pub(super) async fn newest(
     key: &Key,
     any_partition: bool,
 ) -> Result<Option<Earlier>, TaskError> {
-    find(transaction, key, "($6 OR partition = $2) ORDER BY id DESC", &[&any_partition]).await
+    find(transaction, key, "($8 OR partition = $2) ORDER BY id DESC", &[&any_partition]).await
 }
 
 /// The load of this very task run, if an attempt of it has committed one and could not say so any more. A task run that
@@ -211,7 +228,7 @@ pub(super) async fn committed(
     context: &TaskContext,
     table: &Table,
 ) -> Result<Option<Earlier>, TaskError> {
-    let rest = "partition = $2 AND source_sha256 = $3 AND definition_sha256 = ANY($4) AND execution = $6 AND task = $7
+    let rest = "partition = $2 AND source_sha256 = $3 AND definition_sha256 = ANY($4) AND execution = $8 AND task = $9
                 ORDER BY id DESC";
     let found = find(transaction, key, rest, &[&context.execution.as_str(), &context.run.as_str()]).await?;
     let Some(own) = found else { return Ok(None) };
@@ -229,10 +246,11 @@ pub(super) async fn committed(
 /// What comes nearest to a load of the file: one of the same file, else of the same content under another address, else
 /// of other content under the same address. The newest of each.
 pub(super) async fn nearest(transaction: &Transaction<'_>, key: &Key) -> Result<Option<Earlier>, TaskError> {
-    let rest = "(coalesce(address, partition) = $5 OR source_sha256 = $3)
-                ORDER BY source_sha256 = $3 DESC, coalesce(address, partition) = $5 DESC,
-                         definition_sha256 = ANY($4) DESC, id DESC";
-    find(transaction, key, rest, &[]).await
+    let rest = format!(
+        "({SAME_ADDRESS} OR source_sha256 = $3)
+         ORDER BY source_sha256 = $3 DESC, {SAME_ADDRESS} DESC, definition_sha256 = ANY($4) DESC, id DESC"
+    );
+    find(transaction, key, &rest, &[]).await
 }
 
 /// Loads of this very file, by the names of tables that are no longer there under them; the newest of each.
@@ -242,14 +260,14 @@ pub(super) async fn under_former_names(
 ) -> Result<Vec<(String, Earlier)>, TaskError> {
     let sql = format!(
         "SELECT DISTINCT ON (target) {COLUMNS}, target FROM jitney_loads
-         WHERE target <> $1 AND coalesce(address, partition) = $5 AND source_sha256 = $3 AND to_regclass(target) IS NULL
+         WHERE target <> $1 AND {SAME_ADDRESS} AND source_sha256 = $3 AND to_regclass(target) IS NULL
          ORDER BY target, id DESC LIMIT {MAX_NAMES}"
     );
     let definitions = key.definition.known();
-    let definitions = definitions.as_slice();
-    let values: [&(dyn ToSql + Sync); 5] =
-        [&key.target, &key.partition, &key.source_sha256, &definitions, &key.address];
-    let rows = transaction.query(&sql, &values).await.map_err(|error| explain("reading the ledger", &error))?;
+    let rows = transaction
+        .query(&sql, &key.parameters(&definitions.as_slice()))
+        .await
+        .map_err(|error| explain("reading the ledger", &error))?;
     rows.iter().map(|row| Ok((cell(row, "target")?, earlier(row, key)?))).collect()
 }
 
@@ -266,8 +284,8 @@ pub(super) async fn in_another(
                    AND c.oid IS DISTINCT FROM to_regclass('jitney_loads')
                    AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')
                    AND (SELECT count(*) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname IN (
-                       'id', 'execution', 'task', 'target', 'partition', 'source_sha256', 'definition_sha256',
-                       'rows_read', 'rows_loaded', 'rows_rejected', 'rows_skipped')) = 11
+                       'id', 'execution', 'flow', 'task', 'target', 'partition', 'source_sha256', 'definition_sha256',
+                       'rows_read', 'rows_loaded', 'rows_rejected', 'rows_skipped')) = 12
                ORDER BY 1"
     );
     let others = transaction.query(&sql, &[]).await.map_err(|error| explain("looking for other ledgers", &error))?;
@@ -275,8 +293,8 @@ pub(super) async fn in_another(
         let ledger: String = other.get(0);
         let columns: Vec<String> = other.get(1);
         let from = format!("{} l", reading(&ledger, &columns));
-        let rest = "coalesce(address, partition) = $5 AND source_sha256 = $3 ORDER BY id DESC";
-        if let Some(found) = find_in(transaction, &from, key, rest, &[]).await? {
+        let rest = format!("{SAME_ADDRESS} AND source_sha256 = $3 ORDER BY id DESC");
+        if let Some(found) = find_in(transaction, &from, key, &rest, &[]).await? {
             return Ok(Some((ledger, found)));
         }
     }
@@ -302,8 +320,7 @@ async fn find_in(
     let sql = format!("SELECT {COLUMNS} FROM {ledger} WHERE target = $1 AND {rest} LIMIT 1");
     let definitions = key.definition.known();
     let definitions = definitions.as_slice();
-    let mut values: Vec<&(dyn ToSql + Sync)> =
-        vec![&key.target, &key.partition, &key.source_sha256, &definitions, &key.address];
+    let mut values = key.parameters(&definitions).to_vec();
     values.extend(more);
     let row = transaction.query_opt(&sql, &values).await.map_err(|error| explain("reading the ledger", &error))?;
     row.as_ref().map(|row| earlier(row, key)).transpose()
@@ -325,6 +342,7 @@ fn earlier(row: &Row, key: &Key) -> Result<Earlier, TaskError> {
         run: cell(row, "task")?,
         address: noted_address(cell(row, "address")?, cell(row, "partition")?, cell(row, "source")?, &key.address),
         has_same_address: cell(row, "same_address")?,
+        is_of_this_flow: cell(row, "same_flow")?,
         has_same_partition: cell(row, "same_partition")?,
         has_same_content: cell(row, "same_content")?,
         has_same_steps: cell(row, "same_steps")?,
@@ -348,14 +366,14 @@ pub(super) async fn record(
 ) -> Result<(), TaskError> {
     let texts = [
         context.execution.as_str(),
-        context.flow.as_str(),
+        &key.flow,
         context.run.as_str(),
         &key.target,
         &key.partition,
         &source.name,
         &key.source_sha256,
         &key.definition.sha256,
-        &key.address,
+        &key.address.whole,
     ];
     let texts: Vec<String> = texts.iter().map(|text| quote(text)).collect();
     let Counts { read, loaded, rejected, skipped } = counts;

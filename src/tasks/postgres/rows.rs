@@ -129,9 +129,12 @@ async fn count_rows(
     let condition = condition.map(|condition| format!(" WHERE {condition}")).unwrap_or_default();
     let sql = format!(
         "WITH file AS MATERIALIZED (
-             SELECT l.id FROM jitney_loads l, jitney_loads this
-             WHERE this.id = $2 AND l.target = $1 AND coalesce(l.address, l.partition) = coalesce(this.address, this.partition)
-                 AND l.source_sha256 = this.source_sha256),
+             SELECT l.id FROM jitney_loads l, jitney_loads this,
+                 LATERAL (SELECT coalesce(l.address, l.partition) AS one, coalesce(this.address, this.partition) AS other) path
+             WHERE this.id = $2 AND l.target = $1 AND l.source_sha256 = this.source_sha256
+                 -- Earlier versions noted the path from the flow's folder.
+                 AND (one = other OR (l.flow = this.flow AND (right(one, length(other) + 1) = '/' || other
+                                                              OR right(other, length(one) + 1) = '/' || one)))),
          loads AS MATERIALIZED (
              SELECT number.xid, bool_or(id = $2) AS own, bool_or(id IN (SELECT id FROM file)) AS same,
                     bool_or(coalesce(updates, true) AND id > (SELECT min(id) FROM file)) AS doubtful

@@ -2,7 +2,7 @@
 
 use crate::storage::checksum;
 use crate::task::{TaskContext, TaskError};
-use crate::tasks::appended::address;
+use crate::tasks::file_address::FileAddress;
 use crate::tasks::stable_file::StableFile;
 
 /// The file to load.
@@ -12,7 +12,7 @@ pub(super) struct Source {
     /// What the file is called in messages and in the ledger.
     pub(super) name: String,
     /// What tells it from files of the same name.
-    pub(super) address: String,
+    pub(super) address: FileAddress,
     /// Its size as it is stored.
     pub(super) bytes: u64,
     /// SHA-256 of its content, in hex.
@@ -28,7 +28,7 @@ impl Source {
         let path = context.input_file("from", from)?;
         let file = StableFile::of(context, &path).await?;
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let address = address(context, &path);
+        let address = FileAddress::of(context, &path);
         let broke = |error: &dyn std::fmt::Display| TaskError::permanent(format!("cannot read `{name}`: {error}"));
         let path = file.path.clone();
         let summed = tokio::task::spawn_blocking(move || checksum(&path)).await;

@@ -12,6 +12,7 @@ use super::super::name::{TableName, literal};
 use crate::task::TaskError;
 use crate::tasks::counts::Counts;
 use crate::tasks::fetch::Keep;
+use crate::tasks::file_address::FileAddress;
 
 const DDL: &str = include_str!("../../../../sql/bigquery/jitney_loads.sql");
 /// What ledgers of earlier versions lack.
@@ -26,6 +27,8 @@ pub(super) struct CommittedLoad {
     pub(super) id: String,
     /// The execution that did it.
     pub(super) execution: String,
+    /// Its flow's id.
+    pub(super) flow: String,
     /// The partition.
     pub(super) partition: String,
     /// The address of the source, if it is not the partition.
@@ -58,7 +61,7 @@ pub(super) enum LoadSelector<'a> {
     Partition(&'a str),
     /// The one of this name in the ledger; else what comes nearest to a file: the same, else the same content under
     /// another address, else other content under the same address. The newest of each.
-    Nearest { id: &'a str, address: &'a str, sha256: &'a str, definitions: [&'a str; 2] },
+    Nearest { id: &'a str, address: &'a FileAddress, flow: &'a str, sha256: &'a str, definitions: [&'a str; 2] },
 }
 
 impl LoadSelector<'_> {
@@ -67,12 +70,16 @@ impl LoadSelector<'_> {
         match self {
             Self::Newest => (String::new(), String::new()),
             Self::Partition(value) => (format!(" AND `partition` = {}", literal(value)), String::new()),
-            Self::Nearest { id, address, sha256, definitions } => {
-                let [id, address, sha256] = [id, address, sha256].map(|text| literal(text));
+            Self::Nearest { id, address, flow, sha256, definitions } => {
+                let [id, whole, short, flow, sha256] =
+                    [id, address.whole.as_str(), address.short.as_str(), flow, sha256].map(literal);
+                // Earlier versions noted the short one, which another flow may have for another file.
+                let noted = "IFNULL(address, `partition`)";
+                let is_same = format!("({noted} = {whole} OR ({noted} = {short} AND flow = {flow}))");
                 let definitions = definitions.map(literal).join(", ");
-                let condition = format!(" AND (IFNULL(address, `partition`) = {address} OR source_sha256 = {sha256})");
+                let condition = format!(" AND ({is_same} OR source_sha256 = {sha256})");
                 let order = format!(
-                    "IF(id = {id}, 0, 1), IF(source_sha256 = {sha256}, 0, 1), IF(IFNULL(address, `partition`) = {address}, 0, 1), \
+                    "IF(id = {id}, 0, 1), IF(source_sha256 = {sha256}, 0, 1), IF({is_same}, 0, 1), \
                      IF(definition_sha256 IN ({definitions}), 0, 1), "
                 );
                 (condition, order)
@@ -104,7 +111,7 @@ impl BigQuery<'_> {
         let ledger = query.main.sibling(NAME).sql();
         let target = literal(&query.main.to_string());
         let sql = format!(
-            "SELECT id, execution, `partition`, address, source, source_sha256, definition_sha256, rows_read, rows_loaded, \
+            "SELECT id, execution, flow, `partition`, address, source, source_sha256, definition_sha256, rows_read, rows_loaded, \
              rows_rejected, rows_skipped, (SELECT COUNT(*) FROM {} WHERE {}) AS present, \
              (SELECT SUM(rows_loaded) FROM {ledger} WHERE target = {target}) AS noted\n\
              FROM {ledger} WHERE target = {target}{condition} ORDER BY {order}loaded_at DESC LIMIT 1",
@@ -160,6 +167,7 @@ impl CommittedLoad {
         Self {
             id: text("id"),
             execution: text("execution"),
+            flow: text("flow"),
             partition: text("partition"),
             address: row.get("address").and_then(Value::as_str).map(str::to_owned),
             source: text("source"),

@@ -18,7 +18,7 @@ use super::{Load, LoadFormat};
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::stream::{self, ReadOptions, Reader};
 use crate::task::{Progress, TaskError};
-use crate::tasks::appended::address;
+use crate::tasks::file_address::FileAddress;
 use crate::tasks::stable_file::StableFile;
 use crate::text::hex;
 
@@ -27,7 +27,7 @@ pub(super) struct LoadSource {
     /// What it is called in messages and in the ledger.
     pub(super) name: String,
     /// What tells it from others of the same name: the addresses of objects, the path of a file.
-    pub(super) address: String,
+    pub(super) address: FileAddress,
     /// SHA-256 of the file; of objects alone, of their names, sizes and checksums.
     pub(super) sha256: String,
     pub(super) bytes: u64,
@@ -80,13 +80,14 @@ impl LoadSource {
             let sums = sums(&path).await?;
             is_same(&all, file, &sums)?;
             let source = Self::of_sums(load, bigquery, &path, sums, expected).await?;
-            return Ok(Self { address: uris.join(" "), ..source });
+            return Ok(Self { address: FileAddress::plain(uris.join(" ")), ..source });
         }
         let lines = all.iter().map(|(_, object)| format!("{} {} {}\n", object.name, object.size, object.crc32c));
         let sha256 = hex(&Sha256::digest(lines.collect::<String>()));
         let bytes = all.iter().filter_map(|(_, object)| object.size.parse::<u64>().ok()).sum();
         let name = uris.join(" ");
-        let mut source = Self { address: name.clone(), name, sha256, bytes, columns: None, rows: None };
+        let mut source =
+            Self { address: FileAddress::plain(name.clone()), name, sha256, bytes, columns: None, rows: None };
         if load.format() == LoadFormat::Csv
             && load.skipped_rows() == 1
             && let Some((uri, first)) = all.first()
@@ -107,7 +108,7 @@ impl LoadSource {
     ) -> Result<Self, TaskError> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let FileChecksums { bytes, sha256, .. } = sums;
-        let address = address(bigquery.context, path);
+        let address = FileAddress::of(bigquery.context, path);
         let mut source = Self { name: name.clone(), address, sha256, bytes, columns: None, rows: None };
         let Some(options) = load.reading(&name)? else { return Ok(source) };
         let (file, expected) = (StableFile::of(bigquery.context, path).await?, expected.to_vec());

@@ -22,8 +22,9 @@ use super::source::{LoadSource, find};
 use super::{From, Load, Loaded};
 use crate::fingerprint::Fingerprint;
 use crate::task::{Level, TaskError};
-use crate::tasks::appended::{Before, IfLoaded, Sameness, Standing, Verdict, noted_address};
+use crate::tasks::appended::{Before, IfLoaded, Standing, Verdict};
 use crate::tasks::counts::Counts;
+use crate::tasks::file_address::{NotedAddress, noted_address};
 use crate::text::{self, hex};
 
 /// A staging table that nobody deletes is gone after a day.
@@ -159,7 +160,7 @@ impl Staged<'_> {
 
     fn key(&self, source: &LoadSource, constant: Option<&(String, String)>) -> LoadKey {
         LoadKey {
-            partition: constant.map_or_else(|| source.address.clone(), |(_, value)| value.clone()),
+            partition: constant.map_or_else(|| source.address.short.clone(), |(_, value)| value.clone()),
             definition: self.load.fingerprint(self.mode, &json!(self.schema)),
         }
     }
@@ -193,8 +194,9 @@ impl Staged<'_> {
             // A truncate takes everybody's rows, so the last load counts, whatever its partition.
             LoadMode::Truncate => LoadSelector::Newest,
             LoadMode::Append => {
+                let flow = self.bigquery.context.flow.as_str();
                 let (sha256, definitions) = (source.sha256.as_str(), key.definition.known());
-                LoadSelector::Nearest { id: &id, address: &source.address, sha256, definitions }
+                LoadSelector::Nearest { id: &id, address: &source.address, flow, sha256, definitions }
             }
             _ => LoadSelector::Partition(&key.partition),
         };
@@ -240,11 +242,11 @@ impl Staged<'_> {
             table: &table,
             execution: &newest_load.execution,
             address: &address,
-            sameness: Sameness::of(
-                &source.address,
-                &address,
-                newest_load.execution == self.bigquery.context.execution.as_str(),
-            ),
+            sameness: source.address.sameness(&NotedAddress {
+                address: &address,
+                is_of_this_flow: newest_load.flow == self.bigquery.context.flow.as_str(),
+                is_of_this_execution: newest_load.execution == self.bigquery.context.execution.as_str(),
+            }),
             has_same_content: newest_load.sums.0 == source.sha256,
             has_same_steps: key.definition.knows(&newest_load.sums.1),
             rows: newest_load.counts.loaded,
@@ -345,7 +347,7 @@ impl Staged<'_> {
                 &source.name,
                 &source.sha256,
                 &key.definition.sha256,
-                &source.address,
+                &source.address.whole,
             ],
             read: staged + rejected,
             rejected,

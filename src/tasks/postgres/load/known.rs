@@ -7,7 +7,8 @@ use super::mode::Mode;
 use crate::postgres::name::quote_name;
 use crate::postgres::sql::quote;
 use crate::task::{Level, TaskContext, TaskError};
-use crate::tasks::appended::{Before, IfLoaded, Sameness, Standing, Verdict};
+use crate::tasks::appended::{Before, IfLoaded, Standing, Verdict};
+use crate::tasks::file_address::NotedAddress;
 use crate::tasks::postgres::ledger::{self, Earlier, Key};
 use crate::tasks::postgres::loaded::{Loaded, Note};
 use crate::tasks::postgres::rows;
@@ -122,7 +123,11 @@ impl Load {
             table: &self.table,
             execution: &earlier.execution,
             address: &earlier.address,
-            sameness: Sameness::of(&key.address, &earlier.address, earlier.execution == context.execution.as_str()),
+            sameness: key.address.sameness(&NotedAddress {
+                address: &earlier.address,
+                is_of_this_flow: earlier.is_of_this_flow,
+                is_of_this_execution: earlier.execution == context.execution.as_str(),
+            }),
             has_same_content: earlier.has_same_content,
             has_same_steps: earlier.has_same_steps,
             rows: earlier.counts.loaded,

@@ -203,7 +203,7 @@ impl Loading for Load {
         let target = watch.over("looking for the table", Target::find(transaction, &self.table, &create)).await?;
         watch.over("looking at the partition's value", self.mode.check_value(transaction, &target)).await?;
         let partition = self.mode.partition()?;
-        let key = self.key(&target, source, partition.as_ref(), ledger);
+        let key = self.key(context, (&target, source), partition.as_ref(), ledger);
         watch.over("waiting for another load", self.acquire_load_lock(transaction, context, &key)).await?;
         let planned = Planned { target: &target, source, key: &key };
         let looking = self.already_there(transaction, context, &planned);
@@ -292,12 +292,19 @@ impl Load {
             .fingerprint(&former)
     }
 
-    fn key(&self, target: &Target, source: &Source, partition: Option<&(&str, String)>, ledger: String) -> Key {
+    fn key(
+        &self,
+        context: &TaskContext,
+        (target, source): (&Target, &Source),
+        partition: Option<&(&str, String)>,
+        ledger: String,
+    ) -> Key {
         Key {
             ledger,
             target: target.table.sql_name.clone(),
-            partition: partition.map_or_else(|| source.address.clone(), |(_, value)| value.clone()),
+            partition: partition.map_or_else(|| source.address.short.clone(), |(_, value)| value.clone()),
             address: source.address.clone(),
+            flow: context.flow.to_string(),
             source_sha256: source.sha256.clone(),
             definition: self.fingerprint(),
         }
