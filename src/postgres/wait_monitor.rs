@@ -223,9 +223,10 @@ fn read(messages: &[SimpleQueryMessage]) -> WaitStatus {
     let Some(row) = row else { return WaitStatus::Gone };
     match (row.get(0), row.get(1), row.get(2)) {
         (_, _, Some(holder)) => WaitStatus::Blocked(holder.to_owned()),
-        (Some("active"), Some("Client"), _) => WaitStatus::Idle,
+        // With `track_activities = off` the state is `disabled`, whatever the session does; what it waits for is known.
+        (Some("active" | "disabled"), Some("Client"), _) => WaitStatus::Idle,
         // Without a state the server does not let this user see it.
-        (Some("active") | None, _, _) => WaitStatus::Working,
+        (Some("active" | "disabled") | None, _, _) => WaitStatus::Working,
         _ => WaitStatus::Idle,
     }
 }

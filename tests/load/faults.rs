@@ -70,6 +70,28 @@ async fn a_line_that_stalls_in_the_middle_is_given_up_and_the_load_repeated() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_does_not_track_activities_is_waited_for_while_it_works() {
+    let place = Place::with(
+        "untracked",
+        "ALTER DATABASE load_untracked SET track_activities = off;
+         CREATE TABLE t (id int, note text); CREATE TABLE slow (id int);
+         CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(4); RETURN new; END';
+         CREATE TRIGGER before BEFORE INSERT ON slow FOR EACH ROW EXECUTE FUNCTION wait();
+         CREATE CONSTRAINT TRIGGER late AFTER INSERT ON slow DEFERRABLE INITIALLY DEFERRED
+             FOR EACH ROW EXECUTE FUNCTION wait()",
+    )
+    .await;
+    place.file("slow.csv", "id\n1\n");
+    run("{from: slow.csv, table: slow}", context(&place, &place.url, 0, 1).0).await.unwrap();
+    assert_eq!(place.rows("SELECT * FROM slow").await, "1");
+    // A line that lets nothing through is still found out.
+    place.file("a.csv", many_rows(100_000));
+    let line = Line::to(server_of(&place.url), |_| Fault::StallAfter(1_000_000));
+    let error = run("{from: a.csv, table: t}", context(&place, &line.url(&place.url), 0, 2).0).await.unwrap_err();
+    assert_says(&error.to_string(), &["nothing got through for"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_holds_a_lock_that_a_load_waits_for_is_said() {
     let sql = "CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE other (id int)";
     let place = Place::with("locks", sql).await;
