@@ -286,7 +286,23 @@ async fn a_database_that_keeps_bytes_takes_no_other_encoding() {
     place.file("a.csv", b"id,name\n1,\xe9\n");
     let (context, _) = crate::load::postgres::context(place.path(), &url);
     let error = crate::load::run("{from: a.csv, table: t, encoding: LATIN1}", context).await.unwrap_err().to_string();
-    assert_says(&error, &["SQL_ASCII", "`encoding` is LATIN1"]);
+    assert_says(&error, &["SQL_ASCII", "`encoding` is LATIN1", "`encoding: SQL_ASCII`"]);
+    place.file("bytes.csv", b"1,a\n2,\xff\xfe\n3,\xc3\n");
+    let (context, _) = crate::load::postgres::context(place.path(), &url);
+    let yaml = "{from: bytes.csv, table: t, format: CSV, encoding: SQL_ASCII}";
+    crate::load::run_task("postgres.copy_in", yaml, context).await.unwrap();
+    let stored = "SELECT string_agg(encode(name::bytea, 'hex'), ' ' ORDER BY id) FROM t";
+    assert_eq!(client.query_one(stored, &[]).await.unwrap().get::<_, String>(0), "61 fffe c3");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_byte_order_mark_is_no_part_of_the_first_value() {
+    let place = Place::with("encodings_mark", T).await;
+    place.file("a.csv", "\u{feff}1,x\n2,y\n");
+    place.load("{from: a.csv, table: t, header: false, columns: [id, name]}").await.unwrap();
+    place.file("b.csv", "\u{feff}z,3\n");
+    place.load("{from: b.csv, table: t, header: false, columns: [name, id]}").await.unwrap();
+    assert_eq!(place.t().await, "1 x\n2 y\n3 z");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

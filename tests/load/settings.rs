@@ -258,3 +258,31 @@ async fn a_name_that_hides_the_servers_own_is_an_error_before_anything_changes()
     }
     assert_eq!(counts(&place.load("{from: a.csv, table: t}").await.unwrap()), [1, 1, 0, 0]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_isolation_level_by_default_is_not_kept_and_the_log_says_so() {
+    let place = Place::with(
+        "settings_isolation",
+        "CREATE TABLE t (a int, b text DEFAULT current_setting('transaction_isolation'))",
+    )
+    .await;
+    place.file("a.csv", "a\n1\n");
+    place.file("b.csv", "2\n");
+    let copied = "{from: b.csv, table: t, format: CSV, columns: [a]}";
+    for level in ["serializable", "repeatable read"] {
+        place.run("TRUNCATE t").await;
+        place
+            .run(&format!("ALTER DATABASE load_settings_isolation SET default_transaction_isolation = '{level}'"))
+            .await;
+        for (task, yaml) in [("postgres.load", "{from: a.csv, table: t}"), ("postgres.copy_in", copied)] {
+            let (done, said) = place.run_in(level, 1, task, yaml).await;
+            done.unwrap();
+            let expected = format!("READ COMMITTED, although `default_transaction_isolation` is `{level}`");
+            assert_says(&said, &[&expected]);
+        }
+        assert_eq!(place.t().await, "1 read committed\n2 read committed", "{level}");
+    }
+    place.run("ALTER DATABASE load_settings_isolation RESET default_transaction_isolation").await;
+    let (_, said) = place.load_in("e9", "{from: a.csv, table: t, mode: truncate}").await;
+    assert!(!said.contains("READ COMMITTED"), "{said}");
+}

@@ -15,7 +15,7 @@ use super::ledger::{self, Key};
 use super::loaded::Loaded;
 use super::source::Source;
 use super::table::Table;
-use super::transaction::Loading;
+use super::transaction::{Loading, say_isolation};
 use crate::diagnostic::Diagnostic;
 use crate::fingerprint::Fingerprint;
 use crate::postgres::name::quote_name;
@@ -64,7 +64,8 @@ pub struct CopyIn {
     /// The columns of a CSV file in which `null_string` is NULL, even in quotes.
     #[serde(alias = "forceNull")]
     force_null: Option<Vec<String>>,
-    /// The file's encoding, such as `LATIN1` or `UTF-16`; by default UTF-8.
+    /// The file's encoding, such as `LATIN1` or `UTF-16`; by default UTF-8. With `SQL_ASCII` the server takes the bytes
+    /// as they are.
     #[schemars(with = "Option<String>")]
     encoding: Option<Encoding>,
     /// The server, such as `postgres://user:password@host:5432/database` or `jdbc:postgresql://host:5432/database`.
@@ -151,9 +152,10 @@ impl Loading for CopyIn {
             let message = "an attempt before this one has copied the file, and could not say so any more";
             return Ok(Loaded::of(&self.table, source, own.counts, 0.0).noting(Level::Info, message));
         }
-        let asking_role = "asking for the session's role";
-        let asked = async { role(transaction).await.map_err(|error| explain(asking_role, &error)) };
-        let role = watch.over(asking_role, asked).await?;
+        let asking = "asking for the session's settings";
+        let asked = async { role_and_isolation(transaction).await.map_err(|error| explain(asking, &error)) };
+        let (role, isolation) = watch.over(asking, asked).await?;
+        say_isolation(context, &isolation);
         let loaded = self.send(transaction, context, watch, (source, &sql)).await?;
         // A trigger may have left another one, without rights to the ledger.
         let setting_role = "setting the session's role";
@@ -200,10 +202,11 @@ impl CopyIn {
         Ok(rows)
     }
 
-    /// Whether the server gets UTF-8, whatever the file is in. It reads most encodings itself.
+    /// Whether the server gets UTF-8, whatever the file is in. It reads most encodings itself, and takes the bytes as they
+    /// are for SQL_ASCII.
     fn is_decoded_here(&self) -> bool {
-        let is_known = self.encoding.as_ref().is_some_and(|encoding| encoding.in_postgres().is_some());
-        self.format != Format::Binary && (!is_known || self.encoding.as_ref().is_some_and(Encoding::is_utf8))
+        let in_postgres = self.encoding.as_ref().and_then(Encoding::in_postgres);
+        self.format != Format::Binary && in_postgres.is_none_or(|name| name == "UTF8")
     }
 
     fn sql(&self, target: &Table) -> Result<String, TaskError> {
@@ -238,13 +241,15 @@ impl CopyIn {
     }
 }
 
-/// The session's role, as SET ROLE takes it.
-async fn role(transaction: &Transaction<'_>) -> Result<String, Error> {
-    let row = transaction.query_one("SELECT current_setting('role')", &[]).await?;
-    Ok(match row.try_get(0)? {
+/// The session's role, as SET ROLE takes it, and the isolation level of transactions that do not name one.
+async fn role_and_isolation(transaction: &Transaction<'_>) -> Result<(String, String), Error> {
+    let sql = "SELECT current_setting('role'), current_setting('default_transaction_isolation')";
+    let row = transaction.query_one(sql, &[]).await?;
+    let role = match row.try_get(0)? {
         "none" => "NONE".to_owned(),
         role => quote_name(role),
-    })
+    };
+    Ok((role, row.try_get(1)?))
 }
 
 /// The table's columns of these names, for SQL.

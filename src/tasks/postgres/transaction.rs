@@ -100,6 +100,16 @@ async fn attempt<L: Loading + ?Sized>(task: &L, context: &TaskContext, source: &
     Ok(Loaded { server, ..loaded })
 }
 
+/// Logs that a load is not in the isolation level that the session's transactions have if they do not name one.
+pub(super) fn say_isolation(context: &TaskContext, default: &str) {
+    if default != "read committed" {
+        context.info(format!(
+            "the load runs in READ COMMITTED, although `default_transaction_isolation` is `{default}`: it must see what \
+             other loads commit while it waits for them"
+        ));
+    }
+}
+
 /// Finds out whether a commit that was not answered took effect.
 async fn settle(
     context: &TaskContext,

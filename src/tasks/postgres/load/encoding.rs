@@ -20,7 +20,7 @@ pub(super) fn check(encoding: Option<&Encoding>, session: &Session) -> Result<()
             "the database is in SQL_ASCII, and `encoding` is {}: characters cannot be converted",
             encoding.name()
         ))
-        .help("convert the file to UTF-8, or store its bytes as they are with `postgres.copy_in`")),
+        .help("convert the file to UTF-8, or store its bytes as they are with `postgres.copy_in` and `encoding: SQL_ASCII`")),
         None => Ok(()),
     }
 }

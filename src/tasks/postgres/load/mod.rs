@@ -41,7 +41,7 @@ use super::loaded::Loaded;
 use super::source::Source;
 use super::table::Table;
 use super::target::{CreateTable, Target};
-use super::transaction::{CHECKING, IMMEDIATE, Loading};
+use super::transaction::{CHECKING, IMMEDIATE, Loading, say_isolation};
 use crate::fingerprint::{Fingerprint, FingerprintBuilder};
 use crate::postgres::{FlowAddress, WaitMonitor};
 use crate::stream::{ColumnType, Format, ReadOptions, Reader};
@@ -73,8 +73,11 @@ reads_csv! { as_written! {
 /// columns, where they are an error of `\copy`. A line of `\.` alone is refused, since it ends the data or is a value,
 /// depending on the server's version. In columns of numbers, `boolean`, `date`, `timestamp`, `timestamptz` and `uuid`, an
 /// empty field in quotes and one of blanks are NULL, and in `smallint`, `int` and `bigint` zeros after the point are left
-/// out: `1.0` and `1.` are 1. `\copy` refuses all of these. A value that a step of `transform` looks at is read by the
-/// step, and stored as it prints it. An encoding that this program reads otherwise than the server is refused.
+/// out: `1.0` and `1.` are 1. `\copy` refuses all of these. A byte order mark at the start of a file is no part of its first
+/// field, also with `header: false`. A value that a step of `transform` looks at is read by the step, and stored as it prints
+/// it. An encoding that this program reads otherwise than the server is refused. A database in SQL_ASCII takes texts in UTF-8
+/// alone from this task, and any bytes from `postgres.copy_in`. The transaction is READ COMMITTED, whatever
+/// `default_transaction_isolation` says.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Load {
@@ -217,6 +220,7 @@ impl Loading for Load {
             watch.over("asking for the user's rights", ledger::check_temporary(transaction, what)).await?;
         }
         let session = watch.over("asking for the session's settings", Session::of(transaction)).await?;
+        say_isolation(context, &session.default_isolation);
         encoding::check(self.encoding.as_ref(), &session)?;
         let (prepared, pipeline) = PreparedLoad::open(self, context, (&target, source), session)?;
         if rejects && prepared.stage.is_none() {

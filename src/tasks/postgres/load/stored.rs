@@ -41,6 +41,8 @@ pub(super) struct Session {
     pub(super) is_utf8: bool,
     /// Whether the database takes the bytes of texts for what they are.
     pub(super) is_sql_ascii: bool,
+    /// The isolation level of transactions that do not name one.
+    pub(super) default_isolation: String,
     /// How the database compares texts, for the steps that do.
     pub(super) collation: DatabaseCollation,
 }
@@ -53,7 +55,8 @@ impl Session {
     pub(super) async fn of(transaction: &Transaction<'_>) -> Result<Self, TaskError> {
         let sql = "SELECT upper(current_setting('TimeZone')) IN ('UTC', 'ETC/UTC', 'GMT', 'ETC/GMT', 'UCT', 'ZULU'),
                           current_setting('DateStyle') LIKE 'ISO%', current_setting('extra_float_digits')::int > 0,
-                          current_setting('server_encoding'), to_jsonb(d)::text, current_setting('role')
+                          current_setting('server_encoding'), to_jsonb(d)::text, current_setting('role'),
+                          current_setting('default_transaction_isolation')
                    FROM pg_database d WHERE d.datname = current_database()";
         let row = transaction.query_one(sql, &[]).await;
         let row = row.map_err(|error| explain("asking for the session's settings", &error))?;
@@ -66,6 +69,7 @@ impl Session {
             is_exact: row.get(2),
             is_utf8: ["UTF8", "SQL_ASCII"].contains(&encoding),
             is_sql_ascii: encoding == "SQL_ASCII",
+            default_isolation: row.get(6),
             collation: DatabaseCollation::read(row.get(4), encoding),
         })
     }
