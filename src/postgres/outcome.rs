@@ -31,7 +31,7 @@ pub async fn number(client: &impl GenericClient) -> Result<Option<String>, TaskE
 
 /// The same once a statement without a result has run, in one round trip.
 pub async fn number_after(client: &impl GenericClient, statement: &str) -> Result<Option<String>, Error> {
-    let messages = client.simple_query(&format!("{statement}; SELECT txid_current_if_assigned()")).await?;
+    let messages = client.simple_query(&format!("{statement}; SELECT pg_catalog.txid_current_if_assigned()")).await?;
     Ok(first_value(&messages))
 }
 
@@ -65,7 +65,7 @@ pub async fn of(context: &TaskContext, address: &FlowAddress, number: Option<&st
 }
 
 async fn status(session: &PostgresSession, number: &str) -> Result<String, TaskError> {
-    let messages = session.client.simple_query(&format!("SELECT txid_status({number})")).await;
+    let messages = session.client.simple_query(&format!("SELECT pg_catalog.txid_status({number})")).await;
     let messages = messages.map_err(|error| explain("asking how the transaction ended", &error))?;
     Ok(first_value(&messages).unwrap_or_default())
 }

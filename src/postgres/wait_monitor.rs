@@ -26,6 +26,8 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 const CHECK_TIMEOUT: Duration = Duration::from_secs(20);
 /// The log hears of the same wait again after so long.
 const REMINDER_INTERVAL: Duration = Duration::from_secs(600);
+/// The names of the server's own catalog mean what they say, whatever the session's settings are.
+const OWN_NAMES: &str = "SET search_path TO pg_catalog;";
 /// How long a lock is waited for.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(3600);
 
@@ -67,7 +69,8 @@ impl<'a> WaitMonitor<'a> {
         let doing = "asking for the session's process";
         let failed = |error: tokio_postgres::Error| error::explain(doing, &error);
         let asked = async {
-            let sql = "SELECT pid, backend_start::text FROM pg_stat_activity WHERE pid = pg_backend_pid()";
+            let sql = "SELECT pid, backend_start::pg_catalog.text FROM pg_catalog.pg_stat_activity
+                       WHERE pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()";
             client.query_one(sql, &[]).await.map_err(failed)
         };
         let row = self.over(doing, asked).await?;
@@ -164,7 +167,7 @@ impl<'a> WaitMonitor<'a> {
                 None => open(self.handle.way.clone()).await?,
             };
             let sql = format!(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = {process} AND backend_start = {}",
+                "{OWN_NAMES} SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = {process} AND backend_start = {}",
                 quote(began)
             );
             session.client.simple_query(&sql).await.map_err(DialError::from)
@@ -204,7 +207,7 @@ impl<'a> WaitMonitor<'a> {
 /// What the server knows of a process, and who holds what it waits for.
 fn question(process: i32) -> String {
     format!(
-        "SELECT a.state, a.wait_event_type, (
+        "{OWN_NAMES} SELECT a.state, a.wait_event_type, (
              SELECT string_agg(CASE b.pid WHEN 0 THEN 'a prepared transaction' ELSE concat('process ', b.pid, ' (',
                  concat_ws(', ', 'user ' || h.usename, 'application ' || nullif(h.application_name, ''),
                      'from ' || host(h.client_addr), h.state,

@@ -254,6 +254,10 @@ async fn a_name_that_hides_the_servers_own_is_an_error_before_anything_changes()
             let shown = place.run_in("e1", 1, task, "{from: a.csv, table: t}").await.0.unwrap_err().to_string();
             assert_says(&shown, &[&format!("`{name}` hides the server's own object"), "search_path"]);
         }
+        let shown = place.run_in("e1", 1, "postgres.copy_out", "{table: t}").await.0.unwrap_err().to_string();
+        assert_says(&shown, &["hides the server's own object"]);
+        // Its own SQL means what the session says.
+        place.run_in("e1", 1, "postgres.query", "{sql: SELECT 1}").await.0.unwrap();
         place.run(dropped).await;
     }
     assert_eq!(counts(&place.load("{from: a.csv, table: t}").await.unwrap()), [1, 1, 0, 0]);

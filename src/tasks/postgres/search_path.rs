@@ -1,7 +1,7 @@
 //! Names of the server's own that the session's `search_path` hides. They are looked for in `pg_catalog` first, unless the
 //! path names it behind other schemas.
 
-use tokio_postgres::Transaction;
+use tokio_postgres::GenericClient;
 
 use crate::postgres::explain;
 use crate::task::TaskError;
@@ -30,15 +30,15 @@ const HIDDEN: &str = "
 ///
 /// # Errors
 /// When one of them is hidden, or the server refuses.
-pub(super) async fn check(transaction: &Transaction<'_>) -> Result<(), TaskError> {
+pub(super) async fn check(client: &impl GenericClient) -> Result<(), TaskError> {
     let failed = |error: tokio_postgres::Error| explain("looking at the search_path", &error);
     let path = "SELECT pg_catalog.current_schemas(true)::pg_catalog.text[]";
-    let path: Vec<String> = transaction.query_one(path, &[]).await.map_err(failed)?.get(0);
+    let path: Vec<String> = client.query_one(path, &[]).await.map_err(failed)?.get(0);
     let first = path.iter().find(|schema| !schema.starts_with("pg_temp"));
     if first.is_none_or(|schema| schema == "pg_catalog") {
         return Ok(());
     }
-    let Some(row) = transaction.query_opt(HIDDEN, &[]).await.map_err(failed)? else { return Ok(()) };
+    let Some(row) = client.query_opt(HIDDEN, &[]).await.map_err(failed)? else { return Ok(()) };
     let name: String = row.try_get(0).map_err(failed)?;
     Err(TaskError::permanent(format!(
         "`{name}` hides the server's own object of that name, since the `search_path` of the session (`{}`) names \

@@ -4,6 +4,7 @@ use tokio_postgres::types::{Oid, Type};
 use tokio_postgres::{GenericClient, Transaction};
 
 use super::kind::Kind;
+use super::search_path;
 use crate::postgres::explain;
 use crate::postgres::name::{TableName, quote_name, truncated, unquoted};
 use crate::postgres::sql::quote;
@@ -153,6 +154,7 @@ pub(super) async fn readable(
     name: &str,
     columns_wanted: &[String],
 ) -> Result<(String, String), TaskError> {
+    search_path::check(client).await?;
     let parsed = TableName::parse(name)?;
     let sql =
         "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace

@@ -16,6 +16,7 @@ use crate::postgres::{FlowAddress, connect, explain};
 use crate::task::{Ledger, LedgerAnswer, LoadRecord, TaskError, read};
 use crate::tasks::postgres::ledger::{self, cell};
 use crate::tasks::postgres::rows::{self, Partition};
+use crate::tasks::postgres::search_path;
 use crate::tasks::postgres::table::Table;
 
 /// Partitions that one statement asks for.
@@ -69,6 +70,7 @@ async fn probe(loads: Vec<(Value, FileAccess)>, settings: Arc<Settings>) -> Resu
         let mut session = connect(&settings, Some(&address)).await?;
         let asking = |error: Error| explain("asking what is loaded", &error);
         let transaction = session.client.transaction().await.map_err(asking)?;
+        search_path::check(&transaction).await?;
         for ((table, column), asked) in &tables {
             for asked in asked.chunks(MAX_PARTITIONS) {
                 probe_table(&transaction, table, column, asked, &mut answers).await?;
