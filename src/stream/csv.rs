@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use polars::prelude::Column as Filled;
 
 use super::bytes::preview;
-use super::split::{Dialect, LineEnd, NoFurtherRow, Row, RowError, Rows};
+use super::split::{Dialect, NoFurtherRow, Row, Rows};
 use super::text::{Text, other_encoding, seems_utf16};
 use super::{BadRow, Batch, Column, ColumnType, Conversions, LINE, ReadOptions, Result, column, signature};
 use crate::diagnostic::Diagnostic;
@@ -167,7 +167,7 @@ impl CsvFile {
         let Some(row) = self.rows.found().first() else { return Ok(Vec::new()) };
         self.header_line = row.line;
         if let Some(fault) = row.fault {
-            return Err(self.error(row.line, copy_message(fault)));
+            return Err(self.error(row.line, fault.message()));
         }
         let fields = (0..row.width as usize).map(|column| self.rows.field(row, column).unwrap_or_default());
         let names = fields.map(|field| match std::str::from_utf8(field) {
@@ -185,11 +185,7 @@ impl CsvFile {
 
     /// How the other lines end, for a row with another line end in it.
     fn line_ends(&self) -> Option<String> {
-        let name = match self.rows.line_end()? {
-            LineEnd::Lf => "a newline",
-            LineEnd::CrLf => "a carriage return and a newline",
-            LineEnd::Cr => "a carriage return",
-        };
+        let name = self.rows.line_end()?.name();
         Some(format!("the file's first line ends with {name}, so all must; within a field put it in quotes"))
     }
 
@@ -458,7 +454,7 @@ impl CsvBatches {
     fn misshapen(&self, row: &Row) -> BadRow {
         let (found, due) = (row.width as usize, self.file.width());
         let (message, hint) = match row.fault {
-            Some(fault) => (copy_message(fault).to_owned(), self.file.line_ends()),
+            Some(fault) => (fault.message().to_owned(), self.file.line_ends()),
             None if self.file.rows.text_of(row) == END_OF_DATA => end_of_data(),
             None if found == due => {
                 ("the row has a value after its last delimiter, where the header has no name".to_owned(), None)
@@ -490,13 +486,6 @@ impl CsvBatches {
 /// A character as it is written in YAML.
 fn shown(delimiter: u8) -> String {
     if delimiter == b'\t' { "\\t".to_owned() } else { char::from(delimiter).to_string() }
-}
-
-fn copy_message(fault: RowError) -> &'static str {
-    match fault {
-        RowError::Newline => "unquoted newline found in data",
-        RowError::CarriageReturn => "unquoted carriage return found in data",
-    }
 }
 
 fn end_of_data() -> (String, Option<String>) {

@@ -28,6 +28,7 @@ mod footer;
 pub mod gzip;
 mod json;
 mod keys;
+mod line_end;
 pub mod moment;
 mod ndjson;
 mod pages;

@@ -6,6 +6,7 @@
 use memchr::{memchr, memchr_iter, memchr2};
 
 use super::byte_finder::ByteFinder;
+use super::line_end::{LineEnd, closing_quote};
 
 /// What separates and encloses fields.
 #[derive(Clone, Debug)]
@@ -22,43 +23,6 @@ pub(super) struct Dialect {
     pub longest_row: usize,
 }
 
-/// How lines end. The first line tells, and the others are held to it, as COPY does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum LineEnd {
-    /// A newline.
-    Lf,
-    /// A carriage return and a newline.
-    CrLf,
-    /// A carriage return.
-    Cr,
-}
-
-impl LineEnd {
-    /// The last byte of a line.
-    fn mark(self) -> u8 {
-        if self == Self::Cr { b'\r' } else { b'\n' }
-    }
-
-    /// The line end of the first line; how it is not known yet otherwise: whether the text ends within quotes. Quotes
-    /// mean nothing in a line that is no row.
-    fn of(text: &[u8], dialect: &Dialect, is_row: bool, is_last: bool) -> Result<Self, bool> {
-        let quote = dialect.quote.filter(|_| is_row);
-        let mut at = 0;
-        while let Some(byte) = text.get(at) {
-            match (byte, text.get(at + 1)) {
-                (b'\n', _) => return Ok(Self::Lf),
-                (b'\r', Some(b'\n')) => return Ok(Self::CrLf),
-                (b'\r', None) if !is_last => return Err(false),
-                (b'\r', _) => return Ok(Self::Cr),
-                (byte, _) if Some(*byte) == quote => at = closing_quote(text, at, *byte, dialect.escape).ok_or(true)?.0,
-                _ => {}
-            }
-            at += 1;
-        }
-        if is_last { Ok(Self::Lf) } else { Err(false) }
-    }
-}
-
 /// What keeps a row from being one, as COPY would say it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RowError {
@@ -66,6 +30,16 @@ pub(super) enum RowError {
     Newline,
     /// A carriage return outside of quotes, where lines end otherwise.
     CarriageReturn,
+}
+
+impl RowError {
+    /// What COPY says of it.
+    pub(super) fn message(self) -> &'static str {
+        match self {
+            Self::Newline => "unquoted newline found in data",
+            Self::CarriageReturn => "unquoted carriage return found in data",
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -231,7 +205,9 @@ impl Rows {
             Some(line_end) => line_end,
             None => {
                 let is_row = self.to_skip == 0 && !self.is_comment(text, 0);
-                *self.line_end.insert(LineEnd::of(text, &self.dialect, is_row, self.is_last)?)
+                // Quotes mean nothing in a line that is no row.
+                let quote = self.dialect.quote.filter(|_| is_row);
+                *self.line_end.insert(LineEnd::of(text, quote, self.dialect.escape, self.is_last)?)
             }
         };
         while self.to_skip > 0 {
@@ -444,21 +420,6 @@ fn stray_of(line_end: LineEnd) -> (u8, RowError) {
     match line_end {
         LineEnd::Cr => (b'\n', RowError::Newline),
         LineEnd::Lf | LineEnd::CrLf => (b'\r', RowError::CarriageReturn),
-    }
-}
-
-/// Where the quotes that open at `open` close, and whether there are escapes between.
-fn closing_quote(text: &[u8], open: usize, quote: u8, escape: u8) -> Option<(usize, bool)> {
-    let mut at = open + 1;
-    let mut has_escapes = false;
-    loop {
-        at += memchr2(quote, escape, text.get(at..)?)?;
-        let is_escape = text[at] == escape && text.get(at + 1).is_some_and(|next| [quote, escape].contains(next));
-        if !is_escape && text[at] == quote {
-            return Some((at, has_escapes));
-        }
-        has_escapes |= is_escape;
-        at += if is_escape { 2 } else { 1 };
     }
 }
 
