@@ -483,10 +483,13 @@ fn json_documents_are_read_value_by_value_and_their_faults_located() {
     assert!(lines[0].bad[0].hint.as_deref().unwrap_or_default().contains("format: json"), "{:?}", lines[0].bad);
 }
 
+/// A file's name and content, the place of its mistake, and how the message begins.
+type JsonMistake = (&'static str, &'static [u8], (u64, usize), &'static str);
+
 #[test]
 fn a_mistake_in_json_has_its_line_and_column() {
     let folder = Folder::new();
-    let cases: [(&str, &[u8], (u64, usize), &str); 9] = [
+    let cases: [JsonMistake; 9] = [
         ("a.json", b"[{\"id\": 1}, {\"id\": \"x\"}]", (1, 20), "row 2: `id`: `x` is not a number"),
         ("b.json", "[{\"id\": 1, \"é\": \"é\"}, {\"id\": \"x\"}]".as_bytes(), (1, 30), "row 2: `id`"),
         ("c.json", b"[\n{\n  \"id\":\n   \"x\"\n}]", (4, 4), "`id`: `x` is not a number"),
