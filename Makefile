@@ -5,6 +5,7 @@
 #   make test         all tests
 #   make emulators    install Google Cloud's emulators for the tests, once (`make test` does it by itself)
 #   make check        clippy and the formatter, warnings as errors
+#   make assets       build the files that the server's pages load; needs Node
 #   make bench        loads side by side with plain Postgres, measured
 #   make clean-demo   delete the demo's files and, after a question, the private Postgres with all its data
 #
@@ -13,7 +14,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := build
-.PHONY: build demo demo-elt test emulators check bench clean-demo tools
+.PHONY: assets build demo demo-elt test emulators check bench clean-demo tools
 
 export PATH := $(PATH):$(HOME)/.cargo/bin
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -47,6 +48,9 @@ emulators:
 check: tools
 	@cargo clippy --all-targets -- -D warnings
 	@cargo fmt --check
+
+assets:
+	@cd src/server/pages/assets && npm ci --no-audit --no-fund --silent && npm run build --silent
 
 bench: tools
 	@bench/run.sh

@@ -9,6 +9,7 @@ mod log;
 mod metrics;
 pub mod notify;
 mod observers;
+mod pages;
 mod readiness;
 pub mod retention;
 mod router;

@@ -17,6 +17,7 @@ use crate::engine::health::{Component, Health};
 use crate::server::access::{AccessControl, Authenticated, guard, recognize};
 use crate::server::api;
 use crate::server::api::error::{ApiError, FailureMessage, as_json};
+use crate::server::pages;
 use crate::server::readiness::{Readiness, ReadinessStatus};
 use crate::server::timeouts;
 
@@ -28,6 +29,7 @@ pub(super) fn router(app: Arc<App>, access: AccessControl) -> Router {
         .route("/metrics", get(metrics))
         .with_state(app.clone())
         .merge(api::router(app.clone()))
+        .merge(pages::router(app.clone()))
         .fallback(not_found)
         .layer(middleware::from_fn_with_state(access.clone(), guard));
     let readiness = Router::new()

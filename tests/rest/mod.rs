@@ -5,6 +5,7 @@ mod access;
 mod backfills;
 mod files;
 mod leaks;
+mod pages;
 mod scripts;
 mod told;
 mod uploads;

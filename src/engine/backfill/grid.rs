@@ -65,6 +65,11 @@ pub struct GridColumn<'a> {
 }
 
 impl GridColumn<'_> {
+    /// The values of inputs that make it a column of its own.
+    pub fn inputs(&self) -> &[(String, String)] {
+        &self.given
+    }
+
     /// How finely its partitions are named.
     pub fn granularity(&self) -> Granularity {
         self.schedule.granularity(self.known.first().map(|known| known.date).unwrap_or_default())

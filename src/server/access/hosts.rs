@@ -7,7 +7,7 @@
 use std::net::IpAddr;
 
 use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderName, header};
+use axum::http::{HeaderMap, HeaderName, Method, header};
 
 use crate::diagnostic::Diagnostic;
 
@@ -54,7 +54,7 @@ impl AllowedHosts {
         {
             return Err(OriginError::Host(target.to_string()));
         }
-        if comes_from(headers, &host) { Ok(()) } else { Err(OriginError::Site) }
+        if comes_from(headers, &host) || follows_link(request) { Ok(()) } else { Err(OriginError::Site) }
     }
 
     /// Whether a name is one of the server's. An attacker can let a DNS name of his own resolve to this machine, but not an IP
@@ -67,6 +67,16 @@ impl AllowedHosts {
         };
         name == "localhost" || name.parse::<IpAddr>().is_ok_and(is_own) || self.names.iter().any(|own| own == name)
     }
+}
+
+/// Whether a browser opens a page because somebody followed a link of another site. That changes nothing, and the other site
+/// sees nothing of the page, which may not be framed.
+fn follows_link(request: &Request) -> bool {
+    let has = |name, value: &str| one(request.headers(), &HeaderName::from_static(name)) == Some(value);
+    request.method() == Method::GET
+        && !request.uri().path().starts_with("/api/")
+        && has("sec-fetch-mode", "navigate")
+        && has("sec-fetch-dest", "document")
 }
 
 /// Whether a request was sent by a page of this host, or by no page at all.

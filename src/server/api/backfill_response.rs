@@ -11,7 +11,7 @@ use crate::journal::Backfill;
 /// What a backfill would run, and the backfill if it was created.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct BackfillPlanResponse {
+pub(in crate::server) struct BackfillPlanResponse {
     /// The flow's namespace.
     namespace: String,
     /// The flow's id.
@@ -116,6 +116,21 @@ pub(super) struct PartitionResponse {
 }
 
 impl BackfillPlanResponse {
+    /// Every partition: its name, how it stands in words, and whether it runs.
+    pub(in crate::server) fn partitions(&self) -> Vec<(String, String, bool)> {
+        self.partitions.iter().map(|row| (row.partition.clone(), row.last.clone(), row.runs)).collect()
+    }
+
+    /// How many partitions run.
+    pub(in crate::server) fn runs(&self) -> usize {
+        self.runs
+    }
+
+    /// What is odd about it.
+    pub(in crate::server) fn warnings(&self) -> Vec<String> {
+        self.unsure.iter().chain(&self.warnings).cloned().collect()
+    }
+
     /// The backfill's id, unless it is a dry run.
     pub(super) fn id(&self) -> Option<String> {
         self.backfill.as_ref().map(|backfill| backfill.id.clone())

@@ -34,7 +34,7 @@ const MAX_PARALLEL: u32 = 64;
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 #[schema(as = BackfillRequest)]
-pub(super) struct CreateBackfillRequest {
+pub(in crate::server) struct CreateBackfillRequest {
     /// The flow's namespace.
     namespace: String,
     /// The flow's id.
@@ -135,6 +135,33 @@ impl CreateBackfillRequest {
         }
     }
 
+    /// The request of a form, for partitions from one to another.
+    pub(in crate::server) fn of_page(
+        (namespace, flow_id): (&str, &str),
+        trigger: Option<String>,
+        (from, to): (String, String),
+        inputs: Map<String, Value>,
+        only: PartitionFilter,
+        parallel: u32,
+        dry_run: bool,
+    ) -> Self {
+        Self {
+            namespace: namespace.to_owned(),
+            flow_id: flow_id.to_owned(),
+            trigger,
+            every: None,
+            from,
+            to,
+            inputs,
+            only,
+            parallel,
+            order: SortOrder::default(),
+            labels: Map::new(),
+            stop_on_failure: false,
+            dry_run,
+        }
+    }
+
     fn spec(&self, file: String) -> Result<BackfillSpec, ApiError> {
         if self.trigger.is_some() && self.every.is_some() {
             return Err(ApiError::unprocessable("`trigger` and `every` cannot be combined"));
@@ -174,7 +201,10 @@ pub(super) async fn create(State(app): State<Arc<App>>, body: Bytes) -> Result<J
 }
 
 /// Starts a backfill, or plans it if it is a dry run.
-pub(super) async fn start(app: &Arc<App>, request: CreateBackfillRequest) -> Result<BackfillPlanResponse, ApiError> {
+pub(in crate::server) async fn start(
+    app: &Arc<App>,
+    request: CreateBackfillRequest,
+) -> Result<BackfillPlanResponse, ApiError> {
     let (namespace, id) = (&request.namespace, &request.flow_id);
     let entry = app.catalog.get(namespace, id).ok_or_else(|| ApiError::flow_not_found(namespace, id))?;
     let spec = request.spec(entry.file.display().to_string())?;

@@ -43,6 +43,16 @@ impl ApiError {
         self.status == status.as_u16()
     }
 
+    /// The status of its response.
+    pub(crate) fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// What it says.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// The request itself is wrong.
     pub(crate) fn unprocessable(message: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, message)
@@ -116,8 +126,7 @@ pub(crate) struct FailureMessage(pub String);
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let message = self.message.clone();
+        let (status, message) = (self.status(), self.message.clone());
         let mut response = (status, Json(self)).into_response();
         response.extensions_mut().insert(FailureMessage(message));
         response

@@ -2,18 +2,18 @@
 //! `/api/v1/openapi.json`.
 
 mod backfill_response;
-mod backfills;
+pub(super) mod backfills;
 mod body;
 pub(super) mod error;
 mod executions;
 mod flows;
 mod follow;
-mod form;
+pub(super) mod form;
 mod kv;
 mod logs;
-mod parameters;
+pub(super) mod parameters;
 mod plugins;
-mod pool;
+pub(super) mod pool;
 mod response;
 mod triggers;
 

@@ -27,7 +27,8 @@ impl<S: Sync> FromRequestParts<S> for QueryParameters {
 }
 
 impl QueryParameters {
-    fn parse(query: &str) -> Self {
+    /// The pairs of a query, or of a form as browsers send it.
+    pub(crate) fn parse(query: &str) -> Self {
         let url = Url::parse(&format!("http://localhost/?{query}"));
         Self(url.map(|url| url.query_pairs().into_owned().collect()).unwrap_or_default())
     }
@@ -58,6 +59,29 @@ impl QueryParameters {
     /// Whether a flag is set.
     pub(crate) fn is_on(&self, name: &str) -> bool {
         self.one(name).is_some_and(|value| value != "false")
+    }
+
+    /// The parameters with one more.
+    pub(crate) fn adding(mut self, name: &str, value: &str) -> Self {
+        self.0.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// As the query of an address.
+    pub(crate) fn text(&self) -> String {
+        let Ok(mut url) = Url::parse("http://localhost/") else { return String::new() };
+        url.query_pairs_mut().extend_pairs(self.0.iter().filter(|(_, value)| !value.is_empty()));
+        url.query().unwrap_or_default().to_owned()
+    }
+
+    /// The query with another value of a name.
+    pub(crate) fn with(&self, name: &str, value: &str) -> String {
+        self.without(name).adding(name, value).text()
+    }
+
+    /// The parameters without those of a name.
+    pub(crate) fn without(&self, name: &str) -> Self {
+        Self(self.0.iter().filter(|(found, _)| found != name).cloned().collect())
     }
 
     pub(crate) fn read<T: FromStr>(&self, name: &str, example: &str) -> Result<Option<T>, ApiError> {

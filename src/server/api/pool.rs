@@ -5,7 +5,7 @@ use tokio::runtime::Handle;
 use super::error::ApiError;
 
 /// Runs it on a thread of the blocking pool, so that no request waits behind it.
-pub(super) async fn run_on_pool<T: Send + 'static>(
+pub(in crate::server) async fn run_on_pool<T: Send + 'static>(
     work: impl AsyncFnOnce() -> Result<T, ApiError> + Send + 'static,
 ) -> Result<T, ApiError> {
     let runtime = Handle::current();

@@ -1,0 +1,71 @@
+//! Times and durations as pages write them.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Local, SecondsFormat, Utc};
+use serde_json::{Map, Value};
+
+use crate::clock;
+use crate::text::{plain, shortened};
+
+/// The most letters of a value that a list shows.
+const MAX_VALUE_LENGTH: usize = 60;
+
+/// A moment: relative within a day, else local.
+#[derive(Clone, Debug)]
+pub(super) struct Moment {
+    /// For the browser, which shows it in its own zone.
+    pub(super) iso: String,
+    /// For readers without a script, in the server's zone.
+    pub(super) shown: String,
+    /// The same with its zone.
+    pub(super) full: String,
+}
+
+impl Moment {
+    pub(super) fn of(moment: DateTime<Utc>) -> Self {
+        let local = moment.with_timezone(&Local);
+        let iso = moment.to_rfc3339_opts(SecondsFormat::Millis, true);
+        let full = local.format("%Y-%m-%d %H:%M:%S %:z").to_string();
+        Self { iso, shown: relative(moment, clock::now(), &local), full }
+    }
+}
+
+fn relative(moment: DateTime<Utc>, now: DateTime<Utc>, local: &DateTime<Local>) -> String {
+    let away = now - moment;
+    let seconds = away.num_seconds().abs();
+    let amount = match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min", seconds / 60),
+        3600..86400 => format!("{} h", seconds / 3600),
+        _ => return local.format("%Y-%m-%d %H:%M").to_string(),
+    };
+    if away < chrono::TimeDelta::zero() { format!("in {amount}") } else { format!("{amount} ago") }
+}
+
+/// `0.2 s`, `3 min 04 s`, `2 h 05 min`
+pub(super) fn duration(took: Duration) -> String {
+    let seconds = took.as_secs();
+    match seconds {
+        0..60 => format!("{:.1} s", took.as_secs_f64()),
+        60..3600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {:02} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+/// `name=value` for each of some inputs or labels that has a value.
+pub(super) fn pairs(values: &Map<String, Value>) -> Vec<String> {
+    let given = values.iter().filter(|(_, value)| !value.is_null());
+    given.map(|(name, value)| format!("{name}={}", shortened(&plain(value), MAX_VALUE_LENGTH))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_units_that_fit() {
+        let seconds = [0.04, 59.94, 184.0, 7500.0].map(|seconds| duration(Duration::from_secs_f64(seconds)));
+        assert_eq!(seconds, ["0.0 s", "59.9 s", "3 min 04 s", "2 h 05 min"]);
+    }
+}

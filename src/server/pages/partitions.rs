@@ -1,0 +1,216 @@
+//! The partitions of a flow: a grid of months (or days, or hours) for each choice of its inputs, with the rows that each holds.
+
+mod cells;
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::{Path, State};
+
+use self::cells::{Cell, GridRow, rows_of};
+use super::format::Moment;
+use super::shell::{Place, Shell, flow_address};
+use super::{PageResult, page};
+use crate::blocking::run_blocking;
+use crate::clock;
+use crate::engine::backfill::{GridColumn, GridRequest, PartitionReport, PartitionStatus, SourceChange};
+use crate::flow::Flow;
+use crate::journal::{Backfill, ExecutionQuery};
+use crate::server::App;
+use crate::server::api::error::ApiError;
+use crate::server::api::parameters::QueryParameters;
+use crate::server::api::pool::run_on_pool;
+use crate::text::{count, thousands};
+
+/// How many backfills are looked through for those under way.
+const MAX_BACKFILLS: u32 = 20;
+
+/// The partitions of one choice of inputs.
+struct Panel {
+    name: String,
+    summary: String,
+    heads: Vec<String>,
+    rows: Vec<GridRow>,
+    /// Where its missing partitions are run, and how many there are.
+    backfill: String,
+    failed: usize,
+    missing: usize,
+}
+
+/// A backfill under way.
+struct ShownBackfill {
+    id: String,
+    state: &'static str,
+    title: String,
+    progress: String,
+    is_paused: bool,
+    problem: String,
+}
+
+/// The partition that is looked at.
+struct Details {
+    column: String,
+    cell: Cell,
+    message: String,
+    note: String,
+    loaded: Option<Moment>,
+    rows: String,
+    source: String,
+    execution: String,
+}
+
+#[derive(Template)]
+#[template(path = "partitions.html")]
+struct PartitionsPage {
+    shell: Shell,
+    address: String,
+    id: String,
+    namespace: String,
+    panels: Vec<Panel>,
+    notes: Vec<String>,
+    backfills: Vec<ShownBackfill>,
+    details: Option<Details>,
+    check: String,
+}
+
+/// What was read of a flow's partitions.
+struct Read {
+    panels: Vec<Panel>,
+    notes: Vec<String>,
+    details: Option<Details>,
+}
+
+pub(super) async fn show(
+    State(app): State<Arc<App>>,
+    Path((namespace, id)): Path<(String, String)>,
+    parameters: QueryParameters,
+) -> PageResult {
+    let flow = app.catalog.flow(&namespace, &id).ok_or_else(|| ApiError::flow_not_found(&namespace, &id))?;
+    let given = parameters.pairs("inputs")?;
+    ApiError::check_file_inputs(&app, &flow, &given)?;
+    let text = |name: &str| parameters.one(name).map(str::to_owned);
+    let request = GridRequest {
+        trigger: text("trigger"),
+        every: text("every"),
+        from: text("from"),
+        to: text("to"),
+        given,
+        check: parameters.is_on("check"),
+    };
+    let (owner, reader, looked_at) = (app.clone(), flow.clone(), text("cell"));
+    let reading = async move || read(&owner, &reader, &request, looked_at.as_deref()).await;
+    let Read { panels, notes, details } = run_on_pool(reading).await?;
+    let backfills = run_blocking(|| backfills(&app, &flow))?;
+    page(&PartitionsPage {
+        shell: Shell::of(&app, Place::Flows, format!("namespace={namespace}&flow={id}")),
+        address: flow_address(&namespace, &id),
+        panels,
+        notes,
+        backfills,
+        details,
+        check: parameters.with("check", "true"),
+        id,
+        namespace,
+    })
+}
+
+async fn read(app: &App, flow: &Flow, request: &GridRequest, looked_at: Option<&str>) -> Result<Read, ApiError> {
+    let grid = app.executor.runner().grid(flow, request, clock::now()).await?;
+    let address = format!("{}/backfill", flow_address(&flow.namespace, flow.id.as_str()));
+    let details = grid.columns.iter().find_map(|column| details(column, looked_at?));
+    let panels = grid.columns.iter().map(|column| panel(column, &address, looked_at)).collect();
+    Ok(Read { panels, notes: grid.notes, details })
+}
+
+fn panel(column: &GridColumn, address: &str, looked_at: Option<&str>) -> Panel {
+    let loaded = column.known.iter().filter(|known| matches!(known.status, PartitionStatus::Loaded { .. })).count();
+    let failed = column.known.iter().filter(|known| known.status.is_failed()).count();
+    let waiting =
+        |known: &&PartitionReport| matches!(known.status, PartitionStatus::Waiting | PartitionStatus::Stopped);
+    let missing = column.known.iter().filter(waiting).count();
+    let rows: u64 = column.known.iter().filter_map(|known| cells::rows(&known.status)).sum();
+    let (heads, grid_rows) = rows_of(column, looked_at);
+    Panel {
+        name: column.name.clone(),
+        summary: format!("{loaded} of {} loaded · {}", column.known.len(), count(rows, "row")),
+        heads,
+        rows: grid_rows,
+        backfill: format!("{address}?{}", backfill_query(column)),
+        failed,
+        missing,
+    }
+}
+
+/// What the backfill page needs to know of a column.
+fn backfill_query(column: &GridColumn) -> String {
+    let mut query = QueryParameters::default();
+    if let Some(trigger) = column.schedule.trigger() {
+        query = query.adding("trigger", &trigger.id);
+    }
+    for (name, value) in column.inputs() {
+        query = query.adding("inputs", &format!("{name}:{value}"));
+    }
+    let ends = column.known.first().zip(column.known.last());
+    if let Some((first, last)) = ends {
+        query = query.adding("from", &first.partition).adding("to", &last.partition);
+    }
+    query.text()
+}
+
+fn details(column: &GridColumn, looked_at: &str) -> Option<Details> {
+    let known = column.known.iter().find(|known| cells::name(column, known) == looked_at)?;
+    let message = match &known.status {
+        PartitionStatus::Failed { message, .. } => message.clone(),
+        PartitionStatus::Skipped { reason } => reason.clone(),
+        _ => String::new(),
+    };
+    Some(Details {
+        column: column.name.clone(),
+        cell: Cell::of(column, known, false, false),
+        message,
+        note: known.note.clone().unwrap_or_default(),
+        loaded: known.loaded.map(Moment::of),
+        rows: cells::rows(&known.status).map(thousands).unwrap_or_default(),
+        source: known.source.as_ref().map(source_text).unwrap_or_default(),
+        execution: known.execution.as_ref().map(ToString::to_string).unwrap_or_default(),
+    })
+}
+
+fn source_text(source: &SourceChange) -> String {
+    match source {
+        SourceChange::Same => "unchanged".to_owned(),
+        SourceChange::Changed(why) => format!("changed: {why}"),
+        SourceChange::New => "there".to_owned(),
+        SourceChange::Gone => "no longer there".to_owned(),
+        SourceChange::NotThere => "not there yet".to_owned(),
+        SourceChange::Unknown(why) => format!("unknown: {why}"),
+    }
+}
+
+/// The backfills of the flow that have not ended.
+fn backfills(app: &App, flow: &Flow) -> Result<Vec<ShownBackfill>, ApiError> {
+    let query = ExecutionQuery {
+        namespace: Some(flow.namespace.clone()),
+        flow: Some(flow.id.to_string()),
+        ..ExecutionQuery::default()
+    };
+    let (_, found) = app.executor.journal().backfills(&query, MAX_BACKFILLS, 0)?;
+    found.iter().filter(|backfill| backfill.outcome.is_none()).map(|backfill| shown(app, backfill)).collect()
+}
+
+fn shown(app: &App, backfill: &Backfill) -> Result<ShownBackfill, ApiError> {
+    let backfill = app.backfills.find(&backfill.id)?;
+    let states = app.executor.runner().partition_states(&backfill)?;
+    let done = states.iter().filter(|state| state.status.is_complete() || state.status.is_failed()).count();
+    let failed = states.iter().filter(|state| state.status.is_failed()).count();
+    let failed = if failed > 0 { format!(" · {failed} failed") } else { String::new() };
+    let state = app.backfills.state(&backfill);
+    Ok(ShownBackfill {
+        id: backfill.id.to_string(),
+        state,
+        title: format!("Backfill {} to {}", backfill.spec.from, backfill.spec.to),
+        progress: format!("{} at a time · {done} of {} done{failed}", backfill.spec.parallel, states.len()),
+        is_paused: state != "RUNNING" && state != "CANCELLING",
+        problem: backfill.problem.clone().unwrap_or_default(),
+    })
+}
