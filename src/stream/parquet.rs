@@ -418,6 +418,9 @@ fn by_text(values: &Series, wanted: &Column, complaints: &mut BTreeMap<usize, St
         let texts: Vec<Option<&[u8]>> = values.str()?.iter().map(|text| text.map(str::as_bytes)).collect();
         return Ok(from_texts(&texts, wanted, complaints));
     }
+    let is_of_doubles = wanted.shape.as_ref().is_some_and(|shape| shape.is_array_of_doubles());
+    let doubles = is_of_doubles.then(|| printed::with_doubles(values)).flatten().transpose()?;
+    let values = doubles.as_ref().unwrap_or(values);
     let shape =
         wanted.shape.as_ref().filter(|shape| shape.has_composite() || matches!(values.dtype(), DataType::Struct(_)));
     let printed = Printed::of(values, if shape.is_some() { ColumnType::Json } else { wanted.kind })?;

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::ops::Range;
 
-use polars::prelude::{AnyValue, Field, PolarsResult, Series, TimeUnit};
+use polars::prelude::{AnyValue, DataType, Field, PolarsResult, Series, TimeUnit};
 
 use super::ColumnType;
 use super::float::{push_float, push_real};
@@ -67,12 +67,48 @@ fn text(value: &AnyValue<'_>, kind: ColumnType, out: &mut Vec<u8>) -> Option<()>
         AnyValue::BinaryOwned(bytes) if is_other(kind) => hex(bytes, out),
         AnyValue::Binary(bytes) => out.extend_from_slice(bytes),
         AnyValue::BinaryOwned(bytes) => out.extend_from_slice(bytes),
+        AnyValue::List(items) | AnyValue::Array(items, _)
+            if is_other(kind) && lengths_without_items(items).is_some() =>
+        {
+            out.extend_from_slice(b"{}");
+        }
         AnyValue::List(items) | AnyValue::Array(items, _) if is_other(kind) => array(items, kind, out)?,
         AnyValue::List(_) | AnyValue::Array(..) | AnyValue::Struct(..) | AnyValue::StructOwned(_) => json(value, out)?,
         value if kind == ColumnType::Json && value.get_str().is_none() => json(value, out)?,
         value => scalar(value, out)?,
     }
     Some(())
+}
+
+/// Lists of single precision as lists of doubles, as Postgres casts them and as values outside of lists become; none for
+/// others.
+pub(super) fn with_doubles(values: &Series) -> Option<PolarsResult<Series>> {
+    fn kind(found: &DataType) -> Option<DataType> {
+        match found {
+            DataType::Float32 => Some(DataType::Float64),
+            DataType::List(items) => Some(DataType::List(Box::new(kind(items)?))),
+            _ => None,
+        }
+    }
+    kind(values.dtype()).map(|kind| values.cast(&kind))
+}
+
+/// The lengths of the dimensions of a list that holds nothing but empty lists, all of one shape: an empty array for
+/// Postgres, which it does not read in braces within braces.
+fn lengths_without_items(items: &Series) -> Option<Vec<usize>> {
+    let below = |index: usize| match items.get(index).ok()? {
+        AnyValue::List(items) | AnyValue::Array(items, _) => lengths_without_items(&items),
+        _ => None,
+    };
+    if items.is_empty() {
+        return Some(vec![0]);
+    }
+    let mut lengths = below(0)?;
+    if !(1..items.len()).all(|index| below(index).as_ref() == Some(&lengths)) {
+        return None;
+    }
+    lengths.push(items.len());
+    Some(lengths)
 }
 
 fn is_other(kind: ColumnType) -> bool {
@@ -227,7 +263,7 @@ fn quoted(text: &[u8], out: &mut Vec<u8>) {
 /// A list; one of pairs of `key` and `value` is a map, and becomes an object.
 fn list(items: &Series, out: &mut Vec<u8>) -> Option<()> {
     let fields: Vec<Field> = match items.dtype() {
-        polars::prelude::DataType::Struct(fields) => fields.clone(),
+        DataType::Struct(fields) => fields.clone(),
         _ => Vec::new(),
     };
     let is_map = matches!(fields.as_slice(), [key, value] if key.name == "key" && value.name == "value");

@@ -18,6 +18,8 @@ const MAX_TEXT_BYTES: usize = 64 << 20;
 pub enum TypeShape {
     /// Not of other types: its values are texts that only the server reads.
     Scalar,
+    /// `double precision`.
+    Double,
     /// `json` or `jsonb`, which take JSON as it stands.
     Json,
     /// An array of this type.
@@ -48,10 +50,15 @@ impl TypeShape {
     /// Whether there is a composite type in it.
     pub(super) fn has_composite(&self) -> bool {
         match self {
-            Self::Scalar | Self::Json => false,
+            Self::Scalar | Self::Double | Self::Json => false,
             Self::Array(item) => item.has_composite(),
             Self::Composite(_) => true,
         }
+    }
+
+    /// Whether it is an array of `double precision`.
+    pub(super) fn is_array_of_doubles(&self) -> bool {
+        matches!(self, Self::Array(item) if **item == Self::Double)
     }
 
     /// A valid JSON value as text that the server reads: `{1,2}` for an array, `("1","x")` for an object, what stands in
@@ -81,6 +88,10 @@ impl TypeShape {
             }
             first = first_item(first);
         }
+        // The server makes an empty array of it, which it does not read in braces within braces.
+        if dimensions > 1 && lengths_without_items(value, MAX_DIMENSIONS).is_some() {
+            return Ok(b"{}".to_vec());
+        }
         let mut out = Vec::with_capacity(value.len());
         self.push_array(value, dimensions, &mut out)?;
         Ok(out)
@@ -102,6 +113,22 @@ impl TypeShape {
         out.push(b'}');
         Ok(())
     }
+}
+
+/// The lengths of the dimensions of a JSON array that holds nothing but empty arrays, all of one shape.
+fn lengths_without_items(value: &[u8], dimensions: usize) -> Option<Vec<usize>> {
+    let below = |item: &[u8]| match dimensions {
+        2.. if item.starts_with(b"[") => lengths_without_items(item, dimensions - 1),
+        _ => None,
+    };
+    let items = json::items(value);
+    let Some(first) = items.first() else { return Some(vec![0]) };
+    let mut lengths = below(first)?;
+    if !items.iter().skip(1).all(|item| below(item).as_ref() == Some(&lengths)) {
+        return None;
+    }
+    lengths.push(items.len());
+    Some(lengths)
 }
 
 impl Attributes {

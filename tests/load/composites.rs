@@ -58,6 +58,11 @@ const VALUES: &[(&str, &[&str])] = &[
             r#"{"tags": {"a": 1}}"#,
             r#"{"tags": 5}"#,
             r#"{"tags": [["a", "b"], ["c", "d"]]}"#,
+            r#"{"tags": [[]], "path": [[], [ ]]}"#,
+            r#"{"tags": [[[]], [[]]]}"#,
+            r#"{"tags": [[], [[]]]}"#,
+            r#"{"tags": [[], ["a"]]}"#,
+            r#"{"tags": [[], "a"]}"#,
             r#"{"tags": [["a"], "b"]}"#,
             r#"{"tags": ["a", ["b", "c"], {"d": 1}, true, 1.50]}"#,
             r#"{"at": [1]}"#,
@@ -134,4 +139,29 @@ async fn structures_of_parquet_are_composite_values_too() {
     place.load("{from: a.parquet, table: t, on_missing_column: empty}").await.unwrap();
     let expected = "(1,,\"a\"\"b\") s {\"(1,,\\\"a\\\"\\\"b\\\")\",\"(2,,)\"}\n(2,,) t {}";
     assert_eq!(place.rows("SELECT p, (a).street, (a).path FROM t").await, expected);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lists_of_parquet_are_arrays_as_the_server_casts_them() {
+    let table = "CREATE TABLE t (f float8, d float8[], dd float8[], r real[], n numeric[], e int[])";
+    let place = Place::with("composites_lists", table).await;
+    let list = |name: &str| {
+        let items = Series::new("".into(), [0.1_f32, 2.5]);
+        ListChunked::from_iter([items.slice(0, 2), items.slice(0, 0)]).into_series().with_name(name.into())
+    };
+    let nested =
+        ListChunked::from_iter([list("").slice(0, 1), list("").slice(0, 1)]).into_series().with_name("dd".into());
+    let numbers = Series::new("".into(), [1_i32]);
+    let empty = ListChunked::from_iter([numbers.slice(0, 0)]).into_series();
+    let empty = ListChunked::from_iter([empty.clone(), empty]).into_series().with_name("e".into());
+    let columns = [Series::new("f".into(), [0.1_f32, 2.5]), list("d"), nested, list("r"), list("n"), empty];
+    let mut frame = DataFrame::new(2, columns.map(IntoColumn::into_column).to_vec()).unwrap();
+    ParquetWriter::new(File::create(place.path().join("a.parquet")).unwrap()).finish(&mut frame).unwrap();
+    place.load("{from: a.parquet, table: t}").await.unwrap();
+    let wide = "0.10000000149011612";
+    let doubles = format!("{{{{{wide},2.5}}}}");
+    let first = format!("{wide} {{{wide},2.5}} {doubles} {{0.1,2.5}} {{0.1,2.5}} {{}}");
+    assert_eq!(place.t().await, format!("{first}\n2.5 {{}} {doubles} {{}} {{}} {{}}"));
+    let cast = "SELECT f = 0.1::real, d = '{0.1,2.5}'::real[]::float8[] FROM t WHERE f < 1";
+    assert_eq!(place.rows(cast).await, "t t");
 }

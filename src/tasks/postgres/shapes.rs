@@ -76,6 +76,7 @@ impl Shapes {
         let below = depth + 1;
         let shape = match types.remove(&oid).filter(|_| depth < MAX_DEPTH) {
             _ if oid == Type::JSON.oid() || oid == Type::JSONB.oid() => Arc::new(TypeShape::Json),
+            _ if oid == Type::FLOAT8.oid() => Arc::new(TypeShape::Double),
             Some(CatalogType { base: base @ 1.., .. }) => self.add(base, types, below),
             Some(CatalogType { item: item @ 1.., .. }) => Arc::new(TypeShape::Array(self.add(item, types, below))),
             Some(CatalogType { attributes: Some(attributes), .. }) => {
