@@ -497,7 +497,7 @@ fn a_mistake_in_json_has_its_line_and_column() {
         ("e.json", b"[{\"id\": 1},\n  {\"n\": \"\xff\"}]", (2, 10), "the value is not valid UTF-8 text"),
         ("f.ndjson", b"{\"id\": 1}\n{\"n\": \"\xc3\xa9\xff\"}", (2, 9), "the line is not valid UTF-8 text"),
         ("g.ndjson", b"\n{\"id\": \"\xff\"}", (2, 9), "the line is not valid UTF-8 text"),
-        ("h.ndjson", b"\n{\"id\": tru}", (2, 11), "expected a value, found `tru`"),
+        ("h.ndjson", b"\n{\"id\": tru}", (2, 8), "expected a value, found `tru`"),
         ("i.json", b"[{\"id\": 1}, {\"id\":\n nil}]", (2, 2), "expected a value, found `nil`"),
     ];
     for (name, content, place, said) in cases {

@@ -36,7 +36,7 @@ async fn missing_roles_are_named_with_the_command_that_grants_them() {
     assert_eq!(finding(&findings, "Google project"), ("ok", "my-project", ""));
     assert_eq!(finding(&findings, "bucket").0, "ok");
     let (state, detail, fix) = finding(&findings, "bucket's roles");
-    assert_eq!((state, detail), ("missing", "lacking storage.objects.create, storage.objects.delete"));
+    assert_eq!((state, detail), ("missing", "missing permissions: storage.objects.create, storage.objects.delete"));
     assert_eq!(
         fix,
         format!(

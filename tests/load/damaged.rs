@@ -75,7 +75,7 @@ async fn the_servers_refusal_of_one_row_undoes_all_and_names_the_constraint() {
     place.run("CREATE UNIQUE INDEX one_id ON t (id); ALTER TABLE t ADD CONSTRAINT small CHECK (id < 70000)").await;
     place.file("a.csv", "id,note\n1,x\n0,again\n");
     let shown = place.refused("{from: a.csv, table: t}").await;
-    assert_says(&shown, &["loading into `t`", "\"one_id\"", "(id)=(0) already exists"]);
+    assert_says(&shown, &["a.csv:3:1: `id`", "\"one_id\"", "(id)=(0) already exists"]);
     place.file("a.csv.gz", gzip(&many_rows(ROWS)));
     assert_says(&place.refused("{from: a.csv.gz, table: t, mode: truncate}").await, &["\"small\""]);
     assert_nothing_changed(&place).await;

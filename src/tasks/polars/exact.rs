@@ -24,6 +24,11 @@ impl Rewriting<'_> {
     /// A comparison of decimal numbers as Postgres makes it: exactly beside decimal and whole numbers, in double
     /// precision beside numbers of floating point. None where it stays as it is.
     pub(super) fn compared(&self, left: &Expr, op: &BinaryOperator, right: &Expr) -> Outcome<Option<Expr>> {
+        match (self.as_time_beside(left, right)?, self.as_time_beside(right, left)?) {
+            (Some(left), _) => return sql(&format!("{left} {op} {right}")).map(Some),
+            (_, Some(right)) => return sql(&format!("{left} {op} {right}")).map(Some),
+            _ => {}
+        }
         let numbers = [self.number(left), self.number(right)];
         if !numbers.contains(&Some(Number::Numeric)) {
             return Ok(None);

@@ -1,7 +1,8 @@
 //! Dates, timestamps and intervals that are written out, and what they make together.
 
-use sqlparser::ast::{BinaryOperator, DataType, Expr, Interval, TypedString};
+use sqlparser::ast::{BinaryOperator, DataType, Expr, Interval, TimezoneInfo, TypedString};
 
+use super::class::Class;
 use super::dialect::{Rewriting, sql, text_of};
 use super::expression::moment;
 use super::meaning::PREFIX;
@@ -17,6 +18,18 @@ impl Rewriting<'_> {
         {
             true => sql(&format!("{} {op} {}", shown(left), shown(right))).map(Some),
             false => Ok(None),
+        }
+    }
+
+    /// A written-out text beside a date or timestamp is one too. Polars would compare texts, or refuse to.
+    pub(super) fn as_time_beside(&self, text: &Expr, other: &Expr) -> Outcome<Option<Expr>> {
+        if text_of(text).is_none() || self.class(other) != Some(Class::Time) {
+            return Ok(None);
+        }
+        match self.kind(other) {
+            Some(ColumnType::Instant | ColumnType::TimestampTz) => Ok(None),
+            _ if self.is_date(other) => self.cast(text, &DataType::Date),
+            _ => self.cast(text, &DataType::Timestamp(None, TimezoneInfo::None)),
         }
     }
 

@@ -73,7 +73,10 @@ impl Target {
         };
         let table = Table::read(transaction, sql_name, name).await?;
         let nature = nature(transaction, &table.sql_name).await?;
-        let numbered = numbered(transaction, &table.sql_name).await?;
+        let numbered = match table.columns.iter().any(|column| column.has_default) {
+            true => numbered(transaction, &table.sql_name).await?,
+            false => Vec::new(),
+        };
         let shapes = Shapes::of_table(transaction, &table).await?;
         Ok(Self { table, is_new, nature, numbered, shapes })
     }
