@@ -88,19 +88,27 @@ impl<'a> WaitMonitor<'a> {
     ///
     /// # Errors
     /// The work's own, or that the server did nothing for it for too long; the connection is closed then.
-    pub async fn over<T>(&self, doing: &str, work: impl Future<Output = Result<T, TaskError>>) -> Result<T, TaskError> {
-        // On the heap: the state of every wait would be as large as that of a look at the server.
-        let observed = Box::pin(self.observe(doing));
-        let ended = tokio::select! {
-            biased;
-            ended = work => ended,
-            (problem, beside) = observed => {
-                self.give_up(beside).await;
-                Err(problem)
-            }
-        };
-        self.context.progress.set_waiting(None);
-        ended.map_err(|problem| self.handle.with_reason(problem))
+    pub fn over<T>(
+        &self,
+        doing: &str,
+        work: impl Future<Output = Result<T, TaskError>>,
+    ) -> impl Future<Output = Result<T, TaskError>> {
+        // On the heap, both: the state of whatever waits would be as large as that of the statement and of a look at the
+        // server, and so would the stack of whatever waits for that.
+        let work = Box::pin(work);
+        async move {
+            let observed = Box::pin(self.observe(doing));
+            let ended = tokio::select! {
+                biased;
+                ended = work => ended,
+                (problem, beside) = observed => {
+                    self.give_up(beside).await;
+                    Err(problem)
+                }
+            };
+            self.context.progress.set_waiting(None);
+            ended.map_err(|problem| self.handle.with_reason(problem))
+        }
     }
 
     /// Forgets what the server complained of until now, before a COPY begins.

@@ -11,23 +11,26 @@ use crate::task::TaskError;
 ///
 /// # Errors
 /// What the work says that is about no row, or that the server refuses a statement.
-pub(super) async fn behind<T>(
+pub(super) fn behind<T>(
     transaction: &Transaction<'_>,
     watch: &WaitMonitor<'_>,
     (doing, is_of_a_row): (&str, &(dyn Fn(&CopyError) -> bool + Sync)),
     work: impl Future<Output = Result<T, TaskError>>,
-) -> Result<Result<T, CopyError>, TaskError> {
-    over(watch, doing, transaction.batch_execute("SAVEPOINT jitney_rows")).await?;
-    let (end, outcome) = match work.await {
-        Ok(done) => ("RELEASE SAVEPOINT jitney_rows", Ok(done)),
-        Err(problem) => {
-            let refusal = watch.refusal().filter(is_of_a_row).ok_or(problem)?;
-            watch.before_copy();
-            ("ROLLBACK TO SAVEPOINT jitney_rows; RELEASE SAVEPOINT jitney_rows", Err(refusal))
-        }
-    };
-    over(watch, doing, transaction.batch_execute(end)).await?;
-    Ok(outcome)
+) -> impl Future<Output = Result<Result<T, CopyError>, TaskError>> {
+    let work = Box::pin(work);
+    async move {
+        over(watch, doing, transaction.batch_execute("SAVEPOINT jitney_rows")).await?;
+        let (end, outcome) = match work.await {
+            Ok(done) => ("RELEASE SAVEPOINT jitney_rows", Ok(done)),
+            Err(problem) => {
+                let refusal = watch.refusal().filter(is_of_a_row).ok_or(problem)?;
+                watch.before_copy();
+                ("ROLLBACK TO SAVEPOINT jitney_rows; RELEASE SAVEPOINT jitney_rows", Err(refusal))
+            }
+        };
+        over(watch, doing, transaction.batch_execute(end)).await?;
+        Ok(outcome)
+    }
 }
 
 /// Waits for a statement, as [`WaitMonitor::over`] does.
