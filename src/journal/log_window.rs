@@ -3,9 +3,12 @@
 use rusqlite::types::Value as Sql;
 use rusqlite::{Row, params_from_iter};
 
-use super::{Journal, LogLine, NumberedLine, Result};
+use super::{Journal, LogLine, Result};
 use crate::id::ExecutionId;
 use crate::task::{Level, LogSource};
+
+/// A line, and the number by which those that follow it are found.
+pub type NumberedLine = (i64, LogLine);
 
 /// Which lines of a log are meant; all of them unless something is said.
 #[derive(Clone, Debug, Default)]

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, TransactionBehavior, params};
 use tokio::sync::broadcast;
 
-use super::{Journal, JournalUpdate, LogLine, Result, stamp};
+use super::{Journal, JournalUpdate, LogFilter, LogLine, LogPosition, NumberedLine, Result, stamp};
 use crate::id::ExecutionId;
 use crate::task::{LINE_OVERHEAD, Level, LogSource};
 
@@ -20,9 +20,6 @@ const MAX_BUFFERED: usize = 1000;
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// How many are kept in memory when they cannot be written.
 const MAX_UNWRITTEN: usize = 20 * MAX_BUFFERED;
-
-/// A line, and the number by which those that follow it are found.
-pub type NumberedLine = (i64, LogLine);
 
 /// The lines that are not written yet.
 pub(super) struct LogBuffer {
@@ -148,16 +145,7 @@ impl Journal {
 
     /// The first log lines of an execution behind one, in the order of writing.
     pub fn logs_after(&self, id: &ExecutionId, number: i64, limit: u32) -> Result<Vec<NumberedLine>> {
-        let connection = self.lock();
-        let sql = "SELECT time, task, level, message, rowid FROM logs WHERE execution = ? AND rowid > ?
-                   ORDER BY rowid LIMIT ?";
-        let mut statement = connection.prepare_cached(sql)?;
-        let rows = statement.query_map(params![id.as_str(), number, limit], |row| {
-            let source = LogSource::from(row.get::<_, String>(1)?);
-            let line = LogLine { time: row.get(0)?, source, level: row.get(2)?, message: row.get(3)? };
-            Ok((row.get(4)?, line))
-        })?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+        self.log_window(id, &LogFilter::default(), LogPosition::After(number), limit)
     }
 
     /// The bytes of an execution's log.

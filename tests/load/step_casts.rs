@@ -13,6 +13,21 @@ fn row(value: Column) -> DataFrame {
     DataFrame::new(1, vec![value, Column::new(LINE.into(), [2_i64])]).unwrap()
 }
 
+/// What tells our result from Postgres's, if anything; both may refuse.
+fn difference(
+    what: &str,
+    ours: &Result<Option<String>, String>,
+    theirs: Result<Option<String>, tokio_postgres::Error>,
+) -> Option<String> {
+    let is_right = match (ours, &theirs) {
+        (Ok(ours), Ok(theirs)) => ours == theirs,
+        (Err(_), Err(_)) => true,
+        _ => false,
+    };
+    let theirs = theirs.map_err(|error| error.as_db_error().unwrap().message().to_owned());
+    (!is_right).then(|| format!("{what}: {ours:?}, and Postgres says {theirs:?}"))
+}
+
 /// The value of a text as readers have one of a type.
 fn read(text: &str, kind: ColumnType) -> Column {
     let texts = Column::new("v".into(), [text]);
@@ -165,15 +180,7 @@ async fn the_step_cast_has_postgres_results() {
             let theirs = place.client.query_one(&sql, &[]).await.map(|row| row.get::<_, Option<String>>(0));
             let steps = Transform { cast: Pairs(vec![("v".to_owned(), *target)]), ..Transform::default() };
             let ours = aside(|| stored_of(&file, &steps, None, &row(read(text, *kind))));
-            let is_right = match (&ours, &theirs) {
-                (Ok(ours), Ok(theirs)) => ours == theirs,
-                (Err(_), Err(_)) => true,
-                _ => false,
-            };
-            if !is_right {
-                let theirs = theirs.map_err(|error| error.as_db_error().unwrap().message().to_owned());
-                wrong.push(format!("'{text}'::{own}::{name}: {ours:?}, and Postgres says {theirs:?}"));
-            }
+            wrong.extend(difference(&format!("'{text}'::{own}::{name}"), &ours, theirs));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -243,15 +250,7 @@ async fn numbers_of_single_precision_are_counted_in_it() {
             let steps =
                 Transform { with_columns: Pairs(vec![("v".to_owned(), (*sql).to_owned())]), ..Transform::default() };
             let ours = aside(|| stored_of(&file, &steps, None, &row(read(text, ColumnType::Real))));
-            let is_right = match (&ours, &theirs) {
-                (Ok(ours), Ok(theirs)) => ours == theirs,
-                (Err(_), Err(_)) => true,
-                _ => false,
-            };
-            if !is_right {
-                let theirs = theirs.map_err(|error| error.as_db_error().unwrap().message().to_owned());
-                wrong.push(format!("{sql} of {text}: {ours:?}, and Postgres says {theirs:?}"));
-            }
+            wrong.extend(difference(&format!("{sql} of {text}"), &ours, theirs));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

@@ -6,6 +6,7 @@ use serde_json::Map;
 use super::adopt::{cannot_continue, invalid_state};
 use super::follow::was_applied;
 use super::{Executor, Prepared, locked};
+use crate::blocking::run_blocking;
 use crate::clock;
 use crate::engine::EngineError;
 use crate::engine::control::Suspend;
@@ -26,6 +27,13 @@ pub enum BulkAction {
     Restart,
     /// [`Executor::delete`]
     Delete,
+}
+
+impl BulkAction {
+    /// The action of a name in small letters, such as `kill`.
+    pub fn named(name: &str) -> Option<Self> {
+        serde_json::from_value(name.into()).ok()
+    }
 }
 
 /// The events that end the pauses of an execution.
@@ -226,16 +234,24 @@ impl Executor {
         let found = self.journal().search(query, MAX_EXECUTIONS, 0)?.executions;
         let mut done = Vec::with_capacity(found.len());
         for id in found.into_iter().rev().map(|summary| summary.id) {
-            let result = match action {
-                BulkAction::Kill => self.kill(&id),
-                BulkAction::Pause => self.pause(&id),
-                BulkAction::Resume => self.resume(&id, Vec::new()),
-                BulkAction::Restart => self.restart(&id, Vec::new()),
-                BulkAction::Delete => self.delete(&id).await,
-            };
+            let result = self.apply(&id, action).await;
             done.push((id, result));
         }
         Ok(done)
+    }
+
+    /// Does one thing to an execution, without secret inputs.
+    ///
+    /// # Errors
+    /// Those of the action.
+    pub async fn apply(&self, id: &ExecutionId, action: BulkAction) -> Result<(), EngineError> {
+        match action {
+            BulkAction::Kill => run_blocking(|| self.kill(id)),
+            BulkAction::Pause => run_blocking(|| self.pause(id)),
+            BulkAction::Resume => run_blocking(|| self.resume(id, Vec::new())),
+            BulkAction::Restart => run_blocking(|| self.restart(id, Vec::new())),
+            BulkAction::Delete => self.delete(id).await,
+        }
     }
 }
 

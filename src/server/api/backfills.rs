@@ -118,21 +118,9 @@ impl CreateBackfillRequest {
     /// The same backfill in the form of this API.
     pub(super) fn of_trigger(namespace: &str, flow_id: &str, trigger: &str, request: TriggerBackfillRequest) -> Self {
         let labels = if request.labels.is_null() { Map::new() } else { labels_of(&request.labels) };
-        Self {
-            namespace: namespace.to_owned(),
-            flow_id: flow_id.to_owned(),
-            trigger: Some(trigger.to_owned()),
-            every: None,
-            from: request.start,
-            to: request.end.unwrap_or_else(|| clock::now().to_rfc3339_opts(SecondsFormat::Secs, true)),
-            inputs: request.inputs.unwrap_or_default(),
-            only: PartitionFilter::default(),
-            parallel: one(),
-            order: SortOrder::default(),
-            labels,
-            stop_on_failure: false,
-            dry_run: false,
-        }
+        let to = request.end.unwrap_or_else(|| clock::now().to_rfc3339_opts(SecondsFormat::Secs, true));
+        let whole = Self::whole((namespace, flow_id), (request.start, to));
+        Self { trigger: Some(trigger.to_owned()), inputs: request.inputs.unwrap_or_default(), labels, ..whole }
     }
 
     /// The request of a form, for partitions from one to another.
@@ -145,20 +133,25 @@ impl CreateBackfillRequest {
         parallel: u32,
         dry_run: bool,
     ) -> Self {
+        Self { trigger, inputs, only, parallel, dry_run, ..Self::whole((namespace, flow_id), (from, to)) }
+    }
+
+    /// All partitions from one to another, one at a time.
+    fn whole((namespace, flow_id): (&str, &str), (from, to): (String, String)) -> Self {
         Self {
             namespace: namespace.to_owned(),
             flow_id: flow_id.to_owned(),
-            trigger,
+            trigger: None,
             every: None,
             from,
             to,
-            inputs,
-            only,
-            parallel,
+            inputs: Map::new(),
+            only: PartitionFilter::default(),
+            parallel: one(),
             order: SortOrder::default(),
             labels: Map::new(),
             stop_on_failure: false,
-            dry_run,
+            dry_run: false,
         }
     }
 

@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use crate::blocking::run_blocking;
@@ -14,7 +15,7 @@ use crate::engine::executor::BulkAction;
 use crate::engine::scheduler::{WebhookCall, WebhookError};
 use crate::engine::{Request, is_interrupted};
 use crate::id::ExecutionId;
-use crate::journal::Summary;
+use crate::journal::{State as ExecutionRecord, Summary};
 use crate::server::App;
 use crate::server::api::error::ApiError;
 use crate::server::api::form::{FormUpload, InputForm};
@@ -30,10 +31,26 @@ pub(super) fn shown(app: &App, id: &ExecutionId) -> ExecutionResult {
 }
 
 fn read(app: &App, id: &ExecutionId) -> Result<ExecutionResponse, ApiError> {
-    let state = app.executor.journal().state(id)?.ok_or_else(|| ApiError::execution_not_found(id))?;
-    let created = app.executor.journal().summary(id)?.map(|summary| summary.created).unwrap_or_default();
-    let interrupted = is_interrupted(&app.settings, app.executor.journal(), id, state.status, created)?;
+    let Present { state, interrupted, .. } = Present::of(app, id)?;
     Ok(ExecutionResponse::whole(id, &state, interrupted))
+}
+
+/// An execution as it stands now.
+pub(in crate::server) struct Present {
+    pub(in crate::server) state: ExecutionRecord,
+    pub(in crate::server) created: DateTime<Utc>,
+    /// Whether no process works on it though it has not ended.
+    pub(in crate::server) interrupted: bool,
+}
+
+impl Present {
+    pub(in crate::server) fn of(app: &App, id: &ExecutionId) -> Result<Self, ApiError> {
+        let journal = app.executor.journal();
+        let state = journal.state(id)?.ok_or_else(|| ApiError::execution_not_found(id))?;
+        let created = journal.summary(id)?.map(|summary| summary.created).unwrap_or_default();
+        let interrupted = is_interrupted(&app.settings, journal, id, state.status, created)?;
+        Ok(Self { state, created, interrupted })
+    }
 }
 
 /// The id, if there is such an execution: otherwise its form need not be read.
@@ -196,14 +213,8 @@ pub(super) async fn bulk(
     Path(action): Path<String>,
     parameters: QueryParameters,
 ) -> Result<Json<Value>, ApiError> {
-    let action = match action.as_str() {
-        "restart" => BulkAction::Restart,
-        "pause" => BulkAction::Pause,
-        "resume" => BulkAction::Resume,
-        "kill" => BulkAction::Kill,
-        "delete" => BulkAction::Delete,
-        _ => return Err(ApiError::not_found(format!("`{action}` is not an action for a query"))),
-    };
+    let action = BulkAction::named(&action)
+        .ok_or_else(|| ApiError::not_found(format!("`{action}` is not an action for a query")))?;
     let done = app.executor.bulk(&run_blocking(|| parameters.query_in(&app))?, action).await?;
     let failed: Map<String, Value> = done
         .iter()

@@ -15,7 +15,7 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::engine::backfill::GridRequest;
 use crate::engine::catalog::Entry;
 use crate::engine::missing_files;
-use crate::flow::{MAX_FLOW_BYTES, parse};
+use crate::flow::{Flow, MAX_FLOW_BYTES, parse};
 use crate::server::App;
 use crate::server::api::error::ApiError;
 use crate::server::api::form::{FormUpload, form_error};
@@ -181,21 +181,31 @@ pub(super) async fn partitions(
     parameters: QueryParameters,
 ) -> Result<Json<Value>, ApiError> {
     let flow = app.catalog.flow(&namespace, &id).ok_or_else(|| ApiError::flow_not_found(&namespace, &id))?;
-    ApiError::check_file_inputs(&app, &flow, &parameters.pairs("inputs")?)?;
-    let text = |name: &str| parameters.one(name).map(str::to_owned);
-    let request = GridRequest {
-        trigger: text("trigger"),
-        every: text("every"),
-        from: text("from"),
-        to: text("to"),
-        given: parameters.pairs("inputs")?,
-        check: parameters.is_on("check"),
-    };
+    let request = grid_request(&app, &flow, &parameters)?;
     let reading = async move || {
         let grid = app.executor.runner().grid(&flow, &request, clock::now()).await?;
         Ok(json!(grid.columns))
     };
     run_on_pool(reading).await.map(Json)
+}
+
+/// Which partitions of a flow a query asks for.
+pub(in crate::server) fn grid_request(
+    app: &App,
+    flow: &Flow,
+    parameters: &QueryParameters,
+) -> Result<GridRequest, ApiError> {
+    let given = parameters.pairs("inputs")?;
+    ApiError::check_file_inputs(app, flow, &given)?;
+    let text = |name: &str| parameters.one(name).map(str::to_owned);
+    Ok(GridRequest {
+        trigger: text("trigger"),
+        every: text("every"),
+        from: text("from"),
+        to: text("to"),
+        given,
+        check: parameters.is_on("check"),
+    })
 }
 
 /// Deletes a flow and its file; its executions are kept.

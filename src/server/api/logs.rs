@@ -24,9 +24,7 @@ pub(super) struct LogQuery {
 
 impl LogQuery {
     pub(super) fn of(parameters: &QueryParameters) -> Result<Self, ApiError> {
-        let level = parameters.one("minLevel").unwrap_or("DEBUG").to_uppercase();
-        let least = serde_json::from_value(level.as_str().into());
-        let least = least.map_err(|_| ApiError::unprocessable(format!("there is no level `{level}`")))?;
+        let least = parameters.level("minLevel")?.unwrap_or(Level::Debug);
         Ok(Self { least, task: parameters.one("taskId").map(str::to_owned) })
     }
 

@@ -13,6 +13,7 @@ use crate::engine::{INTERRUPTED, interrupted};
 use crate::journal::{ExecutionQuery, ExecutionState};
 use crate::server::App;
 use crate::server::api::error::ApiError;
+use crate::task::Level;
 
 /// The pairs of a query.
 #[derive(Clone, Debug, Default)]
@@ -92,6 +93,13 @@ impl QueryParameters {
 
     pub(crate) fn time(&self, name: &str) -> Result<Option<DateTime<Utc>>, ApiError> {
         self.read(name, "2020-04-01T00:00:00Z")
+    }
+
+    /// The level of log lines that a name has.
+    pub(crate) fn level(&self, name: &str) -> Result<Option<Level>, ApiError> {
+        let Some(level) = self.one(name).map(str::to_uppercase) else { return Ok(None) };
+        let read = serde_json::from_value(level.as_str().into());
+        read.map(Some).map_err(|_| ApiError::unprocessable(format!("there is no level `{level}`")))
     }
 
     /// The pairs of `labels=key:value`.

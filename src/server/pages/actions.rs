@@ -7,6 +7,7 @@ use axum::response::Redirect;
 
 use super::error::PageError;
 use crate::blocking::run_blocking;
+use crate::engine::executor::BulkAction;
 use crate::id::ExecutionId;
 use crate::server::App;
 use crate::server::api::error::ApiError;
@@ -18,22 +19,17 @@ pub(super) async fn apply(
     Path((id, action)): Path<(String, String)>,
     parameters: QueryParameters,
 ) -> Result<Redirect, PageError> {
-    let id = ExecutionId::new(id);
-    let executor = &app.executor;
-    let shown = run_blocking(|| match action.as_str() {
-        "kill" => executor.kill(&id).map(|()| id.clone()),
-        "pause" => executor.pause(&id).map(|()| id.clone()),
-        "resume" => executor.resume(&id, Vec::new()).map(|()| id.clone()),
-        "restart" => executor.restart(&id, Vec::new()).map(|()| id.clone()),
-        "replay" => executor.replay(&id, parameters.one("task"), Vec::new()),
-        _ => Ok(id.clone()),
-    });
-    match action.as_str() {
-        "kill" | "pause" | "resume" | "restart" | "replay" => Ok(Redirect::to(&format!("/executions/{}", shown?))),
-        "delete" => {
-            executor.delete(&id).await?;
-            Ok(Redirect::to("/executions"))
+    let id: ExecutionId = id.parse().map_err(ApiError::from)?;
+    let shown = match (action.as_str(), BulkAction::named(&action)) {
+        ("replay", _) => run_blocking(|| app.executor.replay(&id, parameters.one("task"), Vec::new()))?,
+        (_, Some(action)) => {
+            app.executor.apply(&id, action).await?;
+            if action == BulkAction::Delete {
+                return Ok(Redirect::to("/executions"));
+            }
+            id
         }
-        _ => Err(ApiError::not_found(format!("an execution has no action `{action}`")).into()),
-    }
+        (_, None) => return Err(ApiError::not_found(format!("an execution has no action `{action}`")).into()),
+    };
+    Ok(Redirect::to(&format!("/executions/{shown}")))
 }

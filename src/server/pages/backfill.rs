@@ -61,7 +61,7 @@ fn request(
         (text("from"), text("to")),
         inputs,
         filter(parameters).0,
-        parameters.read("parallel", "3")?.unwrap_or(1),
+        parallel(parameters)?,
         dry_run,
     ))
 }
@@ -70,6 +70,10 @@ fn request(
 fn filter(parameters: &QueryParameters) -> (PartitionFilter, &'static str) {
     let named = parameters.one("only").unwrap_or_default();
     FILTERS.into_iter().find(|(_, name)| *name == named).unwrap_or(FILTERS[0])
+}
+
+fn parallel(parameters: &QueryParameters) -> Result<u32, ApiError> {
+    Ok(parameters.read("parallel", "3")?.unwrap_or(1))
 }
 
 /// What would run.
@@ -101,7 +105,7 @@ pub(super) async fn show(
         from: text("from"),
         to: text("to"),
         only: filter(&parameters).1,
-        parallel: parameters.read("parallel", "3")?.unwrap_or(1),
+        parallel: parallel(&parameters)?,
         runs: planned.as_ref().map_or(0, |plan| plan.runs()),
         warnings: planned.as_ref().map(|plan| plan.warnings()).unwrap_or_default(),
         preview: preview.into_iter().map(|(partition, last, runs)| PreviewRow { partition, last, runs }).collect(),
@@ -127,7 +131,7 @@ pub(super) async fn control(
     State(app): State<Arc<App>>,
     Path((id, action)): Path<(String, String)>,
 ) -> Result<Redirect, PageError> {
-    let id = BackfillId::new(id);
+    let id: BackfillId = id.parse().map_err(ApiError::from)?;
     let backfill = run_blocking(|| match action.as_str() {
         "pause" => app.backfills.pause(&id).map_err(ApiError::from),
         "resume" => app.backfills.resume(&id, Vec::new()).map_err(ApiError::from),

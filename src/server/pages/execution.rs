@@ -19,11 +19,11 @@ use super::shell::{Place, Shell, flow_address};
 use super::state::StateBadge;
 use super::{PageResult, page};
 use crate::blocking::run_blocking;
-use crate::engine::is_interrupted;
 use crate::id::ExecutionId;
 use crate::journal::{ExecutionState, State, TaskState};
 use crate::server::App;
 use crate::server::api::error::ApiError;
+use crate::server::api::executions::Present;
 use crate::server::api::parameters::QueryParameters;
 use crate::text::{plain, shortened, thousands};
 
@@ -108,16 +108,14 @@ pub(super) async fn show(
     Path(id): Path<String>,
     parameters: QueryParameters,
 ) -> PageResult {
-    let id = ExecutionId::new(id);
+    let id: ExecutionId = id.parse().map_err(ApiError::from)?;
     let shown = run_blocking(|| of(&app, &id, &parameters))?;
     page(&shown)
 }
 
 fn of(app: &App, id: &ExecutionId, parameters: &QueryParameters) -> Result<ExecutionPage, ApiError> {
     let journal = app.executor.journal();
-    let state = journal.state(id)?.ok_or_else(|| ApiError::execution_not_found(id))?;
-    let created = journal.summary(id)?.map(|summary| summary.created).unwrap_or_default();
-    let interrupted = is_interrupted(&app.settings, journal, id, state.status, created)?;
+    let Present { state, created, interrupted } = Present::of(app, id)?;
     let (timeline, is_timeline_cut) = timeline::of(&state, app.executor.flow(&state).ok().as_deref());
     let trigger = state.created.trigger.as_ref();
     Ok(ExecutionPage {
@@ -145,7 +143,7 @@ fn of(app: &App, id: &ExecutionId, parameters: &QueryParameters) -> Result<Execu
 
 /// The tasks of the flow that the execution began with, as a picture.
 pub(super) async fn graph(AppState(app): AppState<Arc<App>>, Path(id): Path<String>) -> Result<Response, PageError> {
-    let id = ExecutionId::new(id);
+    let id: ExecutionId = id.parse().map_err(ApiError::from)?;
     let flow = run_blocking(|| {
         let state = app.executor.journal().state(&id)?.ok_or_else(|| ApiError::execution_not_found(&id))?;
         app.executor

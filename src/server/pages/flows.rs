@@ -12,7 +12,7 @@ use super::{PageResult, page};
 use crate::blocking::run_blocking;
 use crate::engine::catalog::Entry;
 use crate::engine::scheduler::TriggerStatus;
-use crate::journal::{ExecutionQuery, JournalError};
+use crate::journal::JournalError;
 use crate::server::App;
 use crate::server::api::parameters::QueryParameters;
 
@@ -63,8 +63,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, parameters: QueryParameter
 }
 
 fn listed(app: &App, entry: &Entry, triggers: &[TriggerStatus]) -> Result<ListedFlow, JournalError> {
-    let query = ExecutionQuery { flow: Some(entry.id.clone()), ..ExecutionQuery::default() };
-    let recent = app.executor.journal().search(&query, STRIP, 0)?.executions;
+    let recent = app.executor.journal().executions(Some(&entry.id), STRIP)?;
     let own: Vec<_> = recent.iter().filter(|summary| summary.namespace == entry.namespace).collect();
     let longest = own.iter().filter_map(|summary| summary.took).fold(0.0_f64, f64::max).max(0.001);
     let bars = own.iter().rev().enumerate().map(|(index, summary)| {

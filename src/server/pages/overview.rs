@@ -9,7 +9,7 @@ use chrono::{Days, Local, NaiveDate, TimeDelta};
 
 use super::executions::ListedExecution;
 use super::format::Moment;
-use super::shell::{Place, Shell, flow_address};
+use super::shell::{Place, Shell, failures_of_a_day, flow_address};
 use super::{PageResult, page};
 use crate::blocking::run_blocking;
 use crate::clock;
@@ -85,13 +85,8 @@ fn of(app: &App) -> Result<OverviewPage, ApiError> {
 /// The failures of the last day, those of one cause together.
 fn attention(app: &App) -> Result<Vec<Attention>, ApiError> {
     let journal = app.executor.journal();
-    let query = ExecutionQuery {
-        states: vec![ExecutionState::Failed],
-        since: Some(clock::now() - TimeDelta::days(1)),
-        ..ExecutionQuery::default()
-    };
     let mut causes: Vec<Attention> = Vec::new();
-    for summary in journal.search(&query, MAX_FAILURES, 0)?.executions {
+    for summary in journal.search(&failures_of_a_day(), MAX_FAILURES, 0)?.executions {
         let state = journal.state(&summary.id)?;
         let error = state.iter().flat_map(|state| state.tasks.values()).find_map(|task| task.error.as_ref());
         let message =

@@ -18,6 +18,7 @@ use crate::flow::Flow;
 use crate::journal::{Backfill, ExecutionQuery};
 use crate::server::App;
 use crate::server::api::error::ApiError;
+use crate::server::api::flows::grid_request;
 use crate::server::api::parameters::QueryParameters;
 use crate::server::api::pool::run_on_pool;
 use crate::text::{count, thousands};
@@ -86,18 +87,8 @@ pub(super) async fn show(
     parameters: QueryParameters,
 ) -> PageResult {
     let flow = app.catalog.flow(&namespace, &id).ok_or_else(|| ApiError::flow_not_found(&namespace, &id))?;
-    let given = parameters.pairs("inputs")?;
-    ApiError::check_file_inputs(&app, &flow, &given)?;
-    let text = |name: &str| parameters.one(name).map(str::to_owned);
-    let request = GridRequest {
-        trigger: text("trigger"),
-        every: text("every"),
-        from: text("from"),
-        to: text("to"),
-        given,
-        check: parameters.is_on("check"),
-    };
-    let (owner, reader, looked_at) = (app.clone(), flow.clone(), text("cell"));
+    let request = grid_request(&app, &flow, &parameters)?;
+    let (owner, reader, looked_at) = (app.clone(), flow.clone(), parameters.one("cell").map(str::to_owned));
     let reading = async move || read(&owner, &reader, &request, looked_at.as_deref()).await;
     let Read { panels, notes, details } = run_on_pool(reading).await?;
     let backfills = run_blocking(|| backfills(&app, &flow))?;

@@ -18,6 +18,7 @@ use crate::server::App;
 use crate::server::api::error::ApiError;
 use crate::server::api::form::{FormUpload, InputForm};
 use crate::server::api::parameters::QueryParameters;
+use crate::task;
 use crate::text::{plain, shell_quoted};
 
 /// A field of the form.
@@ -103,9 +104,8 @@ fn field(input: &Input, given: &[(String, String)]) -> Field {
         _ => "text",
     };
     let default = input.defaults.as_ref().or(input.prefill.as_ref()).map(plain);
-    let is_template = |text: &String| text.contains("{{");
     let value = given.iter().find(|(name, _)| *name == input.id).map(|(_, value)| value.clone());
-    let value = value.or(default.filter(|text| !is_template(text))).unwrap_or_default();
+    let value = value.or(default.filter(|text| !task::is_template(text))).unwrap_or_default();
     Field {
         id: input.id.clone(),
         title: input.title().to_owned(),

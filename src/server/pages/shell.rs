@@ -80,12 +80,16 @@ fn segment(name: &str) -> String {
     url.path()[1..].to_owned()
 }
 
-/// How many executions of the last day have failed. A journal that cannot be read is no reason to show no page.
-fn recent_failures(app: &App) -> u64 {
-    let query = ExecutionQuery {
+/// The executions of the last day that failed: what needs attention.
+pub(super) fn failures_of_a_day() -> ExecutionQuery {
+    ExecutionQuery {
         states: vec![ExecutionState::Failed],
         since: Some(clock::now() - TimeDelta::days(1)),
         ..ExecutionQuery::default()
-    };
-    run_blocking(|| app.executor.journal().search(&query, 0, 0)).map_or(0, |page| page.total)
+    }
+}
+
+/// How many executions of the last day have failed. A journal that cannot be read is no reason to show no page.
+fn recent_failures(app: &App) -> u64 {
+    run_blocking(|| app.executor.journal().search(&failures_of_a_day(), 0, 0)).map_or(0, |page| page.total)
 }

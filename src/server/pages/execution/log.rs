@@ -34,7 +34,7 @@ pub(super) struct LogView {
 
 pub(super) fn of(journal: &Journal, id: &ExecutionId, parameters: &QueryParameters) -> Result<LogView, ApiError> {
     let filter = LogFilter {
-        min_level: level(parameters)?,
+        min_level: parameters.level("level")?,
         task: parameters.one("task").map(str::to_owned),
         text: parameters.one("q").map(str::to_owned),
     };
@@ -62,12 +62,6 @@ pub(super) fn of(journal: &Journal, id: &ExecutionId, parameters: &QueryParamete
         task: filter.task.unwrap_or_default(),
         levels: names.map(|name| (name, name == least)).to_vec(),
     })
-}
-
-fn level(parameters: &QueryParameters) -> Result<Option<Level>, ApiError> {
-    let Some(name) = parameters.one("level") else { return Ok(None) };
-    let level = serde_json::from_value(serde_json::Value::from(name.to_uppercase()));
-    level.map(Some).map_err(|_| ApiError::unprocessable(format!("there is no level `{name}`")))
 }
 
 fn shown((number, line): NumberedLine) -> ShownLine {
