@@ -221,7 +221,7 @@ async fn what_is_not_possible_is_said_before_a_row_is_read() {
         (json!({"filter": "total >"}), "`filter`: "),
         (json!({"filter": "total > 0"}), "`schema` or `cast` gives a column another type"),
         (json!({"filter": "VendorID", "schema": schema()}), "is not true or false"),
-        (json!({"filter": "pickup > 'yesterday'", "schema": schema()}), "'yesterday' is not a timestamp"),
+        (json!({"filter": "pickup > 'yesterday'", "schema": schema()}), "`yesterday` is not a timestamp"),
         (
             json!({"with_columns": {"share": "total / SUM(total)"}, "schema": schema()}),
             "help: this step looks at one row at a time",
