@@ -4,6 +4,7 @@
 pub mod access;
 mod api;
 mod connections;
+mod guard;
 mod lineage;
 mod log;
 mod metrics;
@@ -114,7 +115,7 @@ pub struct App {
 pub struct Server {
     app: Arc<App>,
     listener: TcpListener,
-    access: AccessControl,
+    access: Arc<AccessControl>,
     observers: Observers,
     sensors: Arc<Sensors>,
     /// Subscribed before the executor takes over what an earlier process left, so that the log has all of it.
@@ -167,7 +168,7 @@ impl Server {
             warnings,
             started: clock::now(),
         });
-        Ok(Self { app, listener, access, observers, sensors, updates })
+        Ok(Self { app, listener, access: Arc::new(access), observers, sensors, updates })
     }
 
     /// What the parts share.
@@ -218,7 +219,7 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Answers requests until `shutdown`, and then those in progress for as long as [`SHUTDOWN_TIMEOUT`].
-async fn serve(listener: TcpListener, app: Arc<App>, access: AccessControl, shutdown: CancellationToken) {
+async fn serve(listener: TcpListener, app: Arc<App>, access: Arc<AccessControl>, shutdown: CancellationToken) {
     let (connections, health) = (app.connections.clone(), app.executor.health().clone());
     let serving = connections.serve(listener, router::router(app, access), health, shutdown.clone());
     let timeout = async {

@@ -14,16 +14,18 @@ use serde_json::{Value, json};
 use super::App;
 use crate::blocking::run_blocking;
 use crate::engine::health::{Component, Health};
-use crate::server::access::{AccessControl, Authenticated, guard, recognize};
+use crate::server::access::AccessControl;
 use crate::server::api;
 use crate::server::api::error::{ApiError, FailureMessage, as_json};
+use crate::server::guard::{Authenticated, guard, recognize};
 use crate::server::pages;
 use crate::server::readiness::{Readiness, ReadinessStatus};
 use crate::server::timeouts;
 
 /// All routes. Everything needs a login but `/health`, `/ready` (which gives its reasons to clients with one) and webhooks,
-/// which have keys of their own. A route that is added to `guarded` is safe by default.
-pub(super) fn router(app: Arc<App>, access: AccessControl) -> Router {
+/// which have keys of their own. A route that is added to `guarded` is safe by default:
+/// without a rule in `access/routes.rs` it needs the role admin.
+pub(super) fn router(app: Arc<App>, access: Arc<AccessControl>) -> Router {
     let state = app.executor.health().clone();
     let guarded = Router::new()
         .route("/metrics", get(metrics))

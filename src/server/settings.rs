@@ -11,7 +11,7 @@ use crate::diagnostic::Diagnostic;
 use crate::engine::secrets_named_in;
 use crate::flow::expression::{Host, Names, render};
 use crate::flow::{Document, all_findings};
-use crate::server::access::{User, secret_problem, user_problem};
+use crate::server::access::{Role, Token, User, secret_problem, user_problem};
 use crate::server::lineage::LineageCollector;
 use crate::server::notify::NotificationRule;
 use crate::server::retention::Retention;
@@ -37,7 +37,7 @@ pub struct ServerSettings {
     pub users: Vec<User>,
     /// Tokens that may be sent instead of a login, besides `JITNEY_TOKEN`; best as `"{{ secret('JITNEY_TOKEN') }}"`.
     #[serde(default)]
-    pub tokens: Vec<String>,
+    pub tokens: Vec<Token>,
     /// Names under which the server is reached, besides localhost, the address that it listens on, and those of `--host`:
     /// such as that of a proxy in front of it. A server that listens on all addresses answers to each of them.
     #[serde(default)]
@@ -78,12 +78,12 @@ impl ServerSettings {
             Ok(())
         };
         self.users.iter_mut().try_for_each(|user| text(&mut user.password))?;
-        self.tokens.iter_mut().try_for_each(text)?;
+        self.tokens.iter_mut().try_for_each(|token| text(&mut token.token))?;
         self.check_logins()?;
         self.openlineage.iter_mut().filter_map(|collector| collector.token.as_mut()).try_for_each(text)?;
         self.users.extend(user_of_environment(settings)?);
         self.tokens.extend(token_of_environment(settings)?);
-        self.tokens.iter().for_each(|token| settings.redactor.learn_for_good(token));
+        self.tokens.iter().for_each(|token| settings.redactor.learn_for_good(&token.token));
         for user in &self.users {
             settings.redactor.learn_for_good(&user.password);
             settings.redactor.learn_for_good(&format!("{}:{}", user.name, user.password));
@@ -106,7 +106,7 @@ impl ServerSettings {
             }
         }
         let mut tokens = self.tokens.iter().enumerate();
-        let wrong = tokens.find_map(|(index, token)| Some((index, secret_problem("the token", token)?)));
+        let wrong = tokens.find_map(|(index, token)| Some((index, secret_problem("the token", &token.token)?)));
         wrong.map_or(Ok(()), |(index, problem)| Err(place("tokens", index, None, problem)))
     }
 
@@ -174,7 +174,7 @@ fn user_of_environment(settings: &Settings) -> Result<Option<User>, Diagnostic> 
         (None, Some(_)) => return Err(Diagnostic::error("JITNEY_PASSWORD is set, but JITNEY_USER is not")),
     };
     settings.redactor.learn(&password);
-    let user = User { name, password };
+    let user = User { name, password, role: Role::Admin };
     match user_problem(&user) {
         Some((field, problem)) => {
             let variable = if field == "name" { "JITNEY_USER" } else { "JITNEY_PASSWORD" };
@@ -185,12 +185,12 @@ fn user_of_environment(settings: &Settings) -> Result<Option<User>, Diagnostic> 
 }
 
 /// The token of the environment.
-fn token_of_environment(settings: &Settings) -> Result<Option<String>, Diagnostic> {
+fn token_of_environment(settings: &Settings) -> Result<Option<Token>, Diagnostic> {
     let Some(token) = settings.variable("JITNEY_TOKEN") else { return Ok(None) };
     settings.redactor.learn(token);
     match secret_problem("the token", token) {
         Some(problem) => Err(login_finding("token", format!("JITNEY_TOKEN: {problem}"))),
-        None => Ok(Some(token.to_owned())),
+        None => Ok(Some(Token { name: Some("JITNEY_TOKEN".to_owned()), ..Token::of(token) })),
     }
 }
 

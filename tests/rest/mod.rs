@@ -6,6 +6,7 @@ mod backfills;
 mod files;
 mod leaks;
 mod pages;
+mod roles;
 mod scripts;
 mod told;
 mod uploads;

@@ -1,66 +1,41 @@
 //! Access control: on loopback everybody on this machine may call the server, otherwise only clients with a login. Pages of
 //! other sites may never, whoever views them.
 
+mod accounts;
 mod hosts;
+mod identity;
+mod role;
+mod routes;
 mod throttle;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use schemars::JsonSchema;
-use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
+pub use self::accounts::{Token, User};
+pub(super) use self::accounts::{secret_problem, user_problem};
 use self::hosts::{AllowedHosts, OriginError};
+pub(super) use self::identity::{Identity, Login};
+pub use self::role::{Role, UnknownRole};
 use self::throttle::LoginThrottle;
 use crate::diagnostic::Diagnostic;
 use crate::server::api::error::ApiError;
 
-/// A user, who may do everything.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "snake_case")]
-pub struct User {
-    /// The name, such as a mail address.
-    pub name: String,
-    /// The password, best as `"{{ secret('JITNEY_PASSWORD') }}"`.
-    pub password: String,
-}
-
-/// The least characters of a password or token.
-const MIN_SECRET_LENGTH: usize = 12;
-
-/// What is wrong with a password or a token, if anything.
-pub(super) fn secret_problem(what: &str, secret: &str) -> Option<String> {
-    let is_short = secret.chars().count() < MIN_SECRET_LENGTH;
-    match secret.trim().is_empty() {
-        true => Some(format!("{what} is empty")),
-        false => is_short.then(|| format!("{what} has fewer than {MIN_SECRET_LENGTH} characters")),
-    }
-}
-
-/// The field of a login that is wrong, and why.
-pub(super) fn user_problem(user: &User) -> Option<(&'static str, String)> {
-    if user.name.trim().is_empty() {
-        return Some(("name", "the name is empty".to_owned()));
-    }
-    // A login is sent as `name:password`.
-    if user.name.contains(':') {
-        return Some(("name", format!("the name `{}` has a colon in it", user.name)));
-    }
-    let what = format!("the password of `{}`", user.name);
-    secret_problem(&what, &user.password).map(|problem| ("password", problem))
+/// A user or token: who it is, and the digest of what they send.
+struct Account {
+    identity: Arc<Identity>,
+    digest: [u8; 32],
 }
 
 /// Which requests are let through. Only digests of the logins are kept.
-#[derive(Clone)]
 pub struct AccessControl {
-    logins: Vec<[u8; 32]>,
-    tokens: Vec<[u8; 32]>,
+    users: Vec<Account>,
+    tokens: Vec<Account>,
     hosts: AllowedHosts,
     throttle: LoginThrottle,
 }
@@ -70,7 +45,7 @@ impl AccessControl {
     ///
     /// # Errors
     /// When other machines can reach the address and there is no login, or a host is not a name.
-    pub fn at(address: SocketAddr, users: &[User], tokens: &[String], hosts: &[String]) -> Result<Self, Diagnostic> {
+    pub fn at(address: SocketAddr, users: &[User], tokens: &[Token], hosts: &[String]) -> Result<Self, Diagnostic> {
         if !address.ip().is_loopback() && users.is_empty() && tokens.is_empty() {
             let message = format!("{address} can be reached from other machines, but no login is configured");
             return Err(Diagnostic::error(message).help(
@@ -78,19 +53,19 @@ impl AccessControl {
             ));
         }
         Ok(Self {
-            logins: users.iter().map(|user| digest(&format!("{}:{}", user.name, user.password))).collect(),
-            tokens: tokens.iter().map(|token| digest(token)).collect(),
+            users: users.iter().map(user_account).collect(),
+            tokens: tokens.iter().enumerate().map(token_account).collect(),
             hosts: AllowedHosts::new(address.ip(), hosts)?,
             throttle: LoginThrottle::default(),
         })
     }
 
-    fn is_open(&self) -> bool {
-        self.logins.is_empty() && self.tokens.is_empty()
+    pub(super) fn is_open(&self) -> bool {
+        self.users.is_empty() && self.tokens.is_empty()
     }
 
     /// Checks that the request is meant for this server, and does not come from a page of another site.
-    fn check_site(&self, request: &Request) -> Result<(), ApiError> {
+    pub(super) fn check_site(&self, request: &Request) -> Result<(), ApiError> {
         let forbidden = |message: String| ApiError::new(StatusCode::FORBIDDEN, message);
         self.hosts.check(request).map_err(|error| match error {
             OriginError::NoHost => forbidden("the request names no host, or more than one".to_owned()),
@@ -102,30 +77,52 @@ impl AccessControl {
         })
     }
 
-    /// Checks the login or token, if one is needed. The answer to a wrong one is delayed.
-    async fn check_login(&self, headers: &HeaderMap, peer: Option<SocketAddr>) -> Result<(), ApiError> {
+    /// Who has sent a request with these headers, by its login or token if one is needed. The answer to a wrong one is delayed.
+    pub(super) async fn identify(
+        &self,
+        headers: &HeaderMap,
+        peer: Option<SocketAddr>,
+    ) -> Result<Arc<Identity>, ApiError> {
         let unauthorized =
             || ApiError::new(StatusCode::UNAUTHORIZED, "log in with a password (Basic) or a token (Bearer)");
         if self.is_open() {
-            return Ok(());
+            return Ok(Identity::anybody());
         }
         let login = headers.get(header::AUTHORIZATION).ok_or_else(unauthorized)?;
-        if login.to_str().is_ok_and(|login| self.is_valid(login)) {
-            return Ok(());
+        if let Some(identity) = login.to_str().ok().and_then(|login| self.find(login)) {
+            return Ok(identity);
         }
         self.throttle.delay(peer).await;
         Err(unauthorized())
     }
 
-    fn is_valid(&self, authorization: &str) -> bool {
-        let Some((scheme, rest)) = authorization.split_once(' ') else { return false };
-        // Comparing digests takes a time that reveals nothing about the password.
-        match scheme.to_ascii_lowercase().as_str() {
-            "basic" => STANDARD.decode(rest.trim()).is_ok_and(|login| self.logins.contains(&digest_of(&login))),
-            "bearer" => self.tokens.contains(&digest(rest.trim())),
-            _ => false,
-        }
+    /// Checks that somebody may send this request, by the role that its route needs.
+    pub(super) async fn check_role(&self, identity: &Identity, request: &mut Request) -> Result<(), ApiError> {
+        let missing = identity.missing(routes::needed(request).await);
+        missing.map_or(Ok(()), |missing| Err(ApiError::new(StatusCode::FORBIDDEN, missing)))
     }
+
+    fn find(&self, authorization: &str) -> Option<Arc<Identity>> {
+        let (scheme, rest) = authorization.split_once(' ')?;
+        // Comparing digests takes a time that reveals nothing about the password.
+        let (accounts, digest) = match scheme.to_ascii_lowercase().as_str() {
+            "basic" => (&self.users, digest_of(&STANDARD.decode(rest.trim()).ok()?)),
+            "bearer" => (&self.tokens, digest(rest.trim())),
+            _ => return None,
+        };
+        accounts.iter().find(|account| account.digest == digest).map(|account| account.identity.clone())
+    }
+}
+
+fn user_account(user: &User) -> Account {
+    let identity = Identity { name: user.name.clone(), role: user.role, login: Login::Basic };
+    Account { identity: Arc::new(identity), digest: digest(&format!("{}:{}", user.name, user.password)) }
+}
+
+fn token_account((index, token): (usize, &Token)) -> Account {
+    let name = token.name.clone().unwrap_or_else(|| format!("token {}", index + 1));
+    let identity = Identity { name, role: token.role, login: Login::Token };
+    Account { identity: Arc::new(identity), digest: digest(&token.token) }
 }
 
 fn digest(text: &str) -> [u8; 32] {
@@ -136,47 +133,15 @@ fn digest_of(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }
 
-/// Rejects requests of other sites and, where a login is needed, those without a valid one.
-pub(super) async fn guard(State(access): State<AccessControl>, request: Request, next: Next) -> Response {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0);
-    let checked = match access.check_site(&request) {
-        Ok(()) => access.check_login(&request.headers().clone(), peer).await,
-        rejected => rejected,
-    };
-    match checked {
-        Ok(()) => next.run(request).await,
-        Err(error) if error.has_status(StatusCode::UNAUTHORIZED) => {
-            ([(header::WWW_AUTHENTICATE, "Basic realm=\"jitney\"")], error).into_response()
-        }
-        Err(error) => error.into_response(),
-    }
-}
-
-/// Marks a request that [`guard`] would let through.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Authenticated;
-
-/// Lets every request through, and marks those that [`guard`] would let through.
-pub(super) async fn recognize(State(access): State<AccessControl>, mut request: Request, next: Next) -> Response {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0);
-    let headers = request.headers().clone();
-    // Without a login there is nothing to check, and so no delay.
-    let has_login = access.is_open() || headers.contains_key(header::AUTHORIZATION);
-    if has_login && access.check_site(&request).is_ok() && access.check_login(&headers, peer).await.is_ok() {
-        request.extensions_mut().insert(Authenticated);
-    }
-    next.run(request).await
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     async fn status(access: &AccessControl, login: Option<&str>) -> u16 {
         let login = login.map(|login| (header::AUTHORIZATION, login.parse().unwrap()));
-        match access.check_login(&login.into_iter().collect(), None).await {
-            Ok(()) => 200,
-            Err(problem) => problem.into_response().status().as_u16(),
+        match access.identify(&login.into_iter().collect(), None).await {
+            Ok(_) => 200,
+            Err(problem) => problem.status().as_u16(),
         }
     }
 
@@ -185,8 +150,8 @@ mod tests {
         let outside: SocketAddr = "0.0.0.0:8080".parse().unwrap();
         let Err(refused) = AccessControl::at(outside, &[], &[], &[]) else { panic!("it was allowed") };
         assert!(refused.message.contains("0.0.0.0:8080 can be reached from other machines"), "{refused}");
-        let user = User { name: "ada@example.com".to_owned(), password: "pass:word".to_owned() };
-        let access = AccessControl::at(outside, &[user], &["t0ken".to_owned()], &[]).unwrap();
+        let user = User { name: "ada@example.com".to_owned(), password: "pass:word".to_owned(), role: Role::Admin };
+        let access = AccessControl::at(outside, &[user], &[Token::of("t0ken")], &[]).unwrap();
         let basic = |login: &str| format!("Basic {}", STANDARD.encode(login));
         assert_eq!(status(&access, Some(&basic("ada@example.com:pass:word"))).await, 200);
         assert_eq!(status(&access, Some(&basic("ada@example.com:other"))).await, 401);

@@ -1,5 +1,7 @@
 //! What all pages have around them: the rail with its links, and the addresses of their files.
 
+use std::sync::Arc;
+
 use chrono::TimeDelta;
 use reqwest::Url;
 
@@ -8,6 +10,7 @@ use crate::blocking::run_blocking;
 use crate::clock;
 use crate::journal::{ExecutionQuery, ExecutionState};
 use crate::server::App;
+use crate::server::access::{Identity, Login, Role};
 
 /// A page of the rail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,12 +29,19 @@ pub(super) struct RailLink {
     pub(super) count: u64,
 }
 
-/// The frame of a page.
+/// The frame of a page. It knows who looks at the page:
+///
+/// - A form that posts begins with `{% call parts::csrf(shell) %}{% endcall %}`: the token that proves that the form is ours. It
+///   must be the form's first field. A script sends the same as the header `X-CSRF-Token`, from `<meta name="csrf-token">`.
+/// - A button that needs a role is written `<button{% call parts::needs(shell, "operator") %}{% endcall %}>`: without the role
+///   it is disabled, and says why. `shell.can("operator")` tells the same where more depends on it. The route itself gets its
+///   role in `server/access/routes.rs`, which alone decides.
 pub(super) struct Shell {
     pub(super) links: Vec<RailLink>,
     /// What the page follows, as the query of `/live`; empty for one that does not change by itself.
     pub(super) live: String,
     pub(super) version: &'static str,
+    identity: Arc<Identity>,
     assets: &'static str,
 }
 
@@ -58,7 +68,34 @@ impl Shell {
             RailLink { name, address, is_here: here == Some(place), count }
         };
         let links = PLACES.into_iter().map(link).collect();
-        Self { links, live, version: env!("CARGO_PKG_VERSION"), assets: &assets::VERSION }
+        Self {
+            links,
+            live,
+            version: env!("CARGO_PKG_VERSION"),
+            identity: Identity::current(),
+            assets: &assets::VERSION,
+        }
+    }
+
+    /// Whether whoever looks at the page has a role.
+    pub(super) fn can(&self, role: &str) -> bool {
+        self.refusal(role).is_empty()
+    }
+
+    /// Why they have not; empty if they have.
+    pub(super) fn refusal(&self, role: &str) -> String {
+        match role.parse::<Role>() {
+            Ok(needed) => self.identity.missing(needed).unwrap_or_default(),
+            Err(unknown) => unknown.to_string(),
+        }
+    }
+
+    /// The token that forms must bring; empty where nobody has signed in on the login page.
+    pub(super) fn csrf(&self) -> &str {
+        match &self.identity.login {
+            Login::Session(token) => token,
+            Login::None | Login::Basic | Login::Token => "",
+        }
     }
 
     pub(super) fn asset(&self, name: &str) -> String {

@@ -1,0 +1,212 @@
+//! The least role for each route, of pages and API alike. A test walks all routes and fails for one that is not here; at run
+//! time such a route needs the role admin.
+
+use axum::RequestExt;
+use axum::extract::{MatchedPath, RawPathParams, Request};
+use axum::http::Method;
+
+use super::role::Role;
+
+/// Methods with routes as the routers have them, under the role that they need. A part that a route takes as a parameter may
+/// be written out (`POST /executions/{id}/delete`), where one value needs more than the others.
+const RULES: [(Role, &[&str]); 4] = [
+    (
+        Role::Viewer,
+        &[
+            "GET /",
+            "GET /flows",
+            "GET /flows/{namespace}/{id}",
+            "GET /flows/{namespace}/{id}/graph.svg",
+            "GET /flows/{namespace}/{id}/run",
+            "GET /flows/{namespace}/{id}/partitions",
+            "GET /flows/{namespace}/{id}/backfill",
+            "GET /executions",
+            "GET /executions/{id}",
+            "GET /executions/{id}/graph.svg",
+            "GET /live",
+            "GET /metrics",
+            "GET /api/v1/flows/search",
+            "GET /api/v1/flows/{namespace}/{id}",
+            "GET /api/v1/flows/{namespace}/{id}/partitions",
+            "POST /api/v1/flows/validate",
+            "GET /api/v1/backfills",
+            "GET /api/v1/backfills/{id}",
+            "GET /api/v1/executions/search",
+            "GET /api/v1/executions/{id}",
+            "GET /api/v1/executions/{id}/follow",
+            "GET /api/v1/logs/{id}",
+            "GET /api/v1/logs/{id}/follow",
+            "GET /api/v1/logs/{id}/download",
+            "GET /api/v1/namespaces/{namespace}/kv",
+            "GET /api/v1/namespaces/{namespace}/kv/{key}",
+            "GET /api/v1/triggers/search",
+            "GET /api/v1/plugins",
+            "GET /api/v1/openapi.json",
+        ],
+    ),
+    (
+        Role::Operator,
+        &[
+            "POST /flows/{namespace}/{id}/run",
+            "POST /flows/{namespace}/{id}/backfill",
+            "POST /backfills/{id}/{action}",
+            "POST /executions/{id}/{action}",
+            "POST /api/v1/backfills",
+            "POST /api/v1/backfills/{id}/pause",
+            "POST /api/v1/backfills/{id}/resume",
+            "POST /api/v1/backfills/{id}/cancel",
+            "POST /api/v1/backfills/{id}/retry",
+            "POST /api/v1/executions/{namespace}/{id}",
+            "POST /api/v1/executions/{id}/restart",
+            "POST /api/v1/executions/{id}/replay",
+            "POST /api/v1/executions/{id}/pause",
+            "POST /api/v1/executions/{id}/resume",
+            "DELETE /api/v1/executions/{id}/kill",
+            "POST /api/v1/executions/{action}/by-query",
+            "PUT /api/v1/triggers",
+        ],
+    ),
+    (
+        Role::Editor,
+        &[
+            "POST /api/v1/flows",
+            "POST /api/v1/flows/import",
+            "PUT /api/v1/flows/{namespace}/{id}",
+            "DELETE /api/v1/flows/{namespace}/{id}",
+            "PUT /api/v1/namespaces/{namespace}/kv/{key}",
+            "DELETE /api/v1/namespaces/{namespace}/kv/{key}",
+        ],
+    ),
+    (
+        Role::Admin,
+        &["POST /executions/{id}/delete", "POST /api/v1/executions/delete/by-query", "DELETE /api/v1/executions/{id}"],
+    ),
+];
+
+/// The least role for a request.
+pub(super) async fn needed(request: &mut Request) -> Role {
+    let Some(path) = request.extensions().get::<MatchedPath>().cloned() else { return Role::Viewer };
+    let method = if request.method() == Method::HEAD { Method::GET } else { request.method().clone() };
+    match request.extract_parts::<RawPathParams>().await {
+        Ok(parameters) => least(method.as_str(), path.as_str(), &parameters.iter().collect::<Vec<_>>()),
+        Err(_) => Role::Admin,
+    }
+}
+
+/// The least role for a method of a route with these parameters: the highest of all rules that are about it.
+fn least(method: &str, route: &str, parameters: &[(&str, &str)]) -> Role {
+    // The addresses of Kestra's scripts are others for the same.
+    let route = route.replace("/api/v1/main/", "/api/v1/");
+    let applies = |rule: &str| {
+        rule.split_once(' ').is_some_and(|(verb, path)| verb == method && is_about(path, &route, parameters))
+    };
+    let roles = RULES.iter().filter(|(_, rules)| rules.iter().any(|rule| applies(rule)));
+    roles.map(|(role, _)| *role).max().unwrap_or(Role::Admin)
+}
+
+fn is_about(rule: &str, route: &str, parameters: &[(&str, &str)]) -> bool {
+    let mut parts = rule.split('/');
+    let agrees = |part: &str| {
+        let meant = parts.next().unwrap_or_default();
+        let name = part.strip_prefix('{').and_then(|part| part.strip_suffix('}'));
+        meant == part || name.is_some_and(|name| parameters.contains(&(name, meant)))
+    };
+    route.split('/').all(agrees) && parts.next().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// The text up to the bracket that closes the one before it.
+    fn inner(text: &str) -> &str {
+        let mut depth = 1;
+        let is_end = |letter: char| {
+            depth += match letter {
+                '(' => 1,
+                ')' => -1,
+                _ => 0,
+            };
+            depth == 0
+        };
+        &text[..text.find(is_end).unwrap()]
+    }
+
+    /// Every method and route that a source file adds.
+    fn routes_in(source: &str) -> Vec<String> {
+        let calls = source.split(".route(").skip(1).map(inner).filter(|call| call.trim_start().starts_with('"'));
+        let mut found = Vec::new();
+        for call in calls {
+            let (_, rest) = call.split_once('"').unwrap();
+            let (path, handlers) = rest.split_once('"').unwrap();
+            for method in ["get", "post", "put", "delete", "patch", "any"] {
+                let called = handlers.match_indices(&format!("{method}("));
+                let is_word =
+                    |at: usize| !handlers[..at].ends_with(|letter: char| letter.is_alphanumeric() || letter == '_');
+                if called.into_iter().any(|(at, _)| is_word(at)) {
+                    found.push(format!("{} {path}", method.to_uppercase()));
+                }
+            }
+        }
+        found
+    }
+
+    fn sources(folder: &Path, prefix: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        for entry in folder.read_dir().unwrap().map(|entry| entry.unwrap().path()) {
+            if entry.is_dir() {
+                let prefix = if entry.ends_with("api") { "/api/v1" } else { prefix };
+                found.extend(sources(&entry, prefix));
+            } else if entry.extension().is_some_and(|end| end == "rs") && !entry.ends_with("access/routes.rs") {
+                let text = std::fs::read_to_string(entry).unwrap();
+                found.extend(routes_in(&text).iter().map(|route| route.replacen(" /", &format!(" {prefix}/"), 1)));
+            }
+        }
+        found
+    }
+
+    /// Routes that need no login.
+    const OPEN: &[&str] = &[
+        "GET /assets/{version}/{name}",
+        "GET /ready",
+        "POST /api/v1/executions/webhook/{namespace}/{id}/{key}",
+        "GET /api/v1/executions/webhook/{namespace}/{id}/{key}",
+        "PUT /api/v1/executions/webhook/{namespace}/{id}/{key}",
+    ];
+
+    #[test]
+    fn every_route_has_a_least_role_and_every_rule_a_route() {
+        let routes = sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/server"), "");
+        assert!(routes.len() > 40, "{routes:?}");
+        let rules: Vec<&str> = RULES.iter().flat_map(|(_, rules)| rules.iter().copied()).collect();
+        for route in &routes {
+            let is_listed = rules.contains(&route.as_str()) || OPEN.contains(&route.as_str());
+            assert!(is_listed, "add `{route}` to the role that it needs in server/access/routes.rs");
+        }
+        for rule in rules.iter().chain(OPEN).filter(|rule| !routes.contains(&(**rule).to_owned())) {
+            let (method, path) = rule.split_once(' ').unwrap();
+            let is_value = |route: &String| {
+                let (verb, other) = route.split_once(' ').unwrap();
+                let same = |(own, theirs): (&str, &str)| own == theirs || theirs.starts_with('{');
+                verb == method
+                    && path.split('/').count() == other.split('/').count()
+                    && path.split('/').zip(other.split('/')).all(same)
+            };
+            assert!(routes.iter().any(is_value), "there is no route `{rule}`");
+        }
+    }
+
+    #[test]
+    fn a_value_may_need_more_than_the_others_and_what_is_unknown_needs_the_most() {
+        let of = |method, route, parameters: &[(&str, &str)]| least(method, route, parameters);
+        let action = |name| of("POST", "/executions/{id}/{action}", &[("id", "1"), ("action", name)]);
+        assert_eq!([action("restart"), action("delete")], [Role::Operator, Role::Admin]);
+        let bulk = |name| of("POST", "/api/v1/main/executions/{action}/by-query", &[("action", name)]);
+        assert_eq!([bulk("kill"), bulk("delete")], [Role::Operator, Role::Admin]);
+        assert_eq!(of("GET", "/flows", &[]), Role::Viewer);
+        assert_eq!(of("PATCH", "/flows", &[]), Role::Admin);
+        assert_eq!(of("GET", "/new", &[]), Role::Admin);
+    }
+}
