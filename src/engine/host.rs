@@ -78,6 +78,11 @@ impl ExecutionHost {
         variables.map(|(name, value)| (name.to_lowercase(), Value::from(value))).collect()
     }
 
+    /// A text without the secrets that are known.
+    pub(super) fn redacted(&self, text: &str) -> String {
+        self.settings.redactor.without_known(text)
+    }
+
     /// Blanks the secrets that a task repeats in what the journal is to keep.
     pub(super) fn without_secrets(&self, kept: Map<String, Value>) -> Map<String, Value> {
         match self.known_secrets.value_without_known(Value::Object(kept)) {
@@ -158,6 +163,20 @@ pub(super) struct HostSnapshot<'a> {
     pub(super) state: &'a State,
     pub(super) now: DateTime<Utc>,
     pub(super) found: &'a FoundSecrets,
+}
+
+impl HostSnapshot<'_> {
+    /// A stored value; `mask` in its place if it holds a secret.
+    pub(super) fn kv_without_secrets(
+        &self,
+        key: &str,
+        namespace: Option<&str>,
+        mask: &str,
+    ) -> Result<Option<Value>, String> {
+        let found = self.host.stored(key, namespace, self.now)?;
+        let value = found.map(|entry| if entry.secrets.is_empty() { entry.value } else { Value::from(mask) });
+        Ok(value.map(|value| self.host.settings.redactor.value_without_known(value)))
+    }
 }
 
 impl Host for HostSnapshot<'_> {

@@ -12,6 +12,7 @@ pub mod control;
 mod create;
 mod dry_run;
 mod error;
+mod evaluate;
 pub mod executor;
 pub mod flow_file;
 pub mod health;

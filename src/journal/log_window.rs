@@ -81,10 +81,13 @@ impl Journal {
         let sql = format!(
             "SELECT time, task, level, message, rowid FROM logs WHERE {condition} ORDER BY rowid {order} LIMIT ?"
         );
-        let connection = self.lock();
-        let mut statement = connection.prepare_cached(&sql)?;
-        let rows = statement.query_map(params_from_iter(values), numbered)?;
-        let mut lines = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+        // Lines that wait are written first. A search may take long, so that it has the connection nobody writes with.
+        drop(self.lock());
+        let mut lines = self.read(|connection| {
+            let mut statement = connection.prepare_cached(&sql)?;
+            let rows = statement.query_map(params_from_iter(values), numbered)?;
+            Ok(rows.collect::<rusqlite::Result<Vec<_>>>()?)
+        })?;
         if order == "DESC" {
             lines.reverse();
         }

@@ -34,6 +34,7 @@ mod ndjson;
 mod pages;
 mod parquet;
 mod physical;
+pub mod preview;
 pub mod print;
 mod printed;
 mod records;

@@ -6,7 +6,7 @@ mod mermaid;
 mod svg;
 mod text;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -75,6 +75,19 @@ pub struct GraphNode {
     pub depends_on: Vec<String>,
 }
 
+/// What a picture within a page shows of a task.
+#[derive(Clone, Debug)]
+pub struct TaskMark {
+    /// The class of the page's stylesheet.
+    pub class: &'static str,
+    /// The sign of its state.
+    pub sign: &'static str,
+    /// The word for its state.
+    pub word: &'static str,
+    /// Where a click leads.
+    pub link: String,
+}
+
 impl FlowGraph {
     /// The picture of a flow.
     pub fn of(flow: &Flow) -> Self {
@@ -111,6 +124,25 @@ impl FlowGraph {
     /// As an SVG image that needs nothing else.
     pub fn to_svg(&self) -> String {
         svg::write(self)
+    }
+
+    /// As SVG for a page, whose stylesheet has its colours: with a `<g>` for each task that has a mark.
+    pub fn to_inline_svg(&self, marks: &BTreeMap<String, TaskMark>) -> String {
+        svg::write_inline(self, marks)
+    }
+
+    /// Adds a line to a task's box.
+    pub fn add_note(&mut self, task: &str, note: String) {
+        let mut open: Vec<&mut GraphLane> = self.lanes.iter_mut().collect();
+        while let Some(lane) = open.pop() {
+            for node in &mut lane.nodes {
+                if node.id == task {
+                    node.notes.push(note);
+                    return;
+                }
+                open.extend(node.lanes.iter_mut());
+            }
+        }
     }
 
     /// The tasks whose outputs a task uses.

@@ -1,13 +1,23 @@
 //! Renders a graph as a self-contained SVG for light and dark pages.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::flow::graph::layout::{Arrow, CHAR_WIDTH, GraphLayout, LINE_HEIGHT, PlacedNode};
-use crate::flow::graph::{FlowGraph, clip};
+use crate::flow::graph::{FlowGraph, TaskMark, clip};
 
 /// Space around the picture, and above it for the flow's name.
 const MARGIN: i32 = 28;
 const HEADER_HEIGHT: i32 = 58;
+/// Space around a picture within a page.
+const INLINE_MARGIN: i32 = 12;
+
+/// The ends of arrows.
+const TIPS: &str = "\
+<defs><marker id=\"tip\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerWidth=\"7\" markerHeight=\"7\" \
+orient=\"auto\"><path class=\"tip\" d=\"M0 0L8 4L0 8z\"/></marker><marker id=\"datatip\" viewBox=\"0 0 8 8\" \
+refX=\"7\" refY=\"4\" markerWidth=\"6\" markerHeight=\"6\" orient=\"auto\"><path class=\"datatip\" \
+d=\"M0 0L8 4L0 8z\"/></marker></defs>";
 
 const STYLE: &str = "\
 text{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace;font-size:12px;fill:#57606a}\
@@ -39,18 +49,12 @@ pub(super) fn write(graph: &FlowGraph) -> String {
     let title = char_count(&graph.id) * 11 + char_count(&graph.namespace) * CHAR_WIDTH + 40;
     let description = clip(graph.description.as_deref().unwrap_or_default().lines().next().unwrap_or_default(), 90);
     let inner = layout.width.max(title).max(char_count(&description) * 7 + 10);
-    let data_margin = if graph.data.is_empty() { 0 } else { 40 };
-    let (width, height) = (inner + 2 * MARGIN + data_margin, layout.height + HEADER_HEIGHT + 2 * MARGIN);
+    let (width, height) = (inner + 2 * MARGIN + data_margin(graph), layout.height + HEADER_HEIGHT + 2 * MARGIN);
     let mut out = String::new();
-    let _ = write!(
+    opening(&mut out, graph, "xmlns=\"http://www.w3.org/2000/svg\"", (width, height));
+    let _ = writeln!(
         out,
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" \
-         role=\"img\" aria-label=\"{}\">\n<style>{STYLE}</style>\n\
-         <defs><marker id=\"tip\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerWidth=\"7\" markerHeight=\"7\" \
-         orient=\"auto\"><path class=\"tip\" d=\"M0 0L8 4L0 8z\"/></marker><marker id=\"datatip\" viewBox=\"0 0 8 8\" \
-         refX=\"7\" refY=\"4\" markerWidth=\"6\" markerHeight=\"6\" orient=\"auto\"><path class=\"datatip\" \
-         d=\"M0 0L8 4L0 8z\"/></marker></defs>\n<rect class=\"paper\" width=\"{width}\" height=\"{height}\" rx=\"8\"/>\n",
-        escape(&format!("The flow {}", graph.id)),
+        "<style>{STYLE}</style>\n{TIPS}\n<rect class=\"paper\" width=\"{width}\" height=\"{height}\" rx=\"8\"/>"
     );
     let _ = writeln!(
         out,
@@ -62,13 +66,46 @@ pub(super) fn write(graph: &FlowGraph) -> String {
     if !description.is_empty() {
         let _ = writeln!(out, "<text x=\"{MARGIN}\" y=\"{}\">{}</text>", MARGIN + 34, escape(&description));
     }
+    let place = (MARGIN + (inner - layout.width) / 2, MARGIN + HEADER_HEIGHT);
+    drawing(&mut out, graph, &layout, place, &BTreeMap::new());
+    out
+}
+
+/// The same without a name and a style of its own: the page that it stands in has both.
+pub(super) fn write_inline(graph: &FlowGraph, marks: &BTreeMap<String, TaskMark>) -> String {
+    let layout = GraphLayout::of(graph);
+    let size = (layout.width + 2 * INLINE_MARGIN + data_margin(graph), layout.height + 2 * INLINE_MARGIN);
+    let mut out = String::new();
+    opening(&mut out, graph, "class=\"topology\"", size);
+    let _ = writeln!(out, "{TIPS}");
+    drawing(&mut out, graph, &layout, (INLINE_MARGIN, INLINE_MARGIN), marks);
+    out
+}
+
+fn data_margin(graph: &FlowGraph) -> i32 {
+    if graph.data.is_empty() { 0 } else { 40 }
+}
+
+fn opening(out: &mut String, graph: &FlowGraph, attribute: &str, (width, height): (i32, i32)) {
+    let name = escape(&format!("The flow {}", graph.id));
     let _ = writeln!(
         out,
-        "<g transform=\"translate({} {})\">",
-        MARGIN + (inner - layout.width) / 2,
-        MARGIN + HEADER_HEIGHT
+        "<svg {attribute} viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" role=\"img\" \
+         aria-label=\"{name}\">"
     );
-    layout.frames.iter().for_each(|frame| frame_of(&mut out, frame));
+}
+
+fn drawing(
+    out: &mut String,
+    graph: &FlowGraph,
+    layout: &GraphLayout,
+    (x, y): (i32, i32),
+    marks: &BTreeMap<String, TaskMark>,
+) {
+    let _ = writeln!(out, "<g transform=\"translate({x} {y})\">");
+    for frame in &layout.frames {
+        marked(out, marks, frame, |out| frame_of(out, frame));
+    }
     for (x, y, width, height) in &layout.endings {
         let _ = writeln!(
             out,
@@ -81,11 +118,36 @@ pub(super) fn write(graph: &FlowGraph) -> String {
     for (x, y, label) in &layout.labels {
         let _ = writeln!(out, "<text class=\"branch\" x=\"{x}\" y=\"{y}\">{}</text>", escape(&clip(label, 40)));
     }
-    layout.arrows.iter().for_each(|arrow| arrow_of(&mut out, arrow));
-    data_edges(&mut out, graph, &layout);
-    layout.boxes.iter().for_each(|placed| box_of(&mut out, placed));
-    out += "</g>\n</svg>\n";
-    out
+    layout.arrows.iter().for_each(|arrow| arrow_of(out, arrow));
+    data_edges(out, graph, layout);
+    for placed in &layout.boxes {
+        marked(out, marks, placed, |out| box_of(out, placed));
+    }
+    *out += "</g>\n</svg>\n";
+}
+
+/// What is drawn for a task, as a group of its own that has the task's state.
+fn marked(out: &mut String, marks: &BTreeMap<String, TaskMark>, placed: &PlacedNode, draw: impl FnOnce(&mut String)) {
+    let id = &placed.node.id;
+    let Some(mark) = marks.get(id).filter(|_| !placed.is_trigger) else { return draw(out) };
+    let _ = writeln!(
+        out,
+        "<a href=\"{}\"><g class=\"task {}\" data-task=\"{}\"><title>{}: {}</title>",
+        escape(&mark.link),
+        mark.class,
+        escape(id),
+        escape(id),
+        mark.word
+    );
+    draw(out);
+    let (x, y) = (placed.x + placed.width - 3, placed.y + 3);
+    let _ = writeln!(
+        out,
+        "<circle class=\"mark\" cx=\"{x}\" cy=\"{y}\" r=\"9\"/><text class=\"sign\" x=\"{x}\" y=\"{}\" \
+         text-anchor=\"middle\">{}</text></g></a>",
+        y + 4,
+        mark.sign
+    );
 }
 
 fn frame_of(out: &mut String, frame: &PlacedNode) {

@@ -186,6 +186,23 @@ async fn retarget(app: &App, id: &ExecutionId, parameters: &QueryParameters) -> 
     Ok(())
 }
 
+/// Evaluates an expression over an execution: what it gives, or what is wrong with it. Secrets are masked.
+#[utoipa::path(post, path = "/executions/{id}/eval", tag = "executions",
+    request_body(content = String, content_type = "text/plain", description = "The expression, with or without `{{ }}`"),
+    responses((status = 200, description = "`result`, or `error`", body = Object), (status = 404, body = ApiError)))]
+pub(super) async fn evaluate(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    expression: String,
+) -> Result<Json<Value>, ApiError> {
+    let id = id.parse()?;
+    let evaluated = run_blocking(|| app.executor.evaluate(&id, expression.trim()))?;
+    Ok(Json(match evaluated {
+        Ok(result) => json!({"result": result}),
+        Err(error) => json!({"error": error}),
+    }))
+}
+
 /// Stops it.
 #[utoipa::path(delete, path = "/executions/{id}/kill", tag = "executions",
     responses((status = 202, description = "The execution is being killed"), (status = 404, body = ApiError), (status = 409, body = ApiError)))]

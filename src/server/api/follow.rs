@@ -18,7 +18,7 @@ use tokio::sync::broadcast::error::RecvError;
 use crate::blocking::run_blocking;
 use crate::engine::health::Component;
 use crate::id::ExecutionId;
-use crate::journal::{ExecutionState, Journal, JournalError, JournalUpdate, NumberedLine};
+use crate::journal::{ExecutionState, Journal, JournalError, JournalUpdate, LogFilter, LogPosition, NumberedLine};
 use crate::server::App;
 use crate::server::api::error::ApiError;
 use crate::server::api::parameters::QueryParameters;
@@ -123,14 +123,14 @@ pub(super) async fn logs(
     let updates = app.executor.journal().subscribe();
     let state =
         run_blocking(|| app.executor.journal().state(&id))?.ok_or_else(|| ApiError::execution_not_found(&id))?;
-    let query = super::logs::LogQuery::of(&parameters)?;
+    let filter = super::logs::filter(&parameters)?;
     let permit = app.connections.acquire_stream()?;
-    let mut reader = LogReader { app, id, updates, last: 0, has_more: false, is_over: is_over(state.status) };
+    let mut reader = LogReader { app, id, filter, updates, last: 0, has_more: false, is_over: is_over(state.status) };
     let lines = async_stream(move |events| async move {
         loop {
             // Taken before the read: a read that follows the end finds every line.
             let is_over = reader.is_over;
-            for (_, line) in reader.next_page()?.iter().filter(|(_, line)| query.matches(line)) {
+            for (_, line) in &reader.next_page()? {
                 events.send(event("line", line)).await.ok()?;
             }
             if is_over && !reader.has_more {
@@ -149,6 +149,7 @@ const PAGE_SIZE: u32 = 500;
 struct LogReader {
     app: Arc<App>,
     id: ExecutionId,
+    filter: LogFilter,
     updates: Receiver<Arc<JournalUpdate>>,
     /// The last line that was read.
     last: i64,
@@ -159,7 +160,9 @@ struct LogReader {
 impl LogReader {
     /// The next lines; none when the journal cannot be read.
     fn next_page(&mut self) -> Option<Vec<NumberedLine>> {
-        let lines = read(&self.app, |journal| journal.logs_after(&self.id, self.last, PAGE_SIZE))?;
+        let lines = read(&self.app, |journal| {
+            journal.log_window(&self.id, &self.filter, LogPosition::After(self.last), PAGE_SIZE)
+        })?;
         self.last = lines.last().map_or(self.last, |(number, _)| *number);
         self.has_more = lines.len() == PAGE_SIZE as usize;
         Some(lines)

@@ -6,6 +6,7 @@ pub(super) mod backfills;
 mod body;
 pub(super) mod error;
 pub(super) mod executions;
+pub(super) mod files;
 pub(super) mod flows;
 mod follow;
 pub(super) mod form;
@@ -14,7 +15,7 @@ mod logs;
 pub(super) mod parameters;
 mod plugins;
 pub(super) mod pool;
-mod response;
+pub(super) mod response;
 mod triggers;
 
 use std::sync::Arc;
@@ -35,9 +36,9 @@ const MAX_TEXT_BYTES: usize = 4 << 20;
     servers((url = "/api/v1")),
     paths(
         backfills::cancel, backfills::create, backfills::pause, backfills::resume, backfills::retry, backfills::search,
-        backfills::show, executions::bulk, executions::create, executions::delete, executions::kill, executions::pause,
+        backfills::show, executions::bulk, executions::create, executions::delete, executions::evaluate, executions::kill, executions::pause,
         executions::replay, executions::restart, executions::resume, executions::search, executions::show,
-        executions::webhook, flows::create, flows::import, flows::partitions, flows::remove, flows::search,
+        executions::webhook, files::download, flows::create, flows::import, flows::partitions, flows::remove, flows::search,
         flows::show, flows::update, flows::validate, follow::execution, follow::logs, kv::get, kv::list, kv::remove,
         kv::set, logs::download, logs::list, plugins::list, triggers::search, triggers::switch,
     )
@@ -63,6 +64,8 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route("/executions/search", get(executions::search))
         .route("/executions/{namespace}/{id}", post(executions::create).layer(large()))
         .route("/executions/{id}", get(executions::show).delete(executions::delete))
+        .route("/executions/{id}/eval", post(executions::evaluate))
+        .route("/executions/{id}/file", get(files::download))
         .route("/executions/{id}/follow", get(follow::execution))
         .route("/executions/{id}/restart", post(executions::restart).layer(large()))
         .route("/executions/{id}/replay", post(executions::replay))

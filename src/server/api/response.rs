@@ -108,18 +108,18 @@ pub(crate) struct ExecutionResponse {
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct ExecutionTriggerResponse {
     /// The trigger's id in its flow.
-    id: String,
+    pub(crate) id: String,
     /// The type of the trigger, or `backfill`.
     #[serde(rename = "type")]
     kind: String,
     /// What expressions read as `trigger`, such as its `date`; without the body sent to a webhook, which may be a
     /// secret.
     #[schema(value_type = Object)]
-    variables: Map<String, Value>,
+    pub(crate) variables: Map<String, Value>,
 }
 
 impl ExecutionTriggerResponse {
-    fn of(triggered: &Triggered) -> Self {
+    pub(crate) fn of(triggered: &Triggered) -> Self {
         let is_shown = |name: &str| triggered.kind != "webhook" || !SENT.contains(&name);
         let shown = triggered.facts.iter().filter(|(name, _)| is_shown(name));
         // A backfill names the schedule that it goes by.

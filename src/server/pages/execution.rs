@@ -1,7 +1,15 @@
 //! An execution on one page: how it stands and why, what it loaded, its tasks over time, its log and its outputs.
 
+mod evaluate;
+mod facts;
+mod failure;
+mod files;
 mod log;
+mod metrics;
+mod outputs;
 mod timeline;
+mod topology;
+mod yaml;
 
 use std::sync::Arc;
 
@@ -10,33 +18,30 @@ use axum::extract::{Path, State as AppState};
 use axum::response::Response;
 use serde_json::{Map, Value};
 
+use self::evaluate::Evaluation;
+use self::facts::FactGroup;
+use self::failure::Failure;
+use self::files::{Content, FilesView};
 use self::log::LogView;
-use self::timeline::TimelineRow;
+use self::metrics::RunMetrics;
+use self::outputs::OutputGroup;
+use self::timeline::Timeline;
+use self::yaml::YamlLine;
 use super::error::PageError;
 use super::flow;
-use super::format::{Moment, duration, pairs};
+use super::format::{Moment, duration, filters, pairs, size};
 use super::shell::{Place, Shell, flow_address};
 use super::state::StateBadge;
 use super::{PageResult, page};
 use crate::blocking::run_blocking;
+use crate::flow::Flow;
 use crate::id::ExecutionId;
-use crate::journal::{ExecutionState, State, TaskState};
+use crate::journal::{ExecutionState, State};
 use crate::server::App;
 use crate::server::api::error::ApiError;
 use crate::server::api::executions::Present;
 use crate::server::api::parameters::QueryParameters;
-use crate::text::{plain, shortened, thousands};
-
-/// The most letters of an output that are shown.
-const MAX_OUTPUT_LENGTH: usize = 2000;
-
-/// A task run that failed.
-struct Failure {
-    run: String,
-    message: String,
-    help: String,
-    attempts: u32,
-}
+use crate::text::thousands;
 
 /// The rows of its loads: `read = loaded + rejected + skipped`.
 struct Reconciliation {
@@ -44,13 +49,8 @@ struct Reconciliation {
     loaded: String,
     rejected: String,
     skipped: String,
-}
-
-/// Something that a task gave.
-struct Output {
-    run: String,
-    name: String,
-    value: String,
+    /// How many bytes the files have, and how fast they were read.
+    bytes: String,
 }
 
 /// What can be done to the execution now.
@@ -79,6 +79,41 @@ impl Possible {
     }
 }
 
+/// What the lower part of the page shows. Only that is read.
+enum Tab {
+    Log(LogView),
+    Outputs(Vec<OutputGroup>),
+    Files(Box<FilesView>),
+    Inputs(Vec<FactGroup>),
+    Metrics(Vec<RunMetrics>),
+    Yaml(Vec<YamlLine>),
+    Evaluate(Evaluation),
+}
+
+/// The link to a tab.
+struct TabLink {
+    title: String,
+    query: String,
+    is_here: bool,
+}
+
+/// The tabs by the value of `show`; the first is shown if there is none.
+const TABS: [(&str, &str); 7] = [
+    ("log", "Log"),
+    ("outputs", "Outputs"),
+    ("files", "Files"),
+    ("inputs", "Inputs"),
+    ("metrics", "Metrics"),
+    ("yaml", "YAML"),
+    ("evaluate", "Evaluate"),
+];
+
+/// An execution that this one comes from.
+struct Origin {
+    words: &'static str,
+    id: String,
+}
+
 #[derive(Template)]
 #[template(path = "execution.html")]
 struct ExecutionPage {
@@ -88,19 +123,28 @@ struct ExecutionPage {
     id: String,
     namespace: String,
     flow: String,
+    revision: u32,
     state: StateBadge,
     inputs: Vec<String>,
     labels: Vec<String>,
     created: Moment,
     took: String,
     trigger: String,
+    origin: Option<Origin>,
+    /// The executions of the flow before and behind this one.
+    older: Option<String>,
+    newer: Option<String>,
     possible: Possible,
+    /// The tasks that a replay may begin with.
+    tasks: Vec<String>,
     failures: Vec<Failure>,
     rows: Option<Reconciliation>,
-    timeline: Vec<TimelineRow>,
-    is_timeline_cut: bool,
-    outputs: Vec<Output>,
-    log: LogView,
+    timeline: Timeline,
+    /// The tasks as SVG; none if they are too many for the page, or no longer known.
+    topology: Option<String>,
+    is_flow_known: bool,
+    tabs: Vec<TabLink>,
+    tab: Tab,
 }
 
 pub(super) async fn show(
@@ -116,28 +160,77 @@ pub(super) async fn show(
 fn of(app: &App, id: &ExecutionId, parameters: &QueryParameters) -> Result<ExecutionPage, ApiError> {
     let journal = app.executor.journal();
     let Present { state, created, interrupted } = Present::of(app, id)?;
-    let (timeline, is_timeline_cut) = timeline::of(&state, app.executor.flow(&state).ok().as_deref());
-    let trigger = state.created.trigger.as_ref();
+    let known = app.executor.flow(&state).ok();
+    let flow = known.as_deref();
+    let spec = &state.created;
+    let (older, newer) = journal.neighbours(&spec.namespace, &spec.flow, id)?;
+    let failures = failure::of(&state, flow);
     Ok(ExecutionPage {
         address: format!("/executions/{id}"),
-        flow_address: flow_address(&state.created.namespace, &state.created.flow),
+        flow_address: flow_address(&spec.namespace, &spec.flow),
         shell: Shell::of(app, Place::Executions, format!("execution={id}")),
         id: id.to_string(),
-        namespace: state.created.namespace.clone(),
-        flow: state.created.flow.clone(),
+        namespace: spec.namespace.clone(),
+        flow: spec.flow.clone(),
+        revision: spec.revision.unwrap_or(1),
         state: if interrupted { StateBadge::INTERRUPTED } else { StateBadge::of(state.status) },
-        inputs: pairs(&state.created.inputs),
+        inputs: pairs(&spec.inputs),
         labels: pairs(&state.labels),
         created: Moment::of(state.started.unwrap_or(created)),
         took: state.took().map(duration).unwrap_or_default(),
-        trigger: trigger.map(|trigger| trigger.id.clone()).unwrap_or_default(),
+        trigger: spec.trigger.as_ref().map(|trigger| trigger.id.clone()).unwrap_or_default(),
+        origin: origin(&state),
+        older: older.map(|id| id.to_string()),
+        newer: newer.map(|id| id.to_string()),
         possible: Possible::of(state.status, interrupted),
-        failures: failures(&state),
+        tasks: flow.iter().flat_map(|flow| &flow.steps).map(|step| step.id.to_string()).collect(),
         rows: reconciliation(&state),
-        timeline,
-        is_timeline_cut,
-        outputs: outputs(&state),
-        log: log::of(journal, id, parameters)?,
+        timeline: timeline::of(journal, id, &state, flow, parameters)?,
+        topology: flow.and_then(|flow| topology::of(&state, flow)),
+        is_flow_known: flow.is_some(),
+        tabs: tabs(app, id, parameters),
+        tab: tab(app, id, &state, flow, &failures, parameters)?,
+        failures,
+    })
+}
+
+fn origin(state: &State) -> Option<Origin> {
+    let parent = state.created.parent.as_ref().map(|parent| ("sub-execution of", &parent.execution));
+    let (words, id) = parent.or_else(|| state.created.original.as_ref().map(|id| ("replay of", id)))?;
+    Some(Origin { words, id: id.to_string() })
+}
+
+fn tabs(app: &App, id: &ExecutionId, parameters: &QueryParameters) -> Vec<TabLink> {
+    let here = parameters.one("show").unwrap_or("log");
+    let files = files::number(app, id);
+    let kept = QueryParameters::default().adding("open", parameters.one("open").unwrap_or_default());
+    let link = |(name, title): (&str, &str)| TabLink {
+        title: if name == "files" && files > 0 { format!("{title} {files}") } else { title.to_owned() },
+        query: kept.with("show", if name == "log" { "" } else { name }),
+        is_here: here == name,
+    };
+    TABS.into_iter().map(link).collect()
+}
+
+fn tab(
+    app: &App,
+    id: &ExecutionId,
+    state: &State,
+    flow: Option<&Flow>,
+    failures: &[Failure],
+    parameters: &QueryParameters,
+) -> Result<Tab, ApiError> {
+    Ok(match parameters.one("show") {
+        Some("outputs") => Tab::Outputs(outputs::of(state)),
+        Some("files") => Tab::Files(Box::new(files::of(app, id, parameters)?)),
+        Some("inputs") => Tab::Inputs(facts::of(state, flow)),
+        Some("metrics") => Tab::Metrics(metrics::of(state)),
+        Some("yaml") => {
+            let failed: Vec<usize> = failures.iter().map(|failure| failure.line).collect();
+            Tab::Yaml(yaml::of(state, &failed))
+        }
+        Some("evaluate") => Tab::Evaluate(evaluate::of(app, id, state, parameters)?),
+        _ => Tab::Log(log::of(app.executor.journal(), id, parameters)?),
     })
 }
 
@@ -153,42 +246,18 @@ pub(super) async fn graph(AppState(app): AppState<Arc<App>>, Path(id): Path<Stri
     Ok(flow::picture(&flow))
 }
 
-fn failures(state: &State) -> Vec<Failure> {
-    let failed =
-        state.tasks.iter().filter(|(_, task)| matches!(task.state, TaskState::Failed | TaskState::Retrying { .. }));
-    let failure = failed.filter_map(|(run, task)| {
-        let error = task.error.as_ref()?;
-        Some(Failure {
-            run: run.to_string(),
-            message: error.message.clone(),
-            help: error.help.clone().unwrap_or_default(),
-            attempts: task.attempts,
-        })
-    });
-    failure.collect()
-}
-
 /// The sums over all loads; none when nothing was loaded.
 fn reconciliation(state: &State) -> Option<Reconciliation> {
     let loads: Vec<&Map<String, Value>> =
         state.tasks.values().map(|task| &task.outputs).filter(|outputs| outputs.contains_key("rows_read")).collect();
     let sum = |name: &str| loads.iter().filter_map(|outputs| outputs.get(name)?.as_u64()).sum::<u64>();
+    let (bytes, seconds) = (sum("bytes"), state.took().map_or(0.0, |took| took.as_secs_f64()));
+    let rate = (seconds > 0.0).then(|| format!(", {}/s", size((bytes as f64 / seconds) as u64))).unwrap_or_default();
     (!loads.is_empty()).then(|| Reconciliation {
+        bytes: if bytes > 0 { format!("{} read{rate}", size(bytes)) } else { "in all".to_owned() },
         read: thousands(sum("rows_read")),
         loaded: thousands(sum("rows_loaded")),
         rejected: thousands(sum("rows_rejected")),
         skipped: thousands(sum("rows_skipped")),
     })
-}
-
-fn outputs(state: &State) -> Vec<Output> {
-    let shown = |run: &str, (name, value): (&String, &Value)| Output {
-        run: run.to_owned(),
-        name: name.clone(),
-        value: shortened(&plain(value), MAX_OUTPUT_LENGTH).into_owned(),
-    };
-    let of_flow = state.outputs.iter().map(|pair| shown("", pair));
-    let of_tasks =
-        state.tasks.iter().flat_map(|(run, task)| task.outputs.iter().map(move |pair| shown(run.as_str(), pair)));
-    of_flow.chain(of_tasks).collect()
 }

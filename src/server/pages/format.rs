@@ -53,6 +53,48 @@ pub(super) fn duration(took: Duration) -> String {
     }
 }
 
+/// Filters that templates use.
+pub(super) mod filters {
+    use askama::filters::Safe;
+
+    /// A text in which what stands between backticks is code.
+    #[askama::filter_fn]
+    pub(crate) fn code(text: impl std::fmt::Display, _: &dyn askama::Values) -> askama::Result<Safe<String>> {
+        let text = super::escaped(&text.to_string());
+        let parts: Vec<&str> = text.split('`').collect();
+        if parts.len() % 2 == 0 {
+            return Ok(Safe(text));
+        }
+        let part = |(index, part): (usize, &&str)| {
+            if index % 2 == 1 { format!("<code>{part}</code>") } else { (*part).to_owned() }
+        };
+        Ok(Safe(parts.iter().enumerate().map(part).collect()))
+    }
+}
+
+fn escaped(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut escaped, letter| {
+        match letter {
+            '&' => escaped.push_str("&#38;"),
+            '<' => escaped.push_str("&#60;"),
+            '>' => escaped.push_str("&#62;"),
+            '"' => escaped.push_str("&#34;"),
+            '\'' => escaped.push_str("&#39;"),
+            letter => escaped.push(letter),
+        }
+        escaped
+    })
+}
+
+/// `812 B`, `1.6 MB`
+pub(super) fn size(bytes: u64) -> String {
+    let units = [(1_000_000_000_000, "TB"), (1_000_000_000, "GB"), (1_000_000, "MB"), (1000, "kB")];
+    match units.into_iter().find(|(unit, _)| bytes >= *unit) {
+        Some((unit, name)) => format!("{:.1} {name}", bytes as f64 / unit as f64),
+        None => format!("{bytes} B"),
+    }
+}
+
 /// `name=value` for each of some inputs or labels that has a value.
 pub(super) fn pairs(values: &Map<String, Value>) -> Vec<String> {
     let given = values.iter().filter(|(_, value)| !value.is_null());
@@ -67,5 +109,6 @@ mod tests {
     fn durations_have_units_that_fit() {
         let seconds = [0.04, 59.94, 184.0, 7500.0].map(|seconds| duration(Duration::from_secs_f64(seconds)));
         assert_eq!(seconds, ["0.0 s", "59.9 s", "3 min 04 s", "2 h 05 min"]);
+        assert_eq!([812, 1_583_499, 2_000_000_000].map(size), ["812 B", "1.6 MB", "2.0 GB"]);
     }
 }

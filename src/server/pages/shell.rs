@@ -109,7 +109,7 @@ pub(super) fn flow_address(namespace: &str, id: &str) -> String {
 }
 
 /// A name as one segment of an address.
-fn segment(name: &str) -> String {
+pub(super) fn segment(name: &str) -> String {
     let Ok(mut url) = Url::parse("http://localhost/") else { return String::new() };
     if let Ok(mut path) = url.path_segments_mut() {
         path.clear().push(name);

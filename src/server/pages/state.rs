@@ -21,6 +21,9 @@ impl StateBadge {
     /// The state of an execution that no process works on though it has not ended.
     pub(super) const INTERRUPTED: Self = Self::new("interrupted", "△", "warn");
 
+    /// A task that has not begun.
+    pub(super) const NOT_BEGUN: Self = Self::new("not begun", "–", "idle");
+
     pub(super) fn of(state: ExecutionState) -> Self {
         match state {
             ExecutionState::Success => Self::new("success", "✓", "ok"),

@@ -74,6 +74,21 @@ async function refresh() {
   if (again) refresh();
 }
 
+// --- Links to another view of the same page change what differs, without leaving the page.
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("main a[href^='?']");
+  if (!link || event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+  event.preventDefault();
+  history.pushState(null, "", link.getAttribute("href"));
+  view();
+});
+addEventListener("popstate", view);
+async function view() {
+  await refresh();
+  const place = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (place) place.scrollIntoView({ block: "nearest" });
+}
+
 let stream = null;
 function follow() {
   const of = document.querySelector("[data-live]")?.dataset.live;
@@ -117,6 +132,10 @@ document.addEventListener("keydown", (event) => {
 });
 
 // --- Forms that ask first, and filters that apply as they change.
+// A menu closes with whatever is done elsewhere.
+document.addEventListener("click", (event) => {
+  for (const menu of document.querySelectorAll("details.menu[open]")) if (!menu.contains(event.target)) menu.open = false;
+});
 document.addEventListener("submit", (event) => {
   const question = event.target.dataset.confirm;
   if (question && !confirm(question)) event.preventDefault();
