@@ -1,6 +1,7 @@
 //! The pages, as a browser gets them: what they say, where their links and forms lead, and what they never let through.
 
 mod execution;
+mod run;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -39,7 +40,11 @@ impl Element {
 }
 
 fn page(server: &Server, address: &str) -> Page {
-    let html = server.curl(&[address]);
+    read(address, server.curl(&[address]))
+}
+
+/// The page that an address has given.
+fn read(address: &str, html: String) -> Page {
     // A test reads few pages: each stays as long as the test's process.
     let leaked = Box::leak(html.clone().into_boxed_str());
     let page = Page { document: tl::parse(leaked, ParserOptions::default()).unwrap(), html };
@@ -170,7 +175,7 @@ async fn a_failure_says_why_and_is_restarted_from_where_it_failed() {
         until_shown(&server, execution, "failed").await;
     }
     let shown = page(&server, &first);
-    assert_eq!(text(&shown, ".note .message"), "stop column `borough` does not exist");
+    assert_eq!(text(&shown, ".note .message"), "stop column borough does not exist");
     assert_eq!(texts(&shown, ".timeline a"), ["✓ first", "✗ stop", "– never"]);
     assert!(texts(&shown, ".head .actions button").contains(&"Restart from stop".to_owned()));
     let overview = page(&server, "/");

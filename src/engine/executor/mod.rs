@@ -221,6 +221,12 @@ impl Executor {
         input::resolve(flow, given, &host).map_err(SubmitError::Inputs)
     }
 
+    /// The values of a flow's inputs as far as they can be known, for a form that asks for the others.
+    pub fn resolve_partial(&self, flow: &Flow, given: &[(String, String)]) -> input::ResolvedInputs {
+        let host = InputHost::of(&self.shared.runner.settings, flow, clock::now());
+        input::resolve_partial(flow, given, &host)
+    }
+
     /// Creates an execution. It starts at once if there is a slot for it, else it is queued, or rejected as its flow's
     /// `concurrency` says.
     ///

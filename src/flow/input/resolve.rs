@@ -1,5 +1,7 @@
 //! Resolves the inputs of a run: provided values, and defaults of the others.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
 use super::dependencies::order;
@@ -22,6 +24,10 @@ pub struct ResolvedInputs {
     pub findings: Vec<Diagnostic>,
     /// Values provided for inactive inputs.
     pub warnings: Vec<Diagnostic>,
+    /// The inputs that are not wanted, since what they depend on does not hold.
+    pub inactive: Vec<String>,
+    /// The choices of the inputs that have any, by id.
+    pub choices: BTreeMap<String, Vec<String>>,
 }
 
 /// A required input without a value.
@@ -67,8 +73,15 @@ pub fn re_resolve<V: Clone + Into<Value>>(
 ) -> ResolvedInputs {
     let provided: Vec<(&str, Value)> =
         provided.iter().map(|(name, value)| (name.as_str(), value.clone().into())).collect();
-    let mut resolver =
-        InputResolver { flow, provided, host, unresolved: Vec::new(), resolved: Map::new(), invalid: Vec::new() };
+    let mut resolver = InputResolver {
+        flow,
+        provided,
+        host,
+        unresolved: Vec::new(),
+        resolved: Map::new(),
+        invalid: Vec::new(),
+        choices: BTreeMap::new(),
+    };
     let mut resolution = ResolvedInputs::default();
     for index in order(&flow.inputs) {
         let id = &flow.inputs[index].id;
@@ -77,6 +90,7 @@ pub fn re_resolve<V: Clone + Into<Value>>(
             InputValue::Value(value) => drop(resolver.resolved.insert(flow.inputs[index].id.clone(), value)),
             InputValue::Inactive(warning) => {
                 resolution.warnings.extend(warning);
+                resolution.inactive.push(id.clone());
                 resolver.resolved.insert(flow.inputs[index].id.clone(), Value::Null);
             }
             InputValue::Missing(missing_input) => {
@@ -94,6 +108,7 @@ pub fn re_resolve<V: Clone + Into<Value>>(
     resolver.invalid.sort_by_key(|(index, _)| *index);
     resolution.findings = resolver.provided.iter().filter_map(|(name, _)| unknown_input(&flow.inputs, name)).collect();
     resolution.findings.extend(resolver.invalid.into_iter().map(|(_, finding)| finding));
+    resolution.choices = resolver.choices;
     let mut resolved = resolver.resolved;
     let in_order = flow.inputs.iter().filter_map(|input| resolved.remove_entry(&input.id));
     resolution.values = in_order.collect();
@@ -130,14 +145,15 @@ struct InputResolver<'a> {
     unresolved: Vec<usize>,
     resolved: Map<String, Value>,
     invalid: Vec<(usize, Diagnostic)>,
+    choices: BTreeMap<String, Vec<String>>,
 }
 
 impl InputResolver<'_> {
-    fn input(&self, index: usize) -> InputValue {
+    fn input(&mut self, index: usize) -> InputValue {
         self.try_input(index).unwrap_or_else(InputValue::Invalid)
     }
 
-    fn try_input(&self, index: usize) -> Result<InputValue, Diagnostic> {
+    fn try_input(&mut self, index: usize) -> Result<InputValue, Diagnostic> {
         let input = &self.flow.inputs[index];
         let provided = self.provided(input);
         let is_blocked = input.needs(&self.flow.inputs).iter().any(|need| self.unresolved.contains(need));
@@ -150,7 +166,10 @@ impl InputResolver<'_> {
             return Ok(InputValue::Inactive(warning));
         }
         let choices = self.choices(index)?;
-        if let Some(provided) = provided {
+        if !choices.is_empty() {
+            self.choices.insert(input.id.clone(), choices.clone());
+        }
+        if let Some(provided) = self.provided(input) {
             let accepted = input.accept(provided, &choices);
             return accepted
                 .map(InputValue::Value)
@@ -254,6 +273,9 @@ pub fn resolve_partial_without_host(inputs: &[Input], provided: &[(String, Strin
     let findings = provided.iter().filter_map(|(name, _)| unknown_input(inputs, name)).collect();
     let mut resolution = ResolvedInputs { findings, ..ResolvedInputs::default() };
     for (index, input) in inputs.iter().enumerate() {
+        if !input.values.is_empty() {
+            resolution.choices.insert(input.id.clone(), input.values.clone());
+        }
         let text =
             provided.iter().rev().find(|(name, _)| *name == input.id).map(|(_, text)| Value::from(text.as_str()));
         let accepted = text.or_else(|| input.defaults.clone()).map(|value| input.accept(&value, &input.values));

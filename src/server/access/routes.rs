@@ -52,6 +52,7 @@ const RULES: [(Role, &[&str]); 4] = [
             "POST /flows/{namespace}/{id}/run",
             "POST /flows/{namespace}/{id}/backfill",
             "POST /backfills/{id}/{action}",
+            "POST /executions/{id}/resume",
             "POST /executions/{id}/{action}",
             "POST /api/v1/backfills",
             "POST /api/v1/backfills/{id}/pause",

@@ -11,7 +11,21 @@ use crate::engine::executor::BulkAction;
 use crate::id::ExecutionId;
 use crate::server::App;
 use crate::server::api::error::ApiError;
+use crate::server::api::form::{FormUpload, InputForm};
 use crate::server::api::parameters::QueryParameters;
+
+/// Resumes an execution with the answers that its pauses ask for. A field that was left empty has no value.
+pub(super) async fn resume(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    upload: FormUpload,
+) -> Result<Redirect, PageError> {
+    let id: ExecutionId = id.parse().map_err(ApiError::from)?;
+    let form = InputForm::read(upload, &app).await?;
+    let given = form.inputs.iter().filter(|(_, value)| !value.is_empty()).cloned().collect();
+    run_blocking(|| app.executor.resume(&id, given))?;
+    Ok(Redirect::to(&format!("/executions/{id}")))
+}
 
 /// Does what the last part of the address says.
 pub(super) async fn apply(

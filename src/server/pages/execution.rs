@@ -30,12 +30,15 @@ use self::yaml::YamlLine;
 use super::error::PageError;
 use super::flow;
 use super::format::{Moment, duration, filters, pairs, size};
+use super::input_fields::{self, Element, Field};
 use super::shell::{Place, Shell, flow_address};
 use super::state::StateBadge;
 use super::{PageResult, page};
 use crate::blocking::run_blocking;
-use crate::flow::Flow;
-use crate::id::ExecutionId;
+use crate::engine::wanted_by_pauses;
+use crate::flow::input::resolve_partial_without_host;
+use crate::flow::{Flow, Input};
+use crate::id::{ExecutionId, RunId};
 use crate::journal::{ExecutionState, State};
 use crate::server::App;
 use crate::server::api::error::ApiError;
@@ -137,6 +140,8 @@ struct ExecutionPage {
     possible: Possible,
     /// The tasks that a replay may begin with.
     tasks: Vec<String>,
+    /// What its pauses ask for.
+    questions: Vec<Field>,
     failures: Vec<Failure>,
     rows: Option<Reconciliation>,
     timeline: Timeline,
@@ -184,6 +189,7 @@ fn of(app: &App, id: &ExecutionId, parameters: &QueryParameters) -> Result<Execu
         newer: newer.map(|id| id.to_string()),
         possible: Possible::of(state.status, interrupted),
         tasks: flow.iter().flat_map(|flow| &flow.steps).map(|step| step.id.to_string()).collect(),
+        questions: flow.map(|flow| questions(&state, flow)).unwrap_or_default(),
         rows: reconciliation(&state),
         timeline: timeline::of(journal, id, &state, flow, parameters)?,
         topology: flow.and_then(|flow| topology::of(&state, flow)),
@@ -192,6 +198,13 @@ fn of(app: &App, id: &ExecutionId, parameters: &QueryParameters) -> Result<Execu
         tab: tab(app, id, &state, flow, &failures, parameters)?,
         failures,
     })
+}
+
+/// The fields of what its pauses ask for.
+fn questions(state: &State, flow: &Flow) -> Vec<Field> {
+    let paused: Vec<RunId> = state.paused().map(|(run, _)| run.clone()).collect();
+    let inputs: Vec<Input> = wanted_by_pauses(flow, &paused).into_iter().flatten().collect();
+    input_fields::of(&inputs, &resolve_partial_without_host(&inputs, &[]), &[], &[])
 }
 
 fn origin(state: &State) -> Option<Origin> {

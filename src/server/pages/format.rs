@@ -54,6 +54,7 @@ pub(super) fn duration(took: Duration) -> String {
 }
 
 /// Filters that templates use.
+#[expect(unreachable_pub, reason = "the macro makes a public function")]
 pub(super) mod filters {
     use askama::filters::Safe;
 

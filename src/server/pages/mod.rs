@@ -10,6 +10,7 @@ mod executions;
 mod flow;
 mod flows;
 mod format;
+mod input_fields;
 mod live;
 mod overview;
 mod partitions;
@@ -47,6 +48,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route("/executions", get(executions::show))
         .route("/executions/{id}", get(execution::show))
         .route("/executions/{id}/graph.svg", get(execution::graph))
+        .route("/executions/{id}/resume", post(actions::resume).layer(unlimited()))
         .route("/executions/{id}/{action}", post(actions::apply))
         .route("/live", get(live::stream))
         .route("/assets/{version}/{name}", get(assets::serve))

@@ -1,38 +1,54 @@
-//! The form that starts a flow: a field for each of its inputs.
+//! The form that starts a flow: a field for each of its inputs, and the same as a command, a request and a link.
 
+use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::{Path, State};
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Redirect, Response};
+use chrono::{DateTime, NaiveDate, Utc};
+use serde_json::{Map, Value};
 
 use super::error::PageError;
+use super::format::{Moment, filters};
+use super::input_fields::{self, Element, Field};
 use super::shell::{Place, Shell, flow_address};
 use super::{PageResult, page};
 use crate::blocking::run_blocking;
 use crate::diagnostic::Diagnostic;
+use crate::engine::backfill::may_read_date;
+use crate::engine::catalog::Entry;
 use crate::engine::{Request, SubmitError};
 use crate::flow::Flow;
-use crate::flow::input::{Input, InputType};
+use crate::flow::input::{InputType, to_argument};
+use crate::journal::{ExecutionQuery, Summary};
 use crate::server::App;
 use crate::server::api::error::ApiError;
 use crate::server::api::form::{FormUpload, InputForm};
 use crate::server::api::parameters::QueryParameters;
-use crate::task;
-use crate::text::{plain, shell_quoted};
+use crate::task::is_template;
+use crate::text::shell_quoted;
 
-/// A field of the form.
-struct Field {
+/// How many executions are looked at for the last one that somebody started.
+const MAX_LAST: u32 = 20;
+/// The fields that are no inputs, whose names have no colon.
+const DATE: &str = ":date";
+const LABELS: &str = ":labels";
+
+/// What a form says.
+#[derive(Default)]
+struct Answers {
+    inputs: Vec<(String, String)>,
+    date: String,
+    labels: String,
+}
+
+/// The execution that the form has its values from.
+struct Source {
     id: String,
-    title: String,
-    description: String,
-    kind: &'static str,
-    /// The type of the HTML element: `select`, `checkbox`, `textarea` or one of `input`.
-    element: &'static str,
-    value: String,
-    choices: Vec<(String, bool)>,
-    is_required: bool,
-    example: String,
+    began: Moment,
+    is_last: bool,
 }
 
 #[derive(Template)]
@@ -43,78 +59,250 @@ struct RunPage {
     id: String,
     namespace: String,
     fields: Vec<Field>,
+    asks_for_date: bool,
+    date: String,
+    labels: String,
+    source: Option<Source>,
     problems: Vec<String>,
     command: String,
+    curl: String,
+    /// The query of the form with these values.
+    link: String,
+}
+
+/// A form that is to be shown.
+struct Form<'a> {
+    entry: &'a Entry,
+    answers: Answers,
+    source: Option<Source>,
+    findings: Vec<Diagnostic>,
+    /// The server as the browser calls it.
+    host: String,
 }
 
 pub(super) async fn show(
     State(app): State<Arc<App>>,
     Path((namespace, id)): Path<(String, String)>,
     parameters: QueryParameters,
+    headers: HeaderMap,
 ) -> PageResult {
-    let flow = app.catalog.flow(&namespace, &id).ok_or_else(|| ApiError::flow_not_found(&namespace, &id))?;
-    let given: Vec<(String, String)> = parameters.pairs("inputs")?;
-    form(&app, &flow, &given, &[])
-}
-
-/// Starts the flow and shows the execution; what is wrong with the inputs is shown in the form.
-pub(super) async fn start(
-    State(app): State<Arc<App>>,
-    Path((namespace, id)): Path<(String, String)>,
-    upload: FormUpload,
-) -> Result<Response, PageError> {
-    let flow = app.catalog.flow(&namespace, &id).ok_or_else(|| ApiError::flow_not_found(&namespace, &id))?;
-    let read = InputForm::read(upload, &app).await?;
-    // A field that was left empty has no value.
-    let given: Vec<(String, String)> = read.inputs.iter().filter(|(_, value)| !value.is_empty()).cloned().collect();
-    let submitted = run_blocking(|| {
-        let inputs = app.executor.resolve(&flow, &given)?;
-        app.executor.submit(&flow, Request { inputs, ..Request::default() })
+    let entry = app.catalog.get(&namespace, &id).ok_or_else(|| ApiError::flow_not_found(&namespace, &id))?;
+    let mut answers = Answers {
+        inputs: parameters.pairs("inputs")?,
+        date: parameters.one("date").unwrap_or_default().to_owned(),
+        labels: parameters.all("labels").collect::<Vec<_>>().join(", "),
+    };
+    let is_filled = ["inputs", "date", "labels", "defaults"].iter().any(|name| parameters.one(name).is_some());
+    let source = match parameters.one("from") {
+        None if is_filled => None,
+        from => run_blocking(|| source(&app, &entry, from))?,
+    };
+    let source = source.map(|(summary, is_last)| {
+        answers.inputs = values(&entry.flow, &summary.inputs, is_last);
+        Source { id: summary.id.to_string(), began: Moment::of(summary.created), is_last }
     });
-    match submitted {
-        Ok(execution) => Ok(Redirect::to(&format!("/executions/{execution}")).into_response()),
-        Err(SubmitError::Inputs(findings)) => Ok(form(&app, &flow, &given, &findings)?.into_response()),
-        Err(error) => Err(ApiError::from(error).into()),
-    }
-}
-
-fn form(app: &App, flow: &Flow, given: &[(String, String)], findings: &[Diagnostic]) -> PageResult {
-    let (namespace, id) = (flow.namespace.clone(), flow.id.to_string());
-    let inputs = given.iter().map(|(name, value)| format!(" -i {}", shell_quoted(&format!("{name}={value}"))));
-    page(&RunPage {
-        address: flow_address(&namespace, &id),
-        shell: Shell::of(app, Place::Flows, ""),
-        fields: flow.inputs.iter().map(|input| field(input, given)).collect(),
-        problems: findings.iter().map(Diagnostic::sentence).collect(),
-        command: format!("jitney run {namespace}.{id}{}", inputs.collect::<String>()),
-        id,
-        namespace,
+    run_blocking(|| {
+        page(&of(&app, Form { entry: &entry, answers, source, findings: Vec::new(), host: host(&headers) }))
     })
 }
 
-fn field(input: &Input, given: &[(String, String)]) -> Field {
-    let element = match input.kind {
-        InputType::Select => "select",
-        InputType::Bool => "checkbox",
-        InputType::File => "file",
-        InputType::Secret => "password",
-        InputType::Int | InputType::Float => "text",
-        InputType::Date => "date",
-        InputType::Json | InputType::Yaml | InputType::Array => "textarea",
-        _ => "text",
+/// Starts the flow and shows the execution; what is wrong with the inputs is shown in the form. With `show` it starts nothing.
+pub(super) async fn start(
+    State(app): State<Arc<App>>,
+    Path((namespace, id)): Path<(String, String)>,
+    parameters: QueryParameters,
+    headers: HeaderMap,
+    upload: FormUpload,
+) -> Result<Response, PageError> {
+    let entry = app.catalog.get(&namespace, &id).ok_or_else(|| ApiError::flow_not_found(&namespace, &id))?;
+    let read = InputForm::read(upload, &app).await?;
+    let answers = answers(&entry.flow, &read.inputs);
+    let submitted = match parameters.is_on("show") {
+        true => Err(Vec::new()),
+        false => run_blocking(|| submit(&app, &entry, &answers))?,
     };
-    let default = input.defaults.as_ref().or(input.prefill.as_ref()).map(plain);
-    let value = given.iter().find(|(name, _)| *name == input.id).map(|(_, value)| value.clone());
-    let value = value.or(default.filter(|text| !task::is_template(text))).unwrap_or_default();
-    Field {
-        id: input.id.clone(),
-        title: input.title().to_owned(),
-        description: input.description.clone().unwrap_or_default(),
-        kind: input.kind.name(),
-        element,
-        choices: input.values.iter().map(|choice| (choice.clone(), *choice == value)).collect(),
-        value,
-        is_required: input.required && input.defaults.is_none(),
-        example: input.example().to_owned(),
+    match submitted {
+        Ok(execution) => Ok(Redirect::to(&format!("/executions/{execution}")).into_response()),
+        Err(findings) => {
+            let form = Form { entry: &entry, answers, source: None, findings, host: host(&headers) };
+            Ok(run_blocking(|| page(&of(&app, form)))?.into_response())
+        }
     }
+}
+
+fn submit(app: &App, entry: &Entry, answers: &Answers) -> Result<Result<String, Vec<Diagnostic>>, ApiError> {
+    let (date, labels) = match (date(&answers.date), labels(&answers.labels)) {
+        (Ok(date), Ok(labels)) => (date, labels),
+        (date, labels) => return Ok(Err([date.err(), labels.err()].into_iter().flatten().collect())),
+    };
+    let submitted = app.executor.resolve(&entry.flow, &answers.inputs).and_then(|inputs| {
+        app.executor.submit(&entry.flow, Request { inputs, labels, trigger_date: date, ..Request::default() })
+    });
+    match submitted {
+        Ok(execution) => Ok(Ok(execution.to_string())),
+        Err(SubmitError::Inputs(findings)) => Ok(Err(findings)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The values of a form. A field that was left empty has none; of a field with several values they are a list.
+fn answers(flow: &Flow, fields: &[(String, String)]) -> Answers {
+    let mut answers = Answers::default();
+    for (name, value) in fields.iter().filter(|(_, value)| !value.is_empty()) {
+        match name.as_str() {
+            DATE => answers.date.clone_from(value),
+            LABELS => answers.labels.clone_from(value),
+            _ => answers.inputs.push((name.clone(), value.clone())),
+        }
+    }
+    for input in flow.inputs.iter().filter(|input| input.kind == InputType::Multiselect) {
+        let own = |(name, _): &&(String, String)| *name == input.id;
+        let all: Vec<String> = answers.inputs.iter().filter(own).map(|(_, value)| value.clone()).collect();
+        if all.len() > 1 {
+            answers.inputs.retain(|(name, _)| *name != input.id);
+            answers.inputs.push((input.id.clone(), Value::from(all).to_string()));
+        }
+    }
+    answers
+}
+
+/// The execution that the address names, else the last one that somebody started, and whether it is that.
+fn source(app: &App, entry: &Entry, from: Option<&str>) -> Result<Option<(Summary, bool)>, ApiError> {
+    let journal = app.executor.journal();
+    if let Some(id) = from {
+        let id = id.parse()?;
+        let summary = journal.summary(&id)?.ok_or_else(|| ApiError::execution_not_found(&id))?;
+        return Ok(Some((summary, false)));
+    }
+    let query = ExecutionQuery { flow: Some(entry.id.clone()), ..ExecutionQuery::default() };
+    let found = journal.search(&query, MAX_LAST, 0)?.executions;
+    let is_meant = |summary: &Summary| summary.namespace == entry.namespace && summary.trigger.is_none();
+    Ok(found.into_iter().find(is_meant).filter(|last| !last.inputs.is_empty()).map(|last| (last, true)))
+}
+
+/// The inputs of an execution that a form can repeat. Of the last run those are left out whose default is computed anew.
+fn values(flow: &Flow, inputs: &Map<String, Value>, is_last: bool) -> Vec<(String, String)> {
+    let is_kept = |name: &str| {
+        let input = flow.inputs.iter().find(|input| input.id == name);
+        input.is_some_and(|input| {
+            let is_computed = input.defaults.as_ref().and_then(Value::as_str).is_some_and(is_template);
+            input.kind != InputType::File && !(is_last && is_computed)
+        })
+    };
+    let given = inputs.iter().filter(|(name, value)| !value.is_null() && is_kept(name));
+    given.map(|(name, value)| (name.clone(), to_argument(value))).collect()
+}
+
+fn date(text: &str) -> Result<Option<DateTime<Utc>>, Diagnostic> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let day = || NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0).map(|day| day.and_utc());
+    let moment = DateTime::parse_from_rfc3339(text).ok().map(|moment| moment.to_utc());
+    let wrong = || {
+        Diagnostic::error(format!("the date `{text}` is not valid")).help("write 2020-03-01, or 2020-03-01T06:00:00Z")
+    };
+    moment.or_else(day).map(Some).ok_or_else(wrong)
+}
+
+fn labels(text: &str) -> Result<Map<String, Value>, Diagnostic> {
+    let pairs = text.split(',').map(str::trim).filter(|pair| !pair.is_empty()).map(|pair| {
+        let (key, value) = pair.split_once(':').ok_or_else(|| {
+            Diagnostic::error(format!("the label `{pair}` is not valid")).help("write `key:value`, several with commas")
+        })?;
+        Ok((key.trim().to_owned(), Value::from(value.trim())))
+    });
+    pairs.collect()
+}
+
+fn host(headers: &HeaderMap) -> String {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost:8080");
+    format!("http://{host}")
+}
+
+fn of(app: &App, form: Form) -> RunPage {
+    let Form { entry, answers, source, findings, host } = form;
+    let flow = &entry.flow;
+    let resolved = app.executor.resolve_partial(flow, &answers.inputs);
+    let findings = if findings.is_empty() { resolved.findings.clone() } else { findings };
+    let fields = input_fields::of(&flow.inputs, &resolved, &answers.inputs, &findings);
+    RunPage {
+        address: flow_address(&entry.namespace, &entry.id),
+        shell: Shell::of(app, Place::Flows, ""),
+        problems: input_fields::others(&fields, &findings),
+        fields,
+        asks_for_date: may_read_date(flow),
+        command: command(flow, &entry.file, &answers),
+        curl: curl(entry, &host, &answers),
+        link: link(flow, &answers),
+        date: answers.date,
+        labels: answers.labels,
+        source,
+        id: entry.id.clone(),
+        namespace: entry.namespace.clone(),
+    }
+}
+
+/// A value as the form's equivalents have it: that of a secret is a variable of the shell, that of a file its name.
+fn argument(flow: &Flow, name: &str, value: &str) -> String {
+    match flow.inputs.iter().find(|input| input.id == name).map(|input| input.kind) {
+        Some(InputType::Secret) => format!("{}\"$SECRET\"", shell_quoted(&format!("{name}="))),
+        Some(InputType::File) => {
+            let file = FilePath::new(value).file_name().unwrap_or_default().to_string_lossy();
+            shell_quoted(&format!("{name}={file}"))
+        }
+        _ => shell_quoted(&format!("{name}={value}")),
+    }
+}
+
+fn command(flow: &Flow, file: &FilePath, answers: &Answers) -> String {
+    let mut command = format!("jitney run {}", shell_quoted(&file.display().to_string()));
+    for (name, value) in &answers.inputs {
+        command.push_str(&format!(" -i {}", argument(flow, name, value)));
+    }
+    if !answers.date.is_empty() {
+        command.push_str(&format!(" --trigger-date {}", shell_quoted(&answers.date)));
+    }
+    for (key, value) in labels(&answers.labels).unwrap_or_default() {
+        command.push_str(&format!(" --label {}", shell_quoted(&format!("{key}={}", crate::text::plain(&value)))));
+    }
+    command
+}
+
+fn curl(entry: &Entry, host: &str, answers: &Answers) -> String {
+    let mut query = QueryParameters::default();
+    if let Ok(Some(date)) = date(&answers.date) {
+        query = query.adding("scheduleDate", &date.to_rfc3339_opts(chrono::SecondsFormat::Secs, true));
+    }
+    for (key, value) in labels(&answers.labels).unwrap_or_default() {
+        query = query.adding("labels", &format!("{key}:{}", crate::text::plain(&value)));
+    }
+    let query =
+        Some(query.text()).filter(|query| !query.is_empty()).map(|query| format!("?{query}")).unwrap_or_default();
+    let path = flow_address(&entry.namespace, &entry.id).replacen("/flows/", "/executions/", 1);
+    let mut command = format!("curl -X POST {}", shell_quoted(&format!("{host}/api/v1{path}{query}")));
+    for (name, value) in &answers.inputs {
+        let is_file = entry.flow.inputs.iter().any(|input| input.id == *name && input.kind == InputType::File);
+        match is_file {
+            true => command.push_str(&format!(" -F {}", argument(&entry.flow, name, value).replacen('=', "=@", 1))),
+            false => command.push_str(&format!(" --form-string {}", argument(&entry.flow, name, value))),
+        }
+    }
+    command
+}
+
+/// The query of the form with these values, but for files and secrets.
+fn link(flow: &Flow, answers: &Answers) -> String {
+    let mut query = QueryParameters::default();
+    for (name, value) in &answers.inputs {
+        let kind = flow.inputs.iter().find(|input| input.id == *name).map(|input| input.kind);
+        if !matches!(kind, Some(InputType::Secret | InputType::File)) {
+            query = query.adding("inputs", &format!("{name}:{value}"));
+        }
+    }
+    for (name, value) in [("date", &answers.date), ("labels", &answers.labels)] {
+        query = query.adding(name, value);
+    }
+    query.text()
 }

@@ -6,12 +6,16 @@ use crate::rest::world::{Place, Server};
 const MONTH: &str = "id: month\nnamespace: shop\ninputs:\n  - {id: key, type: SECRET, defaults: 'hunter22hunter22'}\ntasks:\n  \
     - {id: make, type: shell.commands, commands: ['printf \"n,day,zone\\n1,2020-01-01,A\\n3,2020-01-03,\\n\" > out.csv', 'echo made'], \
     outputFiles: [out.csv]}\n  - {id: each, type: for_each, values: [a, b], tasks: [{id: say, type: log, message: hi}]}\n  \
-    - {id: stop, type: fail, errorMessage: 'out.csv:3:9: `zone` is empty', retry: {type: constant, interval: PT0.1S, maxAttempts: 2}}\n  \
+    - {id: stop, type: fail, errorMessage: 'out.csv:3:9: `zone` is empty'}\n  \
     - {id: never, type: log, message: never}\n";
+
+const TWICE: &str = "id: twice\nnamespace: shop\ntasks:\n  - {id: leave, type: shell.commands, commands: ['exit 3'], \
+    retry: {type: constant, interval: PT0.1S, maxAttempts: 2}}\n";
 
 async fn failed() -> (Place, Server, String) {
     let place = place();
     place.write("flows/month.yaml", MONTH);
+    place.write("flows/twice.yaml", TWICE);
     let server = place.server();
     let execution = submit(&server, "/flows/shop/month/run", &[]);
     until_shown(&server, &execution, "failed").await;
@@ -30,12 +34,15 @@ async fn tasks_have_their_state_in_the_picture_and_attempts_in_the_timeline() {
     for (task, class) in expected {
         assert!(states.contains(&(task.to_owned(), format!("task {class}"))), "{task}: {states:?}");
     }
-    assert_eq!(all(&shown, "#run-stop .bar").len(), 2, "a bar for each attempt");
-    assert!(text(&shown, "#timeline header").contains("2 attempts of stop"));
     assert!(all(&shown, ".peek").is_empty());
     let toggle = all(&shown, "#run-make a")[0].attr("href").unwrap().to_owned();
     let open = page(&server, &format!("{execution}{}", toggle.trim_end_matches("#timeline")));
     assert_eq!(texts(&open, ".peek .message"), ["made"]);
+    let twice = submit(&server, "/flows/shop/twice/run", &[]);
+    until_shown(&server, &twice, "failed").await;
+    let shown = page(&server, &twice);
+    assert_eq!(all(&shown, "#run-leave .bar").len(), 2, "a bar for each attempt");
+    assert!(text(&shown, "#timeline header").contains("2 attempts of leave"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -92,7 +99,7 @@ async fn an_expression_is_evaluated_and_secrets_stay_hidden_in_any_form() {
     };
     assert_eq!(text(&evaluate("{{ outputs.make.exitCode + 41 }}"), ".result"), "41");
     assert_eq!(text(&evaluate("tasks.stop.state"), ".result"), "FAILED");
-    assert!(text(&evaluate("{{ outputs.nothing.x }}"), ".note .message").contains("nothing"));
+    assert!(text(&evaluate("{{ outputs.nothing.x }}"), "#log .message").contains("nothing"));
     for expression in ["inputs.key", "inputs.key | base64encode", "inputs.key | split('') | join('-')"] {
         let shown = evaluate(expression);
         for form in ["hunter22", "aHVudGVy", "h-u-n-t-e-r"] {

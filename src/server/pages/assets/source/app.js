@@ -132,6 +132,30 @@ document.addEventListener("keydown", (event) => {
 });
 
 // --- Forms that ask first, and filters that apply as they change.
+// A form with `data-show` is shown anew as it is filled in, for what depends on its values. Secrets and files stay here.
+let typed = 0;
+function showAgain(event) {
+  const form = event.target.closest?.("form[data-show]");
+  if (!form || event.target.matches("[type=password], [type=file]")) return;
+  clearTimeout(typed);
+  typed = setTimeout(() => {
+    const query = new URLSearchParams();
+    const several = new Map();
+    for (const field of form.elements) {
+      if (!field.name || !field.value || field.matches("[type=password], [type=file], [type=hidden], button") || (field.matches("[type=radio], [type=checkbox]") && !field.checked)) continue;
+      if (field.name === ":date") query.set("date", field.value);
+      else if (field.name === ":labels") query.set("labels", field.value);
+      else several.set(field.name, [...(several.get(field.name) ?? []), field.value]);
+    }
+    for (const [name, values] of several) query.append("inputs", `${name}:${values.length > 1 ? JSON.stringify(values) : values[0]}`);
+    if (![...query].length) query.set("defaults", "true");
+    history.replaceState(null, "", `${form.dataset.show}?${query}`);
+    refresh();
+  }, event.type === "input" ? 400 : 0);
+}
+document.addEventListener("input", showAgain);
+document.addEventListener("change", showAgain);
+
 // A menu closes with whatever is done elsewhere.
 document.addEventListener("click", (event) => {
   for (const menu of document.querySelectorAll("details.menu[open]")) if (!menu.contains(event.target)) menu.open = false;
