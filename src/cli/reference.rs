@@ -4,10 +4,10 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value};
 
-use super::tasks::{description, first_sentence, type_name};
 use crate::flow::trigger::TRIGGERS;
 use crate::flow::trigger::condition::CONDITIONS;
 use crate::task::TaskType;
+use crate::task::documentation::{description, first_sentence, groups, type_name};
 
 const HEAD: &str = "\
 # Task types
@@ -18,20 +18,6 @@ terminal. This page is generated from the source by `jitney tasks --markdown`.
 The fields that every task may have are in [Flows](flows.md#fields-of-every-task), those of every trigger in
 [Triggers](flows.md#triggers).
 ";
-
-/// The systems by which task types are grouped, by the first part of their names.
-const SYSTEMS: &[(&str, &str)] = &[
-    ("http", "HTTP"),
-    ("file", "Files"),
-    ("polars", "Transforming rows"),
-    ("postgres", "Postgres"),
-    ("gcs", "Cloud Storage"),
-    ("bigquery", "BigQuery"),
-    ("duckdb", "DuckDB"),
-    ("shell", "Shell"),
-    ("python", "Python"),
-    ("kv", "Kept values"),
-];
 
 /// The depth to which nested fields are listed.
 const MAX_DEPTH: usize = 2;
@@ -51,18 +37,6 @@ pub(super) fn page(tasks: &[TaskType]) -> String {
         text += &of_task(task);
     }
     text + &triggers() + &conditions()
-}
-
-/// The task types by system, after those that control the flow and those without a system.
-fn groups(tasks: &[TaskType]) -> Vec<(&'static str, Vec<&TaskType>)> {
-    let those = |is_meant: &dyn Fn(&TaskType) -> bool| tasks.iter().filter(|task| is_meant(task)).collect::<Vec<_>>();
-    let is_known = |task: &TaskType| SYSTEMS.iter().any(|(system, _)| *system == task.system());
-    let mut groups = vec![
-        ("Control flow", those(&|task| !is_known(task) && task.is_flowable())),
-        ("Basics, other flows and pauses", those(&|task| !is_known(task) && !task.is_flowable())),
-    ];
-    groups.extend(SYSTEMS.iter().map(|(system, title)| (*title, those(&|task| task.system() == *system))));
-    groups
 }
 
 fn of_task(task: &TaskType) -> String {

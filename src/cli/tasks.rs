@@ -8,10 +8,8 @@ use crate::cli::{ExitStatus, InvalidFlow, reference};
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::flow::trigger::{TRIGGERS, TriggerCommon, TriggerType};
 use crate::task::TaskType;
+use crate::task::documentation::{self, FieldDoc, description, first_sentence};
 use crate::tasks::{ALL, find};
-
-/// The depth to which nested fields are shown.
-const MAX_DEPTH: usize = 3;
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -92,95 +90,18 @@ fn trigger_page(trigger: &TriggerType) -> String {
 }
 
 fn fields(schema: &Value, inputs: bool) -> String {
-    let text = fields_at(schema, schema, inputs, 0);
+    let text: String = documentation::fields(schema).iter().map(|field| field_text(field, inputs)).collect();
     if text.is_empty() { "  none\n".to_owned() } else { text }
 }
 
-/// The fields of a map, each followed by its nested fields.
-fn fields_at(root: &Value, schema: &Value, inputs: bool, depth: usize) -> String {
-    let mut text = String::new();
-    let required = schema.get("required").and_then(Value::as_array);
-    let is_required = |name: &str| required.is_some_and(|names| names.iter().any(|other| other == name));
-    for (name, property) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
-        let mut facts = vec![type_name(root, property)];
-        if inputs && is_required(name) {
-            facts.push("required".to_owned());
-        }
-        if let Some(default) = property.get("default").filter(|default| !default.is_null()) {
-            facts.push(format!("default {default}"));
-        }
-        let margin = "    ".repeat(depth);
-        let documentation = indent(&description(property), &format!("{margin}      "));
-        text += &format!("{margin}  {name}  ({})\n{documentation}\n", facts.join(", "));
-        if depth < MAX_DEPTH {
-            for inner in nested_maps(root, property) {
-                text += &fields_at(root, inner, inputs, depth + 1);
-            }
-        }
+fn field_text(field: &FieldDoc, inputs: bool) -> String {
+    let mut facts = vec![field.kind.clone()];
+    if inputs && field.is_required {
+        facts.push("required".to_owned());
     }
-    text
-}
-
-/// The maps with named fields that a field, or an item of it, may be.
-fn nested_maps<'a>(root: &'a Value, property: &'a Value) -> Vec<&'a Value> {
-    let target = property.get("$ref").and_then(Value::as_str);
-    if let Some(found) = target.and_then(|target| root.pointer(target.trim_start_matches('#'))) {
-        return nested_maps(root, found);
-    }
-    if property.get("properties").is_some() {
-        return vec![property];
-    }
-    let options = ["anyOf", "oneOf"].iter().find_map(|key| property.get(*key)?.as_array());
-    let inside = options.into_iter().flatten().chain(property.get("items"));
-    inside.flat_map(|inner| nested_maps(root, inner)).collect()
-}
-
-/// A field's type in a word or two.
-pub(super) fn type_name(root: &Value, property: &Value) -> String {
-    if let Some(target) = property.get("$ref").and_then(Value::as_str) {
-        return root
-            .pointer(target.trim_start_matches('#'))
-            .map_or_else(|| "any".to_owned(), |found| type_name(root, found));
-    }
-    if let Some(options) = property.get("anyOf").or_else(|| property.get("oneOf")).and_then(Value::as_array) {
-        let mut kinds: Vec<String> =
-            options.iter().map(|option| type_name(root, option)).filter(|kind| kind != "null").collect();
-        kinds.dedup();
-        return kinds.join(" or ");
-    }
-    if let Some(word) = property.get("const") {
-        return word.as_str().map_or_else(|| word.to_string(), str::to_owned);
-    }
-    if let Some(words) = property.get("enum").and_then(Value::as_array) {
-        return words.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" | ");
-    }
-    match property.get("type") {
-        Some(Value::String(word)) if word == "object" => variant(property).unwrap_or_else(|| "map".to_owned()),
-        Some(Value::String(word)) if word == "array" => "list".to_owned(),
-        Some(Value::String(word)) => word.clone(),
-        Some(Value::Array(words)) => {
-            words.iter().filter_map(Value::as_str).filter(|word| *word != "null").collect::<Vec<_>>().join(" or ")
-        }
-        _ => "any".to_owned(),
-    }
-}
-
-/// A variant with a value: `{merge: …}`.
-fn variant(property: &Value) -> Option<String> {
-    let required = property.get("required")?.as_array()?;
-    let properties = property.get("properties")?.as_object()?;
-    let (name, _) = properties.iter().next().filter(|_| properties.len() == 1 && required.len() == 1)?;
-    let is_closed = property.get("additionalProperties") == Some(&Value::Bool(false));
-    (is_closed && property.get("title").is_none()).then(|| format!("{{{name}: …}}"))
-}
-
-pub(super) fn description(schema: &Value) -> String {
-    schema.get("description").and_then(Value::as_str).unwrap_or_default().to_owned()
-}
-
-pub(super) fn first_sentence(text: &str) -> String {
-    let line = text.split("\n\n").next().unwrap_or_default().replace('\n', " ");
-    line.split(". ").next().unwrap_or_default().trim_end_matches('.').to_owned()
+    facts.extend(field.default.as_ref().map(|default| format!("default {default}")));
+    let margin = "    ".repeat(field.depth);
+    format!("{margin}  {}  ({})\n{}\n", field.name, facts.join(", "), indent(&field.about, &format!("{margin}      ")))
 }
 
 fn indent(text: &str, by: &str) -> String {

@@ -1,6 +1,7 @@
 //! What a task is: a struct read from YAML, with a `run`. Everything else about it derives from the struct.
 
 mod capability;
+pub mod documentation;
 mod expansion;
 mod fields;
 mod files;

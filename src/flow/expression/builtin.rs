@@ -41,6 +41,16 @@ impl Builtin {
         self
     }
 
+    /// Its name with its parameters; those in brackets may be left out.
+    pub(super) fn signature(&self) -> String {
+        let parameter = |(at, name): (usize, &&str)| match at < self.required {
+            true => (*name).to_owned(),
+            false => format!("[{name}]"),
+        };
+        let parameters: Vec<String> = self.parameters.iter().enumerate().map(parameter).collect();
+        format!("{}({})", self.name, parameters.join(", "))
+    }
+
     /// The position of each argument among the parameters.
     pub(super) fn positions(&self, invocation: &CallExpr) -> Result<Vec<usize>, String> {
         let mut taken = Vec::new();

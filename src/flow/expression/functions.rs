@@ -69,6 +69,11 @@ pub(super) fn find(name: &str) -> Option<&'static Builtin> {
     ALL.iter().find(|function| function.name == name)
 }
 
+/// Every function with its parameters.
+pub(super) fn signatures() -> impl Iterator<Item = String> {
+    ALL.iter().map(Builtin::signature)
+}
+
 /// Every function's name.
 #[cfg(test)]
 pub(super) fn names() -> impl Iterator<Item = &'static str> {

@@ -39,6 +39,22 @@ pub use value::is_truthy;
 /// The names that an expression may use, by their first word.
 pub type Names = Map<String, Value>;
 
+/// Every function of expressions with its parameters, those in brackets optional, in order.
+pub fn functions() -> Vec<String> {
+    sorted(functions::signatures())
+}
+
+/// Every filter of expressions with the parameters that it takes behind its input, in order.
+pub fn filters() -> Vec<String> {
+    sorted(filters::signatures())
+}
+
+fn sorted(signatures: impl Iterator<Item = String>) -> Vec<String> {
+    let mut signatures: Vec<String> = signatures.collect();
+    signatures.sort();
+    signatures
+}
+
 /// A template that cannot be used: what is wrong with it, and the part of it that is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExpressionError {

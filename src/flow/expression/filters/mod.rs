@@ -23,6 +23,11 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
     ALL.iter().flat_map(|filters| filters.iter()).map(|filter| filter.name)
 }
 
+/// Every filter with its parameters.
+pub(super) fn signatures() -> impl Iterator<Item = String> {
+    ALL.iter().flat_map(|filters| filters.iter()).map(Builtin::signature)
+}
+
 /// What to say of a filter that is not there.
 pub(super) fn unknown(name: &str) -> String {
     let guess = nearest(name, names()).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
