@@ -26,6 +26,7 @@ pub mod stream;
 pub mod task;
 pub mod web;
 
+pub mod doctor;
 pub mod flow;
 pub mod tasks;
 

@@ -1,42 +1,25 @@
-//! `jitney doctor`: what is installed, what is missing, and the command that fixes it.
+//! What is installed, what is missing, and the command that fixes it. Nothing is changed by looking.
 
 mod bigquery;
-mod gcp;
+mod google;
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
 use serde::Serialize;
 use tokio::process::Command;
 
-use crate::cli::out::outln;
 use crate::config::Settings;
 use crate::postgres::{RequestedServer, binaries, connect_to, managed, resolve};
 
-use super::ExitStatus;
-
-/// `jitney doctor`
-#[derive(Debug, Args)]
-pub(super) struct Arguments {
-    /// Print JSON: a list of {what, state, detail, fix}
-    #[arg(long, global = true)]
-    json: bool,
-    #[command(subcommand)]
-    topic: Option<DoctorTopic>,
-}
-
-#[derive(Debug, Subcommand)]
-enum DoctorTopic {
-    /// Google Cloud: credentials, bucket and roles, and what to grant
-    Gcp(gcp::Arguments),
-}
+pub use google::{GoogleTarget, check as check_google};
 
 /// The state of one thing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum FindingState {
+pub enum FindingState {
+    /// It is there and works.
     Ok,
     /// Some tasks cannot run without it.
     Missing,
@@ -46,12 +29,16 @@ enum FindingState {
 
 /// One line of the answer.
 #[derive(Debug, Serialize)]
-struct DoctorFinding {
-    what: &'static str,
-    state: FindingState,
-    detail: String,
+pub struct DoctorFinding {
+    /// The thing.
+    pub what: &'static str,
+    /// How it is.
+    pub state: FindingState,
+    /// What was seen.
+    pub detail: String,
+    /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    fix: Option<String>,
+    pub fix: Option<String>,
 }
 
 impl DoctorFinding {
@@ -72,40 +59,12 @@ impl DoctorFinding {
     }
 }
 
-/// Checks and prints what it finds. Missing things are not errors, since most flows do not need most of them.
-///
-/// # Errors
-/// When the findings cannot be written as JSON.
-pub(super) async fn run(arguments: Arguments, settings: &Settings) -> anyhow::Result<ExitStatus> {
-    let findings = match &arguments.topic {
-        Some(DoctorTopic::Gcp(gcp)) => gcp::check(gcp, settings).await,
-        None => check(settings).await,
-    };
-    if arguments.json {
-        outln!("{}", serde_json::to_string_pretty(&findings)?);
-    } else {
-        findings.iter().for_each(print);
-    }
-    Ok(ExitStatus::Ok)
-}
-
-async fn check(settings: &Settings) -> Vec<DoctorFinding> {
+/// Checks this machine. Missing things are not errors, since most flows do not need most of them.
+pub async fn check(settings: &Settings) -> Vec<DoctorFinding> {
     let (postgres, docker, python, uv) =
         tokio::join!(postgres(settings), docker(settings), python(settings), uv(settings));
     let (home, disk, programs) = (home(settings), disk(settings).await, server_programs(settings));
     vec![home, disk, postgres, programs, docker, python, uv, google(settings)]
-}
-
-fn print(finding: &DoctorFinding) {
-    let word = match finding.state {
-        FindingState::Ok => "ok",
-        FindingState::Missing => "missing",
-        FindingState::Warn => "warn",
-    };
-    outln!("{word:<8} {:<20} {}", finding.what, finding.detail.replace('\n', "\n                              "));
-    if let Some(fix) = &finding.fix {
-        outln!("{:<29} fix: {}", "", fix.replace('\n', "\n                                   "));
-    }
 }
 
 fn home(settings: &Settings) -> DoctorFinding {

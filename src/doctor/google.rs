@@ -1,4 +1,4 @@
-//! `jitney doctor gcp`: the account, the bucket and the dataset, and missing roles. Changes nothing.
+//! Google Cloud: the account, the bucket and the dataset, and missing roles.
 
 use clap::Args;
 use reqwest::{Method, StatusCode};
@@ -11,21 +11,21 @@ use crate::gcp::{Api, ApiFailure, GoogleAccess, Login, RetryPolicy, Role, Servic
 use crate::task::TaskError;
 use crate::web::RequestError;
 
-/// `jitney doctor gcp`
+/// What of Google Cloud is looked at.
 #[derive(Debug, Args)]
-pub(super) struct Arguments {
+pub struct GoogleTarget {
     /// The bucket that flows use
     #[arg(long, value_name = "NAME")]
-    pub(super) bucket: Option<String>,
+    pub bucket: Option<String>,
     /// The dataset that flows use
     #[arg(long, value_name = "NAME")]
-    pub(super) dataset: Option<String>,
+    pub dataset: Option<String>,
     /// The project [default: the credentials' own, else GOOGLE_CLOUD_PROJECT]
     #[arg(long, value_name = "PROJECT")]
-    project: Option<String>,
+    pub project: Option<String>,
     /// A service account's key [default: Application Default Credentials]
     #[arg(long, value_name = "FILE")]
-    service_account: Option<String>,
+    pub service_account: Option<String>,
 }
 
 /// The permissions that flows need on objects.
@@ -33,7 +33,7 @@ const NEEDED: [&str; 4] =
     ["storage.objects.create", "storage.objects.delete", "storage.objects.get", "storage.objects.list"];
 
 /// Checks credentials, project, bucket and BigQuery.
-pub(super) async fn check(arguments: &Arguments, settings: &Settings) -> Vec<DoctorFinding> {
+pub async fn check(arguments: &GoogleTarget, settings: &Settings) -> Vec<DoctorFinding> {
     let service_account = arguments.service_account.as_deref();
     let login = Login { service_account, project: arguments.project.as_deref(), ..Login::default() };
     let api = match Api::find(settings, &FileAccess::unrestricted("."), Service::Storage, &login).await {

@@ -1,10 +1,10 @@
-//! The BigQuery part of `jitney doctor gcp`: the dataset, its location, and whether jobs may run. Changes nothing.
+//! BigQuery: the dataset, its location, and whether jobs may run.
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::DoctorFinding;
-use super::gcp::{Arguments, missing};
+use super::google::{GoogleTarget, missing};
 use crate::config::Settings;
 use crate::file_access::FileAccess;
 use crate::gcp::{Api, ApiFailure, Login, RetryPolicy, Service};
@@ -14,7 +14,7 @@ pub(super) async fn check(
     storage: &Api,
     settings: &Settings,
     login: &Login<'_>,
-    arguments: &Arguments,
+    arguments: &GoogleTarget,
 ) -> Vec<DoctorFinding> {
     let Some(name) = arguments.dataset.as_deref() else {
         let fix = "specify the dataset that your flows use: --dataset NAME";
