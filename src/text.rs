@@ -95,6 +95,19 @@ pub fn shell_quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
 
+/// `980 B`, `12.3 kB`, `1.6 MB`
+pub fn size(bytes: u64) -> String {
+    let units = ["kB", "MB", "GB", "TB"];
+    let (mut amount, mut unit) = (bytes as f64, "B");
+    for larger in units {
+        if amount < 999.5 {
+            break;
+        }
+        (amount, unit) = (amount / 1000.0, larger);
+    }
+    if unit == "B" { format!("{bytes} B") } else { format!("{amount:.1} {unit}") }
+}
+
 /// An amount of bytes such as `500MB` or `20 GB`, in powers of 1000.
 pub fn bytes(text: &str) -> Option<u64> {
     let upper = text.trim().to_uppercase();
@@ -202,6 +215,12 @@ fn compare(a: &str, b: &str) -> std::cmp::Ordering {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_have_units_that_fit() {
+        let sizes = [0, 999, 1000, 12_345, 1_649_267_441, 999_960].map(size);
+        assert_eq!(sizes, ["0 B", "999 B", "1.0 kB", "12.3 kB", "1.6 GB", "1.0 MB"]);
+    }
 
     #[test]
     fn one_is_no_plural() {

@@ -24,6 +24,32 @@ const ENCODED: &str = "SECRET_";
 /// # Errors
 /// When there is none, or one that cannot be read.
 pub(super) fn find(settings: &Settings, flows: &Path, name: &str) -> Result<String, String> {
+    found(settings, flows, name).map(|(value, _)| value)
+}
+
+/// Where a secret's value is found.
+///
+/// # Errors
+/// When there is none, or one that cannot be read.
+pub fn source_of(settings: &Settings, flows: &Path, name: &str) -> Result<String, String> {
+    found(settings, flows, name).map(|(_, source)| source)
+}
+
+/// The names of the secrets that are there whether or not a flow asks for them: the variables that begin with `SECRET_`, the
+/// entries of the `.env` files, and the files in the folder of secrets.
+pub fn available(settings: &Settings, flows: &Path) -> Vec<String> {
+    let mut names: Vec<String> = settings.variables(ENCODED).map(|(name, _)| name.to_owned()).collect();
+    let in_dotenv = dotenv_files(flows).into_iter().flat_map(|file| entries(&file).unwrap_or_default());
+    names.extend(in_dotenv.map(|(name, _)| name.strip_prefix(ENCODED).unwrap_or(&name).to_owned()));
+    let in_folder = secrets_folder(settings).read_dir().into_iter().flatten().flatten();
+    names.extend(in_folder.filter_map(|file| file.file_name().into_string().ok()));
+    names.retain(|name| check_name(name).is_ok());
+    names.sort();
+    names.dedup();
+    names
+}
+
+fn check_name(name: &str) -> Result<(), String> {
     let is_name = name.chars().all(|letter| letter.is_ascii_alphanumeric() || "-_.".contains(letter));
     if name.is_empty() || name.starts_with('.') || !is_name {
         return Err(format!("`{name}` is not a valid secret name: use letters, digits, `_`, `-` and `.`"));
@@ -31,26 +57,37 @@ pub(super) fn find(settings: &Settings, flows: &Path, name: &str) -> Result<Stri
     if name.to_ascii_uppercase().starts_with(OWN) {
         return Err(format!("`{name}` is a setting of jitney itself, which flows may not read; rename the secret"));
     }
+    Ok(())
+}
+
+fn secrets_folder(settings: &Settings) -> PathBuf {
+    PathBuf::from(settings.variable(FOLDER).unwrap_or(DOCKER))
+}
+
+/// The value of a secret and where it was found.
+fn found(settings: &Settings, flows: &Path, name: &str) -> Result<(String, String), String> {
+    check_name(name)?;
     let encoded = [format!("{ENCODED}{name}"), format!("{ENCODED}{}", name.to_uppercase()), name.to_owned()];
     if let Some(name) = encoded.iter().find(|name| settings.is_unreadable(name)) {
         return Err(format!("the environment variable `{name}` is not UTF-8 text"));
     }
     let variables = |name: &str| settings.variable(name).map(str::to_owned);
     if let Some(value) = named(name, "the environment", variables)? {
-        return Ok(value);
+        return Ok((value, "the environment".to_owned()));
     }
     let mut looked = vec![format!("the variables `{ENCODED}{}` (in base64) and `{name}`", name.to_uppercase())];
     for file in dotenv_files(flows) {
         let entries = entries(&file)?;
         let entry = |name: &str| entries.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.clone());
-        if let Some(value) = named(name, &file.display().to_string(), entry)? {
-            return Ok(value);
+        let place = file.display().to_string();
+        if let Some(value) = named(name, &place, entry)? {
+            return Ok((value, place));
         }
-        looked.push(format!("{}{}", file.display(), if file.exists() { "" } else { " (no such file)" }));
+        looked.push(format!("{place}{}", if file.exists() { "" } else { " (no such file)" }));
     }
-    let folder = PathBuf::from(settings.variable(FOLDER).unwrap_or(DOCKER));
+    let folder = secrets_folder(settings);
     if let Some(value) = in_folder(&folder, name)? {
-        return Ok(value);
+        return Ok((value, folder.display().to_string()));
     }
     let missing = if folder.is_dir() { "" } else { " (no such folder)" };
     Err(format!(

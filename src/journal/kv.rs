@@ -122,6 +122,26 @@ fn hidden(value: Value, secrets: &[String]) -> Value {
     }
 }
 
+/// What lists say of a value: all but the value.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct KvSummary {
+    /// The namespace.
+    pub namespace: String,
+    /// The key.
+    pub key: String,
+    /// The value's type.
+    #[serde(rename = "type")]
+    pub kind: KvType,
+    /// How many bytes the value has as JSON.
+    pub size: u64,
+    /// What it is for.
+    pub description: Option<String>,
+    /// When it was last set.
+    pub updated: DateTime<Utc>,
+    /// When it goes.
+    pub expires: Option<DateTime<Utc>>,
+}
+
 /// A value for the store.
 #[derive(Clone, Debug, Default)]
 pub struct NewKvEntry {
@@ -208,6 +228,38 @@ impl Kv {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
+    /// Lists keys without their values, in order: those of a namespace, or of all, whose key has this text. At most `limit` of
+    /// them after the first `offset`, and how many there are.
+    pub fn search(
+        &self,
+        namespace: Option<&str>,
+        text: &str,
+        (limit, offset): (u32, u32),
+        now: DateTime<Utc>,
+    ) -> Result<(u64, Vec<KvSummary>)> {
+        let connection = self.lock();
+        let which = "WHERE (?1 IS NULL OR namespace = ?1) AND instr(key, ?2) > 0 AND (expires IS NULL OR expires > ?3)";
+        let total: i64 = connection
+            .prepare_cached(&format!("SELECT count(*) FROM kv {which}"))?
+            .query_row(params![namespace, text, stamp(now)], |row| row.get(0))?;
+        let sql = format!(
+            "SELECT namespace, key, type, length(CAST(value AS BLOB)), description, updated, expires FROM kv {which}
+             ORDER BY namespace, key LIMIT ?4 OFFSET ?5"
+        );
+        let mut statement = connection.prepare_cached(&sql)?;
+        let rows = statement.query_map(params![namespace, text, stamp(now), limit, offset], kv_summary)?;
+        Ok((total.unsigned_abs(), rows.collect::<rusqlite::Result<_>>()?))
+    }
+
+    /// The namespaces that hold something, in order.
+    pub fn namespaces(&self, now: DateTime<Utc>) -> Result<Vec<String>> {
+        let connection = self.lock();
+        let sql = "SELECT DISTINCT namespace FROM kv WHERE expires IS NULL OR expires > ? ORDER BY namespace";
+        let mut statement = connection.prepare_cached(sql)?;
+        let rows = statement.query_map([stamp(now)], |row| row.get(0))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
     /// Keeps a value, in one transaction, and gives it as it is kept.
     ///
     /// # Errors
@@ -272,12 +324,28 @@ impl Kv {
     }
 }
 
+fn kv_type(row: &Row, column: usize) -> rusqlite::Result<KvType> {
+    serde_json::from_value(row.get::<_, String>(column)?.into())
+        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error)))
+}
+
+fn kv_summary(row: &Row) -> rusqlite::Result<KvSummary> {
+    Ok(KvSummary {
+        namespace: row.get(0)?,
+        key: row.get(1)?,
+        kind: kv_type(row, 2)?,
+        size: row.get::<_, i64>(3)?.unsigned_abs(),
+        description: row.get(4)?,
+        updated: row.get(5)?,
+        expires: row.get(6)?,
+    })
+}
+
 fn entry(row: &Row) -> rusqlite::Result<KvEntry> {
     Ok(KvEntry {
         namespace: row.get(0)?,
         key: row.get(1)?,
-        kind: serde_json::from_value(row.get::<_, String>(2)?.into())
-            .map_err(|error| rusqlite::Error::FromSqlConversionFailure(2, Type::Text, Box::new(error)))?,
+        kind: kv_type(row, 2)?,
         value: json(row, 3)?,
         description: row.get(4)?,
         created: row.get(5)?,

@@ -57,7 +57,7 @@ pub use ends::ExecutionEnd;
 pub use event::{Event, ExecutionSpec, Parent, Triggered};
 pub use firings::{TriggerFiring, TriggerKey, TriggerProgress};
 pub use history::AttemptRecord;
-pub use kv::{Kv, KvEntry, KvError, KvType, NewKvEntry};
+pub use kv::{Kv, KvEntry, KvError, KvSummary, KvType, NewKvEntry};
 pub use log_window::{LogFilter, LogPosition, NumberedLine};
 pub use notices::NotificationKey;
 pub use outcome::{TaskFailure, TaskOutcome};

@@ -19,7 +19,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use forms::MIN_FORM;
 use known::KnownSecrets;
-pub use patterns::{has_odd_password, hide_address, hide_line, hide_literals, hide_passwords};
+pub use patterns::{has_odd_password, hide_address, hide_line, hide_literals, hide_passwords, is_secret_name};
 use serde_json::Value;
 pub use views::percent_decoded;
 

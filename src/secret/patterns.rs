@@ -96,7 +96,7 @@ pub(super) fn passwords_of_address(text: &str) -> Vec<Range<usize>> {
 }
 
 /// Whether a value of this name is secret by its name alone.
-pub(super) fn is_secret_name(name: &str) -> bool {
+pub fn is_secret_name(name: &str) -> bool {
     is_named(name, PASSWORDS) || is_named(name, SECRETS)
 }
 

@@ -344,12 +344,26 @@ impl RowCounts {
     }
 }
 
+/// What an error begins with that a rule has raised.
+const UNEXPECTED: &str = "the data is not as expected: ";
+
+/// Whether a message is what a rule said that did not hold: an error, or a warning.
+pub fn is_verdict(message: &str) -> bool {
+    let is_of_column = message.starts_with('`')
+        && [" of ", " rows"].iter().all(|part| message.contains(part))
+        && [" is ", " repeats "].iter().any(|part| message.contains(part));
+    let is_of_count =
+        message.starts_with("it has ") && [", fewer than ", ", more than "].iter().any(|part| message.contains(part));
+    let is_of_age = message.starts_with("the newest `") || message.ends_with("has no value, so its age is unknown");
+    message.contains(UNEXPECTED) || is_of_column || is_of_count || is_of_age
+}
+
 fn none_of(failures: &[String]) -> Result<()> {
     if failures.is_empty() {
         return Ok(());
     }
     Err(Box::new(
-        Diagnostic::error(format!("the data is not as expected: {}", failures.join("; ")))
+        Diagnostic::error(format!("{UNEXPECTED}{}", failures.join("; ")))
             .help("correct the data or the rule; `on_fail: warn` accepts such data with a warning"),
     ))
 }
@@ -389,6 +403,8 @@ mod tests {
 
     fn failure(rule: Value) -> String {
         let message = check(json!([rule])).0.unwrap_err();
+        let said = message.strip_prefix(UNEXPECTED).is_none_or(is_verdict);
+        assert!(said, "every rule's words are known as such: {message}");
         message.strip_prefix("the data is not as expected: ").unwrap_or(&message).to_owned()
     }
 
