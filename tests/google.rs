@@ -4,3 +4,6 @@ mod common;
 
 mod bigquery;
 mod gcs;
+#[path = "rest/world.rs"]
+#[allow(dead_code, reason = "other programs use more of it")]
+mod world;

@@ -4,6 +4,7 @@
 pub mod access;
 mod api;
 mod connections;
+mod databases;
 mod guard;
 mod lineage;
 mod log;
@@ -109,6 +110,8 @@ pub struct App {
     /// What of the server's own settings cannot work at present.
     pub(crate) warnings: Vec<Diagnostic>,
     pub(crate) started: DateTime<Utc>,
+    /// What `jitney.yaml` and the options say, without secrets, by name.
+    pub(crate) facts: Vec<(&'static str, String)>,
 }
 
 /// A server that listens, and does not answer yet.
@@ -139,6 +142,7 @@ impl Server {
         let journal = Arc::new(Journal::open(&settings.journal())?);
         let catalog = Catalog::open(flows, tasks, journal.clone())?;
         let warnings = config.warnings(settings, &*host);
+        let facts = config.facts();
         catalog.problems().iter().chain(&warnings).for_each(log::finding);
         catalog.list().iter().for_each(|entry| log::broken(entry));
         let updates = journal.subscribe();
@@ -167,8 +171,14 @@ impl Server {
             metrics: Metrics::default(),
             warnings,
             started: clock::now(),
+            facts,
         });
         Ok(Self { app, listener, access: Arc::new(access), observers, sensors, updates })
+    }
+
+    /// The address that it listens on.
+    pub fn address(&self) -> SocketAddr {
+        self.listener.local_addr().unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 0)))
     }
 
     /// What the parts share.

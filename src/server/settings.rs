@@ -8,14 +8,17 @@ use serde_json::Value;
 
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
+use crate::duration::DurationSpec;
 use crate::engine::secrets_named_in;
 use crate::flow::expression::{Host, Names, render};
 use crate::flow::{Document, all_findings};
+use crate::secret::hide_address;
 use crate::server::access::{Role, Token, User, secret_problem, user_problem};
 use crate::server::lineage::LineageCollector;
 use crate::server::notify::NotificationRule;
 use crate::server::retention::Retention;
 use crate::task;
+use crate::text::{count, size};
 
 /// The file's name.
 pub const FILE: &str = "jitney.yaml";
@@ -48,6 +51,14 @@ pub struct ServerSettings {
     /// The text that they were read from.
     #[serde(skip)]
     document: Option<Document>,
+}
+
+/// A span in days where it is whole ones.
+fn in_days(span: &DurationSpec) -> String {
+    match span.0.as_secs() {
+        seconds if seconds > 0 && seconds % 86_400 == 0 => count(seconds / 86_400, "day"),
+        _ => span.iso(),
+    }
 }
 
 impl ServerSettings {
@@ -130,6 +141,32 @@ impl ServerSettings {
             }
         }
         found
+    }
+
+    /// What is in force, without secrets, each with its name in words.
+    pub(super) fn facts(&self) -> Vec<(&'static str, String)> {
+        let logins = match (self.users.len(), self.tokens.len()) {
+            (0, 0) => "none: whoever reaches the server may do everything".to_owned(),
+            (users, tokens) => format!("{}, {}", count(users as u64, "user"), count(tokens as u64, "token")),
+        };
+        let Retention { executions, logs, files, disk } = &self.retention;
+        let mut facts = vec![
+            (
+                "Settings file",
+                self.document.as_ref().map_or_else(|| "none".to_owned(), |document| document.file.clone()),
+            ),
+            ("Logins", logins),
+            ("Executions are kept", in_days(executions)),
+            ("Logs are kept", in_days(logs)),
+            ("Files are kept", in_days(files)),
+            ("Files take at most", disk.map_or_else(|| "any amount".to_owned(), |most| size(most.0))),
+            ("Notifications", count(self.notifications.len() as u64, "rule")),
+        ];
+        let address = |text: &str| hide_address(text);
+        facts.extend(self.openlineage.as_ref().map(|collector| ("OpenLineage", address(&collector.url))));
+        facts.extend(self.opentelemetry.as_deref().map(|collector| ("OpenTelemetry", address(collector))));
+        facts.extend((!self.hosts.is_empty()).then(|| ("Host names", self.hosts.join(", "))));
+        facts
     }
 
     fn parse(file: &str, text: &str) -> Result<Self, Vec<Diagnostic>> {

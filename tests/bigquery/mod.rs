@@ -7,6 +7,7 @@ mod credentials;
 mod flows;
 mod formats;
 mod jobs;
+mod pages;
 mod proxy;
 mod query;
 mod refusals;

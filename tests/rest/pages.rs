@@ -1,6 +1,8 @@
 //! The pages, as a browser gets them: what they say, where their links and forms lead, and what they never let through.
 
+mod data;
 mod execution;
+mod places;
 mod run;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,5 +1,6 @@
 //! `jitney server`
 
+mod browser;
 mod lock;
 
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -67,6 +68,9 @@ pub(super) struct Arguments {
     /// The settings file: notifications, retention, logins [default: jitney.yaml here or in the home folder]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Open the pages in the browser
+    #[arg(long)]
+    open: bool,
     /// The format of the log on stderr: plain lines, or JSON objects with time, level, target, namespace, flow,
     /// execution, task and message
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Plain)]
@@ -87,6 +91,9 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
     let (shutdown, grace) = (CancellationToken::new(), arguments.grace.0);
     let _signals = stop_on_signal(grace, shutdown.clone());
     let server = Server::build(settings, options).map_err(with_remedy)?;
+    if arguments.open {
+        browser::open(settings, server.address());
+    }
     let left = server.run(shutdown, grace).await.map_err(with_remedy)?;
     let text = match left {
         0 => "stopped".to_owned(),

@@ -26,7 +26,8 @@ impl From<KvError> for ApiError {
     }
 }
 
-fn store(app: &App) -> Result<Kv, ApiError> {
+/// The store, open.
+pub(crate) fn store(app: &App) -> Result<Kv, ApiError> {
     Ok(Kv::open(&app.settings.kv())?)
 }
 

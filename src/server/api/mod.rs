@@ -10,13 +10,13 @@ pub(super) mod files;
 pub(super) mod flows;
 mod follow;
 pub(super) mod form;
-mod kv;
+pub(super) mod kv;
 mod logs;
 pub(super) mod parameters;
 mod plugins;
 pub(super) mod pool;
 pub(super) mod response;
-mod triggers;
+pub(super) mod triggers;
 
 use std::sync::Arc;
 
@@ -44,6 +44,11 @@ const MAX_TEXT_BYTES: usize = 4 << 20;
     )
 )]
 struct OpenApiDescription;
+
+/// The description of the interface, as `/openapi.json` gives it.
+pub(super) fn description() -> serde_json::Value {
+    serde_json::to_value(OpenApiDescription::openapi()).unwrap_or_default()
+}
 
 /// Every address of the interface that a login is needed for.
 pub(super) fn router(app: Arc<App>) -> Router {
@@ -81,7 +86,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route("/triggers", put(triggers::switch))
         .route("/triggers/search", get(triggers::search))
         .route("/plugins", get(plugins::list))
-        .route("/openapi.json", get(async || Json(OpenApiDescription::openapi())))
+        .route("/openapi.json", get(async || Json(description())))
         .layer(DefaultBodyLimit::max(MAX_TEXT_BYTES))
         .with_state(app);
     under_both(api)

@@ -108,32 +108,42 @@ pub(super) async fn search(
         (status = 422, body = ApiError)))]
 pub(super) async fn switch(State(app): State<Arc<App>>, body: Bytes) -> Result<Json<TriggerResponse>, ApiError> {
     let TriggerSwitch { namespace, flow_id, trigger_id, disabled, backfill } = read(&body)?;
-    let find = || {
-        let is_it =
-            |status: &TriggerStatus| status.namespace == namespace && status.flow == flow_id && status.id == trigger_id;
-        let not_found =
-            || ApiError::not_found(format!("there is no trigger `{trigger_id}` in the flow `{namespace}.{flow_id}`"));
-        run_blocking(|| app.scheduler.triggers()).into_iter().find(is_it).ok_or_else(not_found)
-    };
+    let key = TriggerKey { namespace, flow: flow_id, trigger: trigger_id };
     if disabled.is_none() && backfill.is_none() {
         return Err(ApiError::unprocessable("the body has neither `disabled` nor `backfill`"));
     }
-    find()?;
+    find(&app, &key)?;
     if let Some(disabled) = disabled {
-        let key = TriggerKey { namespace: namespace.clone(), flow: flow_id.clone(), trigger: trigger_id.clone() };
-        run_blocking(|| app.scheduler.set_disabled(&key, disabled, clock::now()))?;
-        if !disabled && find()?.disabled {
-            return Err(ApiError::conflict(format!(
-                "`{trigger_id}` is disabled in the text of the flow: enable it there"
-            )));
-        }
+        set_disabled(&app, &key, disabled)?;
     }
     let started = match backfill {
         Some(request) => {
-            let request = CreateBackfillRequest::of_trigger(&namespace, &flow_id, &trigger_id, request);
+            let request = CreateBackfillRequest::of_trigger(&key.namespace, &key.flow, &key.trigger, request);
             start(&app, request).await?.id()
         }
         None => None,
     };
-    Ok(Json(TriggerResponse { backfill_id: started, ..find()?.into() }))
+    Ok(Json(TriggerResponse { backfill_id: started, ..find(&app, &key)?.into() }))
+}
+
+fn find(app: &App, key: &TriggerKey) -> Result<TriggerStatus, ApiError> {
+    let TriggerKey { namespace, flow, trigger } = key;
+    let is_it =
+        |status: &TriggerStatus| status.namespace == *namespace && status.flow == *flow && status.id == *trigger;
+    let not_found = || ApiError::not_found(format!("there is no trigger `{trigger}` in the flow `{namespace}.{flow}`"));
+    run_blocking(|| app.scheduler.triggers()).into_iter().find(is_it).ok_or_else(not_found)
+}
+
+/// Disables or enables a trigger.
+///
+/// # Errors
+/// When there is no such trigger, or the text of its flow disables it.
+pub(crate) fn set_disabled(app: &App, key: &TriggerKey, disabled: bool) -> Result<(), ApiError> {
+    find(app, key)?;
+    run_blocking(|| app.scheduler.set_disabled(key, disabled, clock::now()))?;
+    if !disabled && find(app, key)?.disabled {
+        let trigger = &key.trigger;
+        return Err(ApiError::conflict(format!("`{trigger}` is disabled in the text of the flow: enable it there")));
+    }
+    Ok(())
 }

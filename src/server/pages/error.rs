@@ -32,6 +32,9 @@ impl<E: Into<ApiError>> From<E> for PageError {
 
 impl IntoResponse for PageError {
     fn into_response(self) -> Response {
+        if super::wants_json() {
+            return self.0.into_response();
+        }
         let (status, message) = (self.0.status(), self.0.message().to_owned());
         let title = status.canonical_reason().unwrap_or("Error");
         let page = ErrorPage { shell: Shell::empty(), title, message: message.clone() };

@@ -29,7 +29,7 @@ use self::timeline::Timeline;
 use self::yaml::YamlLine;
 use super::error::PageError;
 use super::flow;
-use super::format::{Moment, duration, filters, pairs, size};
+use super::format::{Moment, duration, filters, pairs};
 use super::input_fields::{self, Element, Field};
 use super::shell::{Place, Shell, flow_address};
 use super::state::StateBadge;
@@ -44,7 +44,7 @@ use crate::server::App;
 use crate::server::api::error::ApiError;
 use crate::server::api::executions::Present;
 use crate::server::api::parameters::QueryParameters;
-use crate::text::thousands;
+use crate::text::{size, thousands};
 
 /// The rows of its loads: `read = loaded + rejected + skipped`.
 struct Reconciliation {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::State;
+use serde::Serialize;
 
 use super::format::{Moment, duration, pairs};
 use super::shell::{Place, Shell};
@@ -50,6 +51,7 @@ impl ListedExecution {
 }
 
 /// A choice of a filter.
+#[derive(Serialize)]
 pub(super) struct Choice {
     pub(super) value: String,
     pub(super) is_chosen: bool,

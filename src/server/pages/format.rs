@@ -1,12 +1,14 @@
 //! Times and durations as pages write them.
 
+use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
 use chrono::{DateTime, Local, SecondsFormat, Utc};
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::clock;
-use crate::text::{plain, shortened};
+use crate::text::{plain, shortened, size, thousands};
 
 /// The most letters of a value that a list shows.
 const MAX_VALUE_LENGTH: usize = 60;
@@ -20,6 +22,12 @@ pub(super) struct Moment {
     pub(super) shown: String,
     /// The same with its zone.
     pub(super) full: String,
+}
+
+impl Serialize for Moment {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.iso)
+    }
 }
 
 impl Moment {
@@ -87,12 +95,25 @@ fn escaped(text: &str) -> String {
     })
 }
 
-/// `812 B`, `1.6 MB`
-pub(super) fn size(bytes: u64) -> String {
-    let units = [(1_000_000_000_000, "TB"), (1_000_000_000, "GB"), (1_000_000, "MB"), (1000, "kB")];
-    match units.into_iter().find(|(unit, _)| bytes >= *unit) {
-        Some((unit, name)) => format!("{:.1} {name}", bytes as f64 / unit as f64),
-        None => format!("{bytes} B"),
+/// A number with its thousands separated; in JSON a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub(super) struct Amount(pub(super) u64);
+
+impl Display for Amount {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(&thousands(self.0))
+    }
+}
+
+/// A number of bytes with a unit that fits; in JSON a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub(super) struct ByteCount(pub(super) u64);
+
+impl Display for ByteCount {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(&size(self.0))
     }
 }
 
@@ -110,6 +131,5 @@ mod tests {
     fn durations_have_units_that_fit() {
         let seconds = [0.04, 59.94, 184.0, 7500.0].map(|seconds| duration(Duration::from_secs_f64(seconds)));
         assert_eq!(seconds, ["0.0 s", "59.9 s", "3 min 04 s", "2 h 05 min"]);
-        assert_eq!([812, 1_583_499, 2_000_000_000].map(size), ["812 B", "1.6 MB", "2.0 GB"]);
     }
 }

@@ -2,8 +2,10 @@
 //! plain HTML with links and forms, and `assets/source/app.js` adds what needs a script, such as updates while it is open.
 
 mod actions;
+mod api;
 mod assets;
 mod backfill;
+mod data;
 mod error;
 mod execution;
 mod executions;
@@ -11,27 +13,34 @@ mod flow;
 mod flows;
 mod format;
 mod input_fields;
+mod kestra;
+mod kv;
 mod live;
 mod overview;
 mod partitions;
 mod run;
+mod schedules;
+mod secrets;
+mod settings;
 mod shell;
 mod state;
+mod tasks;
 
 use std::sync::Arc;
 
 use askama::Template;
-use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderValue, header};
-use axum::middleware;
-use axum::response::{Html, Response};
+use axum::middleware::{self, Next};
+use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::Serialize;
 
 use self::error::PageError;
 use crate::server::App;
 
-type PageResult = Result<Html<String>, PageError>;
+type PageResult = Result<Response, PageError>;
 
 /// Every page. Everything here needs a login if there is one.
 pub(super) fn router(app: Arc<App>) -> Router {
@@ -50,14 +59,52 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route("/executions/{id}/graph.svg", get(execution::graph))
         .route("/executions/{id}/resume", post(actions::resume).layer(unlimited()))
         .route("/executions/{id}/{action}", post(actions::apply))
+        .route("/schedules", get(schedules::show).post(schedules::switch))
+        .route("/kv", get(kv::list).post(kv::set))
+        .route("/kv/{namespace}/{key}", get(kv::show))
+        .route("/kv/{namespace}/{key}/delete", post(kv::remove))
+        .route("/secrets", get(secrets::show))
+        .route("/api", get(api::show))
+        .route("/settings", get(settings::show))
+        .route("/tasks", get(tasks::list))
+        .route("/tasks/{name}", get(tasks::show))
+        .route("/schedules.json", get(schedules::show))
+        .route("/kv.json", get(kv::list))
+        .route("/secrets.json", get(secrets::show))
+        .route("/settings.json", get(settings::show))
+        .route("/tasks.json", get(tasks::list))
+        .route("/api.json", get(api::show))
+        .merge(data::router())
+        .route("/ui", get(kestra::redirect_home))
+        .route("/ui/{*rest}", get(kestra::redirect))
         .route("/live", get(live::stream))
         .route("/assets/{version}/{name}", get(assets::serve))
         .with_state(app)
         .layer(middleware::map_response(with_policy))
+        .layer(middleware::from_fn(noting_json))
 }
 
 fn page(template: &impl Template) -> PageResult {
-    template.render().map(Html).map_err(|error| PageError::internal(&error))
+    template.render().map(|html| Html(html).into_response()).map_err(|error| PageError::internal(&error))
+}
+
+tokio::task_local! {
+    static WANTS_JSON: bool;
+}
+
+/// Whether the page was asked for under its address with `.json`.
+fn wants_json() -> bool {
+    WANTS_JSON.try_with(|wanted| *wanted).unwrap_or_default()
+}
+
+async fn noting_json(request: Request, next: Next) -> Response {
+    let wanted = request.uri().path().ends_with(".json");
+    WANTS_JSON.scope(wanted, next.run(request)).await
+}
+
+/// A page that is there as JSON too: what it shows, under the same address with `.json` behind the path.
+fn page_or_json<T: Template + Serialize>(template: &T) -> PageResult {
+    if wants_json() { Ok(Json(template).into_response()) } else { page(template) }
 }
 
 /// What a page may load and do: nothing but its own server's files, and no script within its text.

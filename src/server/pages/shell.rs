@@ -18,6 +18,13 @@ pub(super) enum Place {
     Overview,
     Flows,
     Executions,
+    Schedules,
+    Data,
+    Kv,
+    Secrets,
+    Tasks,
+    Api,
+    Settings,
 }
 
 /// A link of the rail.
@@ -37,7 +44,8 @@ pub(super) struct RailLink {
 ///   it is disabled, and says why. `shell.can("operator")` tells the same where more depends on it. The route itself gets its
 ///   role in `server/access/routes.rs`, which alone decides.
 pub(super) struct Shell {
-    pub(super) links: Vec<RailLink>,
+    /// The links of the rail, those of one kind together.
+    pub(super) groups: Vec<Vec<RailLink>>,
     /// What the page follows, as the query of `/live`; empty for one that does not change by itself.
     pub(super) live: String,
     pub(super) version: &'static str,
@@ -45,10 +53,22 @@ pub(super) struct Shell {
     assets: &'static str,
 }
 
-const PLACES: [(Place, &str, &str); 3] = [
-    (Place::Overview, "Overview", "/"),
-    (Place::Flows, "Flows", "/flows"),
-    (Place::Executions, "Executions", "/executions"),
+/// The places of the rail, those of one kind together.
+const PLACES: &[&[(Place, &str, &str)]] = &[
+    &[
+        (Place::Overview, "Overview", "/"),
+        (Place::Flows, "Flows", "/flows"),
+        (Place::Executions, "Executions", "/executions"),
+        (Place::Schedules, "Schedules", "/schedules"),
+        (Place::Data, "Data", "/data"),
+    ],
+    &[
+        (Place::Kv, "KV", "/kv"),
+        (Place::Secrets, "Secrets", "/secrets"),
+        (Place::Tasks, "Tasks", "/tasks"),
+        (Place::Api, "API", "/api"),
+        (Place::Settings, "Settings", "/settings"),
+    ],
 ];
 
 impl Shell {
@@ -63,13 +83,13 @@ impl Shell {
     }
 
     fn new(here: Option<Place>, failures: u64, live: String) -> Self {
-        let link = |(place, name, address)| {
-            let count = if place == Place::Overview { failures } else { 0 };
-            RailLink { name, address, is_here: here == Some(place), count }
+        let link = |(place, name, address): &(Place, &'static str, &'static str)| {
+            let count = if *place == Place::Overview { failures } else { 0 };
+            RailLink { name, address, is_here: here == Some(*place), count }
         };
-        let links = PLACES.into_iter().map(link).collect();
+        let groups = PLACES.iter().map(|group| group.iter().map(link).collect()).collect();
         Self {
-            links,
+            groups,
             live,
             version: env!("CARGO_PKG_VERSION"),
             identity: Identity::current(),

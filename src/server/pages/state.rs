@@ -1,6 +1,10 @@
 //! States as pages show them: a word, a sign and a colour, never the colour alone.
 
+use serde::{Serialize, Serializer};
+
+use crate::doctor::FindingState;
 use crate::journal::{ExecutionState, TaskState};
+use crate::server::readiness::ReadinessStatus;
 
 /// How a state is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +17,12 @@ pub(super) struct StateBadge {
     pub(super) class: &'static str,
 }
 
+impl Serialize for StateBadge {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.word)
+    }
+}
+
 impl StateBadge {
     const fn new(word: &'static str, sign: &'static str, class: &'static str) -> Self {
         Self { word, sign, class }
@@ -23,6 +33,11 @@ impl StateBadge {
 
     /// A task that has not begun.
     pub(super) const NOT_BEGUN: Self = Self::new("not begun", "–", "idle");
+
+    /// What a data-quality rule says.
+    pub(super) const HELD: Self = Self::new("held", "✓", "ok");
+    pub(super) const WARNED: Self = Self::new("warned", "△", "warn");
+    pub(super) const BROKEN: Self = Self::new("not as expected", "✗", "fail");
 
     pub(super) fn of(state: ExecutionState) -> Self {
         match state {
@@ -39,6 +54,22 @@ impl StateBadge {
             ExecutionState::Killing => Self::new("killing", "◐", "run"),
             ExecutionState::Killed => Self::new("killed", "⊘", "idle"),
             ExecutionState::Cancelled => Self::new("cancelled", "⊘", "idle"),
+        }
+    }
+
+    pub(super) fn of_readiness(status: ReadinessStatus) -> Self {
+        match status {
+            ReadinessStatus::Up => Self::new("up", "✓", "ok"),
+            ReadinessStatus::Degraded => Self::new("degraded", "△", "warn"),
+            ReadinessStatus::Down => Self::new("down", "✗", "fail"),
+        }
+    }
+
+    pub(super) fn of_finding(state: FindingState) -> Self {
+        match state {
+            FindingState::Ok => Self::new("ok", "✓", "ok"),
+            FindingState::Missing => Self::new("missing", "–", "idle"),
+            FindingState::Warn => Self::new("warning", "△", "warn"),
         }
     }
 

@@ -8,10 +8,10 @@ use crate::server::App;
 use crate::server::api::error::ApiError;
 use crate::server::api::files::find;
 use crate::server::api::parameters::QueryParameters;
-use crate::server::pages::format::{Moment, size};
+use crate::server::pages::format::Moment;
 use crate::storage::Storage;
 use crate::stream::preview::{ColumnProfile, FilePreview};
-use crate::text::count;
+use crate::text::{count, size};
 
 /// The most files that are listed.
 const MAX_FILES: usize = 500;

@@ -4,9 +4,9 @@ use serde_json::Value;
 
 use crate::clock;
 use crate::journal::{State, TaskRun};
-use crate::server::pages::format::{duration, size};
+use crate::server::pages::format::duration;
 use crate::server::pages::state::StateBadge;
-use crate::text::{plain, thousands};
+use crate::text::{plain, size, thousands};
 
 /// The most task runs that are shown.
 const MAX_RUNS: usize = 500;

@@ -4,9 +4,8 @@ use serde_json::{Map, Value};
 
 use crate::flow::input::strings_in;
 use crate::journal::State;
-use crate::server::pages::format::size;
 use crate::storage;
-use crate::text::{plain, shortened};
+use crate::text::{plain, shortened, size};
 
 /// The most letters of an output that are shown.
 const MAX_LETTERS: usize = 2000;

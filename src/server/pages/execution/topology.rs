@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use crate::flow::graph::{FlowGraph, TaskMark};
 use crate::flow::{Flow, Step, visit_steps};
 use crate::journal::{State, TaskRun, TaskState};
-use crate::server::pages::format::size;
 use crate::server::pages::shell::segment;
 use crate::server::pages::state::StateBadge;
-use crate::text::count;
+use crate::text::{count, size};
 
 /// The most tasks of a picture within the page; more are a picture of their own.
 const MAX_TASKS: usize = 200;

@@ -1,0 +1,198 @@
+//! The triggers of all flows: what starts each, when it will next, how that went the last time, and a switch.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::Redirect;
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::error::PageError;
+use super::executions::Choice;
+use super::format::Moment;
+use super::shell::{Place, Shell, flow_address};
+use super::state::StateBadge;
+use super::{PageResult, page_or_json};
+use crate::blocking::run_blocking;
+use crate::clock;
+use crate::engine::schedule;
+use crate::engine::scheduler::TriggerStatus;
+use crate::flow::trigger::{Trigger, TriggerKind};
+use crate::journal::{JournalError, Summary, TriggerKey};
+use crate::server::App;
+use crate::server::api::error::ApiError;
+use crate::server::api::parameters::QueryParameters;
+use crate::server::api::triggers::set_disabled;
+
+/// How many triggers one page shows.
+const PAGE_SIZE: usize = 50;
+/// How many of its next moments a schedule shows.
+const SHOWN_TIMES: usize = 5;
+/// Among how many of a flow's latest executions the last one of a trigger is looked for.
+const MAX_LOOKED_AT: u32 = 200;
+
+/// The choices of the filter by state.
+const STATES: [&str; 4] = ["on", "off", "held back", "failed last"];
+const KINDS: [&str; 5] = ["schedule", "flow", "file", "webhook", "http"];
+
+/// The last execution that a trigger started.
+#[derive(Serialize)]
+struct LastRun {
+    address: String,
+    state: StateBadge,
+    at: Moment,
+}
+
+#[derive(Serialize)]
+struct ListedTrigger {
+    namespace: String,
+    flow: String,
+    address: String,
+    id: String,
+    kind: &'static str,
+    /// What it waits for, in a few words.
+    on: String,
+    is_on: bool,
+    /// Whether the text of the flow switches it off, which no switch can change.
+    is_off_in_text: bool,
+    next: Vec<Moment>,
+    waits_for: Option<String>,
+    problem: String,
+    last: Option<LastRun>,
+}
+
+impl ListedTrigger {
+    fn has_state(&self, state: &str) -> bool {
+        match state {
+            "on" => self.is_on,
+            "off" => !self.is_on,
+            "held back" => self.waits_for.is_some() || !self.problem.is_empty(),
+            "failed last" => self.last.as_ref().is_some_and(|last| last.state.class == "fail"),
+            _ => true,
+        }
+    }
+}
+
+#[derive(Serialize, Template)]
+#[template(path = "schedules.html")]
+struct SchedulesPage {
+    #[serde(skip)]
+    shell: Shell,
+    total: usize,
+    text: String,
+    states: Vec<Choice>,
+    kinds: Vec<Choice>,
+    triggers: Vec<ListedTrigger>,
+    has_filter: bool,
+    /// The filter, as it is sent along with a switch.
+    query: String,
+    previous: Option<String>,
+    next: Option<String>,
+}
+
+pub(super) async fn show(State(app): State<Arc<App>>, parameters: QueryParameters) -> PageResult {
+    let (text, state) = (parameters.one("q").unwrap_or_default(), parameters.one("state").unwrap_or_default());
+    let kind = parameters.one("type").unwrap_or_default();
+    let is_meant = |status: &TriggerStatus| {
+        let names = [&status.namespace, &status.flow, &status.id];
+        (kind.is_empty() || status.kind == kind) && names.iter().any(|name| name.contains(text))
+    };
+    let number = parameters.read("page", "1")?.unwrap_or(1_usize).max(1);
+    let all = run_blocking(|| listed(&app, is_meant))?;
+    let found: Vec<ListedTrigger> = all.into_iter().filter(|trigger| trigger.has_state(state)).collect();
+    let choice = |chosen: &str, value: &&str| Choice { value: (*value).to_owned(), is_chosen: *value == chosen };
+    let total = found.len();
+    let to = |page: usize| parameters.with("page", &page.to_string());
+    page_or_json(&SchedulesPage {
+        shell: Shell::of(&app, Place::Schedules, "all"),
+        total,
+        states: STATES.iter().map(|value| choice(state, value)).collect(),
+        kinds: KINDS.iter().map(|value| choice(kind, value)).collect(),
+        triggers: found.into_iter().skip(PAGE_SIZE.saturating_mul(number - 1)).take(PAGE_SIZE).collect(),
+        has_filter: ["q", "state", "type"].iter().any(|name| parameters.one(name).is_some()),
+        previous: (number > 1).then(|| to(number - 1)),
+        next: (total > PAGE_SIZE.saturating_mul(number)).then(|| to(number.saturating_add(1))),
+        query: parameters.text(),
+        text: text.to_owned(),
+    })
+}
+
+fn listed(app: &App, is_meant: impl Fn(&TriggerStatus) -> bool) -> Result<Vec<ListedTrigger>, JournalError> {
+    let found: Vec<TriggerStatus> = app.scheduler.triggers().into_iter().filter(is_meant).collect();
+    let mut latest: BTreeMap<String, Vec<Summary>> = BTreeMap::new();
+    for status in &found {
+        if !latest.contains_key(&status.flow) {
+            let executions = app.executor.journal().executions(Some(&status.flow), MAX_LOOKED_AT)?;
+            latest.insert(status.flow.clone(), executions);
+        }
+    }
+    let none = Vec::new();
+    Ok(found.into_iter().map(|status| one(app, latest.get(&status.flow).unwrap_or(&none), status)).collect())
+}
+
+fn one(app: &App, latest: &[Summary], status: TriggerStatus) -> ListedTrigger {
+    let entry = app.catalog.get(&status.namespace, &status.flow);
+    let trigger = entry.as_ref().and_then(|entry| entry.flow.triggers.iter().find(|known| known.id == status.id));
+    let is_its = |summary: &&Summary| {
+        summary.namespace == status.namespace && summary.trigger.as_deref() == Some(status.id.as_str())
+    };
+    let last = latest.iter().find(is_its).map(|summary| LastRun {
+        address: format!("/executions/{}", summary.id),
+        state: StateBadge::of(summary.state),
+        at: Moment::of(summary.started.unwrap_or(summary.created)),
+    });
+    let in_text = entry.as_ref().is_some_and(|entry| entry.flow.disabled)
+        || trigger.is_some_and(|trigger| trigger.common.disabled);
+    ListedTrigger {
+        address: flow_address(&status.namespace, &status.flow),
+        on: trigger.map(waits_on).unwrap_or_default(),
+        next: trigger.map(|trigger| times(trigger, &status)).unwrap_or_default(),
+        kind: status.kind,
+        is_on: !status.disabled,
+        is_off_in_text: in_text,
+        waits_for: status.waits_for.map(|id| id.to_string()),
+        problem: status.problem.unwrap_or_default(),
+        namespace: status.namespace,
+        flow: status.flow,
+        id: status.id,
+        last,
+    }
+}
+
+/// The next moments of a schedule; of one that is off, those that it would have.
+fn times(trigger: &Trigger, status: &TriggerStatus) -> Vec<Moment> {
+    let after = |moment: DateTime<Utc>| schedule::next(trigger, moment).ok().flatten();
+    let first = status.next.or_else(|| after(clock::now()));
+    std::iter::successors(first, |moment| after(*moment)).take(SHOWN_TIMES).map(Moment::of).collect()
+}
+
+/// What a trigger waits for, as its flow says it. A webhook's key is a secret.
+fn waits_on(trigger: &Trigger) -> String {
+    match &trigger.on {
+        TriggerKind::Schedule(schedule, times) => format!("{} {}", schedule.cron, times.zone()),
+        TriggerKind::File(arrival) => {
+            let (folder, pattern) = arrival.folder_and_pattern();
+            format!("{folder}/{pattern}")
+        }
+        TriggerKind::Webhook(_) | TriggerKind::Flow(_) | TriggerKind::Http(_) => String::new(),
+    }
+}
+
+/// Switches a trigger on or off, and leads back to the list as it was.
+pub(super) async fn switch(
+    State(app): State<Arc<App>>,
+    query: QueryParameters,
+    body: String,
+) -> Result<Redirect, PageError> {
+    let form = QueryParameters::parse(&body);
+    let field = |name: &str| {
+        let missing = || ApiError::unprocessable(format!("the form has no field `{name}`"));
+        form.one(name).map(str::to_owned).ok_or_else(missing)
+    };
+    let key = TriggerKey { namespace: field("namespace")?, flow: field("flow")?, trigger: field("trigger")? };
+    set_disabled(&app, &key, field("to")? == "off")?;
+    let query = query.text();
+    Ok(Redirect::to(&if query.is_empty() { "/schedules".to_owned() } else { format!("/schedules?{query}") }))
+}
