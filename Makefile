@@ -26,8 +26,8 @@ build: tools
 	@ln -f $(TARGET)/debug/jitney $(TARGET)/jitney
 
 demo: build
-	@$(TARGET)/jitney demo
 	@echo "To have \`jitney\` at hand in this shell:  export PATH=\"$(abspath $(TARGET)):\$$PATH\""
+	@$(TARGET)/jitney demo
 
 demo-elt: build
 	@folder="$(abspath $(TARGET))/tmp/emulators-demo"; trap 'tests/emulators/run stop "$$folder"' EXIT; \

@@ -93,7 +93,7 @@ impl DemoFolder {
         Ok(folder.join(name))
     }
 
-    /// Three things to try next, with the server that the demo used; `uses_other_server` if flows use another one by
+    /// What to try next, with the server that the demo used; `uses_other_server` if flows use another one by
     /// default.
     pub(super) fn next_steps(&self, settings: &Settings, uses_other_server: bool) -> String {
         let flags = target::postgres_flag(settings);
@@ -107,8 +107,11 @@ Next:
                                        the tables, in a schema of their own
   jitney run {}{flags} -i taxi=green -i year=2019 -i month=01
                                        a real month, from the published files{into}
+  jitney server{flags} --flows {} --open
+                                       all of this in the browser
 ",
-            self.flow("postgres_taxi.yaml").display()
+            self.flow("postgres_taxi.yaml").display(),
+            self.folder.join(SAMPLE).join("flows").display()
         )
     }
 }
