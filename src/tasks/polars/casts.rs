@@ -1,11 +1,11 @@
-//! Casts with Postgres's meaning.
+//! Casts with Postgres's semantics.
 
 use sqlparser::ast::{DataType, Expr, TimezoneInfo};
 
 use super::class::{Class, shown};
 use super::dialect::{Rewriting, call, is_float, sql, text_of};
-use super::meaning::PREFIX;
-use super::number::Number;
+use super::function_table::PREFIX;
+use super::number::NumberType;
 use super::refusal::{Outcome, in_session_zone, refused};
 use crate::stream::ColumnType;
 
@@ -14,11 +14,11 @@ impl Rewriting<'_> {
     pub(super) fn cast(&self, expr: &Expr, to: &DataType) -> Outcome<Option<Expr>> {
         let from = self.class(expr);
         let is_unknown_to_postgres = match to {
-            DataType::Date | DataType::Timestamp(..) => matches!(from, Some(Class::Number | Class::Truth)),
+            DataType::Date | DataType::Timestamp(..) => matches!(from, Some(Class::Number | Class::Boolean)),
             DataType::Boolean | DataType::Bool => {
-                from == Some(Class::Time) || self.number(expr) > Some(Number::Whole(64))
+                from == Some(Class::Time) || self.number(expr) > Some(NumberType::Whole(64))
             }
-            to if is_float(to) => matches!(from, Some(Class::Truth | Class::Time)),
+            to if is_float(to) => matches!(from, Some(Class::Boolean | Class::Time)),
             DataType::Int(_) | DataType::Integer(_) | DataType::BigInt(_) | DataType::SmallInt(_) => {
                 from == Some(Class::Time)
             }
@@ -42,7 +42,7 @@ impl Rewriting<'_> {
         let is_text = text_of(expr).is_some() || from == Some(Class::Text);
         let whole = |bits: u8| match &digits {
             Some(digits) => sql(&format!("{PREFIX}nearest{bits}({digits}, TRUE)")).map(Some),
-            None if self.is_decimal(expr) || self.number(expr) == Some(Number::Numeric) => {
+            None if self.is_decimal(expr) || self.number(expr) == Some(NumberType::Numeric) => {
                 call(&format!("int{bits}"), &[&call("round", &[expr])?]).map(Some)
             }
             None => call(&format!("int{bits}"), &[expr]).map(Some),
@@ -90,7 +90,7 @@ impl Rewriting<'_> {
             DataType::Bool | DataType::Boolean if matches!(self.bits(expr), Some(16 | 64)) => {
                 Some("compare it: `<> 0`")
             }
-            _ if is_whole && from == Some(Class::Truth) => Some("cast it to `int`"),
+            _ if is_whole && from == Some(Class::Boolean) => Some("cast it to `int`"),
             DataType::String(_) => Some("write `text`"),
             DataType::Double(_) => Some("write `double precision`"),
             DataType::Datetime(_) => Some("write `timestamp`"),

@@ -3,107 +3,17 @@
 use sqlparser::ast::{BinaryOperator, DataType, Expr, UnaryOperator, Value};
 
 use super::dialect::Rewriting;
+use super::function_table::{self, ClassRule, PREFIX};
 use super::functions::arguments;
-use super::meaning::PREFIX;
 use super::refusal::{Outcome, refused};
 use crate::stream::ColumnType;
-
-/// Functions that give a text, with Postgres's results; `strftime` has a meaning in Polars alone.
-const TEXTS: &[&str] = &[
-    "concat",
-    "concat_ws",
-    "left",
-    "lower",
-    "lpad",
-    "ltrim",
-    "replace",
-    "reverse",
-    "right",
-    "rpad",
-    "rtrim",
-    "split_part",
-    "strftime",
-    "string_agg",
-    "substr",
-    "substring",
-    "upper",
-];
-/// Functions that give a number, with Postgres's results.
-const NUMBERS: &[&str] = &[
-    "abs",
-    "acos",
-    "acosd",
-    "asin",
-    "asind",
-    "atan",
-    "atan2",
-    "atan2d",
-    "atand",
-    "avg",
-    "bit_length",
-    "cbrt",
-    "ceil",
-    "ceiling",
-    "char_length",
-    "character_length",
-    "corr",
-    "cos",
-    "cosd",
-    "cot",
-    "cotd",
-    "count",
-    "covar_pop",
-    "covar_samp",
-    "date_part",
-    "degrees",
-    "dense_rank",
-    "exp",
-    "floor",
-    "length",
-    "ln",
-    "log",
-    "log10",
-    "mod",
-    "octet_length",
-    "pi",
-    "pow",
-    "power",
-    "radians",
-    "rank",
-    "round",
-    "row_number",
-    "sign",
-    "sin",
-    "sind",
-    "sqrt",
-    "stddev",
-    "stddev_samp",
-    "strpos",
-    "sum",
-    "tan",
-    "tand",
-    "trunc",
-    "var_samp",
-    "variance",
-];
-/// Functions that give a truth value; `ends_with` has a meaning in Polars alone.
-const TRUTHS: &[&str] = &["ends_with", "regexp_like", "starts_with"];
-/// Functions that give one of their arguments.
-const LIKE_ARGUMENTS: &[&str] =
-    &["coalesce", "first_value", "greatest", "ifnull", "lag", "last_value", "lead", "least", "max", "min", "nullif"];
-
-/// Whether a step may call a function: its results are Postgres's, or it has none there and one meaning only.
-pub(super) fn is_known(function: &str) -> bool {
-    let is_one_of = |functions: &[&str]| functions.contains(&function);
-    function == "strptime" || [TEXTS, NUMBERS, TRUTHS, LIKE_ARGUMENTS].into_iter().any(is_one_of)
-}
 
 /// A family of types that mix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Class {
     Text,
     Number,
-    Truth,
+    Boolean,
     Time,
 }
 
@@ -112,7 +22,7 @@ impl Class {
         match self {
             Self::Text => "a text",
             Self::Number => "a number",
-            Self::Truth => "a truth value",
+            Self::Boolean => "a truth value",
             Self::Time => "a date or time",
         }
     }
@@ -121,7 +31,7 @@ impl Class {
         match kind {
             ColumnType::Text => Some(Self::Text),
             ColumnType::Int(_) | ColumnType::Float | ColumnType::Real | ColumnType::Numeric => Some(Self::Number),
-            ColumnType::Bool => Some(Self::Truth),
+            ColumnType::Bool => Some(Self::Boolean),
             ColumnType::Date | ColumnType::Timestamp | ColumnType::TimestampTz | ColumnType::Instant => {
                 Some(Self::Time)
             }
@@ -129,24 +39,9 @@ impl Class {
         }
     }
 
-    fn of_function(name: &str) -> Option<Self> {
-        let ours = name.strip_prefix(PREFIX).map(|word| word.trim_end_matches(|letter: char| letter.is_ascii_digit()));
-        match ours {
-            Some("text" | "realtext" | "right" | "reverse" | "sortkey" | "total") => Some(Self::Text),
-            Some("bool") => Some(Self::Truth),
-            Some("date" | "timestamp") => Some(Self::Time),
-            Some("largest") => None,
-            Some(_) => Some(Self::Number),
-            None if TEXTS.contains(&name) => Some(Self::Text),
-            None if NUMBERS.contains(&name) => Some(Self::Number),
-            None if TRUTHS.contains(&name) => Some(Self::Truth),
-            None => None,
-        }
-    }
-
     fn of_type(data_type: &DataType) -> Option<Self> {
         match data_type {
-            DataType::Boolean | DataType::Bool => Some(Self::Truth),
+            DataType::Boolean | DataType::Bool => Some(Self::Boolean),
             DataType::Date | DataType::Timestamp(..) | DataType::Datetime(..) => Some(Self::Time),
             DataType::Double(_) | DataType::DoublePrecision | DataType::Float(_) | DataType::Float8 => {
                 Some(Self::Number)
@@ -163,26 +58,24 @@ impl Rewriting<'_> {
             Expr::Nested(inner) => self.class(inner),
             Expr::Value(value) => match &value.value {
                 Value::Number(..) => Some(Class::Number),
-                Value::Boolean(_) => Some(Class::Truth),
+                Value::Boolean(_) => Some(Class::Boolean),
                 _ => None,
             },
-            Expr::Function(function) => {
-                let name = function.name.to_string().to_lowercase();
-                match LIKE_ARGUMENTS.contains(&name.as_str()) {
-                    true => self.class(arguments(function).first()?),
-                    false => Class::of_function(&name),
-                }
-            }
+            Expr::Function(function) => match function_table::find(&function.name.to_string().to_lowercase())?.class {
+                ClassRule::Is(class) => Some(class),
+                ClassRule::OfArgument => self.class(arguments(function).first()?),
+                ClassRule::Unknown => None,
+            },
             Expr::Case { conditions, else_result, .. } => {
                 let mut results = conditions.iter().map(|when| &when.result).chain(else_result.as_deref());
                 results.find_map(|result| self.class(result))
             }
-            Expr::UnaryOp { op: UnaryOperator::Not, .. } => Some(Class::Truth),
+            Expr::UnaryOp { op: UnaryOperator::Not, .. } => Some(Class::Boolean),
             Expr::UnaryOp { op: UnaryOperator::Minus | UnaryOperator::Plus, expr } => self.class(expr),
             Expr::Extract { .. } | Expr::Ceil { .. } | Expr::Floor { .. } => Some(Class::Number),
             Expr::Substring { .. } | Expr::Trim { .. } => Some(Class::Text),
             Expr::Cast { data_type, .. } => Class::of_type(data_type),
-            Expr::BinaryOp { op, .. } if is_comparison(op) => Some(Class::Truth),
+            Expr::BinaryOp { op, .. } if is_comparison(op) => Some(Class::Boolean),
             Expr::BinaryOp { op: BinaryOperator::StringConcat, .. } => Some(Class::Text),
             Expr::IsNull(_)
             | Expr::IsNotNull(_)
@@ -191,7 +84,7 @@ impl Rewriting<'_> {
             | Expr::InList { .. }
             | Expr::Between { .. }
             | Expr::Like { .. }
-            | Expr::ILike { .. } => Some(Class::Truth),
+            | Expr::ILike { .. } => Some(Class::Boolean),
             expr => Class::of_column(self.kind(expr)?),
         }
     }
@@ -199,7 +92,7 @@ impl Rewriting<'_> {
     /// Refuses a value where a truth value is wanted.
     pub(super) fn want_truth(&self, expr: &Expr) -> Outcome<()> {
         match self.class(expr) {
-            None | Some(Class::Truth) => Ok(()),
+            None | Some(Class::Boolean) => Ok(()),
             Some(class) => refused(
                 format!("{} is {}, where a truth value is wanted", shown(expr), class.name()),
                 "compare it with something, for example `<> 0`",
@@ -222,7 +115,7 @@ impl Rewriting<'_> {
         let is_text =
             |value: &&&Expr| matches!(value, Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_)));
         let fits = match first {
-            Some(Class::Number | Class::Truth) => false,
+            Some(Class::Number | Class::Boolean) => false,
             Some(Class::Time) => has_times,
             _ => true,
         };

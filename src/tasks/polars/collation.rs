@@ -13,15 +13,10 @@ use super::class::Class;
 use super::comparable::{Comparable, Reach};
 use super::dialect::Rewriting;
 use super::expression::Columns;
+use super::function_table::{self, SqlFunction};
 use super::functions::arguments;
 use super::refusal::{Outcome, Refusal, refused};
 
-/// Functions that give one of their arguments as it is.
-const PASSING: &[&str] = &["coalesce", "ifnull", "first_value", "last_value", "lag", "lead", "count"];
-/// Functions that order their arguments.
-const ORDERING: &[&str] = &["greatest", "least", "min", "max"];
-/// Functions that look for one text in another.
-const SEARCHING: &[&str] = &["nullif", "replace", "split_part", "strpos", "starts_with", "ends_with", "regexp_like"];
 /// How deep a name may stand for a value that names another.
 const MAX_NAMES: usize = 8;
 
@@ -98,15 +93,9 @@ impl Texts<'_> {
     }
 
     fn function(&self, function: &Function) -> Outcome<()> {
-        let name = function.name.to_string().to_lowercase();
-        let is_one_of = |names: &[&str]| names.contains(&name.as_str());
         let values = arguments(function);
-        let wanted = match () {
-            () if is_one_of(ORDERING) => Reach::Order,
-            () if is_one_of(SEARCHING) => Reach::Equality,
-            () if is_one_of(PASSING) => Reach::OtherType,
-            () => Reach::Nothing,
-        };
+        let entry = function_table::find(&function.name.to_string().to_lowercase());
+        let wanted = entry.map_or(Reach::Nothing, |entry| entry.reach);
         self.want(wanted, &values.iter().collect::<Vec<_>>())?;
         if let FunctionArguments::List(list) = &function.args {
             if list.duplicate_treatment == Some(DuplicateTreatment::Distinct) {
@@ -257,6 +246,5 @@ fn last(name: &Expr) -> Option<&str> {
 }
 
 fn is_passing(function: &Function) -> bool {
-    let name = function.name.to_string().to_lowercase();
-    name != "count" && [PASSING, ORDERING, &["nullif"]].iter().any(|names| names.contains(&name.as_str()))
+    function_table::find(&function.name.to_string().to_lowercase()).is_some_and(SqlFunction::passes_argument)
 }

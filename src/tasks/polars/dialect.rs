@@ -1,4 +1,4 @@
-//! SQL of a step with Postgres's meaning. What Polars computes otherwise is rewritten to a function of [`super::meaning`],
+//! SQL of a step with Postgres's semantics. What Polars computes otherwise is rewritten to a function of [`super::pg_function`],
 //! or to other SQL that gives the same; what cannot be is refused before a row is read.
 
 use std::ops::ControlFlow;
@@ -10,11 +10,11 @@ use sqlparser::ast::{
 
 use super::class::{Class, is_comparison, shown};
 use super::expression::Columns;
+use super::function_table::PREFIX;
 use super::functions::{arguments, milliseconds, parts, position, seconds};
 use super::guard::{guarded, guarded_case};
-use super::meaning::PREFIX;
 use super::moments::{check_interval, check_typed};
-use super::number::Number;
+use super::number::NumberType;
 use super::pattern::{check_pattern, operator_of_texts};
 use super::queries;
 use super::refusal::{Outcome, Refusal, in_decimals, in_session_zone, refused};
@@ -79,7 +79,7 @@ pub(super) fn query(field: &str, text: &str, columns: &Columns) -> Result<(Strin
     }
 }
 
-/// Expressions know no functions of ours: `resolved` of `meaning` finds them as `coalesce('jitney_…', …)`.
+/// Expressions know no functions of ours: `resolved` of `pg_function` finds them as `coalesce('jitney_…', …)`.
 fn as_coalesce(item: &mut impl VisitMut) {
     let _ = sqlparser::ast::visit_expressions_mut(item, |node| {
         if let Expr::Function(function) = node
@@ -125,11 +125,11 @@ impl<'a> Rewriting<'a> {
         }
         self.check_numeric_columns(&mut expr.clone())?;
         Ok(match (self.number(expr), self.class(expr)) {
-            (Some(Number::Whole(bits)), _) => Some(ColumnType::Int(bits)),
-            (Some(Number::Real), _) => Some(ColumnType::Real),
-            (Some(Number::Double), _) => Some(ColumnType::Float),
+            (Some(NumberType::Whole(bits)), _) => Some(ColumnType::Int(bits)),
+            (Some(NumberType::Real), _) => Some(ColumnType::Real),
+            (Some(NumberType::Double), _) => Some(ColumnType::Float),
             (_, Some(Class::Text)) => Some(ColumnType::Text),
-            (_, Some(Class::Truth)) => Some(ColumnType::Bool),
+            (_, Some(Class::Boolean)) => Some(ColumnType::Bool),
             _ => None,
         })
     }
@@ -137,7 +137,7 @@ impl<'a> Rewriting<'a> {
     fn rewrite(&mut self, expr: &Expr) -> Outcome<Option<Expr>> {
         Ok(match expr {
             Expr::IsTrue(inner) | Expr::IsNotTrue(inner) | Expr::IsFalse(inner) | Expr::IsNotFalse(inner)
-                if self.class(inner).is_some_and(|class| class != Class::Truth) =>
+                if self.class(inner).is_some_and(|class| class != Class::Boolean) =>
             {
                 return self.want_truth(inner).map(|()| None);
             }
@@ -254,7 +254,7 @@ impl<'a> Rewriting<'a> {
             return self.shifted(left, op, right);
         }
         let numbers = [self.number(left), self.number(right)];
-        let is_floating = numbers.iter().any(|number| *number >= Some(Number::Real));
+        let is_floating = numbers.iter().any(|number| *number >= Some(NumberType::Real));
         let (one, other) = match is_floating {
             true => (self.in_double(left)?, self.in_double(right)?),
             false => (None, None),
@@ -262,10 +262,10 @@ impl<'a> Rewriting<'a> {
         let (left, right) = (one.as_ref().unwrap_or(left), other.as_ref().unwrap_or(right));
         self.want_no_digits(left)?;
         self.want_no_digits(right)?;
-        if numbers.contains(&Some(Number::Numeric)) && !is_floating {
+        if numbers.contains(&Some(NumberType::Numeric)) && !is_floating {
             return in_decimals();
         }
-        if numbers == [Some(Number::Real); 2] {
+        if numbers == [Some(NumberType::Real); 2] {
             return call("single", &[&call(&format!("{name}64"), &[left, right])?]).map(Some);
         }
         let bits = self.bits(left).zip(self.bits(right)).map_or(64, |(left, right)| left.max(right));
@@ -328,7 +328,7 @@ impl<'a> Rewriting<'a> {
     /// How many bits Postgres counts a whole number in; none where that is not known, or it is no whole number.
     pub(super) fn bits(&self, expr: &Expr) -> Option<u8> {
         match self.number(expr)? {
-            Number::Whole(bits) => Some(bits),
+            NumberType::Whole(bits) => Some(bits),
             _ => None,
         }
     }

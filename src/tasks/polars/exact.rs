@@ -9,16 +9,11 @@ use sqlparser::ast::{
 
 use super::class::shown;
 use super::dialect::{Rewriting, call, sql};
+use super::function_table::{self, NumberRule, PREFIX, SqlFunction};
 use super::functions::{arguments, values_of};
-use super::meaning::PREFIX;
-use super::number::Number;
+use super::number::NumberType;
 use super::refusal::{Outcome, inexact, refused};
 use crate::stream::ColumnType;
-
-/// Functions of [`super::meaning`] that take the texts of decimal numbers.
-const TAKING_DIGITS: &[&str] = &["compare", "decimal", "double", "nearest", "greatest", "least", "sortkey"];
-/// Functions that pass on one of their arguments as it is, or only count it.
-const PASSING: &[&str] = &["count", "first_value", "last_value", "lag", "lead"];
 
 impl Rewriting<'_> {
     /// A comparison of decimal numbers as Postgres makes it: exactly beside decimal and whole numbers, in double
@@ -30,10 +25,10 @@ impl Rewriting<'_> {
             _ => {}
         }
         let numbers = [self.number(left), self.number(right)];
-        if !numbers.contains(&Some(Number::Numeric)) {
+        if !numbers.contains(&Some(NumberType::Numeric)) {
             return Ok(None);
         }
-        if numbers.iter().any(|number| *number >= Some(Number::Real)) {
+        if numbers.iter().any(|number| *number >= Some(NumberType::Real)) {
             let sides = [self.in_double(left)?, self.in_double(right)?];
             return match sides {
                 [None, None] => Ok(None),
@@ -73,7 +68,7 @@ impl Rewriting<'_> {
     fn comparand(&self, expr: &Expr) -> Outcome<Option<String>> {
         match self.written_digits(expr) {
             Some(digits) => Ok(Some(digits)),
-            None if matches!(self.number(expr), Some(Number::Whole(_))) => {
+            None if matches!(self.number(expr), Some(NumberType::Whole(_))) => {
                 call("text", &[expr]).map(|text| Some(text.to_string()))
             }
             None => self.digits(expr),
@@ -114,7 +109,7 @@ impl Rewriting<'_> {
         let mut values = Vec::new();
         choices(expr, &mut values);
         let is_kept = values.iter().any(|value| self.has_digits(value));
-        match is_kept && values.iter().all(|value| self.number(value) < Some(Number::Real)) {
+        match is_kept && values.iter().all(|value| self.number(value) < Some(NumberType::Real)) {
             true => self.digits_of_choice(expr).map(Some),
             false => Ok(None),
         }
@@ -125,9 +120,9 @@ impl Rewriting<'_> {
         match expr {
             Expr::Nested(inner) => self.has_digits(inner),
             Expr::Function(function) => {
-                let name = function.name.to_string().to_lowercase();
-                let is_passing = name != "count" && PASSING.contains(&name.as_str());
-                is_decimal_text(&name)
+                let Some(entry) = entry_of(function) else { return false };
+                let is_passing = entry.takes_digits && entry.passes_argument();
+                is_decimal_text(entry)
                     || is_passing && arguments(function).first().is_some_and(|value| self.has_digits(value))
             }
             expr => self.kind(expr) == Some(ColumnType::Numeric),
@@ -165,7 +160,7 @@ impl Rewriting<'_> {
                 })
             }
             _ if self.has_digits(expr) => Ok(format!("{PREFIX}decimal({expr}, TRUE)")),
-            _ if matches!(self.number(expr), Some(Number::Whole(_))) => Ok(call("text", &[expr])?.to_string()),
+            _ if matches!(self.number(expr), Some(NumberType::Whole(_))) => Ok(call("text", &[expr])?.to_string()),
             _ => refused(
                 format!("a choice between a numeric column and {}", shown(expr)),
                 "write `CAST(column AS double precision)`, or compute it in SQL after the load",
@@ -182,7 +177,7 @@ impl Rewriting<'_> {
     /// there was something to do.
     pub(super) fn of_one_type(&self, values: Vec<&mut Expr>) -> Outcome<bool> {
         let mut is_changed = false;
-        if values.iter().any(|value| self.number(value) >= Some(Number::Real)) {
+        if values.iter().any(|value| self.number(value) >= Some(NumberType::Real)) {
             for value in values {
                 if let Some(double) = self.in_double(value)? {
                     *value = double;
@@ -197,8 +192,8 @@ impl Rewriting<'_> {
     pub(super) fn of_single(&self, choice: Expr, is_changed: bool) -> Outcome<Option<Expr>> {
         let mut values = Vec::new();
         choices(&choice, &mut values);
-        let is_mixed = values.iter().any(|value| self.number(value).is_some_and(|number| number != Number::Real));
-        match self.number(&choice) == Some(Number::Real) && is_mixed {
+        let is_mixed = values.iter().any(|value| self.number(value).is_some_and(|number| number != NumberType::Real));
+        match self.number(&choice) == Some(NumberType::Real) && is_mixed {
             true => call("single", &[&choice]).map(Some),
             false => Ok(is_changed.then_some(choice)),
         }
@@ -208,7 +203,7 @@ impl Rewriting<'_> {
     pub(super) fn text(&self, expr: &Expr) -> Outcome<Expr> {
         match self.digits(expr)? {
             Some(digits) => call("text", &[&sql(&digits)?]),
-            None if self.number(expr) == Some(Number::Real) => call("realtext", &[expr]),
+            None if self.number(expr) == Some(NumberType::Real) => call("realtext", &[expr]),
             None => call("text", &[expr]),
         }
     }
@@ -260,18 +255,14 @@ impl VisitorMut for FindNumeric<'_, '_> {
 }
 
 /// Whether a function gives the text of a decimal number.
-fn is_decimal_text(name: &str) -> bool {
-    name.strip_prefix(PREFIX).is_some_and(|name| ["decimal", "greatest", "least"].contains(&name))
+fn is_decimal_text(entry: &SqlFunction) -> bool {
+    entry.is_internal() && matches!(entry.number, NumberRule::Is(NumberType::Numeric))
 }
 
 fn takes_digits(function: &Function) -> bool {
-    let name = function.name.to_string().to_lowercase();
     let is_distinct = matches!(&function.args, FunctionArguments::List(list)
         if list.duplicate_treatment == Some(DuplicateTreatment::Distinct));
-    match name.strip_prefix(PREFIX) {
-        Some(name) => TAKING_DIGITS.contains(&name.trim_end_matches(|digit: char| digit.is_ascii_digit())),
-        None => PASSING.contains(&name.as_str()) && !is_distinct,
-    }
+    entry_of(function).is_some_and(|entry| entry.takes_digits && (entry.is_internal() || !is_distinct))
 }
 
 /// The values that an expression is one of.
@@ -291,6 +282,9 @@ fn choices(expr: &Expr, values: &mut Vec<Expr>) {
 
 /// Whether a function gives one of its arguments.
 fn is_choice(function: &Function) -> bool {
-    let name = function.name.to_string().to_lowercase();
-    function.over.is_none() && ["coalesce", "greatest", "least", "nullif"].contains(&name.as_str())
+    function.over.is_none() && entry_of(function).is_some_and(|entry| entry.is_choice)
+}
+
+fn entry_of(function: &Function) -> Option<&'static SqlFunction> {
+    function_table::find(&function.name.to_string().to_lowercase())
 }

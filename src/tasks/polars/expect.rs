@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::decimal;
 use super::expression::{self, Columns, find};
 use super::keys::{Keys, Nulls};
-use super::meaning::Meaning;
+use super::pg_function::PgFunction;
 use super::spec::{Among, Between, Freshness, OnFail, RowCount, Rule};
 use super::spool::failed;
 use super::text::Texts;
@@ -137,7 +137,7 @@ fn fresh(rule: &Freshness, columns: &Columns) -> std::result::Result<Condition, 
 fn compared((name, kind): &(String, ColumnType), value: Expr, compare: fn(Expr, Expr) -> Expr) -> Expr {
     let column = col(name.as_str());
     match kind {
-        ColumnType::Numeric => compare(Meaning::Compare.call(vec![column, value, lit(true)]), lit(0)),
+        ColumnType::Numeric => compare(PgFunction::Compare.call(vec![column, value, lit(true)]), lit(0)),
         _ => compare(column, value),
     }
 }

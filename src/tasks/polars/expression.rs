@@ -5,7 +5,7 @@ use polars::prelude::*;
 use polars::sql::sql_expr;
 use polars_plan::plans::{ExprToIRContext, is_elementwise_rec, to_expr_ir};
 
-use super::meaning::{self, Meaning};
+use super::pg_function::{self, PgFunction};
 use super::{dialect, sql};
 use crate::diagnostic::nearest;
 use crate::stream::ColumnType;
@@ -82,23 +82,23 @@ fn is_castable(from: ColumnType, kind: ColumnType) -> bool {
 fn convert(expression: Expr, from: ColumnType, kind: ColumnType) -> Expr {
     use ColumnType::{Bool, Date, Float, Instant, Int, Numeric, Real, Timestamp, TimestampTz};
     let is_text = |kind: ColumnType| representation(kind).is_string();
-    let meaning = match (from, kind) {
+    let function = match (from, kind) {
         (Numeric, Numeric) => return expression,
-        (Numeric, Int(bits)) => Meaning::Nearest(bits),
-        (_, Int(bits)) => Meaning::Whole(bits),
-        (Real, Real) | (_, Float) => Meaning::Double,
+        (Numeric, Int(bits)) => PgFunction::Nearest(bits),
+        (_, Int(bits)) => PgFunction::Whole(bits),
+        (Real, Real) | (_, Float) => PgFunction::Double,
         (_, Real) => {
-            return Meaning::Single.call(vec![convert(expression, from, Float), lit(true)]);
+            return PgFunction::Single.call(vec![convert(expression, from, Float), lit(true)]);
         }
-        (Float, Numeric) => Meaning::Digits(15),
-        (Real, Numeric) => Meaning::Digits(6),
-        (from, Numeric | Bool | Date | Timestamp | TimestampTz | Instant) if is_text(from) => Meaning::Parse(kind),
-        (Numeric, kind) if is_text(kind) => Meaning::Decimal,
-        (Real, kind) if is_text(kind) => Meaning::RealText,
-        (_, kind) if is_text(kind) => Meaning::Text,
+        (Float, Numeric) => PgFunction::Digits(15),
+        (Real, Numeric) => PgFunction::Digits(6),
+        (from, Numeric | Bool | Date | Timestamp | TimestampTz | Instant) if is_text(from) => PgFunction::Parse(kind),
+        (Numeric, kind) if is_text(kind) => PgFunction::Decimal,
+        (Real, kind) if is_text(kind) => PgFunction::RealText,
+        (_, kind) if is_text(kind) => PgFunction::Text,
         (_, kind) => return expression.strict_cast(representation(kind)),
     };
-    meaning.call(vec![expression, lit(true)])
+    function.call(vec![expression, lit(true)])
 }
 
 /// A frame without rows that has these columns.
@@ -125,7 +125,7 @@ pub fn parse(field: &str, text: &str, columns: &Columns) -> Result<(Expr, Column
             return Err(unknown_column(field, &name, columns));
         }
     }
-    let expression = expression.try_map_expr(|node| Ok(meaning::resolved(node)));
+    let expression = expression.try_map_expr(|node| Ok(pg_function::resolved(node)));
     let expression = expression.and_then(|expression| expression.try_map_expr(|node| adapt(node, columns)));
     let expression = expression.map_err(|error| wrong(plain(&error)))?;
     // Without rows, all that can go wrong is what would go wrong with any rows.

@@ -1,46 +1,22 @@
-//! Calls of functions with Postgres's meaning.
+//! Calls of functions with Postgres's semantics.
 
 use sqlparser::ast::{Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Value, WindowType};
 
-use super::class::{Class, is_known, shown};
+use super::class::{Class, shown};
 use super::dialect::{Rewriting, call, sql, text_of};
-use super::meaning::PREFIX;
-use super::number::Number;
+use super::function_table::{self, PREFIX, SqlFunction};
+use super::number::NumberType;
 use super::pattern::regular_expression;
 use super::refusal::{Outcome, in_decimals, in_session_zone, refused};
 use super::window::windowed;
 use crate::stream::ColumnType;
 
-/// Functions whose result is finite for finite arguments, or an error.
-const FINITE: &[&str] = &[
-    "sqrt", "ln", "log", "log10", "exp", "pow", "power", "acos", "asin", "acosd", "asind", "sin", "cos", "tan", "cot",
-];
-/// Functions that compute with numbers, and do not only compare them.
-const COUNTING: &[&str] = &[
-    "sum",
-    "avg",
-    "stddev",
-    "stddev_samp",
-    "variance",
-    "var_samp",
-    "corr",
-    "covar_pop",
-    "covar_samp",
-    "abs",
-    "round",
-    "trunc",
-    "ceil",
-    "floor",
-    "mod",
-    "sign",
-];
-
 impl Rewriting<'_> {
     pub(super) fn function(&self, function: &Function) -> Outcome<Option<Expr>> {
         let name = function.name.to_string().to_lowercase();
-        if !is_known(&name) {
+        let Some(entry) = function_table::find(&name).filter(|entry| !entry.is_internal()) else {
             return unknown(&name);
-        }
+        };
         let windowed = match &function.over {
             Some(WindowType::WindowSpec(window)) => windowed(function, &name, window)?,
             Some(WindowType::NamedWindow(window)) => {
@@ -48,14 +24,14 @@ impl Rewriting<'_> {
             }
             None => None,
         };
-        if let Some(aggregate) = self.aggregate(&name, windowed.as_ref().unwrap_or(function))? {
+        if let Some(aggregate) = self.aggregate((&name, entry), windowed.as_ref().unwrap_or(function))? {
             return Ok(Some(aggregate));
         }
         if function.over.is_some() {
             return Ok(windowed.map(Expr::Function));
         }
         let arguments = arguments(function);
-        if COUNTING.contains(&name.as_str()) || FINITE.contains(&name.as_str()) {
+        if entry.is_arithmetic || entry.is_finite {
             arguments.iter().try_for_each(|argument| self.want_no_digits(argument))?;
         }
         match (name.as_str(), arguments.as_slice()) {
@@ -119,7 +95,7 @@ impl Rewriting<'_> {
             }
             ("round" | "trunc", [number, _]) if self.is_decimal(number) => in_decimals(),
             ("round", [number]) if self.is_decimal(number) => call("round", &[number]).map(Some),
-            (name, arguments) if FINITE.contains(&name) => {
+            (_, arguments) if entry.is_finite => {
                 finite(&function.to_string(), &arguments.iter().collect::<Vec<_>>()).map(Some)
             }
             _ => Ok(None),
@@ -131,7 +107,7 @@ impl Rewriting<'_> {
         let mut function = function.clone();
         let mut texts = Vec::new();
         for value in values {
-            if self.class(value) == Some(Class::Truth) {
+            if self.class(value) == Some(Class::Boolean) {
                 return refused(
                     format!("`{}` of {}, a truth value", function.name, shown(value)),
                     "write `CAST(… AS text)`",
@@ -148,7 +124,7 @@ impl Rewriting<'_> {
     }
 
     /// A sum that may be beyond 64 bits is an error there, and NaN is greater than any number.
-    fn aggregate(&self, name: &str, function: &Function) -> Outcome<Option<Expr>> {
+    fn aggregate(&self, (name, entry): (&str, &SqlFunction), function: &Function) -> Outcome<Option<Expr>> {
         let arguments = arguments(function);
         let [argument] = arguments.as_slice() else { return Ok(None) };
         let of_another = |argument: String| -> Outcome<Function> {
@@ -166,25 +142,25 @@ impl Rewriting<'_> {
                 }
                 "sum" => return total(function, &digits).map(Some),
                 "count" if self.kind(argument).is_none() => return of_another(digits).map(Expr::Function).map(Some),
-                _ if COUNTING.contains(&name) => self.want_no_digits(argument)?,
+                _ if entry.is_arithmetic => self.want_no_digits(argument)?,
                 _ => {}
             }
         }
         let kind = self.kind(argument);
         let number = self.number(argument);
-        if name == "sum" && number == Some(Number::Real) {
+        if name == "sum" && number == Some(NumberType::Real) {
             return refused(
                 format!("`sum` of {}, which Postgres adds in single precision", shown(argument)),
                 "write `CAST(column AS double precision)`",
             );
         }
-        let is_float = number >= Some(Number::Real);
+        let is_float = number >= Some(NumberType::Real);
         let class = self.class(argument);
         let is_odd = match name {
             "sum" | "avg" | "stddev" | "stddev_samp" | "variance" | "var_samp" => {
-                matches!(class, Some(Class::Truth | Class::Time | Class::Text))
+                matches!(class, Some(Class::Boolean | Class::Time | Class::Text))
             }
-            "min" | "max" => class == Some(Class::Truth),
+            "min" | "max" => class == Some(Class::Boolean),
             _ => false,
         };
         if is_odd {

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr, FunctionArguments};
 
 use super::dialect::sql;
-use super::meaning::PREFIX;
+use super::function_table::PREFIX;
 use super::refusal::Outcome;
 use super::sql::parser;
 

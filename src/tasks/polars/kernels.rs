@@ -1,9 +1,9 @@
-//! What functions of [`super::meaning`] compute, row by row.
+//! What functions of [`super::pg_function`] compute, row by row.
 
 use polars::prelude::*;
 
 use super::decimal;
-use super::meaning::{is_float, is_whole};
+use super::pg_function::{is_float, is_whole};
 use super::rows::{Floats, Ints, Rows, Texts};
 use crate::stream::ColumnType;
 use crate::stream::moment::{parse_date, parse_instant, parse_timestamp, parse_timestamptz};

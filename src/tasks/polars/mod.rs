@@ -2,8 +2,9 @@
 //!
 //! [`spec`] is what YAML says; [`plan`] turns it into steps before a row is read; [`expression`] reads SQL text, to
 //! which `dialect`, with `functions`, `exact`, `number`, `moments`, `pattern`, `window`, `class`, `guard`, `scope` and
-//! `queries`, and `meaning`, with `kernels`, `decimal`, `shown` and `rows`, give Postgres's meaning; [`comparable`] says how a destination compares texts, by which `collation` and `comparisons` refuse what
-//! bytes do not tell;
+//! `queries`, and `pg_function`, with `kernels`, `decimal`, `shown` and `rows`, give Postgres's semantics, by what
+//! `function_table` says about each function; [`comparable`] says how a destination compares texts, by which `collation`
+//! and `comparisons` refuse what bytes do not tell;
 //! [`spool`] and [`keys`] see all rows without holding them in memory; [`text`] prints values as Postgres does.
 
 mod casts;
@@ -16,14 +17,15 @@ mod dialect;
 mod exact;
 pub mod expect;
 pub mod expression;
+mod function_table;
 mod functions;
 mod guard;
 mod kernels;
 pub mod keys;
-mod meaning;
 mod moments;
 mod number;
 mod pattern;
+mod pg_function;
 pub mod plan;
 mod queries;
 mod query;

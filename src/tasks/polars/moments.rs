@@ -5,7 +5,7 @@ use sqlparser::ast::{BinaryOperator, DataType, Expr, Interval, TimezoneInfo, Typ
 use super::class::Class;
 use super::dialect::{Rewriting, sql, text_of};
 use super::expression::moment;
-use super::meaning::PREFIX;
+use super::function_table::PREFIX;
 use super::refusal::{Outcome, refused};
 use crate::stream::ColumnType;
 

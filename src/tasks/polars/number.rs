@@ -3,17 +3,13 @@
 use sqlparser::ast::{BinaryOperator, DataType, Expr, Function, UnaryOperator, Value};
 
 use super::dialect::{Rewriting, is_float};
+use super::function_table::{self, NumberRule};
 use super::functions::arguments;
-use super::meaning::PREFIX;
 use crate::stream::ColumnType;
-
-/// Functions that give one of their arguments.
-const CHOOSING: &[&str] =
-    &["coalesce", "ifnull", "nullif", "greatest", "least", "max", "min", "first_value", "last_value", "lag", "lead"];
 
 /// A type of numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Number {
+pub(super) enum NumberType {
     /// A whole number of so many bits.
     Whole(u8),
     /// A decimal number with all its digits.
@@ -26,7 +22,7 @@ pub(super) enum Number {
 
 impl Rewriting<'_> {
     /// The type of number that an expression has; none where that is not known, or it is no number.
-    pub(super) fn number(&self, expr: &Expr) -> Option<Number> {
+    pub(super) fn number(&self, expr: &Expr) -> Option<NumberType> {
         match expr {
             // The sign is a part of the number: -2147483648 is one of 32 bits.
             Expr::UnaryOp { op: UnaryOperator::Minus, expr: inner } if written(inner).is_some() => {
@@ -54,86 +50,65 @@ impl Rewriting<'_> {
                 self.together(&results.cloned().collect::<Vec<_>>())
             }
             Expr::Cast { data_type, .. } => of_type(data_type),
-            Expr::Function(function) => self.given_by(function),
+            Expr::Function(function) => self.of_function(function),
             expr => match self.kind(expr)? {
-                ColumnType::Int(bits) => Some(Number::Whole(bits)),
-                ColumnType::Float => Some(Number::Double),
-                ColumnType::Real => Some(Number::Real),
-                ColumnType::Numeric => Some(Number::Numeric),
+                ColumnType::Int(bits) => Some(NumberType::Whole(bits)),
+                ColumnType::Float => Some(NumberType::Double),
+                ColumnType::Real => Some(NumberType::Real),
+                ColumnType::Numeric => Some(NumberType::Numeric),
                 _ => None,
             },
         }
     }
 
     /// The type that numbers have together; NULL is of any.
-    fn together(&self, values: &[Expr]) -> Option<Number> {
+    fn together(&self, values: &[Expr]) -> Option<NumberType> {
         let is_null = |value: &Expr| matches!(value, Expr::Value(value) if value.value == Value::Null);
         let types: Vec<_> = values.iter().filter(|value| !is_null(value)).map(|value| self.number(value)).collect();
-        match types.contains(&Some(Number::Double)) {
-            true => Some(Number::Double),
+        match types.contains(&Some(NumberType::Double)) {
+            true => Some(NumberType::Double),
             false => types.into_iter().collect::<Option<Vec<_>>>()?.into_iter().max(),
         }
     }
 
-    fn given_by(&self, function: &Function) -> Option<Number> {
-        use Number::{Double, Numeric, Whole};
+    fn of_function(&self, function: &Function) -> Option<NumberType> {
+        use NumberType::{Double, Numeric, Real, Whole};
         let name = function.name.to_string().to_lowercase();
-        let values = arguments(function);
-        if let Some(ours) = name.strip_prefix(PREFIX) {
-            return self.given_by_ours(ours, &values);
+        let entry = function_table::find(&name)?;
+        let mut values = arguments(function);
+        if entry.is_internal() {
+            // The last argument says where the function may fail.
+            values.pop();
         }
-        let first = || self.number(values.first()?);
-        match name.as_str() {
-            name if CHOOSING.contains(&name) => self.together(&values),
-            "length" | "char_length" | "character_length" | "octet_length" | "bit_length" | "strpos" => Some(Whole(32)),
-            "count" | "row_number" | "rank" | "dense_rank" => Some(Whole(64)),
-            "sum" => first().map(|number| if let Whole(_) = number { Whole(64) } else { number }),
-            "avg" | "stddev" | "stddev_samp" | "variance" | "var_samp" => {
-                first().map(|number| if number >= Number::Real { Double } else { Numeric })
-            }
-            "round" | "trunc" if values.len() == 2 => Some(Numeric),
-            "ceil" | "ceiling" | "floor" | "round" | "trunc" | "sqrt" | "exp" | "ln" | "log" | "log10" | "pow"
-            | "power" => Some(match self.together(&values) {
-                Some(Numeric) => Numeric,
-                _ => Double,
+        let (first, all) = (|| self.number(values.first()?), || self.together(&values));
+        let in_bits = |own| Whole(function_table::bits(&name).unwrap_or(own));
+        match entry.number {
+            NumberRule::Unknown => None,
+            NumberRule::Is(number) => Some(number),
+            NumberRule::OfName => function_table::bits(&name).map(Whole),
+            NumberRule::OfFirst => first(),
+            NumberRule::OfAll => all(),
+            NumberRule::OfOperator => all().map(|number| match number {
+                Whole(own) => in_bits(own),
+                // Operators compute in single precision only within `single`.
+                Real => Double,
+                other => other,
             }),
-            "date_part" | "pi" | "cbrt" | "degrees" | "radians" | "sin" | "cos" | "tan" | "cot" | "asin" | "acos"
-            | "atan" | "atan2" => Some(Double),
-            _ => None,
-        }
-    }
-
-    /// What a function of [`super::meaning`] gives, whose last argument says where it may fail.
-    fn given_by_ours(&self, name: &str, values: &[Expr]) -> Option<Number> {
-        let word = name.trim_end_matches(|digit: char| digit.is_ascii_digit());
-        let bits = || name.strip_prefix(word)?.parse().ok();
-        let numbers = values.get(..values.len().saturating_sub(1)).unwrap_or_default();
-        match word {
-            "int" => bits().map(Number::Whole),
-            "plus" | "minus" | "times" | "divide" | "modulo" => match self.together(numbers)? {
-                Number::Whole(own) => Some(Number::Whole(bits().unwrap_or(own))),
-                // Numbers of single precision are counted in that alone behind `single`.
-                Number::Real => Some(Number::Double),
-                other => Some(other),
-            },
-            "abs" | "negate" => match self.together(numbers)? {
-                Number::Whole(own) => Some(Number::Whole(bits().unwrap_or(own))),
-                other => Some(other),
-            },
-            "round" | "finite" | "nonzero" | "sum" | "largest" => self.number(numbers.first()?),
-            "single" => Some(Number::Real),
-            "decimal" | "greatest" | "least" => Some(Number::Numeric),
-            "compare" | "isnan" => Some(Number::Whole(32)),
-            "double" | "sign" => Some(Number::Double),
-            _ => None,
+            NumberRule::OfSign => all().map(|number| if let Whole(own) = number { in_bits(own) } else { number }),
+            NumberRule::OfSum => first().map(|number| if let Whole(_) = number { Whole(64) } else { number }),
+            NumberRule::OfAverage => first().map(|number| if number >= Real { Double } else { Numeric }),
+            NumberRule::OfRounding if values.len() == 2 => Some(Numeric),
+            NumberRule::OfDecimals | NumberRule::OfRounding => {
+                Some(if all() == Some(Numeric) { Numeric } else { Double })
+            }
         }
     }
 }
 
 /// The type of what an operator gives: numbers of single precision stay so only among themselves.
-fn counted(together: Option<Number>, sides: [Option<Number>; 2]) -> Option<Number> {
+fn counted(together: Option<NumberType>, sides: [Option<NumberType>; 2]) -> Option<NumberType> {
     match together {
-        Some(Number::Real) if sides != [Some(Number::Real); 2] => Some(Number::Double),
+        Some(NumberType::Real) if sides != [Some(NumberType::Real); 2] => Some(NumberType::Double),
         other => other,
     }
 }
@@ -149,21 +124,21 @@ fn written(expr: &Expr) -> Option<&str> {
     }
 }
 
-fn literal(text: &str) -> Number {
+fn literal(text: &str) -> NumberType {
     match text.parse::<i64>() {
-        Ok(number) if i32::try_from(number).is_ok() => Number::Whole(32),
-        Ok(_) => Number::Whole(64),
-        Err(_) => Number::Numeric,
+        Ok(number) if i32::try_from(number).is_ok() => NumberType::Whole(32),
+        Ok(_) => NumberType::Whole(64),
+        Err(_) => NumberType::Numeric,
     }
 }
 
-fn of_type(to: &DataType) -> Option<Number> {
+fn of_type(to: &DataType) -> Option<NumberType> {
     match to {
-        DataType::SmallInt(_) | DataType::Int2(_) => Some(Number::Whole(16)),
-        DataType::Int(_) | DataType::Integer(_) | DataType::Int4(_) => Some(Number::Whole(32)),
-        DataType::BigInt(_) | DataType::Int8(_) => Some(Number::Whole(64)),
-        DataType::Numeric(_) | DataType::Decimal(_) | DataType::Dec(_) => Some(Number::Numeric),
-        to if is_float(to) => Some(Number::Double),
+        DataType::SmallInt(_) | DataType::Int2(_) => Some(NumberType::Whole(16)),
+        DataType::Int(_) | DataType::Integer(_) | DataType::Int4(_) => Some(NumberType::Whole(32)),
+        DataType::BigInt(_) | DataType::Int8(_) => Some(NumberType::Whole(64)),
+        DataType::Numeric(_) | DataType::Decimal(_) | DataType::Dec(_) => Some(NumberType::Numeric),
+        to if is_float(to) => Some(NumberType::Double),
         _ => None,
     }
 }

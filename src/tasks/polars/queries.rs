@@ -10,28 +10,9 @@ use sqlparser::ast::{
     TableFactor, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 
-use super::meaning::PREFIX;
+use super::function_table::{self, PREFIX, SqlFunction};
 use super::refusal::{Outcome, Refusal, refused};
 use super::sql::parser;
-
-/// Functions that see more than one row.
-const AGGREGATES: &[&str] = &[
-    "avg",
-    "corr",
-    "count",
-    "covar_pop",
-    "covar_samp",
-    "first_value",
-    "last_value",
-    "max",
-    "min",
-    "stddev",
-    "stddev_samp",
-    "string_agg",
-    "sum",
-    "var_samp",
-    "variance",
-];
 
 /// What begins the names of tables that stand for queries in FROM.
 const INNER: &str = "\u{1}inner";
@@ -203,17 +184,16 @@ impl Visitor for FindAll {
     }
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-        let is_aggregate =
-            |name: &str| AGGREGATES.contains(&name) || name.ends_with("sum") || name.ends_with("largest");
         match expr {
-            Expr::Function(function)
-                if function.over.is_some() || is_aggregate(&function.name.to_string().to_lowercase()) =>
-            {
-                ControlFlow::Break(())
-            }
+            Expr::Function(function) if function.over.is_some() || aggregate(expr).is_some() => ControlFlow::Break(()),
             _ => ControlFlow::Continue(()),
         }
     }
+}
+
+fn aggregate(expr: &Expr) -> Option<&'static SqlFunction> {
+    let Expr::Function(function) = expr else { return None };
+    function_table::find(&function.name.to_string().to_lowercase()).filter(|entry| entry.is_aggregate)
 }
 
 /// Finds a column that stands in no function which sees all rows of a group.
@@ -223,7 +203,7 @@ struct FindBare {
 
 impl FindBare {
     fn is_aggregate(expr: &Expr) -> bool {
-        matches!(expr, Expr::Function(function) if AGGREGATES.contains(&function.name.to_string().to_lowercase().as_str()))
+        aggregate(expr).is_some_and(|entry| !entry.is_internal())
     }
 }
 

@@ -1,4 +1,4 @@
-//! The values that functions of [`super::meaning`] get and give, row by row.
+//! The values that functions of [`super::pg_function`] get and give, row by row.
 
 use polars::prelude::*;
 

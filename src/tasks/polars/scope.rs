@@ -10,7 +10,7 @@ use sqlparser::ast::{
 };
 
 use super::dialect::{Rewriting, sql};
-use super::meaning::PREFIX;
+use super::function_table::PREFIX;
 use super::queries::{constraint, place};
 use super::refusal::{Outcome, refused};
 use super::sql::{INPUT, parser};

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use polars::prelude::*;
 
 use super::decimal;
-use super::meaning::{is_float, shown};
+use super::pg_function::{is_float, shown};
 use super::rows::{Floats, Ints, Rows, Texts};
 use crate::stream::float::{push_float, push_real};
 use crate::stream::print::{push_numeric, push_timestamp};

@@ -13,7 +13,7 @@ use polars::sql::SQLContext;
 
 use super::expression::plain;
 use super::keys::Keys;
-use super::meaning::Functions;
+use super::pg_function::PgFunctionRegistry;
 use super::queries;
 use super::spec::Keep;
 use super::sql::{INPUT, deep};
@@ -88,7 +88,7 @@ impl Query {
     /// # Errors
     /// When it does not fit them.
     pub fn over(&self, rows: LazyFrame) -> PolarsResult<LazyFrame> {
-        let mut context = SQLContext::new().with_function_registry(Arc::new(Functions));
+        let mut context = SQLContext::new().with_function_registry(Arc::new(PgFunctionRegistry));
         context.register(INPUT, rows.select(&self.input));
         queries::run(&mut context, &self.sql)
     }

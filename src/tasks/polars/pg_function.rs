@@ -11,6 +11,7 @@ use polars::sql::FunctionRegistry;
 use polars_plan::dsl::{BaseColumnUdf, UserDefinedFunction};
 use polars_plan::prelude::FunctionOptions;
 
+use super::function_table::{self, PREFIX};
 use super::kernels::{
     compared, finite, fitting, is_nan, largest, last_characters, magnitude, out_of_range, parsed, rounded, singles,
     sort_keys, summed, totals, whole_text,
@@ -20,29 +21,26 @@ use super::shown::{decimals, epoch, extreme, reals, significant, texts};
 use super::{decimal, expression};
 use crate::stream::ColumnType;
 
-/// What the names of these functions begin with.
-pub(super) const PREFIX: &str = "jitney_";
-
 /// The functions as queries call them.
-pub(super) struct Functions;
+pub(super) struct PgFunctionRegistry;
 
-impl FunctionRegistry for Functions {
+impl FunctionRegistry for PgFunctionRegistry {
     fn register(&mut self, name: &str, _: UserDefinedFunction) -> PolarsResult<()> {
         Err(PolarsError::ComputeError(format!("`{name}` cannot be defined").into()))
     }
 
     fn get_udf(&self, name: &str) -> PolarsResult<Option<UserDefinedFunction>> {
-        Ok(Meaning::of(name).map(Meaning::function))
+        Ok(PgFunction::of(name).map(PgFunction::function))
     }
 
     fn contains(&self, name: &str) -> bool {
-        Meaning::of(name).is_some()
+        PgFunction::of(name).is_some()
     }
 }
 
 /// One of the functions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Meaning {
+pub(super) enum PgFunction {
     /// Of whole numbers that fit so many bits, as all of these.
     Plus(u8),
     Minus(u8),
@@ -100,50 +98,14 @@ pub(super) enum Meaning {
     IsNan,
 }
 
-impl Meaning {
+impl PgFunction {
     /// The function of a name.
     pub(super) fn of(name: &str) -> Option<Self> {
-        let name = name.strip_prefix(PREFIX)?;
-        let word = name.trim_end_matches(|digit: char| digit.is_ascii_digit());
-        let bits = match name.strip_prefix(word)? {
-            "" => 64,
-            digits => digits.parse().ok().filter(|bits| [16, 32, 64].contains(bits))?,
-        };
-        Some(match word {
-            "plus" => Self::Plus(bits),
-            "minus" => Self::Minus(bits),
-            "times" => Self::Times(bits),
-            "divide" => Self::Divide(bits),
-            "modulo" => Self::Modulo(bits),
-            "abs" => Self::Abs(bits),
-            "int" => Self::Whole(bits),
-            "nearest" => Self::Nearest(bits),
-            "greatest" => Self::Greatest,
-            "least" => Self::Least,
-            "round" => Self::Round,
-            "text" => Self::Text,
-            "double" => Self::Double,
-            "compare" => Self::Compare,
-            "decimal" => Self::Decimal,
-            "sortkey" => Self::SortKey,
-            "total" => Self::Total,
-            "single" => Self::Single,
-            "realtext" => Self::RealText,
-            "bool" => Self::Parse(ColumnType::Bool),
-            "date" => Self::Parse(ColumnType::Date),
-            "timestamp" => Self::Parse(ColumnType::Timestamp),
-            "epoch" => Self::Epoch,
-            "finite" => Self::Finite,
-            "nonzero" => Self::NonZero,
-            "sign" => Self::Sign,
-            "right" => Self::Right,
-            "reverse" => Self::Reverse,
-            "negate" => Self::Negate(bits),
-            "sum" => Self::Sum,
-            "largest" => Self::Largest,
-            "isnan" => Self::IsNan,
-            _ => return None,
-        })
+        let kernel = function_table::find(name)?.kernel?;
+        match function_table::bits(name) {
+            None => Some(kernel(64)),
+            Some(bits) => [16, 32, 64].contains(&bits).then(|| kernel(bits)),
+        }
     }
 
     fn function(self) -> UserDefinedFunction {
@@ -352,22 +314,22 @@ impl Meaning {
 /// Puts the functions in where an expression calls them: `coalesce('jitney_divide', a, b, guard)`, since Polars knows no
 /// functions of others in expressions.
 pub(super) fn resolved(node: Expr) -> Expr {
-    let meaning = match &node {
+    let function = match &node {
         Expr::Function { input, .. } => input.first().and_then(marked),
         _ => None,
     };
-    match (meaning, node) {
-        (Some(meaning), Expr::Function { input, .. }) => {
+    match (function, node) {
+        (Some(function), Expr::Function { input, .. }) => {
             let arguments = input.into_iter().skip(1);
-            meaning.call(arguments.collect())
+            function.call(arguments.collect())
         }
         (_, node) => node,
     }
 }
 
-fn marked(expr: &Expr) -> Option<Meaning> {
+fn marked(expr: &Expr) -> Option<PgFunction> {
     match expr {
-        Expr::Literal(text) => text.extract_str().and_then(Meaning::of),
+        Expr::Literal(text) => text.extract_str().and_then(PgFunction::of),
         _ => None,
     }
 }
