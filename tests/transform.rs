@@ -235,7 +235,7 @@ async fn what_is_not_possible_is_said_before_a_row_is_read() {
         (json!({"filter": "total IN (SELECT a FROM read_csv('x'))"}), "`filter`: an expression cannot hold a query"),
         (json!({"with_columns": {"n": long}}), "`with_columns.n`: more than 400 operators follow one another"),
         (json!({"sql": "SELECT * FROM trips"}), "help: its input is the table `self`: write `SELECT … FROM self`"),
-        (json!({"rename": {"flag": "total"}}), "two columns would be called `total`"),
+        (json!({"rename": {"flag": "total"}}), "two columns would be named `total`"),
         (json!({"row_id": {"columns": ["total"], "name": "flag"}}), "there is a column `flag` already"),
         (json!({"schema": {"total": "flaot"}}), "unknown value `flaot`"),
         (json!({"selct": ["total"]}), "unknown field `selct`"),

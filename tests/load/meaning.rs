@@ -4,7 +4,7 @@ use chrono::{NaiveDate, NaiveDateTime};
 use jitney::stream::{Batch, ColumnType, LINE};
 use jitney::tasks::polars::Transform;
 use jitney::tasks::polars::spec::Pairs;
-use jitney::tasks::polars::text::Texts;
+use jitney::tasks::polars::text_column::TextColumn;
 use polars::prelude::*;
 
 use crate::load::{Place, assert_says};
@@ -776,7 +776,7 @@ pub(super) fn stored_of(
     let frame = batch.frame;
     let kind = plan.columns().iter().find(|(name, _)| name == "v").unwrap().1;
     let mut out = Vec::new();
-    let is_there = Texts::of(&frame, "v", kind).unwrap().push(0, &mut out);
+    let is_there = TextColumn::of(&frame, "v", kind).unwrap().push(0, &mut out);
     Ok(is_there.then(|| String::from_utf8(out).unwrap()))
 }
 
@@ -1081,7 +1081,7 @@ fn queried_over(sql: &str, rows: &DataFrame) -> Result<Vec<Option<String>>, Stri
     let mut all = Vec::new();
     for batch in plan.run(Box::new(std::iter::once(Ok(batch))), folder.path(), jitney::clock::now()) {
         let frame = batch.map_err(|error| error.message)?.frame;
-        let texts = Texts::of(&frame, "v", kind).unwrap();
+        let texts = TextColumn::of(&frame, "v", kind).unwrap();
         for row in 0..frame.height() {
             let mut out = Vec::new();
             all.push(texts.push(row, &mut out).then(|| String::from_utf8(out).unwrap()));

@@ -2,18 +2,18 @@
 
 use sqlparser::ast::{DataType, Expr, TimezoneInfo};
 
-use super::class::{Class, shown};
-use super::dialect::{Rewriting, call, is_float, sql, text_of};
+use super::class::{Class, describe};
+use super::dialect::{Rewriter, call, is_float, sql, text_of};
 use super::function_table::PREFIX;
 use super::number::NumberType;
-use super::refusal::{Outcome, in_session_zone, refused};
+use super::unsupported::{SqlResult, session_time_zone, unsupported};
 use crate::stream::ColumnType;
 
-impl Rewriting<'_> {
+impl Rewriter<'_> {
     /// A cast as Postgres makes it.
-    pub(super) fn cast(&self, expr: &Expr, to: &DataType) -> Outcome<Option<Expr>> {
+    pub(super) fn cast(&self, expr: &Expr, to: &DataType) -> SqlResult<Option<Expr>> {
         let from = self.class(expr);
-        let is_unknown_to_postgres = match to {
+        let has_no_cast = match to {
             DataType::Date | DataType::Timestamp(..) => matches!(from, Some(Class::Number | Class::Boolean)),
             DataType::Boolean | DataType::Bool => {
                 from == Some(Class::Time) || self.number(expr) > Some(NumberType::Whole(64))
@@ -25,18 +25,18 @@ impl Rewriting<'_> {
             DataType::Array(_) | DataType::Time(..) => true,
             _ => false,
         };
-        if is_unknown_to_postgres {
-            return refused(
-                format!("a cast of {} to {to}", shown(expr)),
+        if has_no_cast {
+            return unsupported(
+                format!("a cast of {} to {to}", describe(expr)),
                 "use a function or a comparison that says what is meant",
             );
         }
         let is_about_days = |to: &DataType| matches!(to, DataType::Text | DataType::Date | DataType::Timestamp(..));
         if self.kind(expr) == Some(ColumnType::Instant) && is_about_days(to) {
-            return in_session_zone(&shown(expr));
+            return session_time_zone(&describe(expr));
         }
-        if let Some(help) = self.unlike(expr, from, to) {
-            return refused(format!("a cast of {} to {to}, which Postgres does not know", shown(expr)), help);
+        if let Some(help) = self.unsupported_cast_help(expr, from, to) {
+            return unsupported(format!("a cast of {} to {to}, which Postgres does not know", describe(expr)), help);
         }
         let digits = self.digits(expr)?;
         let is_text = text_of(expr).is_some() || from == Some(Class::Text);
@@ -53,14 +53,14 @@ impl Rewriting<'_> {
             DataType::BigInt(_) | DataType::Int8(_) => whole(64),
             DataType::Text | DataType::String(None) | DataType::Varchar(None) => self.text(expr).map(Some),
             DataType::Varchar(_) | DataType::CharVarying(_) | DataType::Char(_) | DataType::Character(_) => {
-                refused(format!("a cast to {to}, which would not cut the text"), "write `left(text, length)`")
+                unsupported(format!("a cast to {to}, which would not cut the text"), "write `left(text, length)`")
             }
-            DataType::Numeric(_) | DataType::Decimal(_) | DataType::Dec(_) => refused(
-                format!("a cast to {to}, since expressions count in double precision"),
+            DataType::Numeric(_) | DataType::Decimal(_) | DataType::Dec(_) => unsupported(
+                format!("a cast to {to}, since expressions compute in double precision"),
                 "leave the cast out, and let the step `cast` or the table's column make it numeric",
             ),
-            to if is_single(to) => refused(
-                format!("a cast to {to}, since expressions count in double precision"),
+            to if is_single(to) => unsupported(
+                format!("a cast to {to}, since expressions compute in double precision"),
                 "write `double precision`, and let the table's column make it real",
             ),
             to if is_float(to) && is_text => {
@@ -73,17 +73,17 @@ impl Rewriting<'_> {
                 call("timestamp", &[expr]).map(Some)
             }
             DataType::Timestamp(..) if is_text => {
-                refused(format!("a cast of a text to {to}"), "let the step `cast` or the table's column convert it")
+                unsupported(format!("a cast of a text to {to}"), "let the step `cast` or the table's column convert it")
             }
             DataType::Timestamp(Some(_), _) => {
-                refused(format!("a cast to {to}, which would not be rounded"), "write `timestamp`")
+                unsupported(format!("a cast to {to}, which would not be rounded"), "write `timestamp`")
             }
             _ => Ok(None),
         }
     }
 
     /// What to write instead of a cast that Postgres has no name or no meaning for.
-    fn unlike(&self, expr: &Expr, from: Option<Class>, to: &DataType) -> Option<&'static str> {
+    fn unsupported_cast_help(&self, expr: &Expr, from: Option<Class>, to: &DataType) -> Option<&'static str> {
         let is_whole =
             matches!(to, DataType::SmallInt(_) | DataType::Int2(_) | DataType::BigInt(_) | DataType::Int8(_));
         match to {

@@ -2,10 +2,10 @@
 
 use sqlparser::ast::{BinaryOperator, DataType, Expr, UnaryOperator, Value};
 
-use super::dialect::Rewriting;
+use super::dialect::Rewriter;
 use super::function_table::{self, ClassRule, PREFIX};
 use super::functions::arguments;
-use super::refusal::{Outcome, refused};
+use super::unsupported::{SqlResult, unsupported};
 use crate::stream::ColumnType;
 
 /// A family of types that mix.
@@ -22,7 +22,7 @@ impl Class {
         match self {
             Self::Text => "a text",
             Self::Number => "a number",
-            Self::Boolean => "a truth value",
+            Self::Boolean => "a boolean",
             Self::Time => "a date or time",
         }
     }
@@ -51,7 +51,7 @@ impl Class {
     }
 }
 
-impl Rewriting<'_> {
+impl Rewriter<'_> {
     /// The class of an expression; none where it is not known, or takes that of its neighbours.
     pub(super) fn class(&self, expr: &Expr) -> Option<Class> {
         match expr {
@@ -89,12 +89,12 @@ impl Rewriting<'_> {
         }
     }
 
-    /// Refuses a value where a truth value is wanted.
-    pub(super) fn want_truth(&self, expr: &Expr) -> Outcome<()> {
+    /// Refuses a value where a boolean is expected.
+    pub(super) fn require_boolean(&self, expr: &Expr) -> SqlResult<()> {
         match self.class(expr) {
             None | Some(Class::Boolean) => Ok(()),
-            Some(class) => refused(
-                format!("{} is {}, where a truth value is wanted", shown(expr), class.name()),
+            Some(class) => unsupported(
+                format!("{} is {}, where a boolean is expected", describe(expr), class.name()),
                 "compare it with something, for example `<> 0`",
             ),
         }
@@ -102,14 +102,18 @@ impl Rewriting<'_> {
 
     /// Refuses values of different classes side by side. A written-out text is of any class to Postgres, but only beside a
     /// text or a time is it the same here.
-    pub(super) fn want_same(&self, values: &[&Expr], has_times: bool) -> Outcome<()> {
+    pub(super) fn require_same_class(&self, values: &[&Expr], has_times: bool) -> SqlResult<()> {
         let mut classes = values.iter().filter_map(|value| Some((value, self.class(value)?)));
         let first = classes.next();
         if let Some((one, kind)) = first
             && let Some((other, other_kind)) = classes.find(|(_, class)| *class != kind)
         {
-            let message = format!("{} is {}, and {} is {}", shown(one), kind.name(), shown(other), other_kind.name());
-            return refused(message, "convert one of them with CAST; `schema` or `cast` gives a column another type");
+            let message =
+                format!("{} is {}, and {} is {}", describe(one), kind.name(), describe(other), other_kind.name());
+            return unsupported(
+                message,
+                "convert one of them with CAST; `schema` or `cast` gives a column another type",
+            );
         }
         let first = first.map(|(_, class)| class);
         let is_text =
@@ -120,8 +124,8 @@ impl Rewriting<'_> {
             _ => true,
         };
         match values.iter().find(is_text).filter(|_| !fits) {
-            Some(text) => refused(
-                format!("the text {text} beside {}", first.map_or("", Class::name)),
+            Some(text) => unsupported(
+                format!("the text {text} where {} is expected", first.map_or("", Class::name)),
                 "leave out the quotes, or write it with CAST",
             ),
             None => Ok(()),
@@ -130,7 +134,7 @@ impl Rewriting<'_> {
 }
 
 /// An expression as messages name it; what was rewritten is nothing that anybody wrote.
-pub(super) fn shown(expr: &Expr) -> String {
+pub(super) fn describe(expr: &Expr) -> String {
     let text = expr.to_string();
     if text.contains(PREFIX) { "a computed value".to_owned() } else { format!("`{text}`") }
 }

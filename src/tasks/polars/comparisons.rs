@@ -8,20 +8,20 @@ use sqlparser::ast::{
     SetQuantifier, Statement, TableFactor, Visit, Visitor, WildcardAdditionalOptions,
 };
 
-use super::collation::Texts;
-use super::comparable::{Comparable, Reach};
-use super::expression::{self, Columns, alike, find, resolve};
+use super::collation::CollationCheck;
+use super::comparison_rule::{Comparability, ComparisonRule};
+use super::expression::{self, Columns, find, is_same_name, resolve};
 use super::plan::renamed;
-use super::queries::{constraint, given, place, selects};
-use super::refusal::{Outcome, Refusal};
+use super::queries::{aliased_values, join_constraint, output_position, selects};
 use super::spec::{Dedupe, Transform};
 use super::sql::{self, INPUT, parser};
+use super::unsupported::{SqlResult, UnsupportedSql};
 use crate::stream::ColumnType;
 use crate::task::TaskError;
 
 /// How the destination compares what is under a name of the result, or, without a name, any text; none where it has
 /// nothing of that name.
-type Destination<'a> = &'a dyn Fn(Option<&str>) -> Option<Comparable>;
+type Destination<'a> = &'a dyn Fn(Option<&str>) -> Option<ComparisonRule>;
 /// What the destination holds under a name of the result.
 type Types<'a> = &'a dyn Fn(&str) -> Option<ColumnType>;
 
@@ -37,20 +37,20 @@ impl Transform {
         (types, destination): (Types, Destination),
         result: &Columns,
     ) -> Result<(), TaskError> {
-        let default = destination(None).unwrap_or_else(Comparable::by_bytes);
+        let default = destination(None).unwrap_or_else(ComparisonRule::by_bytes);
         sql::deep(|| self.compare(self.typed(columns, types)?, (types, destination, &default), result))
     }
 
     fn compare(
         &self,
         mut columns: Vec<(String, ColumnType)>,
-        (types, destination, default): (Types, Destination, &Comparable),
+        (types, destination, default): (Types, Destination, &ComparisonRule),
         result: &Columns,
     ) -> Result<(), TaskError> {
         let of = |name: &str| destination(Some(name)).unwrap_or_else(|| default.clone());
-        let states = |name: &str| self.schema.0.iter().any(|(stated, _)| alike(stated, name));
+        let states = |name: &str| self.schema.0.iter().any(|(stated, _)| is_same_name(stated, name));
         let texts = columns.iter().filter(|(_, kind)| is_text(*kind));
-        let mut comparable: BTreeMap<String, Comparable> = texts
+        let mut comparison_rule: BTreeMap<String, ComparisonRule> = texts
             .map(|(name, _)| {
                 let own = if states(name) { default.clone() } else { of(renamed(name, &self.rename)) };
                 (name.clone(), own)
@@ -60,7 +60,7 @@ impl Transform {
         let filter = self.filter.iter().map(|text| ("filter".to_owned(), text));
         let computed = self.with_columns.0.iter().map(|(name, text)| (format!("with_columns.{name}"), text));
         for (field, text) in filter.chain(computed) {
-            texts_of(&file, &comparable, default).check_text(&field, text)?;
+            collation_check(&file, &comparison_rule, default).check_expression(&field, text)?;
         }
         for (name, text) in &self.with_columns.0 {
             let new_name = renamed(name, &self.rename);
@@ -68,51 +68,52 @@ impl Transform {
                 Some(kind) => kind,
                 None => expression::parse("with_columns", text, &file)?.1,
             };
-            set((&mut columns, &mut comparable), name, (kind, of(new_name)));
+            set((&mut columns, &mut comparison_rule), name, (kind, of(new_name)));
         }
         for (name, kind) in &self.cast.0 {
             let name = find("cast", name, &columns)?.0.clone();
-            set((&mut columns, &mut comparable), &name, ((*kind).into(), default.clone()));
+            set((&mut columns, &mut comparison_rule), &name, ((*kind).into(), default.clone()));
         }
         for (name, _) in &mut columns {
             let new_name = renamed(name, &self.rename).to_owned();
-            if let Some(own) = comparable.remove(name) {
-                comparable.insert(new_name.clone(), own);
+            if let Some(own) = comparison_rule.remove(name) {
+                comparison_rule.insert(new_name.clone(), own);
             }
             *name = new_name;
         }
-        self.compare_all(&columns, &comparable, default)?;
+        self.compare_all(&columns, &comparison_rule, default)?;
         if self.sql.is_some() {
             let texts = result.iter().filter(|(_, kind)| is_text(*kind));
-            comparable = texts.map(|(name, _)| (name.clone(), of(name))).collect();
+            comparison_rule = texts.map(|(name, _)| (name.clone(), of(name))).collect();
         }
-        self.compare_expected(&texts_of(result, &comparable, default))
+        self.compare_expected(&collation_check(result, &comparison_rule, default))
     }
 
     /// The steps that see all rows.
     fn compare_all(
         &self,
         columns: &Columns,
-        comparable: &BTreeMap<String, Comparable>,
-        default: &Comparable,
+        comparison_rule: &BTreeMap<String, ComparisonRule>,
+        default: &ComparisonRule,
     ) -> Result<(), TaskError> {
-        let texts = texts_of(columns, comparable, default);
+        let texts = collation_check(columns, comparison_rule, default);
         let keys = self.dedupe.iter().flat_map(|dedupe| Dedupe::choice(dedupe).0);
         texts
-            .equal(&keys.map(|name| column(name, columns)).collect::<Vec<_>>())
-            .map_err(|refusal| refusal.error("dedupe"))?;
+            .require_equality(&keys.map(|name| column(name, columns)).collect::<Vec<_>>())
+            .map_err(|unsupported| unsupported.error("dedupe"))?;
         let Some(query) = &self.sql else { return Ok(()) };
         let Ok(statements) = parser(query).and_then(|mut parser| parser.parse_statements()) else { return Ok(()) };
-        texts.check_query(&statements).map_err(|refusal| refusal.error("sql"))
+        texts.check_query(&statements).map_err(|unsupported| unsupported.error("sql"))
     }
 
-    fn compare_expected(&self, texts: &Texts) -> Result<(), TaskError> {
+    fn compare_expected(&self, texts: &CollationCheck) -> Result<(), TaskError> {
         let of = |name: &String| column(name, texts.columns);
         for rule in &self.expect {
-            let equal = rule.unique.iter().chain(rule.among.iter().map(|among| &among.column)).map(of);
-            let checked = texts.equal(&equal.collect::<Vec<_>>());
-            let ordered = rule.between.as_ref().map_or(Ok(()), |between| texts.in_order(&[of(&between.column)]));
-            checked.and(ordered).map_err(|refusal| refusal.error("expect"))?;
+            let require_equality = rule.unique.iter().chain(rule.among.iter().map(|among| &among.column)).map(of);
+            let checked = texts.require_equality(&require_equality.collect::<Vec<_>>());
+            let require_order_of_keys =
+                rule.between.as_ref().map_or(Ok(()), |between| texts.require_order(&[of(&between.column)]));
+            checked.and(require_order_of_keys).map_err(|unsupported| unsupported.error("expect"))?;
         }
         Ok(())
     }
@@ -124,24 +125,24 @@ fn is_text(kind: ColumnType) -> bool {
 }
 
 fn set(
-    (columns, comparable): (&mut Vec<(String, ColumnType)>, &mut BTreeMap<String, Comparable>),
+    (columns, comparison_rule): (&mut Vec<(String, ColumnType)>, &mut BTreeMap<String, ComparisonRule>),
     name: &str,
-    (kind, own): (ColumnType, Comparable),
+    (kind, own): (ColumnType, ComparisonRule),
 ) {
     columns.retain(|(column, _)| column != name);
-    comparable.remove(name);
+    comparison_rule.remove(name);
     columns.push((name.to_owned(), kind));
     if is_text(kind) {
-        comparable.insert(name.to_owned(), own);
+        comparison_rule.insert(name.to_owned(), own);
     }
 }
 
-fn texts_of<'a>(
+fn collation_check<'a>(
     columns: &'a Columns,
-    comparable: &'a BTreeMap<String, Comparable>,
-    default: &'a Comparable,
-) -> Texts<'a> {
-    Texts { columns, comparable, default, given: BTreeMap::new() }
+    comparison_rule: &'a BTreeMap<String, ComparisonRule>,
+    default: &'a ComparisonRule,
+) -> CollationCheck<'a> {
+    CollationCheck { columns, comparison_rule, default, aliased_values: BTreeMap::new() }
 }
 
 /// The column that a step means by a name.
@@ -150,74 +151,78 @@ fn column(name: &str, columns: &Columns) -> Expr {
     Expr::Identifier(Ident::with_quote('"', found.unwrap_or(name)))
 }
 
-impl Texts<'_> {
-    fn check_text(&self, field: &str, text: &str) -> Result<(), TaskError> {
+impl CollationCheck<'_> {
+    fn check_expression(&self, field: &str, text: &str) -> Result<(), TaskError> {
         // What cannot be read was refused before.
         let Ok(item) = parser(text).and_then(|mut parser| parser.parse_select_item()) else { return Ok(()) };
         match item {
-            SelectItem::UnnamedExpr(expr) => self.check(&expr).map_err(|refusal| refusal.error(field)),
+            SelectItem::UnnamedExpr(expr) => self.check(&expr).map_err(|unsupported| unsupported.error(field)),
             _ => Ok(()),
         }
     }
 
-    fn check_query(self, statements: &[Statement]) -> Outcome<()> {
-        struct Check<'a>(Texts<'a>);
+    fn check_query(self, statements: &[Statement]) -> SqlResult<()> {
+        struct Check<'a>(CollationCheck<'a>);
         impl Visitor for Check<'_> {
-            type Break = Box<Refusal>;
+            type Break = Box<UnsupportedSql>;
 
-            fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<Box<Refusal>> {
+            fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<Box<UnsupportedSql>> {
                 self.0.query(query).map_or_else(ControlFlow::Break, ControlFlow::Continue)
             }
 
-            fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Box<Refusal>> {
+            fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Box<UnsupportedSql>> {
                 self.0.node(expr).map_or_else(ControlFlow::Break, ControlFlow::Continue)
             }
         }
-        let mut check = Check(Texts { given: given(statements), ..self });
+        let mut check = Check(CollationCheck { aliased_values: aliased_values(statements), ..self });
         match statements.iter().try_for_each(|statement| statement.visit(&mut check)) {
-            ControlFlow::Break(refusal) => Err(refusal),
+            ControlFlow::Break(unsupported) => Err(unsupported),
             ControlFlow::Continue(()) => Ok(()),
         }
     }
 
-    fn query(&self, query: &Query) -> Outcome<()> {
+    fn query(&self, query: &Query) -> SqlResult<()> {
         let first = selects(&query.body).into_iter().next();
         match query.order_by.as_ref().map(|order| &order.kind) {
             Some(OrderByKind::Expressions(orders)) => {
-                let values = orders.iter().flat_map(|order| self.meant(&order.expr, first));
-                self.in_order(&values.collect::<Vec<_>>())?;
+                let values = orders.iter().flat_map(|order| self.resolve_position(&order.expr, first));
+                self.require_order(&values.collect::<Vec<_>>())?;
             }
-            Some(OrderByKind::All(_)) => self.in_order(&self.given_by(first))?,
+            Some(OrderByKind::All(_)) => self.require_order(&self.output_values(first))?,
             None => {}
         }
-        if is_told_apart(&query.body) {
-            selects(&query.body).into_iter().try_for_each(|select| self.equal(&self.given_by(Some(select))))?;
+        if removes_duplicates(&query.body) {
+            selects(&query.body)
+                .into_iter()
+                .try_for_each(|select| self.require_equality(&self.output_values(Some(select))))?;
         }
         selects(&query.body).into_iter().try_for_each(|select| self.select(select))
     }
 
-    fn select(&self, select: &Select) -> Outcome<()> {
+    fn select(&self, select: &Select) -> SqlResult<()> {
         match &select.distinct {
-            Some(Distinct::Distinct) => self.equal(&self.given_by(Some(select)))?,
-            Some(Distinct::On(values)) => self.equal(values)?,
+            Some(Distinct::Distinct) => self.require_equality(&self.output_values(Some(select)))?,
+            Some(Distinct::On(values)) => self.require_equality(values)?,
             Some(Distinct::All) | None => {}
         }
         match &select.group_by {
             GroupByExpr::Expressions(groups, _) => {
-                self.equal(&groups.iter().flat_map(|group| self.meant(group, Some(select))).collect::<Vec<_>>())?;
+                self.require_equality(
+                    &groups.iter().flat_map(|group| self.resolve_position(group, Some(select))).collect::<Vec<_>>(),
+                )?;
             }
-            GroupByExpr::All(_) => self.equal(&self.given_by(Some(select)))?,
+            GroupByExpr::All(_) => self.require_equality(&self.output_values(Some(select)))?,
         }
         for join in select.from.iter().flat_map(|table| &table.joins) {
-            match constraint(&join.join_operator) {
+            match join_constraint(&join.join_operator) {
                 Some(JoinConstraint::Using(names)) => {
                     let names = names.iter().map(|name| {
                         let name = name.to_string();
                         column(name.trim_matches('"'), self.columns)
                     });
-                    self.equal(&names.collect::<Vec<_>>())?;
+                    self.require_equality(&names.collect::<Vec<_>>())?;
                 }
-                Some(JoinConstraint::Natural) => self.equal(&self.given_by(None))?,
+                Some(JoinConstraint::Natural) => self.require_equality(&self.output_values(None))?,
                 _ => {}
             }
         }
@@ -225,9 +230,9 @@ impl Texts<'_> {
     }
 
     /// What a place stands for in ORDER BY and GROUP BY; it may be any value of a query that gives all columns of another.
-    fn meant(&self, expr: &Expr, select: Option<&Select>) -> Vec<Expr> {
-        let (Some(place), Some(select)) = (place(expr), select) else { return vec![expr.clone()] };
-        let values = self.given_by(Some(select));
+    fn resolve_position(&self, expr: &Expr, select: Option<&Select>) -> Vec<Expr> {
+        let (Some(output_position), Some(select)) = (output_position(expr), select) else { return vec![expr.clone()] };
+        let values = self.output_values(Some(select));
         let reads_input = matches!(select.from.as_slice(), [table] if table.joins.is_empty()
             && matches!(&table.relation, TableFactor::Table { name, .. } if name.to_string().eq_ignore_ascii_case(INPUT)));
         let is_known = |item: &SelectItem| match item {
@@ -236,17 +241,17 @@ impl Texts<'_> {
             _ => false,
         };
         match select.projection.iter().all(is_known) {
-            true => values.get(place).cloned().into_iter().collect(),
+            true => values.get(output_position).cloned().into_iter().collect(),
             false => values,
         }
     }
 
-    fn in_order(&self, values: &[Expr]) -> Outcome<()> {
-        values.iter().try_for_each(|value| self.want(Reach::Order, &[value]))
+    fn require_order(&self, values: &[Expr]) -> SqlResult<()> {
+        values.iter().try_for_each(|value| self.require(Comparability::Order, &[value]))
     }
 
     /// What a query gives; all columns where it does not say.
-    fn given_by(&self, select: Option<&Select>) -> Vec<Expr> {
+    fn output_values(&self, select: Option<&Select>) -> Vec<Expr> {
         let all = || self.columns.iter().map(|(name, _)| column(name, self.columns)).collect();
         let Some(select) = select else { return all() };
         let values = select.projection.iter().map(|item| match item {
@@ -258,11 +263,11 @@ impl Texts<'_> {
 }
 
 /// Whether queries are put together without rows that are there twice.
-fn is_told_apart(body: &SetExpr) -> bool {
+fn removes_duplicates(body: &SetExpr) -> bool {
     match body {
         SetExpr::SetOperation { op, set_quantifier, left, right } => {
             let keeps_all = matches!(set_quantifier, SetQuantifier::All | SetQuantifier::AllByName);
-            *op != SetOperator::Union || !keeps_all || is_told_apart(left) || is_told_apart(right)
+            *op != SetOperator::Union || !keeps_all || removes_duplicates(left) || removes_duplicates(right)
         }
         _ => false,
     }

@@ -31,7 +31,7 @@ pub(super) fn push_canonical(text: &str, out: &mut Vec<u8>) {
     }
     let count = digits.len() as i64;
     let zeros = |count: i64| "0".repeat(usize::try_from(count).unwrap_or_default());
-    let shown = match magnitude {
+    let described = match magnitude {
         1.. if magnitude <= count + MAX_ZEROS => {
             let (whole, decimals) = digits.split_at(magnitude.min(count) as usize);
             let point = if decimals.is_empty() { "" } else { "." };
@@ -40,7 +40,7 @@ pub(super) fn push_canonical(text: &str, out: &mut Vec<u8>) {
         ..=0 if magnitude >= -MAX_ZEROS => format!("0.{}{digits}", zeros(-magnitude)),
         _ => format!("0.{digits}e{magnitude}"),
     };
-    out.extend_from_slice(shown.as_bytes());
+    out.extend_from_slice(described.as_bytes());
 }
 
 /// A text for each number, the bytes of which are in the order of the numbers. None where it is no number.
@@ -165,8 +165,8 @@ fn carry(digits: &mut VecDeque<i64>) -> bool {
 /// How many decimals Postgres shows of a number that is written like this.
 fn decimals(text: &str) -> i64 {
     let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
-    let shown = mantissa.split_once('.').map_or(0, |(_, decimals)| decimals.trim_end().len() as i64);
-    (shown - exponent.trim_end().parse::<i64>().unwrap_or(0)).max(0)
+    let described = mantissa.split_once('.').map_or(0, |(_, decimals)| decimals.trim_end().len() as i64);
+    (described - exponent.trim_end().parse::<i64>().unwrap_or(0)).max(0)
 }
 
 /// The nearest number in double precision.

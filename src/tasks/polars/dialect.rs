@@ -8,18 +8,18 @@ use sqlparser::ast::{
     ObjectName, Query, SelectItem, Statement, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 
-use super::class::{Class, is_comparison, shown};
+use super::class::{Class, describe, is_comparison};
+use super::datetimes::{check_interval, check_typed};
 use super::expression::Columns;
 use super::function_table::PREFIX;
-use super::functions::{arguments, milliseconds, parts, position, seconds};
-use super::guard::{guarded, guarded_case};
-use super::moments::{check_interval, check_typed};
+use super::functions::{arguments, milliseconds, position, seconds, substring};
 use super::number::NumberType;
 use super::pattern::{check_pattern, operator_of_texts};
 use super::queries;
-use super::refusal::{Outcome, Refusal, in_decimals, in_session_zone, refused};
-use super::scope::{self, Field};
+use super::scope::{self, ScopeColumn};
+use super::short_circuit::{short_circuit, short_circuit_case};
 use super::sql::parser;
+use super::unsupported::{SqlResult, UnsupportedSql, decimal_arithmetic, session_time_zone, unsupported};
 use crate::stream::ColumnType;
 use crate::task::TaskError;
 
@@ -43,16 +43,16 @@ pub(super) fn expression(
         let help = "the name of the field is the column's name";
         return Err(TaskError::permanent(format!("`{field}`: the expression ends with a name, `{alias}`")).help(help));
     }
-    let mut rewriting = Rewriting::over(columns);
-    if let ControlFlow::Break(refusal) = item.visit(&mut rewriting) {
-        return Err(refusal.error(field));
+    let mut rewriter = Rewriter::over(columns);
+    if let ControlFlow::Break(unsupported) = item.visit(&mut rewriter) {
+        return Err(unsupported.error(field));
     }
     let kind = match &mut item {
-        SelectItem::UnnamedExpr(expr) => rewriting.finish(expr).map_err(|refusal| refusal.error(field))?,
+        SelectItem::UnnamedExpr(expr) => rewriter.finish(expr).map_err(|unsupported| unsupported.error(field))?,
         _ => None,
     };
     let kind = kind.filter(|kind| matches!(kind, ColumnType::Numeric | ColumnType::Real));
-    if !rewriting.is_changed {
+    if !rewriter.is_changed {
         return Ok((text.to_owned(), kind));
     }
     as_coalesce(&mut item);
@@ -63,17 +63,17 @@ pub(super) fn expression(
 ///
 /// # Errors
 /// As [`expression`].
-pub(super) fn query(field: &str, text: &str, columns: &Columns) -> Result<(String, Vec<Field>), TaskError> {
+pub(super) fn query(field: &str, text: &str, columns: &Columns) -> Result<(String, Vec<ScopeColumn>), TaskError> {
     let Ok(mut statements) = parser(text).and_then(|mut parser| parser.parse_statements()) else {
         return Ok((text.to_owned(), Vec::new()));
     };
-    let mut rewriting = Rewriting::over(columns);
+    let mut rewriter = Rewriter::over(columns);
     let result = match statements.as_mut_slice() {
-        [Statement::Query(query)] => rewriting.query(query).map_err(|refusal| refusal.error(field))?,
+        [Statement::Query(query)] => rewriter.query(query).map_err(|unsupported| unsupported.error(field))?,
         _ => Vec::new(),
     };
-    queries::check(&statements).map_err(|refusal| refusal.error(field))?;
-    match rewriting.is_changed {
+    queries::check(&statements).map_err(|unsupported| unsupported.error(field))?;
+    match rewriter.is_changed {
         true => Ok((statements.iter().map(Statement::to_string).collect::<Vec<_>>().join("; "), result)),
         false => Ok((text.to_owned(), result)),
     }
@@ -95,25 +95,25 @@ fn as_coalesce(item: &mut impl VisitMut) {
 }
 
 /// A rewriting of what is over these columns.
-pub(super) struct Rewriting<'a> {
+pub(super) struct Rewriter<'a> {
     pub(super) columns: &'a Columns,
     pub(super) is_changed: bool,
     /// The columns that the SELECT at hand sees; none outside of queries.
-    pub(super) fields: Option<Vec<Field>>,
+    pub(super) fields: Option<Vec<ScopeColumn>>,
     /// The tables that a query has named so far.
-    pub(super) tables: Vec<(String, Vec<Field>)>,
+    pub(super) tables: Vec<(String, Vec<ScopeColumn>)>,
     /// The queries of the expressions around this one, which are rewritten by themselves.
     inner: Vec<Query>,
 }
 
-impl<'a> Rewriting<'a> {
+impl<'a> Rewriter<'a> {
     pub(super) fn over(columns: &'a Columns) -> Self {
         Self { columns, is_changed: false, fields: None, tables: Vec::new(), inner: Vec::new() }
     }
 
     /// Rewrites an expression that is not a part of another, once all within is rewritten; gives the type of its values
     /// as far as it is known.
-    pub(super) fn finish(&mut self, expr: &mut Expr) -> Outcome<Option<ColumnType>> {
+    pub(super) fn finish(&mut self, expr: &mut Expr) -> SqlResult<Option<ColumnType>> {
         if let Some(kind) = self.kind(expr) {
             return Ok(Some(kind));
         }
@@ -134,15 +134,15 @@ impl<'a> Rewriting<'a> {
         })
     }
 
-    fn rewrite(&mut self, expr: &Expr) -> Outcome<Option<Expr>> {
+    fn rewrite(&mut self, expr: &Expr) -> SqlResult<Option<Expr>> {
         Ok(match expr {
             Expr::IsTrue(inner) | Expr::IsNotTrue(inner) | Expr::IsFalse(inner) | Expr::IsNotFalse(inner)
                 if self.class(inner).is_some_and(|class| class != Class::Boolean) =>
             {
-                return self.want_truth(inner).map(|()| None);
+                return self.require_boolean(inner).map(|()| None);
             }
             Expr::UnaryOp { op: UnaryOperator::Not, expr: inner } => {
-                self.want_truth(inner)?;
+                self.require_boolean(inner)?;
                 None
             }
             Expr::Interval(interval) => check_interval(interval)?,
@@ -159,14 +159,14 @@ impl<'a> Rewriting<'a> {
             Expr::Between { expr, negated, low, high } => self.between((expr, low, high), *negated)?,
             Expr::Case { conditions, else_result, .. } => {
                 let results = conditions.iter().map(|when| &when.result).chain(else_result.as_deref());
-                self.want_same(&results.collect::<Vec<_>>(), false)?;
+                self.require_same_class(&results.collect::<Vec<_>>(), false)?;
                 self.case(expr.clone())?
             }
             Expr::Cast { kind, expr, data_type, .. } if *kind != CastKind::TryCast => self.cast(expr, data_type)?,
             Expr::Extract { field, expr, .. }
                 if *field != DateTimeField::Epoch && self.kind(expr) == Some(ColumnType::Instant) =>
             {
-                return in_session_zone(&shown(expr));
+                return session_time_zone(&describe(expr));
             }
             Expr::Extract { field: DateTimeField::Epoch, expr, .. } => Some(call("epoch", &[expr])?),
             Expr::TypedString(typed) => check_typed(typed)?,
@@ -175,22 +175,22 @@ impl<'a> Rewriting<'a> {
                 Some(milliseconds(expr)?)
             }
             Expr::UnaryOp { op: UnaryOperator::Minus, expr: inner } if !matches!(**inner, Expr::Value(_)) => {
-                self.want_no_digits(inner)?;
+                self.reject_decimal_text(inner)?;
                 match self.is_temporal(inner) {
                     true => None,
                     false => Some(call(&format!("negate{}", self.bits(inner).unwrap_or(64)), &[inner])?),
                 }
             }
             Expr::Substring { substring_from, substring_for, .. } => {
-                parts(expr, substring_from.as_deref(), substring_for.as_deref())?
+                substring(expr, substring_from.as_deref(), substring_for.as_deref())?
             }
             Expr::Position { expr, r#in } => Some(position(r#in, expr)?),
             Expr::Like { pattern, .. } | Expr::ILike { pattern, .. } => {
                 check_pattern(pattern)?;
                 None
             }
-            Expr::AnyOp { .. } | Expr::AllOp { .. } => return refused("ANY and ALL", "write `IN (…)`"),
-            Expr::RLike { .. } => return refused("RLIKE and REGEXP", "write `~`"),
+            Expr::AnyOp { .. } | Expr::AllOp { .. } => return unsupported("ANY and ALL", "write `IN (…)`"),
+            Expr::RLike { .. } => return unsupported("RLIKE and REGEXP", "write `~`"),
             Expr::Function(function) => self.function(function)?,
             Expr::Collate { expr, collation } => Some(self.by_bytes(expr, &collation.to_string())?),
             Expr::IsNull(inner) | Expr::IsNotNull(inner) if self.kind(inner).is_none() => match self.digits(inner)? {
@@ -202,46 +202,48 @@ impl<'a> Rewriting<'a> {
         })
     }
 
-    fn case(&self, mut case: Expr) -> Outcome<Option<Expr>> {
+    fn case(&self, mut case: Expr) -> SqlResult<Option<Expr>> {
         let mut is_changed = false;
         if let Expr::Case { conditions, else_result, .. } = &mut case {
             let results = conditions.iter_mut().map(|when| &mut when.result).chain(else_result.as_deref_mut());
             is_changed = self.of_one_type(results.collect())?;
         }
-        let guarded = guarded_case(&case)?;
-        let is_changed = is_changed || guarded.is_some();
-        self.of_single(guarded.unwrap_or(case), is_changed)
+        let short_circuit = short_circuit_case(&case)?;
+        let is_changed = is_changed || short_circuit.is_some();
+        self.of_single(short_circuit.unwrap_or(case), is_changed)
     }
 
     /// A text that is compared byte by byte, as all are here.
-    fn by_bytes(&self, text: &Expr, collation: &str) -> Outcome<Expr> {
+    fn by_bytes(&self, text: &Expr, collation: &str) -> SqlResult<Expr> {
         if !["\"C\"", "\"POSIX\""].contains(&collation.trim_start_matches("pg_catalog.")) {
-            return refused(format!("the collation {collation}"), "write `COLLATE \"C\"`, which orders by bytes");
+            return unsupported(format!("the collation {collation}"), "write `COLLATE \"C\"`, which orders by bytes");
         }
         match self.class(text) {
             None | Some(Class::Text) => sql(&text.to_string()),
-            Some(_) => refused(format!("a collation of {}, which is no text", shown(text)), "leave COLLATE out"),
+            Some(_) => {
+                unsupported(format!("a collation for {}, which is not text", describe(text)), "leave COLLATE out")
+            }
         }
     }
 
-    fn operator(&self, left: &Expr, op: &BinaryOperator, right: &Expr) -> Outcome<Option<Expr>> {
+    fn operator(&self, left: &Expr, op: &BinaryOperator, right: &Expr) -> SqlResult<Option<Expr>> {
         if is_comparison(op) {
             self.comparison(left, right)?;
             for (time, text) in [(left, right), (right, left)] {
                 // Expressions read the text by themselves, and want an offset.
                 if self.fields.is_some() && self.kind(time) == Some(ColumnType::Instant) && text_of(text).is_some() {
-                    return in_session_zone(&shown(time));
+                    return session_time_zone(&describe(time));
                 }
             }
             return self.compared(left, op, right);
         }
         if matches!(op, BinaryOperator::And | BinaryOperator::Or) {
-            self.want_truth(left)?;
-            self.want_truth(right)?;
+            self.require_boolean(left)?;
+            self.require_boolean(right)?;
         }
         let name = match op {
-            BinaryOperator::And => return guarded(left, "FALSE", "AND", right),
-            BinaryOperator::Or => return guarded(left, "TRUE", "OR", right),
+            BinaryOperator::And => return short_circuit(left, "FALSE", "AND", right),
+            BinaryOperator::Or => return short_circuit(left, "TRUE", "OR", right),
             BinaryOperator::Divide => "divide",
             BinaryOperator::Modulo => "modulo",
             BinaryOperator::Plus => "plus",
@@ -260,10 +262,10 @@ impl<'a> Rewriting<'a> {
             false => (None, None),
         };
         let (left, right) = (one.as_ref().unwrap_or(left), other.as_ref().unwrap_or(right));
-        self.want_no_digits(left)?;
-        self.want_no_digits(right)?;
+        self.reject_decimal_text(left)?;
+        self.reject_decimal_text(right)?;
         if numbers.contains(&Some(NumberType::Numeric)) && !is_floating {
-            return in_decimals();
+            return decimal_arithmetic();
         }
         if numbers == [Some(NumberType::Real); 2] {
             return call("single", &[&call(&format!("{name}64"), &[left, right])?]).map(Some);
@@ -279,7 +281,7 @@ impl<'a> Rewriting<'a> {
 
     /// An operator's call. Of one operator in a row all values are arguments of one call: calls in calls would nest too
     /// deeply.
-    fn chained(&self, name: &str, left: &Expr, right: &Expr) -> Outcome<Expr> {
+    fn chained(&self, name: &str, left: &Expr, right: &Expr) -> SqlResult<Expr> {
         let mut values = match innermost(left) {
             Expr::Function(function) if function.name.to_string() == format!("{PREFIX}{name}") => arguments(function),
             _ => return call(name, &[left, right]),
@@ -290,11 +292,14 @@ impl<'a> Rewriting<'a> {
     }
 
     /// What cannot be compared as Postgres does.
-    fn comparison(&self, left: &Expr, right: &Expr) -> Outcome<()> {
+    fn comparison(&self, left: &Expr, right: &Expr) -> SqlResult<()> {
         if let Some(chain) =
             [left, right].into_iter().find(|side| matches!(side, Expr::BinaryOp { op, .. } if is_comparison(op)))
         {
-            return refused(format!("a comparison of {}, which compares already", shown(chain)), "join them with AND");
+            return unsupported(
+                format!("a comparison of {}, which is a comparison itself", describe(chain)),
+                "join them with AND",
+            );
         }
         let counts = |side: &&Expr| {
             self.is_decimal(side)
@@ -303,26 +308,29 @@ impl<'a> Rewriting<'a> {
                     .any(|name| side.to_string().contains(&format!("{PREFIX}{name}")))
         };
         if [left, right].iter().any(counts) {
-            return refused(
-                "a comparison with what is counted in decimals, since expressions count in double precision",
+            return unsupported(
+                "a comparison with decimal arithmetic, since expressions compute in double precision",
                 "write `CAST(… AS double precision)` if that is precise enough",
             );
         }
-        self.want_same(&[left, right], true)
+        self.require_same_class(&[left, right], true)
     }
 
     /// Values side by side, as the texts that Postgres casts them to.
-    fn joined(&self, left: &Expr, right: &Expr) -> Outcome<Expr> {
+    fn joined(&self, left: &Expr, right: &Expr) -> SqlResult<Expr> {
         let is_text = |side: &Expr| text_of(side).is_some() || self.kind(side) == Some(ColumnType::Text);
-        let shown = |side: &Expr| match is_text(side) {
+        let describe = |side: &Expr| match is_text(side) {
             true => Ok(side.to_string()),
             false => self.text(side).map(|text| text.to_string()),
         };
         let is_other = |side: &Expr| self.class(side).is_some_and(|class| class != Class::Text);
         if is_other(left) && is_other(right) {
-            return refused("`||` between values that are no texts", "make one of them a text: `CAST(… AS text)`");
+            return unsupported(
+                "`||` between values of which neither is text",
+                "convert one of them: `CAST(… AS text)`",
+            );
         }
-        sql(&format!("{} || {}", shown(left)?, shown(right)?))
+        sql(&format!("{} || {}", describe(left)?, describe(right)?))
     }
 
     /// How many bits Postgres counts a whole number in; none where that is not known, or it is no whole number.
@@ -350,8 +358,8 @@ impl<'a> Rewriting<'a> {
             Expr::Function(function) => {
                 let name = function.name.to_string().to_lowercase();
                 let is_number = ["date_part", "length", "count", "strpos"].contains(&name.as_str());
-                let is_ours = name.starts_with(PREFIX) && name != format!("{PREFIX}largest");
-                !is_number && !is_ours && arguments(function).iter().any(is)
+                let is_internal = name.starts_with(PREFIX) && name != format!("{PREFIX}largest");
+                !is_number && !is_internal && arguments(function).iter().any(is)
             }
             expr => self.class(expr) == Some(Class::Time),
         }
@@ -395,7 +403,7 @@ impl<'a> Rewriting<'a> {
     }
 
     /// Comparisons with each value of a list, as a tree: a chain would nest too deeply.
-    fn among(&self, expr: &Expr, list: &[Expr], negated: bool) -> Outcome<String> {
+    fn among(&self, expr: &Expr, list: &[Expr], negated: bool) -> SqlResult<String> {
         let (compare, join) = if negated { (BinaryOperator::NotEq, "AND") } else { (BinaryOperator::Eq, "OR") };
         if let [value] = list {
             return self.comparing(expr, &compare, value);
@@ -405,10 +413,10 @@ impl<'a> Rewriting<'a> {
     }
 }
 
-impl VisitorMut for Rewriting<'_> {
-    type Break = Refusal;
+impl VisitorMut for Rewriter<'_> {
+    type Break = UnsupportedSql;
 
-    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Refusal> {
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<UnsupportedSql> {
         match self.rewrite(expr) {
             Ok(Some(rewritten)) => {
                 *expr = rewritten;
@@ -416,21 +424,21 @@ impl VisitorMut for Rewriting<'_> {
                 ControlFlow::Continue(())
             }
             Ok(None) => ControlFlow::Continue(()),
-            Err(refusal) => ControlFlow::Break(*refusal),
+            Err(unsupported) => ControlFlow::Break(*unsupported),
         }
     }
 
-    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Refusal> {
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<UnsupportedSql> {
         match self.inner_query(query) {
             Ok(query) => {
                 self.inner.push(query);
                 ControlFlow::Continue(())
             }
-            Err(refusal) => ControlFlow::Break(*refusal),
+            Err(unsupported) => ControlFlow::Break(*unsupported),
         }
     }
 
-    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<Refusal> {
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<UnsupportedSql> {
         if let Some(inner) = self.inner.pop() {
             *query = inner;
         }
@@ -460,23 +468,23 @@ fn innermost(expr: &Expr) -> &Expr {
 }
 
 /// SQL that was put together from parsed parts.
-pub(super) fn sql(text: &str) -> Outcome<Expr> {
+pub(super) fn sql(text: &str) -> SqlResult<Expr> {
     let parsed = parser(text).and_then(|mut parser| parser.parse_expr());
     parsed
         .map(|expr| Expr::Nested(Box::new(expr)))
-        .or_else(|error| refused(error.to_string(), "write it in another way"))
+        .or_else(|error| unsupported(error.to_string(), "write it differently"))
 }
 
 /// A call of a function of ours, which fails wherever its last argument is true.
-pub(super) fn call(name: &str, arguments: &[&Expr]) -> Outcome<Expr> {
+pub(super) fn call(name: &str, arguments: &[&Expr]) -> SqlResult<Expr> {
     let arguments = arguments.iter().map(|argument| format!("{argument}, ")).collect::<String>();
     sql(&format!("{PREFIX}{name}({arguments}TRUE)"))
 }
 
 /// Whether a type is that of floating-point numbers.
 pub(super) fn is_float(to: &DataType) -> bool {
-    let shown = to.to_string().to_lowercase();
-    ["float", "double", "real"].iter().any(|word| shown.starts_with(word))
+    let describe = to.to_string().to_lowercase();
+    ["float", "double", "real"].iter().any(|word| describe.starts_with(word))
 }
 
 pub(super) fn text_of(expr: &Expr) -> Option<&str> {

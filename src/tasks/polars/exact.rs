@@ -1,4 +1,4 @@
-//! Numeric columns digit by digit. Steps keep them as texts, and expressions count in double precision, which has some
+//! Numeric columns digit by digit. Steps keep them as texts, and expressions compute in double precision, which has some
 //! 15 digits; so such a column may stand only where its digits are enough.
 
 use std::ops::ControlFlow;
@@ -7,18 +7,18 @@ use sqlparser::ast::{
     BinaryOperator, DuplicateTreatment, Expr, Function, FunctionArguments, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 
-use super::class::shown;
-use super::dialect::{Rewriting, call, sql};
+use super::class::describe;
+use super::dialect::{Rewriter, call, sql};
 use super::function_table::{self, NumberRule, PREFIX, SqlFunction};
 use super::functions::{arguments, values_of};
 use super::number::NumberType;
-use super::refusal::{Outcome, inexact, refused};
+use super::unsupported::{SqlResult, unsupported, unsupported_arithmetic};
 use crate::stream::ColumnType;
 
-impl Rewriting<'_> {
+impl Rewriter<'_> {
     /// A comparison of decimal numbers as Postgres makes it: exactly beside decimal and whole numbers, in double
     /// precision beside numbers of floating point. None where it stays as it is.
-    pub(super) fn compared(&self, left: &Expr, op: &BinaryOperator, right: &Expr) -> Outcome<Option<Expr>> {
+    pub(super) fn compared(&self, left: &Expr, op: &BinaryOperator, right: &Expr) -> SqlResult<Option<Expr>> {
         match (self.as_time_beside(left, right)?, self.as_time_beside(right, left)?) {
             (Some(left), _) => return sql(&format!("{left} {op} {right}")).map(Some),
             (_, Some(right)) => return sql(&format!("{left} {op} {right}")).map(Some),
@@ -45,7 +45,7 @@ impl Rewriting<'_> {
     }
 
     /// A decimal number between two values.
-    pub(super) fn between(&self, (expr, low, high): (&Expr, &Expr, &Expr), negated: bool) -> Outcome<Option<Expr>> {
+    pub(super) fn between(&self, (expr, low, high): (&Expr, &Expr, &Expr), negated: bool) -> SqlResult<Option<Expr>> {
         use BinaryOperator::{Gt, GtEq, Lt, LtEq};
         let (from, to, join) = if negated { (Lt, Gt, "OR") } else { (GtEq, LtEq, "AND") };
         if self.compared(expr, &from, low)?.is_none() && self.compared(expr, &to, high)?.is_none() {
@@ -56,7 +56,7 @@ impl Rewriting<'_> {
     }
 
     /// A comparison as SQL, exact where it can be.
-    pub(super) fn comparing(&self, left: &Expr, op: &BinaryOperator, right: &Expr) -> Outcome<String> {
+    pub(super) fn comparing(&self, left: &Expr, op: &BinaryOperator, right: &Expr) -> SqlResult<String> {
         Ok(match self.compared(left, op, right)? {
             Some(exact) => exact.to_string(),
             None if matches!(right, Expr::Value(_)) => format!("({left}) {op} {right}"),
@@ -65,7 +65,7 @@ impl Rewriting<'_> {
     }
 
     /// An expression as an argument of `compare`, if its digits are known.
-    fn comparand(&self, expr: &Expr) -> Outcome<Option<String>> {
+    fn comparand(&self, expr: &Expr) -> SqlResult<Option<String>> {
         match self.written_digits(expr) {
             Some(digits) => Ok(Some(digits)),
             None if matches!(self.number(expr), Some(NumberType::Whole(_))) => {
@@ -96,7 +96,7 @@ impl Rewriting<'_> {
     }
 
     /// An expression in double precision, if it is a decimal number that is kept as its text.
-    pub(super) fn in_double(&self, expr: &Expr) -> Outcome<Option<Expr>> {
+    pub(super) fn in_double(&self, expr: &Expr) -> SqlResult<Option<Expr>> {
         match self.digits(expr)? {
             Some(digits) => sql(&format!("CAST({PREFIX}double({digits}, TRUE) AS DOUBLE PRECISION)")).map(Some),
             None => Ok(None),
@@ -105,7 +105,7 @@ impl Rewriting<'_> {
 
     /// SQL for the text of a decimal number, if an expression is a numeric column or is made of one by choosing among
     /// values; none where it is no decimal number, or is counted in double precision.
-    pub(super) fn digits(&self, expr: &Expr) -> Outcome<Option<String>> {
+    pub(super) fn digits(&self, expr: &Expr) -> SqlResult<Option<String>> {
         let mut values = Vec::new();
         choices(expr, &mut values);
         let is_kept = values.iter().any(|value| self.has_digits(value));
@@ -129,7 +129,7 @@ impl Rewriting<'_> {
         }
     }
 
-    fn digits_of_choice(&self, expr: &Expr) -> Outcome<String> {
+    fn digits_of_choice(&self, expr: &Expr) -> SqlResult<String> {
         if let Some(value) = self.written_digits(expr) {
             return Ok(format!("{PREFIX}decimal({value}, TRUE)"));
         }
@@ -149,7 +149,7 @@ impl Rewriting<'_> {
             }
             Expr::Function(function) if is_choice(function) => {
                 let values = arguments(function);
-                let values = values.iter().map(|value| self.digits_of_choice(value)).collect::<Outcome<Vec<_>>>()?;
+                let values = values.iter().map(|value| self.digits_of_choice(value)).collect::<SqlResult<Vec<_>>>()?;
                 let all = values.join(", ");
                 Ok(match (function.name.to_string().to_lowercase().as_str(), values.as_slice()) {
                     ("nullif", [value, other]) => {
@@ -161,21 +161,21 @@ impl Rewriting<'_> {
             }
             _ if self.has_digits(expr) => Ok(format!("{PREFIX}decimal({expr}, TRUE)")),
             _ if matches!(self.number(expr), Some(NumberType::Whole(_))) => Ok(call("text", &[expr])?.to_string()),
-            _ => refused(
-                format!("a choice between a numeric column and {}", shown(expr)),
+            _ => unsupported(
+                format!("a choice between a numeric column and {}", describe(expr)),
                 "write `CAST(column AS double precision)`, or compute it in SQL after the load",
             ),
         }
     }
 
     /// Refuses to count with what is kept as the text of a decimal number.
-    pub(super) fn want_no_digits(&self, expr: &Expr) -> Outcome<()> {
-        if self.digits(expr)?.is_some() { inexact(&shown(expr)) } else { Ok(()) }
+    pub(super) fn reject_decimal_text(&self, expr: &Expr) -> SqlResult<()> {
+        if self.digits(expr)?.is_some() { unsupported_arithmetic(&describe(expr)) } else { Ok(()) }
     }
 
     /// Makes the values that an expression chooses among numbers in double precision, where one of them is; whether
     /// there was something to do.
-    pub(super) fn of_one_type(&self, values: Vec<&mut Expr>) -> Outcome<bool> {
+    pub(super) fn of_one_type(&self, values: Vec<&mut Expr>) -> SqlResult<bool> {
         let mut is_changed = false;
         if values.iter().any(|value| self.number(value) >= Some(NumberType::Real)) {
             for value in values {
@@ -189,7 +189,7 @@ impl Rewriting<'_> {
     }
 
     /// A choice among numbers of single precision and others, rounded to it; none where it stays as it is.
-    pub(super) fn of_single(&self, choice: Expr, is_changed: bool) -> Outcome<Option<Expr>> {
+    pub(super) fn of_single(&self, choice: Expr, is_changed: bool) -> SqlResult<Option<Expr>> {
         let mut values = Vec::new();
         choices(&choice, &mut values);
         let is_mixed = values.iter().any(|value| self.number(value).is_some_and(|number| number != NumberType::Real));
@@ -200,7 +200,7 @@ impl Rewriting<'_> {
     }
 
     /// The text that Postgres casts a value to.
-    pub(super) fn text(&self, expr: &Expr) -> Outcome<Expr> {
+    pub(super) fn text(&self, expr: &Expr) -> SqlResult<Expr> {
         match self.digits(expr)? {
             Some(digits) => call("text", &[&sql(&digits)?]),
             None if self.number(expr) == Some(NumberType::Real) => call("realtext", &[expr]),
@@ -209,11 +209,11 @@ impl Rewriting<'_> {
     }
 
     /// Refuses numeric columns in all places but those that take their digits.
-    pub(super) fn check_numeric_columns(&self, node: &mut impl VisitMut) -> Outcome<()> {
+    pub(super) fn check_numeric_columns(&self, node: &mut impl VisitMut) -> SqlResult<()> {
         let found = node.visit(&mut FindNumeric(self));
         match found {
             ControlFlow::Continue(()) => Ok(()),
-            ControlFlow::Break(column) => refused(
+            ControlFlow::Break(column) => unsupported(
                 format!(
                     "the numeric column {column} where its digits are not enough: it can be passed on, compared, \
                      sorted, summed and counted, tested for NULL and cast"
@@ -234,7 +234,7 @@ impl Rewriting<'_> {
 }
 
 /// Finds a numeric column, but for those that it hides because they stand where their digits are enough.
-struct FindNumeric<'a, 'b>(&'a Rewriting<'b>);
+struct FindNumeric<'a, 'b>(&'a Rewriter<'b>);
 
 impl VisitorMut for FindNumeric<'_, '_> {
     type Break = String;

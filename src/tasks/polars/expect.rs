@@ -10,11 +10,11 @@ use serde_json::Value;
 
 use super::decimal;
 use super::expression::{self, Columns, find};
-use super::keys::{Keys, Nulls};
+use super::keys::{KeySpool, Nulls};
 use super::pg_function::PgFunction;
 use super::spec::{Among, Between, Freshness, OnFail, RowCount, Rule};
 use super::spool::failed;
-use super::text::Texts;
+use super::text_column::TextColumn;
 use crate::diagnostic::Diagnostic;
 use crate::stream::print::push_timestamp;
 use crate::stream::{Batches, ColumnType, Result};
@@ -27,12 +27,12 @@ const MAX_SAMPLES: usize = 3;
 /// A rule whose columns are known to exist.
 #[derive(Clone, Debug)]
 pub struct Expectation {
-    condition: Condition,
+    condition: RuleCondition,
     on_fail: OnFail,
 }
 
 #[derive(Clone, Debug)]
-enum Condition {
+enum RuleCondition {
     /// No row for which `wrong` is true.
     Rows {
         column: (String, ColumnType),
@@ -42,7 +42,7 @@ enum Condition {
     Unique {
         columns: Vec<(String, ColumnType)>,
     },
-    Count {
+    RuleCheck {
         min: Option<u64>,
         max: Option<u64>,
     },
@@ -65,15 +65,15 @@ pub fn compile(rules: &[Rule], columns: &Columns) -> std::result::Result<Vec<Exp
     Ok(all)
 }
 
-fn conditions(rule: &Rule, columns: &Columns) -> std::result::Result<Vec<Condition>, TaskError> {
+fn conditions(rule: &Rule, columns: &Columns) -> std::result::Result<Vec<RuleCondition>, TaskError> {
     let Rule { not_null, unique, between, among, row_count, freshness, on_fail: _ } = rule;
     match (not_null.is_empty(), unique.is_empty(), between, among, row_count, freshness) {
         (false, true, None, None, None, None) => not_null.iter().map(|name| not_null_in(name, columns)).collect(),
         (true, false, None, None, None, None) => Ok(vec![unique_in(unique, columns)?]),
-        (true, true, Some(between), None, None, None) => Ok(vec![within(between, columns)?]),
+        (true, true, Some(between), None, None, None) => Ok(vec![between_bounds(between, columns)?]),
         (true, true, None, Some(among), None, None) => Ok(vec![one_of(among, columns)?]),
         (true, true, None, None, Some(RowCount { min, max }), None) => {
-            Ok(vec![Condition::Count { min: *min, max: *max }])
+            Ok(vec![RuleCondition::RuleCheck { min: *min, max: *max }])
         }
         (true, true, None, None, None, Some(freshness)) => Ok(vec![fresh(freshness, columns)?]),
         _ => Err(TaskError::permanent("`expect`: a rule has exactly one condition")
@@ -81,18 +81,18 @@ fn conditions(rule: &Rule, columns: &Columns) -> std::result::Result<Vec<Conditi
     }
 }
 
-fn not_null_in(name: &str, columns: &Columns) -> std::result::Result<Condition, TaskError> {
+fn not_null_in(name: &str, columns: &Columns) -> std::result::Result<RuleCondition, TaskError> {
     let column = find("expect.not_null", name, columns)?.clone();
     let wrong = col(column.0.as_str()).is_null();
-    Ok(Condition::Rows { column, wrong, wants: "is NULL".to_owned() })
+    Ok(RuleCondition::Rows { column, wrong, wants: "is NULL".to_owned() })
 }
 
-fn unique_in(names: &[String], columns: &Columns) -> std::result::Result<Condition, TaskError> {
+fn unique_in(names: &[String], columns: &Columns) -> std::result::Result<RuleCondition, TaskError> {
     let columns = names.iter().map(|name| find("expect.unique", name, columns).cloned());
-    Ok(Condition::Unique { columns: columns.collect::<std::result::Result<_, _>>()? })
+    Ok(RuleCondition::Unique { columns: columns.collect::<std::result::Result<_, _>>()? })
 }
 
-fn within(rule: &Between, columns: &Columns) -> std::result::Result<Condition, TaskError> {
+fn between_bounds(rule: &Between, columns: &Columns) -> std::result::Result<RuleCondition, TaskError> {
     let column = find("expect.between", &rule.column, columns)?.clone();
     let bound =
         |value: &Option<Value>| value.as_ref().map(|value| literal("expect.between", value, &column)).transpose();
@@ -105,10 +105,10 @@ fn within(rule: &Between, columns: &Columns) -> std::result::Result<Condition, T
         (None, None) => return Err(TaskError::permanent("`expect.between` needs `min`, `max` or both")),
     };
     let wrong = below.into_iter().chain(above).reduce(Expr::or).unwrap_or(lit(false));
-    Ok(Condition::Rows { column, wrong, wants })
+    Ok(RuleCondition::Rows { column, wrong, wants })
 }
 
-fn one_of(rule: &Among, columns: &Columns) -> std::result::Result<Condition, TaskError> {
+fn one_of(rule: &Among, columns: &Columns) -> std::result::Result<RuleCondition, TaskError> {
     let column = find("expect.in", &rule.column, columns)?.clone();
     let equals = |value| literal("expect.in", value, &column).map(|value| compared(&column, value, Expr::eq));
     let equal: Vec<Expr> = rule.values.iter().map(equals).collect::<std::result::Result<_, _>>()?;
@@ -118,10 +118,10 @@ fn one_of(rule: &Among, columns: &Columns) -> std::result::Result<Condition, Tas
     if rule.values.len() > values.len() {
         values.push("…".to_owned());
     }
-    Ok(Condition::Rows { column, wrong, wants: format!("is not one of {}", values.join(", ")) })
+    Ok(RuleCondition::Rows { column, wrong, wants: format!("is not one of {}", values.join(", ")) })
 }
 
-fn fresh(rule: &Freshness, columns: &Columns) -> std::result::Result<Condition, TaskError> {
+fn fresh(rule: &Freshness, columns: &Columns) -> std::result::Result<RuleCondition, TaskError> {
     let column = find("expect.freshness", &rule.column, columns)?.clone();
     if !matches!(column.1, ColumnType::Date | ColumnType::Timestamp | ColumnType::TimestampTz | ColumnType::Instant) {
         return Err(TaskError::permanent(format!(
@@ -130,7 +130,7 @@ fn fresh(rule: &Freshness, columns: &Columns) -> std::result::Result<Condition, 
         ))
         .help("give it a type in `schema`"));
     }
-    Ok(Condition::Fresh { column, max_age: rule.max_age.0 })
+    Ok(RuleCondition::Fresh { column, max_age: rule.max_age.0 })
 }
 
 /// A comparison of a column with a value. Decimals are kept as text, and compared with every digit.
@@ -152,7 +152,7 @@ fn literal(field: &str, value: &Value, (name, kind): &(String, ColumnType)) -> s
             whole.or_else(|| text.parse().ok().map(|number: f64| lit(number)))
         }
         ColumnType::Text | ColumnType::Other | ColumnType::Array | ColumnType::JsonArray => Some(lit(text)),
-        kind => expression::moment(&text, *kind).and_then(PolarsResult::ok),
+        kind => expression::time_literal(&text, *kind).and_then(PolarsResult::ok),
     };
     found.ok_or_else(|| {
         TaskError::permanent(format!("`{field}`: {value} is not a value of `{name}`, which holds {kind}"))
@@ -160,29 +160,31 @@ fn literal(field: &str, value: &Value, (name, kind): &(String, ColumnType)) -> s
 }
 
 /// What one rule has seen.
-struct Count {
+struct RuleCheck {
     expectation: Expectation,
     wrong: u64,
     samples: Vec<String>,
     newest: Option<i64>,
-    keys: Option<Keys>,
+    keys: Option<KeySpool>,
 }
 
-impl Count {
+impl RuleCheck {
     fn start(expectation: &Expectation, folder: &Path) -> PolarsResult<Self> {
         let keys = match &expectation.condition {
-            Condition::Unique { columns } => Some(Keys::create(columns.clone(), Nulls::Distinct, folder.to_owned())?),
+            RuleCondition::Unique { columns } => {
+                Some(KeySpool::create(columns.clone(), Nulls::Distinct, folder.to_owned())?)
+            }
             _ => None,
         };
         Ok(Self { expectation: expectation.clone(), wrong: 0, samples: Vec::new(), newest: None, keys })
     }
 
-    fn see(&mut self, frame: &DataFrame) -> PolarsResult<()> {
+    fn observe(&mut self, frame: &DataFrame) -> PolarsResult<()> {
         match &self.expectation.condition {
-            Condition::Rows { column: (name, kind), wrong, .. } => {
+            RuleCondition::Rows { column: (name, kind), wrong, .. } => {
                 let wrong = frame.clone().lazy().filter(wrong.clone()).select([col(name.as_str())]).collect()?;
                 self.wrong += wrong.height() as u64;
-                let texts = Texts::of(&wrong, name, *kind)?;
+                let texts = TextColumn::of(&wrong, name, *kind)?;
                 for row in 0..wrong.height().min(MAX_SAMPLES - self.samples.len()) {
                     let mut text = Vec::new();
                     if texts.push(row, &mut text) {
@@ -190,22 +192,22 @@ impl Count {
                     }
                 }
             }
-            Condition::Fresh { column: (name, kind), .. } => {
-                let newest = newest(&Texts::of(frame, name, *kind)?);
+            RuleCondition::Fresh { column: (name, kind), .. } => {
+                let newest = newest(&TextColumn::of(frame, name, *kind)?);
                 self.newest = self.newest.max(newest);
             }
-            Condition::Unique { .. } | Condition::Count { .. } => {}
+            RuleCondition::Unique { .. } | RuleCondition::RuleCheck { .. } => {}
         }
-        self.keys.as_mut().map_or(Ok(()), |keys| keys.see(frame))
+        self.keys.as_mut().map_or(Ok(()), |keys| keys.observe(frame))
     }
 
     /// What is wrong after all `rows`, if anything is.
-    fn verdict(mut self, rows: u64, now: DateTime<Utc>) -> PolarsResult<Option<String>> {
+    fn failure(mut self, rows: u64, now: DateTime<Utc>) -> PolarsResult<Option<String>> {
         if let Some(mut keys) = self.keys.take() {
-            keys.repeats(|repeat| {
+            keys.duplicates(|duplicate| {
                 self.wrong += 1;
                 if self.samples.len() < MAX_SAMPLES {
-                    self.samples.push(repeat.values());
+                    self.samples.push(duplicate.values());
                 }
             })?;
         }
@@ -213,23 +215,23 @@ impl Count {
             if self.samples.is_empty() { String::new() } else { format!(", such as {}", self.samples.join("; ")) };
         let wrong = self.wrong;
         Ok(match &self.expectation.condition {
-            Condition::Rows { column: (name, _), wants, .. } => {
+            RuleCondition::Rows { column: (name, _), wants, .. } => {
                 (wrong > 0).then(|| format!("`{name}` {wants} in {wrong} of {rows} rows{such}"))
             }
-            Condition::Unique { columns } => {
+            RuleCondition::Unique { columns } => {
                 let names: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
                 (wrong > 0).then(|| format!("`{}` repeats in {wrong} of {rows} rows{such}", names.join(", ")))
             }
-            Condition::Count { min, max } => out_of_bounds(rows, *min, *max),
-            Condition::Fresh { column: (name, _), max_age } => too_old(name, self.newest, *max_age, now),
+            RuleCondition::RuleCheck { min, max } => out_of_bounds(rows, *min, *max),
+            RuleCondition::Fresh { column: (name, _), max_age } => too_old(name, self.newest, *max_age, now),
         })
     }
 }
 
-fn newest(values: &Texts) -> Option<i64> {
+fn newest(values: &TextColumn) -> Option<i64> {
     match values {
-        Texts::Date(days) => days.max().map(|days| i64::from(days) * 86_400_000_000),
-        Texts::Timestamp(micros) | Texts::TimestampTz(micros) => micros.max(),
+        TextColumn::Date(days) => days.max().map(|days| i64::from(days) * 86_400_000_000),
+        TextColumn::Timestamp(micros) | TextColumn::TimestampTz(micros) => micros.max(),
         _ => None,
     }
 }
@@ -267,14 +269,14 @@ pub fn checked(
     warnings: Warnings,
 ) -> PolarsResult<Batches> {
     let place = |number| scratch.join(format!("unique-{number}"));
-    let start = |(number, rule): (usize, &Expectation)| Count::start(rule, &place(number));
+    let start = |(number, rule): (usize, &Expectation)| RuleCheck::start(rule, &place(number));
     let counts = rules.iter().enumerate().map(start).collect::<PolarsResult<_>>()?;
-    let mut checks = Checks { counts, rows: 0, now, warnings };
+    let mut checks = ResultChecks { counts, rows: 0, now, warnings };
     let mut input = Some(input);
     Ok(Box::new(std::iter::from_fn(move || {
         let next = input.as_mut()?.next();
         match next {
-            Some(Ok(batch)) => Some(checks.see(&batch.frame).map(|()| batch)),
+            Some(Ok(batch)) => Some(checks.observe(&batch.frame).map(|()| batch)),
             Some(Err(error)) => Some(Err(error)),
             None => {
                 input = None;
@@ -284,27 +286,27 @@ pub fn checked(
     })))
 }
 
-struct Checks {
-    counts: Vec<Count>,
+struct ResultChecks {
+    counts: Vec<RuleCheck>,
     rows: u64,
     now: DateTime<Utc>,
     warnings: Warnings,
 }
 
-impl Checks {
-    fn see(&mut self, frame: &DataFrame) -> Result<()> {
+impl ResultChecks {
+    fn observe(&mut self, frame: &DataFrame) -> Result<()> {
         if frame.height() == 0 {
             return Ok(());
         }
         self.rows += frame.height() as u64;
-        self.counts.iter_mut().try_for_each(|count| count.see(frame)).map_err(|error| failed(&error))
+        self.counts.iter_mut().try_for_each(|count| count.observe(frame)).map_err(|error| failed(&error))
     }
 
     fn end(&mut self) -> Result<()> {
         let mut failures = Vec::new();
         for count in std::mem::take(&mut self.counts) {
             let on_fail = count.expectation.on_fail;
-            match (count.verdict(self.rows, self.now).map_err(|error| failed(&error))?, on_fail) {
+            match (count.failure(self.rows, self.now).map_err(|error| failed(&error))?, on_fail) {
                 (Some(message), OnFail::Fail) => failures.push(message),
                 (Some(message), OnFail::Warn) => {
                     if let Ok(mut warnings) = self.warnings.lock() {
@@ -314,7 +316,7 @@ impl Checks {
                 (None, _) => {}
             }
         }
-        none_of(&failures)
+        fail_if_any(&failures)
     }
 }
 
@@ -325,7 +327,7 @@ pub struct RowCounts(Vec<Expectation>);
 impl RowCounts {
     /// Takes these rules from the others.
     pub fn take_from(rules: &mut Vec<Expectation>) -> Self {
-        Self(rules.extract_if(.., |rule| matches!(rule.condition, Condition::Count { .. })).collect())
+        Self(rules.extract_if(.., |rule| matches!(rule.condition, RuleCondition::RuleCheck { .. })).collect())
     }
 
     /// Checks a number of rows; gives what the rules that only warn have to say.
@@ -333,13 +335,15 @@ impl RowCounts {
     /// # Errors
     /// When a rule does not hold.
     pub fn check(&self, rows: u64) -> Result<Vec<String>> {
-        let verdict = |rule: &Expectation| match rule.condition {
-            Condition::Count { min, max } => out_of_bounds(rows, min, max).map(|message| (message, rule.on_fail)),
+        let failure = |rule: &Expectation| match rule.condition {
+            RuleCondition::RuleCheck { min, max } => {
+                out_of_bounds(rows, min, max).map(|message| (message, rule.on_fail))
+            }
             _ => None,
         };
         let (failures, warnings): (Vec<_>, Vec<_>) =
-            self.0.iter().filter_map(verdict).partition(|(_, on_fail)| *on_fail == OnFail::Fail);
-        none_of(&failures.into_iter().map(|(message, _)| message).collect::<Vec<_>>())?;
+            self.0.iter().filter_map(failure).partition(|(_, on_fail)| *on_fail == OnFail::Fail);
+        fail_if_any(&failures.into_iter().map(|(message, _)| message).collect::<Vec<_>>())?;
         Ok(warnings.into_iter().map(|(message, _)| message).collect())
     }
 }
@@ -358,7 +362,7 @@ pub fn is_verdict(message: &str) -> bool {
     message.contains(UNEXPECTED) || is_of_column || is_of_count || is_of_age
 }
 
-fn none_of(failures: &[String]) -> Result<()> {
+fn fail_if_any(failures: &[String]) -> Result<()> {
     if failures.is_empty() {
         return Ok(());
     }

@@ -17,7 +17,7 @@ use crate::task::{NO_COLUMN, TaskError};
 pub type Columns = [(String, ColumnType)];
 
 /// The Polars type that a column of this type has in every frame.
-pub fn representation(kind: ColumnType) -> DataType {
+pub fn dtype_of(kind: ColumnType) -> DataType {
     match kind {
         ColumnType::Bool => DataType::Boolean,
         ColumnType::Int(_) => DataType::Int64,
@@ -37,7 +37,7 @@ pub fn representation(kind: ColumnType) -> DataType {
 }
 
 /// What a computed column of this Polars type holds.
-pub fn natural(dtype: &DataType) -> ColumnType {
+pub fn column_type_of(dtype: &DataType) -> ColumnType {
     match dtype {
         DataType::Boolean => ColumnType::Bool,
         DataType::Int8 | DataType::Int16 | DataType::UInt8 => ColumnType::Int(16),
@@ -59,7 +59,7 @@ pub fn natural(dtype: &DataType) -> ColumnType {
 pub fn converted(field: &str, expression: Expr, from: ColumnType, kind: ColumnType) -> Result<Expr, TaskError> {
     match is_castable(from, kind) {
         true => Ok(convert(expression, from, kind)),
-        false => Err(TaskError::permanent(format!("`{field}`: values of type {from} cannot be made {kind}"))
+        false => Err(TaskError::permanent(format!("`{field}`: values of type {from} cannot be converted to {kind}"))
             .help("write an expression in `with_columns` that says what is meant")),
     }
 }
@@ -68,7 +68,7 @@ pub fn converted(field: &str, expression: Expr, from: ColumnType, kind: ColumnTy
 fn is_castable(from: ColumnType, kind: ColumnType) -> bool {
     use ColumnType::{Bool, Date, Float, Instant, Int, Numeric, Real, Timestamp, TimestampTz};
     let is_number = |kind: ColumnType| matches!(kind, Int(_) | Float | Real | Numeric);
-    let is_text = |kind: ColumnType| kind != Numeric && representation(kind).is_string();
+    let is_text = |kind: ColumnType| kind != Numeric && dtype_of(kind).is_string();
     match (from, kind) {
         (from, kind) if from == kind || is_text(from) => true,
         (Instant, kind) => kind == TimestampTz,
@@ -81,7 +81,7 @@ fn is_castable(from: ColumnType, kind: ColumnType) -> bool {
 
 fn convert(expression: Expr, from: ColumnType, kind: ColumnType) -> Expr {
     use ColumnType::{Bool, Date, Float, Instant, Int, Numeric, Real, Timestamp, TimestampTz};
-    let is_text = |kind: ColumnType| representation(kind).is_string();
+    let is_text = |kind: ColumnType| dtype_of(kind).is_string();
     let function = match (from, kind) {
         (Numeric, Numeric) => return expression,
         (Numeric, Int(bits)) => PgFunction::Nearest(bits),
@@ -96,7 +96,7 @@ fn convert(expression: Expr, from: ColumnType, kind: ColumnType) -> Expr {
         (Numeric, kind) if is_text(kind) => PgFunction::Decimal,
         (Real, kind) if is_text(kind) => PgFunction::RealText,
         (_, kind) if is_text(kind) => PgFunction::Text,
-        (_, kind) => return expression.strict_cast(representation(kind)),
+        (_, kind) => return expression.strict_cast(dtype_of(kind)),
     };
     function.call(vec![expression, lit(true)])
 }
@@ -108,7 +108,7 @@ pub fn empty(columns: &Columns) -> DataFrame {
 
 /// These columns as Polars has them.
 pub fn schema(columns: &Columns) -> Schema {
-    columns.iter().map(|(name, kind)| Field::new(name.as_str().into(), representation(*kind))).collect()
+    columns.iter().map(|(name, kind)| Field::new(name.as_str().into(), dtype_of(*kind))).collect()
 }
 
 /// Reads the SQL expression of a step (`field`, such as `filter`), and says what it gives.
@@ -120,7 +120,7 @@ pub fn parse(field: &str, text: &str, columns: &Columns) -> Result<(Expr, Column
     sql::check_expression(field, text)?;
     let (rewritten, own) = dialect::expression(field, text, columns)?;
     let expression = sql_expr(rewritten).map_err(|error| wrong(plain(&error)))?;
-    for name in leaves(&expression) {
+    for name in columns_read(&expression) {
         if !columns.iter().any(|(column, _)| *column == name) {
             return Err(unknown_column(field, &name, columns));
         }
@@ -137,14 +137,14 @@ pub fn parse(field: &str, text: &str, columns: &Columns) -> Result<(Expr, Column
             .help("compare it, or compute it in SQL after the load"));
     }
     if !is_row_by_row(&expression, &schema(columns)) {
-        return Err(wrong("sums, windows and the like see all rows, which is not possible".to_owned())
+        return Err(wrong("aggregates and window functions see all rows, which is not possible".to_owned())
             .help("this step looks at one row at a time; `sql` sees all rows, as the table `self`"));
     }
-    Ok((expression, own.unwrap_or_else(|| natural(&dtype))))
+    Ok((expression, own.unwrap_or_else(|| column_type_of(&dtype))))
 }
 
 /// The columns that an expression reads.
-pub fn leaves(expression: &Expr) -> Vec<String> {
+pub fn columns_read(expression: &Expr) -> Vec<String> {
     let names = expression.into_iter().filter_map(|node| match node {
         Expr::Column(name) => Some(name.to_string()),
         _ => None,
@@ -153,13 +153,13 @@ pub fn leaves(expression: &Expr) -> Vec<String> {
 }
 
 /// Whether two names are the same but for case and blanks around them.
-pub fn alike(one: &str, other: &str) -> bool {
+pub fn is_same_name(one: &str, other: &str) -> bool {
     one.trim().to_lowercase() == other.trim().to_lowercase()
 }
 
 /// The column that a user means by `name`: the one so called, or the only one so called but for case and blanks.
 pub fn resolve<'a>(name: &str, candidates: impl Iterator<Item = &'a str> + Clone) -> Option<&'a str> {
-    let mut similar = candidates.clone().filter(|candidate| alike(candidate, name));
+    let mut similar = candidates.clone().filter(|candidate| is_same_name(candidate, name));
     let only = similar.next().filter(|_| similar.next().is_none());
     candidates.clone().find(|candidate| *candidate == name).or(only)
 }
@@ -241,7 +241,7 @@ fn adapt(node: Expr, columns: &Columns) -> PolarsResult<Expr> {
         Expr::BinaryExpr { left, op, right } => {
             let read = |side: &Arc<Expr>, other: &Arc<Expr>| match (side.as_ref(), kind(other)) {
                 (Expr::Literal(text), Some(kind)) => match text.extract_str() {
-                    Some(text) => moment(text, kind).transpose().map(|found| found.map(Arc::new)),
+                    Some(text) => time_literal(text, kind).transpose().map(|found| found.map(Arc::new)),
                     None => Ok(None),
                 },
                 _ => Ok(None),
@@ -255,7 +255,7 @@ fn adapt(node: Expr, columns: &Columns) -> PolarsResult<Expr> {
 }
 
 /// The value that a text beside a date or timestamp column stands for; none beside other columns.
-pub fn moment(text: &str, kind: ColumnType) -> Option<PolarsResult<Expr>> {
+pub fn time_literal(text: &str, kind: ColumnType) -> Option<PolarsResult<Expr>> {
     let bytes = text.as_bytes();
     let value = match kind {
         ColumnType::Date => parse_date(bytes).map(lit),
@@ -264,7 +264,7 @@ pub fn moment(text: &str, kind: ColumnType) -> Option<PolarsResult<Expr>> {
         ColumnType::Instant => parse_instant(bytes).map(lit),
         _ => return None,
     };
-    let value = value.map(|value| value.cast(representation(kind)));
+    let value = value.map(|value| value.cast(dtype_of(kind)));
     let message = || format!("'{text}' {}", complaint(bytes, kind));
     Some(value.ok_or_else(|| PolarsError::ComputeError(message().into())))
 }

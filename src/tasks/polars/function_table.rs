@@ -4,7 +4,7 @@
 //! name. [`INTERNAL_FUNCTIONS`] are those of [`super::pg_function`], to which calls and operators are rewritten.
 
 use super::class::Class;
-use super::comparable::Reach;
+use super::comparison_rule::Comparability;
 use super::number::NumberType;
 use super::pg_function::PgFunction;
 use crate::stream::ColumnType;
@@ -19,7 +19,7 @@ pub(super) struct SqlFunction {
     pub(super) class: ClassRule,
     pub(super) number: NumberRule,
     /// What the bytes of its arguments must say about them, so that it gives what Postgres gives.
-    pub(super) reach: Reach,
+    pub(super) comparability: Comparability,
     /// It sees more than one row.
     pub(super) is_aggregate: bool,
     /// It computes with numbers, and does not only compare them.
@@ -88,7 +88,7 @@ static SQL_FUNCTIONS: &[SqlFunction] = &[
     number("ceiling", OfDecimals),
     number("char_length", NumberRule::Is(Whole(32))),
     number("character_length", NumberRule::Is(Whole(32))),
-    argument("coalesce").compares(Reach::OtherType).choice(),
+    argument("coalesce").compares(Comparability::OtherType).choice(),
     text("concat"),
     text("concat_ws"),
     number("corr", Unknown).aggregate().arithmetic(),
@@ -96,22 +96,22 @@ static SQL_FUNCTIONS: &[SqlFunction] = &[
     number("cosd", Unknown),
     number("cot", NumberRule::Is(Double)).finite(),
     number("cotd", Unknown),
-    number("count", NumberRule::Is(Whole(64))).aggregate().compares(Reach::OtherType).digits(),
+    number("count", NumberRule::Is(Whole(64))).aggregate().compares(Comparability::OtherType).digits(),
     number("covar_pop", Unknown).aggregate().arithmetic(),
     number("covar_samp", Unknown).aggregate().arithmetic(),
     number("date_part", NumberRule::Is(Double)),
     number("degrees", NumberRule::Is(Double)),
     number("dense_rank", NumberRule::Is(Whole(64))),
-    boolean("ends_with").compares(Reach::Equality),
+    boolean("ends_with").compares(Comparability::Equality),
     number("exp", OfDecimals).finite(),
-    argument("first_value").aggregate().compares(Reach::OtherType).digits(),
+    argument("first_value").aggregate().compares(Comparability::OtherType).digits(),
     number("floor", OfDecimals).arithmetic(),
-    argument("greatest").compares(Reach::Order).choice(),
-    argument("ifnull").compares(Reach::OtherType),
-    argument("lag").compares(Reach::OtherType).digits(),
-    argument("last_value").aggregate().compares(Reach::OtherType).digits(),
-    argument("lead").compares(Reach::OtherType).digits(),
-    argument("least").compares(Reach::Order).choice(),
+    argument("greatest").compares(Comparability::Order).choice(),
+    argument("ifnull").compares(Comparability::OtherType),
+    argument("lag").compares(Comparability::OtherType).digits(),
+    argument("last_value").aggregate().compares(Comparability::OtherType).digits(),
+    argument("lead").compares(Comparability::OtherType).digits(),
+    argument("least").compares(Comparability::Order).choice(),
     text("left"),
     number("length", NumberRule::Is(Whole(32))),
     number("ln", OfDecimals).finite(),
@@ -120,18 +120,18 @@ static SQL_FUNCTIONS: &[SqlFunction] = &[
     text("lower"),
     text("lpad"),
     text("ltrim"),
-    argument("max").aggregate().compares(Reach::Order),
-    argument("min").aggregate().compares(Reach::Order),
+    argument("max").aggregate().compares(Comparability::Order),
+    argument("min").aggregate().compares(Comparability::Order),
     number("mod", Unknown).arithmetic(),
-    argument("nullif").compares(Reach::Equality).choice(),
+    argument("nullif").compares(Comparability::Equality).choice(),
     number("octet_length", NumberRule::Is(Whole(32))),
     number("pi", NumberRule::Is(Double)),
     number("pow", OfDecimals).finite(),
     number("power", OfDecimals).finite(),
     number("radians", NumberRule::Is(Double)),
     number("rank", NumberRule::Is(Whole(64))),
-    boolean("regexp_like").compares(Reach::Equality),
-    text("replace").compares(Reach::Equality),
+    boolean("regexp_like").compares(Comparability::Equality),
+    text("replace").compares(Comparability::Equality),
     text("reverse"),
     text("right"),
     number("round", OfRounding).arithmetic(),
@@ -141,14 +141,14 @@ static SQL_FUNCTIONS: &[SqlFunction] = &[
     number("sign", Unknown).arithmetic(),
     number("sin", NumberRule::Is(Double)).finite(),
     number("sind", Unknown),
-    text("split_part").compares(Reach::Equality),
+    text("split_part").compares(Comparability::Equality),
     number("sqrt", OfDecimals).finite(),
-    boolean("starts_with").compares(Reach::Equality),
+    boolean("starts_with").compares(Comparability::Equality),
     number("stddev", OfAverage).aggregate().arithmetic(),
     number("stddev_samp", OfAverage).aggregate().arithmetic(),
     text("strftime"),
     text("string_agg").aggregate(),
-    number("strpos", NumberRule::Is(Whole(32))).compares(Reach::Equality),
+    number("strpos", NumberRule::Is(Whole(32))).compares(Comparability::Equality),
     function("strptime", ClassRule::Unknown, Unknown),
     text("substr"),
     text("substring"),
@@ -219,7 +219,7 @@ const fn function(name: &'static str, class: ClassRule, number: NumberRule) -> S
         name,
         class,
         number,
-        reach: Reach::Nothing,
+        comparability: Comparability::Nothing,
         is_aggregate: false,
         is_arithmetic: false,
         is_finite: false,
@@ -251,8 +251,8 @@ const fn argument(name: &'static str) -> SqlFunction {
 }
 
 impl SqlFunction {
-    const fn compares(mut self, reach: Reach) -> Self {
-        self.reach = reach;
+    const fn compares(mut self, comparability: Comparability) -> Self {
+        self.comparability = comparability;
         self
     }
 

@@ -2,47 +2,49 @@
 
 use sqlparser::ast::{Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Value, WindowType};
 
-use super::class::{Class, shown};
-use super::dialect::{Rewriting, call, sql, text_of};
+use super::class::{Class, describe};
+use super::dialect::{Rewriter, call, sql, text_of};
 use super::function_table::{self, PREFIX, SqlFunction};
 use super::number::NumberType;
 use super::pattern::regular_expression;
-use super::refusal::{Outcome, in_decimals, in_session_zone, refused};
-use super::window::windowed;
+use super::unsupported::{SqlResult, decimal_arithmetic, session_time_zone, unsupported};
+use super::window::rewrite_window;
 use crate::stream::ColumnType;
 
-impl Rewriting<'_> {
-    pub(super) fn function(&self, function: &Function) -> Outcome<Option<Expr>> {
+impl Rewriter<'_> {
+    pub(super) fn function(&self, function: &Function) -> SqlResult<Option<Expr>> {
         let name = function.name.to_string().to_lowercase();
         let Some(entry) = function_table::find(&name).filter(|entry| !entry.is_internal()) else {
             return unknown(&name);
         };
-        let windowed = match &function.over {
-            Some(WindowType::WindowSpec(window)) => windowed(function, &name, window)?,
+        let rewrite_window = match &function.over {
+            Some(WindowType::WindowSpec(window)) => rewrite_window(function, &name, window)?,
             Some(WindowType::NamedWindow(window)) => {
-                return refused(format!("the window `{window}`"), "write the window out: `OVER (…)`");
+                return unsupported(format!("the window `{window}`"), "write the window out: `OVER (…)`");
             }
             None => None,
         };
-        if let Some(aggregate) = self.aggregate((&name, entry), windowed.as_ref().unwrap_or(function))? {
+        if let Some(aggregate) = self.aggregate((&name, entry), rewrite_window.as_ref().unwrap_or(function))? {
             return Ok(Some(aggregate));
         }
         if function.over.is_some() {
-            return Ok(windowed.map(Expr::Function));
+            return Ok(rewrite_window.map(Expr::Function));
         }
         let arguments = arguments(function);
         if entry.is_arithmetic || entry.is_finite {
-            arguments.iter().try_for_each(|argument| self.want_no_digits(argument))?;
+            arguments.iter().try_for_each(|argument| self.reject_decimal_text(argument))?;
         }
         match (name.as_str(), arguments.as_slice()) {
             (
                 "left" | "right" | "split_part" | "replace" | "lpad" | "rpad" | "ltrim" | "rtrim",
                 [text, others @ ..],
-            ) if others.iter().any(is_open) => of_known(&name, function, text, others).map(Some),
+            ) if others.iter().any(may_be_null) => null_if_any_is_null(&name, function, text, others).map(Some),
             ("date_part", [field, time]) if text_of(field).is_some_and(|field| field.eq_ignore_ascii_case("epoch")) => {
                 call("epoch", &[time]).map(Some)
             }
-            ("date_part", [_, time]) if self.kind(time) == Some(ColumnType::Instant) => in_session_zone(&shown(time)),
+            ("date_part", [_, time]) if self.kind(time) == Some(ColumnType::Instant) => {
+                session_time_zone(&describe(time))
+            }
             ("mod", [left, right]) => call("modulo", &[left, right]).map(Some),
             ("abs", [number]) => call(&format!("abs{}", self.bits(number).unwrap_or(64)), &[number]).map(Some),
             ("sign", [number]) => call("sign", &[number]).map(Some),
@@ -50,14 +52,14 @@ impl Rewriting<'_> {
             ("split_part", [_, delimiter, at])
                 if text_of(delimiter).is_none_or(str::is_empty) || at.to_string() == "0" =>
             {
-                refused(
-                    "`split_part` by a text that is not written out, or for part 0",
+                unsupported(
+                    "`split_part` by a text that is not a literal, or for part 0",
                     "write it as `split_part(text, ',', 1)`",
                 )
             }
             ("concat" | "concat_ws", values) => self.concat(function, values).map(Some),
             ("coalesce" | "greatest" | "least" | "nullif", values) => {
-                self.want_same(&values.iter().collect::<Vec<_>>(), false)?;
+                self.require_same_class(&values.iter().collect::<Vec<_>>(), false)?;
                 let mut choice = function.clone();
                 let values: Vec<_> = values_of(&mut choice).collect();
                 let is_changed = self.of_one_type(values)?;
@@ -91,9 +93,9 @@ impl Rewriting<'_> {
                 sql(&format!("CASE WHEN ({text}) IS NOT NULL THEN '' END")).map(Some)
             }
             ("replace", [_, part, _]) if text_of(part).is_some_and(str::is_empty) => {
-                refused("`replace` of an empty text", "leave it out, since it changes nothing")
+                unsupported("`replace` of an empty text", "leave it out, since it changes nothing")
             }
-            ("round" | "trunc", [number, _]) if self.is_decimal(number) => in_decimals(),
+            ("round" | "trunc", [number, _]) if self.is_decimal(number) => decimal_arithmetic(),
             ("round", [number]) if self.is_decimal(number) => call("round", &[number]).map(Some),
             (_, arguments) if entry.is_finite => {
                 finite(&function.to_string(), &arguments.iter().collect::<Vec<_>>()).map(Some)
@@ -103,13 +105,13 @@ impl Rewriting<'_> {
     }
 
     /// Texts in a row. Truth values would be `t` and `f`.
-    fn concat(&self, function: &Function, values: &[Expr]) -> Outcome<Expr> {
+    fn concat(&self, function: &Function, values: &[Expr]) -> SqlResult<Expr> {
         let mut function = function.clone();
         let mut texts = Vec::new();
         for value in values {
             if self.class(value) == Some(Class::Boolean) {
-                return refused(
-                    format!("`{}` of {}, a truth value", function.name, shown(value)),
+                return unsupported(
+                    format!("`{}` of {}, a boolean", function.name, describe(value)),
                     "write `CAST(… AS text)`",
                 );
             }
@@ -124,10 +126,10 @@ impl Rewriting<'_> {
     }
 
     /// A sum that may be beyond 64 bits is an error there, and NaN is greater than any number.
-    fn aggregate(&self, (name, entry): (&str, &SqlFunction), function: &Function) -> Outcome<Option<Expr>> {
+    fn aggregate(&self, (name, entry): (&str, &SqlFunction), function: &Function) -> SqlResult<Option<Expr>> {
         let arguments = arguments(function);
         let [argument] = arguments.as_slice() else { return Ok(None) };
-        let of_another = |argument: String| -> Outcome<Function> {
+        let with_argument = |argument: String| -> SqlResult<Function> {
             let mut function = function.clone();
             if let FunctionArguments::List(list) = &mut function.args {
                 list.args = vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(sql(&argument)?))];
@@ -137,45 +139,45 @@ impl Rewriting<'_> {
         if let Some(digits) = self.digits(argument)? {
             match name {
                 "max" | "min" => {
-                    let ranked = of_another(format!("{PREFIX}sortkey({digits}, TRUE) || ' ' || {digits}"))?;
+                    let ranked = with_argument(format!("{PREFIX}sortkey({digits}, TRUE) || ' ' || {digits}"))?;
                     return sql(&format!("{PREFIX}decimal(split_part({ranked}, ' ', 2), TRUE)")).map(Some);
                 }
                 "sum" => return total(function, &digits).map(Some),
-                "count" if self.kind(argument).is_none() => return of_another(digits).map(Expr::Function).map(Some),
-                _ if entry.is_arithmetic => self.want_no_digits(argument)?,
+                "count" if self.kind(argument).is_none() => return with_argument(digits).map(Expr::Function).map(Some),
+                _ if entry.is_arithmetic => self.reject_decimal_text(argument)?,
                 _ => {}
             }
         }
         let kind = self.kind(argument);
         let number = self.number(argument);
         if name == "sum" && number == Some(NumberType::Real) {
-            return refused(
-                format!("`sum` of {}, which Postgres adds in single precision", shown(argument)),
+            return unsupported(
+                format!("`sum` of {}, which Postgres adds in single precision", describe(argument)),
                 "write `CAST(column AS double precision)`",
             );
         }
         let is_float = number >= Some(NumberType::Real);
         let class = self.class(argument);
-        let is_odd = match name {
+        let is_unsupported = match name {
             "sum" | "avg" | "stddev" | "stddev_samp" | "variance" | "var_samp" => {
                 matches!(class, Some(Class::Boolean | Class::Time | Class::Text))
             }
             "min" | "max" => class == Some(Class::Boolean),
             _ => false,
         };
-        if is_odd {
-            return refused(
-                format!("`{name}` of {}", shown(argument)),
+        if is_unsupported {
+            return unsupported(
+                format!("`{name}` of {}", describe(argument)),
                 "convert it to a number first, for example `CAST(b AS int)`",
             );
         }
         match name {
             "sum" if !is_float && !matches!(kind, Some(ColumnType::Int(16 | 32))) => {
-                let double = of_another(format!("CAST({argument} AS DOUBLE PRECISION)"))?;
+                let double = with_argument(format!("CAST({argument} AS DOUBLE PRECISION)"))?;
                 sql(&format!("{PREFIX}sum({function}, {double}, TRUE)")).map(Some)
             }
             "max" if is_float || kind.is_none() && class.is_none_or(|class| class == Class::Number) => {
-                let is_nan = of_another(format!("{PREFIX}isnan({argument}, FALSE)"))?;
+                let is_nan = with_argument(format!("{PREFIX}isnan({argument}, FALSE)"))?;
                 sql(&format!("{PREFIX}largest({function}, {is_nan}, TRUE)")).map(Some)
             }
             _ => Ok(None),
@@ -184,11 +186,11 @@ impl Rewriting<'_> {
 }
 
 /// The sum of decimal numbers. Polars joins their texts, since it has no sums of ours.
-fn total(function: &Function, digits: &str) -> Outcome<Expr> {
+fn total(function: &Function, digits: &str) -> SqlResult<Expr> {
     if function.over.is_some() || function.filter.is_some() || function.to_string().to_uppercase().contains("DISTINCT")
     {
         let help = "write `sum(CASE WHEN … THEN column END)` with GROUP BY, or compute it in SQL after the load";
-        return refused("`sum` of numeric values with OVER, FILTER or DISTINCT", help);
+        return unsupported("`sum` of numeric values with OVER, FILTER or DISTINCT", help);
     }
     sql(&format!("{PREFIX}decimal({PREFIX}total(string_agg({digits}, ','), TRUE), TRUE)"))
 }
@@ -206,33 +208,33 @@ pub(super) fn values_of(function: &mut Function) -> impl Iterator<Item = &mut Ex
 }
 
 /// Whether an argument is not written out, so that it may be NULL.
-fn is_open(argument: &Expr) -> bool {
+fn may_be_null(argument: &Expr) -> bool {
     match argument {
         Expr::Value(value) => value.value == Value::Null,
-        Expr::UnaryOp { expr, .. } => is_open(expr),
+        Expr::UnaryOp { expr, .. } => may_be_null(expr),
         _ => true,
     }
 }
 
 /// A part of a text, which is NULL where its place or its length is.
-pub(super) fn parts(part: &Expr, start: Option<&Expr>, length: Option<&Expr>) -> Outcome<Option<Expr>> {
-    if start.is_some_and(is_open) {
-        return refused("a part of a text from a place that is not written out", "write it as `substr(text, 2)`");
+pub(super) fn substring(part: &Expr, start: Option<&Expr>, length: Option<&Expr>) -> SqlResult<Option<Expr>> {
+    if start.is_some_and(may_be_null) {
+        return unsupported("a substring from a position that is not a literal", "write it as `substr(text, 2)`");
     }
-    match length.filter(|length| is_open(length)) {
+    match length.filter(|length| may_be_null(length)) {
         Some(length) => sql(&format!("CASE WHEN ({length}) IS NOT NULL THEN {part} END")).map(Some),
         None => Ok(None),
     }
 }
 
 /// A function of texts that is NULL where one of its arguments is.
-fn of_known(name: &str, function: &Function, text: &Expr, others: &[Expr]) -> Outcome<Expr> {
+fn null_if_any_is_null(name: &str, function: &Function, text: &Expr, others: &[Expr]) -> SqlResult<Expr> {
     if name == "replace" {
-        return refused("`replace` of or by a text that is not written out", "write it as `replace(text, 'a', 'b')`");
+        return unsupported("`replace` of or by a text that is not a literal", "write it as `replace(text, 'a', 'b')`");
     }
     if name == "split_part" {
         let help = "write it as `split_part(text, ',', 1)`";
-        return refused("`split_part` by a text or for a part that is not written out", help);
+        return unsupported("`split_part` by a text or for a part that is not a literal", help);
     }
     let call = match (name, others) {
         ("right", [length]) => call("right", &[text, length])?.to_string(),
@@ -242,7 +244,7 @@ fn of_known(name: &str, function: &Function, text: &Expr, others: &[Expr]) -> Ou
     sql(&format!("CASE WHEN {} THEN {call} END", known.join(" AND ")))
 }
 
-fn unknown<T>(name: &str) -> Outcome<T> {
+fn unknown<T>(name: &str) -> SqlResult<T> {
     let help = match name {
         "div" => "write `a / b`, which is whole for whole numbers",
         "initcap" => "use `upper` and `lower`",
@@ -253,27 +255,27 @@ fn unknown<T>(name: &str) -> Outcome<T> {
         "total" => "write `coalesce(sum(…), 0)`",
         _ => "compute it in SQL after the load",
     };
-    refused(format!("the function `{name}`, which steps do not compute as Postgres does"), help)
+    unsupported(format!("the function `{name}`, which steps do not compute as Postgres does"), help)
 }
 
 /// The seconds of a time, with their fraction.
-pub(super) fn seconds(time: &Expr) -> Outcome<Expr> {
+pub(super) fn seconds(time: &Expr) -> SqlResult<Expr> {
     let micros = format!("CAST(EXTRACT(MICROSECONDS FROM {time}) AS DOUBLE PRECISION)");
     sql(&format!("({PREFIX}divide({micros}, 1000000, TRUE))"))
 }
 
 /// The milliseconds of a time beyond its minute, with their fraction.
-pub(super) fn milliseconds(time: &Expr) -> Outcome<Expr> {
+pub(super) fn milliseconds(time: &Expr) -> SqlResult<Expr> {
     let micros = format!("CAST(EXTRACT(MICROSECONDS FROM {time}) AS DOUBLE PRECISION)");
     sql(&format!("({PREFIX}divide({micros}, 1000, TRUE))"))
 }
 
-fn finite(function: &str, arguments: &[&Expr]) -> Outcome<Expr> {
+fn finite(function: &str, arguments: &[&Expr]) -> SqlResult<Expr> {
     checked("finite", function, arguments)
 }
 
 /// What a function gives, looked at beside its arguments.
-fn checked(check: &str, function: &str, arguments: &[&Expr]) -> Outcome<Expr> {
+fn checked(check: &str, function: &str, arguments: &[&Expr]) -> SqlResult<Expr> {
     let arguments = arguments.iter().map(|argument| format!(", {argument}")).collect::<String>();
     sql(&format!("{PREFIX}{check}({function}{arguments}, TRUE)"))
 }
@@ -288,10 +290,10 @@ pub(super) fn arguments(function: &Function) -> Vec<Expr> {
 }
 
 /// Where a part of a text begins, in characters.
-pub(super) fn position(text: &Expr, part: &Expr) -> Outcome<Expr> {
+pub(super) fn position(text: &Expr, part: &Expr) -> SqlResult<Expr> {
     if text_of(part).is_none_or(str::is_empty) {
-        return refused(
-            "the place of a text that is not written out",
+        return unsupported(
+            "the position of a text that is not a literal",
             "look for a text such as 'a', or compare with LIKE",
         );
     }

@@ -4,7 +4,7 @@ use polars::prelude::*;
 
 use super::decimal;
 use super::pg_function::{is_float, is_whole};
-use super::rows::{Floats, Ints, Rows, Texts};
+use super::rows::{FloatValues, IntValues, KernelRows, TextValues};
 use crate::stream::ColumnType;
 use crate::stream::moment::{parse_date, parse_instant, parse_timestamp, parse_timestamptz};
 use crate::stream::value::{complaint, parse_bool, parse_numeric};
@@ -45,24 +45,25 @@ pub(super) fn magnitude(value: i64, bits: u8) -> Result<i64, &'static str> {
 }
 
 /// A sum of whole numbers, which Polars takes modulo 2^64: it is right where the sum in double precision is near it.
-pub(super) fn summed(rows: &Rows, name: PlSmallStr, columns: &[Column]) -> PolarsResult<Column> {
+pub(super) fn summed(rows: &KernelRows, name: PlSmallStr, columns: &[Column]) -> PolarsResult<Column> {
     const NEAR: f64 = 1.0e18;
     let [sum, double] = columns else { return Err(PolarsError::ComputeError("two sums are wanted".into())) };
     if !is_whole(sum.dtype()) {
         return Ok(sum.clone());
     }
-    let (sum, double) = (Ints::of(sum)?, Floats::of(double)?);
+    let (sum, double) = (IntValues::of(sum)?, FloatValues::of(double)?);
     rows.ints(name, |row| match (sum.get(row), double.get(row)) {
         (Some(sum), Some(double)) if (sum as f64 - double).abs() > NEAR => {
-            Err("a sum is beyond bigint, and steps count in 64 bits")
+            Err("a sum is out of range for bigint, and steps compute in 64 bits")
         }
         (sum, _) => Ok(sum),
     })
 }
 
-pub(super) fn compared(rows: &Rows, name: PlSmallStr, columns: &[Column]) -> PolarsResult<Column> {
+pub(super) fn compared(rows: &KernelRows, name: PlSmallStr, columns: &[Column]) -> PolarsResult<Column> {
     let [left, right] = columns else { return Err(PolarsError::ComputeError("two numbers are wanted".into())) };
-    let (left, right) = (Texts::of(&left.cast(&DataType::String)?)?, Texts::of(&right.cast(&DataType::String)?)?);
+    let (left, right) =
+        (TextValues::of(&left.cast(&DataType::String)?)?, TextValues::of(&right.cast(&DataType::String)?)?);
     rows.ints(name, |row| {
         let (Some(left), Some(right)) = (left.get(row), right.get(row)) else { return Ok(None) };
         let order = decimal::compare(left, right).ok_or("a numeric value is not a number")?;
@@ -70,29 +71,29 @@ pub(super) fn compared(rows: &Rows, name: PlSmallStr, columns: &[Column]) -> Pol
     })
 }
 
-pub(super) fn largest(rows: &Rows, name: PlSmallStr, columns: &[Column]) -> PolarsResult<Column> {
+pub(super) fn largest(rows: &KernelRows, name: PlSmallStr, columns: &[Column]) -> PolarsResult<Column> {
     let [value, has_nan] = columns else { return Err(PolarsError::ComputeError("two values are wanted".into())) };
     if !is_float(value.dtype()) {
         return Ok(value.clone());
     }
-    let (values, has_nan) = (Floats::of(value)?, Ints::of(has_nan)?);
+    let (values, has_nan) = (FloatValues::of(value)?, IntValues::of(has_nan)?);
     rows.floats(name, |row| Ok(if has_nan.get(row) == Some(1) { Some(f64::NAN) } else { values.get(row) }))
 }
 
-pub(super) fn is_nan(rows: &Rows, name: PlSmallStr, column: &Column) -> PolarsResult<Column> {
+pub(super) fn is_nan(rows: &KernelRows, name: PlSmallStr, column: &Column) -> PolarsResult<Column> {
     if !is_float(column.dtype()) {
         return rows.ints(name, |_| Ok(Some(0)));
     }
-    let values = Floats::of(column)?;
+    let values = FloatValues::of(column)?;
     rows.ints(name, |row| Ok(values.get(row).map(|value| i64::from(value.is_nan()))))
 }
 
 /// The last so many characters, or all but the first so many for a negative number.
-pub(super) fn last_characters(rows: &Rows, columns: &[Column]) -> PolarsResult<Column> {
+pub(super) fn last_characters(rows: &KernelRows, columns: &[Column]) -> PolarsResult<Column> {
     let [text, length] = columns else {
         return Err(PolarsError::ComputeError("a text and a number are wanted".into()));
     };
-    let (texts, length) = (Texts::of(&text.cast(&DataType::String)?)?, Ints::of(length)?);
+    let (texts, length) = (TextValues::of(&text.cast(&DataType::String)?)?, IntValues::of(length)?);
     let value = |row: usize| {
         let text = texts.get(row)?;
         let (length, count) = (length.get(row)?, text.chars().count() as i64);
@@ -102,8 +103,8 @@ pub(super) fn last_characters(rows: &Rows, columns: &[Column]) -> PolarsResult<C
     Ok(Column::new(PlSmallStr::EMPTY, (0..rows.count).map(value).collect::<Vec<_>>()))
 }
 
-pub(super) fn finite(rows: &Rows, name: PlSmallStr, columns: &[Column], nonzero: bool) -> PolarsResult<Column> {
-    let all: Vec<Floats> = columns.iter().map(Floats::of).collect::<PolarsResult<_>>()?;
+pub(super) fn finite(rows: &KernelRows, name: PlSmallStr, columns: &[Column], nonzero: bool) -> PolarsResult<Column> {
+    let all: Vec<FloatValues> = columns.iter().map(FloatValues::of).collect::<PolarsResult<_>>()?;
     let Some((result, arguments)) = all.split_first() else {
         return Err(PolarsError::ComputeError("no argument".into()));
     };
@@ -135,22 +136,22 @@ pub(super) fn finite(rows: &Rows, name: PlSmallStr, columns: &[Column], nonzero:
 }
 
 /// A text for each decimal number, the bytes of which are in the order of the numbers.
-pub(super) fn sort_keys(rows: &Rows, column: &Column) -> PolarsResult<Column> {
-    let texts = Texts::of(&column.cast(&DataType::String)?)?;
+pub(super) fn sort_keys(rows: &KernelRows, column: &Column) -> PolarsResult<Column> {
+    let texts = TextValues::of(&column.cast(&DataType::String)?)?;
     rows.texts(|row| {
         texts.get(row).map(|text| decimal::sort_key(text).ok_or("a numeric value is not a number")).transpose()
     })
 }
 
 /// Sums of decimal numbers, which come as one text with commas.
-pub(super) fn totals(rows: &Rows, column: &Column) -> PolarsResult<Column> {
-    let texts = Texts::of(&column.cast(&DataType::String)?)?;
+pub(super) fn totals(rows: &KernelRows, column: &Column) -> PolarsResult<Column> {
+    let texts = TextValues::of(&column.cast(&DataType::String)?)?;
     rows.texts(|row| texts.get(row).map(|text| decimal::sum(text.split(','))).transpose())
 }
 
 /// Numbers of single precision: those nearest to numbers of double precision.
-pub(super) fn singles(rows: &Rows, name: PlSmallStr, column: &Column) -> PolarsResult<Column> {
-    let values = Floats::of(column)?;
+pub(super) fn singles(rows: &KernelRows, name: PlSmallStr, column: &Column) -> PolarsResult<Column> {
+    let values = FloatValues::of(column)?;
     rows.floats(name, |row| {
         let Some(value) = values.get(row) else { return Ok(None) };
         let single = f64::from(value as f32);
@@ -163,30 +164,30 @@ pub(super) fn singles(rows: &Rows, name: PlSmallStr, column: &Column) -> PolarsR
 }
 
 /// Texts as values of another type.
-pub(super) fn parsed(rows: &Rows, column: &Column, kind: ColumnType) -> PolarsResult<Column> {
-    let texts = Texts::of(column)?;
+pub(super) fn parsed(rows: &KernelRows, column: &Column, kind: ColumnType) -> PolarsResult<Column> {
+    let texts = TextValues::of(column)?;
     let name = column.name().clone();
     let text = |row| texts.get(row).map(str::as_bytes);
-    let unfit = |row| {
-        let shown = texts.get(row).unwrap_or_default();
-        PolarsError::ComputeError(format!("`{shown}` {}", complaint(shown.as_bytes(), kind)).into())
+    let value_error = |row| {
+        let described = texts.get(row).unwrap_or_default();
+        PolarsError::ComputeError(format!("`{described}` {}", complaint(described.as_bytes(), kind)).into())
     };
-    let moments = |parse: fn(&[u8]) -> Option<i64>| {
-        let values = rows.parsed(|row| text(row).map(parse), unfit)?;
-        Column::new(name.clone(), values).cast(&super::expression::representation(kind))
+    let datetimes = |parse: fn(&[u8]) -> Option<i64>| {
+        let values = rows.parsed(|row| text(row).map(parse), value_error)?;
+        Column::new(name.clone(), values).cast(&super::expression::dtype_of(kind))
     };
     Ok(match kind {
-        ColumnType::Bool => Column::new(name, rows.parsed(|row| text(row).map(parse_bool), unfit)?),
+        ColumnType::Bool => Column::new(name, rows.parsed(|row| text(row).map(parse_bool), value_error)?),
         ColumnType::Date => {
-            let days = rows.parsed(|row| text(row).map(parse_date), unfit)?;
+            let days = rows.parsed(|row| text(row).map(parse_date), value_error)?;
             Column::new(name, days).cast(&DataType::Date)?
         }
-        ColumnType::Timestamp => moments(parse_timestamp)?,
-        ColumnType::TimestampTz => moments(parse_timestamptz)?,
-        ColumnType::Instant => moments(parse_instant)?,
+        ColumnType::Timestamp => datetimes(parse_timestamp)?,
+        ColumnType::TimestampTz => datetimes(parse_timestamptz)?,
+        ColumnType::Instant => datetimes(parse_instant)?,
         _ => {
             let numbers = |row| text(row).map(|text| parse_numeric(text).map(str::to_owned));
-            Column::new(name, rows.parsed(numbers, unfit)?)
+            Column::new(name, rows.parsed(numbers, value_error)?)
         }
     })
 }

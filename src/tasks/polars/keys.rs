@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use polars::prelude::*;
 
-use super::text::Texts;
+use super::text_column::TextColumn;
 use crate::stream::ColumnType;
 
 /// 16 million keys of 50 bytes make files of 13 MB.
@@ -28,7 +28,7 @@ pub enum Nulls {
 
 /// A row whose key was there before.
 #[derive(Clone, Copy, Debug)]
-pub struct Repeat<'a> {
+pub struct DuplicateKey<'a> {
     /// The last row before it with the same key, counted from 0.
     pub earlier: u64,
     /// The row, counted from 0.
@@ -36,7 +36,7 @@ pub struct Repeat<'a> {
     key: &'a [u8],
 }
 
-impl Repeat<'_> {
+impl DuplicateKey<'_> {
     /// The key's values, for a message.
     pub fn values(&self) -> String {
         let mut rest = self.key;
@@ -50,7 +50,7 @@ impl Repeat<'_> {
 }
 
 /// The keys seen so far.
-pub struct Keys {
+pub struct KeySpool {
     columns: Vec<(String, ColumnType)>,
     nulls: Nulls,
     folder: PathBuf,
@@ -58,7 +58,7 @@ pub struct Keys {
     rows: u64,
 }
 
-impl Keys {
+impl KeySpool {
     /// Starts with none. `folder` is made for the files, and goes again with this value.
     ///
     /// # Errors
@@ -79,9 +79,9 @@ impl Keys {
     ///
     /// # Errors
     /// When a column is missing, or the disk is full.
-    pub fn see(&mut self, frame: &DataFrame) -> PolarsResult<()> {
-        let texts: Vec<Texts> =
-            self.columns.iter().map(|(name, kind)| Texts::of(frame, name, *kind)).collect::<PolarsResult<_>>()?;
+    pub fn observe(&mut self, frame: &DataFrame) -> PolarsResult<()> {
+        let texts: Vec<TextColumn> =
+            self.columns.iter().map(|(name, kind)| TextColumn::of(frame, name, *kind)).collect::<PolarsResult<_>>()?;
         let mut key = Vec::with_capacity(256);
         for row in 0..frame.height() {
             key.clear();
@@ -110,7 +110,7 @@ impl Keys {
     ///
     /// # Errors
     /// When a file cannot be written to its end or read back.
-    pub fn repeats(&mut self, mut tell: impl FnMut(Repeat)) -> io::Result<()> {
+    pub fn duplicates(&mut self, mut report: impl FnMut(DuplicateKey)) -> io::Result<()> {
         for (number, mut file) in std::mem::take(&mut self.files).into_iter().enumerate() {
             file.flush()?;
             drop(file);
@@ -119,7 +119,7 @@ impl Keys {
             let mut rest = bytes.as_slice();
             while let Some((row, key, after)) = split_record(rest) {
                 if let Some(earlier) = last.insert(key, row) {
-                    tell(Repeat { earlier, row, key });
+                    report(DuplicateKey { earlier, row, key });
                 }
                 rest = after;
             }
@@ -128,7 +128,7 @@ impl Keys {
     }
 }
 
-impl Drop for Keys {
+impl Drop for KeySpool {
     fn drop(&mut self) {
         // What stays behind is found and removed with the execution's storage.
         let _ = fs::remove_dir_all(&self.folder);
@@ -136,7 +136,7 @@ impl Drop for Keys {
 }
 
 /// Appends a value with its length, or a mark where it is NULL; whether there was one.
-fn push_value(column: &Texts, row: usize, key: &mut Vec<u8>) -> bool {
+fn push_value(column: &TextColumn, row: usize, key: &mut Vec<u8>) -> bool {
     const NULL: [u8; 4] = u32::MAX.to_le_bytes();
     let start = key.len();
     key.extend_from_slice(&NULL);
@@ -167,15 +167,15 @@ fn split_record(bytes: &[u8]) -> Option<(u64, &[u8], &[u8])> {
 mod tests {
     use super::*;
 
-    fn repeats(nulls: Nulls) -> Vec<(u64, u64, String)> {
+    fn duplicates(nulls: Nulls) -> Vec<(u64, u64, String)> {
         let folder = tempfile::tempdir().unwrap();
         let columns = vec![("a".to_owned(), ColumnType::Text), ("b".to_owned(), ColumnType::Int(64))];
-        let mut keys = Keys::create(columns, nulls, folder.path().join("keys")).unwrap();
-        keys.see(&df!("a" => ["x", "xy", "x"], "b" => [Some(1_i64), None, Some(1)]).unwrap()).unwrap();
-        keys.see(&df!("a" => ["x", "xy", ""], "b" => [Some(1_i64), None, Some(2)]).unwrap()).unwrap();
+        let mut keys = KeySpool::create(columns, nulls, folder.path().join("keys")).unwrap();
+        keys.observe(&df!("a" => ["x", "xy", "x"], "b" => [Some(1_i64), None, Some(1)]).unwrap()).unwrap();
+        keys.observe(&df!("a" => ["x", "xy", ""], "b" => [Some(1_i64), None, Some(2)]).unwrap()).unwrap();
         assert_eq!(keys.rows(), 6);
         let mut found = Vec::new();
-        keys.repeats(|repeat| found.push((repeat.earlier, repeat.row, repeat.values()))).unwrap();
+        keys.duplicates(|duplicate| found.push((duplicate.earlier, duplicate.row, duplicate.values()))).unwrap();
         drop(keys);
         assert!(!folder.path().join("keys").exists(), "the files should be gone");
         found.sort();
@@ -186,17 +186,17 @@ mod tests {
     fn numbers_that_are_equal_are_repeats_however_they_are_written() {
         let folder = tempfile::tempdir().unwrap();
         let columns = vec![("n".to_owned(), ColumnType::Numeric), ("f".to_owned(), ColumnType::Float)];
-        let mut keys = Keys::create(columns, Nulls::Distinct, folder.path().join("keys")).unwrap();
-        keys.see(&df!("n" => ["1", "1.00", "1e0", "1.01"], "f" => [0.0, -0.0, 0.0, 0.0]).unwrap()).unwrap();
+        let mut keys = KeySpool::create(columns, Nulls::Distinct, folder.path().join("keys")).unwrap();
+        keys.observe(&df!("n" => ["1", "1.00", "1e0", "1.01"], "f" => [0.0, -0.0, 0.0, 0.0]).unwrap()).unwrap();
         let mut found = Vec::new();
-        keys.repeats(|repeat| found.push((repeat.earlier, repeat.row, repeat.values()))).unwrap();
+        keys.duplicates(|duplicate| found.push((duplicate.earlier, duplicate.row, duplicate.values()))).unwrap();
         assert_eq!(found, [(0, 1, "1, 0".to_owned()), (1, 2, "1, 0".to_owned())]);
     }
 
     #[test]
     fn repeats_are_found_across_frames() {
         let x = |earlier, row| (earlier, row, "x, 1".to_owned());
-        assert_eq!(repeats(Nulls::Distinct), [x(0, 2), x(2, 3)]);
-        assert_eq!(repeats(Nulls::Equal), [x(0, 2), (1, 4, "xy, NULL".to_owned()), x(2, 3)]);
+        assert_eq!(duplicates(Nulls::Distinct), [x(0, 2), x(2, 3)]);
+        assert_eq!(duplicates(Nulls::Equal), [x(0, 2), (1, 4, "xy, NULL".to_owned()), x(2, 3)]);
     }
 }

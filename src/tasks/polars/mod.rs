@@ -1,17 +1,19 @@
 //! Rows between a file and its destination: typed, filtered, changed, checked.
 //!
-//! [`spec`] is what YAML says; [`plan`] turns it into steps before a row is read; [`expression`] reads SQL text, to
-//! which `dialect`, with `functions`, `exact`, `number`, `moments`, `pattern`, `window`, `class`, `guard`, `scope` and
-//! `queries`, and `pg_function`, with `kernels`, `decimal`, `shown` and `rows`, give Postgres's semantics, by what
-//! `function_table` says about each function; [`comparable`] says how a destination compares texts, by which `collation`
-//! and `comparisons` refuse what bytes do not tell;
-//! [`spool`] and [`keys`] see all rows without holding them in memory; [`text`] prints values as Postgres does.
+//! [`spec`] is what YAML says; [`plan`] turns it into steps before a row is read; [`expression`] reads SQL text.
+//! `dialect` rewrites that SQL to give it Postgres's semantics, with `functions`, `exact`, `number`, `datetimes`, `pattern`,
+//! `window`, `class`, `short_circuit`, `scope` and `queries`, by what `function_table` says about each function. It is
+//! rewritten to calls of `pg_function`, which computes with `kernels`, `decimal`, `pg_text` and `rows`.
+//! [`comparison_rule`] says how a destination compares texts, and `collation` and `comparisons` refuse comparisons of bytes
+//! that would differ from it.
+//! [`spool`] and [`keys`] see all rows without holding them in memory; [`text_column`] prints values as Postgres does.
 
 mod casts;
 mod class;
 mod collation;
-pub mod comparable;
+pub mod comparison_rule;
 mod comparisons;
+mod datetimes;
 mod decimal;
 mod dialect;
 mod exact;
@@ -19,28 +21,27 @@ pub mod expect;
 pub mod expression;
 mod function_table;
 mod functions;
-mod guard;
 mod kernels;
 pub mod keys;
-mod moments;
 mod number;
 mod pattern;
 mod pg_function;
+mod pg_text;
 pub mod plan;
 mod queries;
 mod query;
-mod refusal;
 pub mod row_id;
 mod row_steps;
+mod row_wise;
 mod rows;
 mod scope;
-mod shown;
+mod short_circuit;
 pub mod spec;
 pub mod spool;
 mod sql;
-mod stepwise;
-pub mod text;
+pub mod text_column;
 pub mod transform;
+mod unsupported;
 mod window;
 
 pub use plan::Plan;

@@ -2,7 +2,7 @@
 
 use sqlparser::ast::{BinaryOperator, DataType, Expr, Function, UnaryOperator, Value};
 
-use super::dialect::{Rewriting, is_float};
+use super::dialect::{Rewriter, is_float};
 use super::function_table::{self, NumberRule};
 use super::functions::arguments;
 use crate::stream::ColumnType;
@@ -20,18 +20,18 @@ pub(super) enum NumberType {
     Double,
 }
 
-impl Rewriting<'_> {
+impl Rewriter<'_> {
     /// The type of number that an expression has; none where that is not known, or it is no number.
     pub(super) fn number(&self, expr: &Expr) -> Option<NumberType> {
         match expr {
             // The sign is a part of the number: -2147483648 is one of 32 bits.
-            Expr::UnaryOp { op: UnaryOperator::Minus, expr: inner } if written(inner).is_some() => {
-                written(inner).map(|text| literal(&format!("-{text}")))
+            Expr::UnaryOp { op: UnaryOperator::Minus, expr: inner } if written_number(inner).is_some() => {
+                written_number(inner).map(|text| literal_type(&format!("-{text}")))
             }
             Expr::Nested(inner) | Expr::UnaryOp { op: UnaryOperator::Minus | UnaryOperator::Plus, expr: inner } => {
                 self.number(inner)
             }
-            Expr::Value(_) => written(expr).map(literal),
+            Expr::Value(_) => written_number(expr).map(literal_type),
             Expr::BinaryOp {
                 left,
                 op:
@@ -41,13 +41,13 @@ impl Rewriting<'_> {
                     | BinaryOperator::Divide
                     | BinaryOperator::Modulo,
                 right,
-            } => counted(
-                self.together(&[left.as_ref().clone(), right.as_ref().clone()]),
+            } => operator_type(
+                self.common_type(&[left.as_ref().clone(), right.as_ref().clone()]),
                 [self.number(left), self.number(right)],
             ),
             Expr::Case { conditions, else_result, .. } => {
                 let results = conditions.iter().map(|when| &when.result).chain(else_result.as_deref());
-                self.together(&results.cloned().collect::<Vec<_>>())
+                self.common_type(&results.cloned().collect::<Vec<_>>())
             }
             Expr::Cast { data_type, .. } => of_type(data_type),
             Expr::Function(function) => self.of_function(function),
@@ -62,7 +62,7 @@ impl Rewriting<'_> {
     }
 
     /// The type that numbers have together; NULL is of any.
-    fn together(&self, values: &[Expr]) -> Option<NumberType> {
+    fn common_type(&self, values: &[Expr]) -> Option<NumberType> {
         let is_null = |value: &Expr| matches!(value, Expr::Value(value) if value.value == Value::Null);
         let types: Vec<_> = values.iter().filter(|value| !is_null(value)).map(|value| self.number(value)).collect();
         match types.contains(&Some(NumberType::Double)) {
@@ -80,7 +80,7 @@ impl Rewriting<'_> {
             // The last argument says where the function may fail.
             values.pop();
         }
-        let (first, all) = (|| self.number(values.first()?), || self.together(&values));
+        let (first, all) = (|| self.number(values.first()?), || self.common_type(&values));
         let in_bits = |own| Whole(function_table::bits(&name).unwrap_or(own));
         match entry.number {
             NumberRule::Unknown => None,
@@ -106,15 +106,15 @@ impl Rewriting<'_> {
 }
 
 /// The type of what an operator gives: numbers of single precision stay so only among themselves.
-fn counted(together: Option<NumberType>, sides: [Option<NumberType>; 2]) -> Option<NumberType> {
-    match together {
+fn operator_type(common_type: Option<NumberType>, sides: [Option<NumberType>; 2]) -> Option<NumberType> {
+    match common_type {
         Some(NumberType::Real) if sides != [Some(NumberType::Real); 2] => Some(NumberType::Double),
         other => other,
     }
 }
 
 /// A number that is written out.
-fn written(expr: &Expr) -> Option<&str> {
+fn written_number(expr: &Expr) -> Option<&str> {
     match expr {
         Expr::Value(value) => match &value.value {
             Value::Number(text, _) => Some(text),
@@ -124,7 +124,7 @@ fn written(expr: &Expr) -> Option<&str> {
     }
 }
 
-fn literal(text: &str) -> NumberType {
+fn literal_type(text: &str) -> NumberType {
     match text.parse::<i64>() {
         Ok(number) if i32::try_from(number).is_ok() => NumberType::Whole(32),
         Ok(_) => NumberType::Whole(64),

@@ -3,10 +3,10 @@
 use sqlparser::ast::{BinaryOperator, Expr};
 
 use super::dialect::{sql, text_of};
-use super::refusal::{Outcome, refused};
+use super::unsupported::{SqlResult, unsupported};
 
 /// An operator between texts, or between the bits of numbers.
-pub(super) fn operator_of_texts(left: &Expr, op: &BinaryOperator, right: &Expr) -> Outcome<Option<Expr>> {
+pub(super) fn operator_of_texts(left: &Expr, op: &BinaryOperator, right: &Expr) -> SqlResult<Option<Expr>> {
     match op {
         BinaryOperator::PGRegexMatch
         | BinaryOperator::PGRegexIMatch
@@ -21,30 +21,32 @@ pub(super) fn operator_of_texts(left: &Expr, op: &BinaryOperator, right: &Expr) 
         | BinaryOperator::PGNotLikeMatch
         | BinaryOperator::PGNotILikeMatch => check_pattern(right).map(|()| None),
         BinaryOperator::BitwiseAnd | BinaryOperator::BitwiseOr | BinaryOperator::PGStartsWith => Ok(None),
-        op => refused(format!("the operator `{op}`"), "write it with other operators, or compute it after the load"),
+        op => {
+            unsupported(format!("the operator `{op}`"), "write it with other operators, or compute it after the load")
+        }
     }
 }
 
 /// Polars knows no `\\` in patterns of LIKE.
-pub(super) fn check_pattern(pattern: &Expr) -> Outcome<()> {
+pub(super) fn check_pattern(pattern: &Expr) -> SqlResult<()> {
     match text_of(pattern).is_some_and(|text| text.contains('\\')) {
-        true => refused("a backslash in the pattern of LIKE", "compare with `=`, `starts_with` or `~`"),
+        true => unsupported("a backslash in the pattern of LIKE", "compare with `=`, `starts_with` or `~`"),
         false => Ok(()),
     }
 }
 
 /// A regular expression as Polars is to read it, whose `.` does not stand for a line break; none for one that it reads so.
-pub(super) fn regular_expression(pattern: &Expr) -> Outcome<Option<Expr>> {
+pub(super) fn regular_expression(pattern: &Expr) -> SqlResult<Option<Expr>> {
     let Some(text) = text_of(pattern) else { return Ok(None) };
     if text.contains(r"\b") || text.contains(r"\B") {
-        return refused(
+        return unsupported(
             format!("`\\b` in the regular expression '{text}'"),
             "write what stands there, such as `(^| )`",
         );
     }
-    let odd = ["&&", "[[:<:]]", "[[:>:]]", "[.", "[=", r"\p", r"\P", r"\z", r"\K", "(?P"];
-    if let Some(part) = odd.into_iter().find(|part| text.contains(part)) {
-        return refused(
+    let unsupported_parts = ["&&", "[[:<:]]", "[[:>:]]", "[.", "[=", r"\p", r"\P", r"\z", r"\K", "(?P"];
+    if let Some(part) = unsupported_parts.into_iter().find(|part| text.contains(part)) {
+        return unsupported(
             format!("`{part}` in the regular expression '{text}', which Postgres reads in another way"),
             "write the characters out",
         );

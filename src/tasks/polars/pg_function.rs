@@ -16,8 +16,8 @@ use super::kernels::{
     compared, finite, fitting, is_nan, largest, last_characters, magnitude, out_of_range, parsed, rounded, singles,
     sort_keys, summed, totals, whole_text,
 };
-use super::rows::{Floats, Ints, Rows, Texts};
-use super::shown::{decimals, epoch, extreme, reals, significant, texts};
+use super::pg_text::{decimals, epoch, extreme, reals, significant, texts};
+use super::rows::{FloatValues, IntValues, KernelRows, TextValues};
 use super::{decimal, expression};
 use crate::stream::ColumnType;
 
@@ -130,7 +130,7 @@ impl PgFunction {
         if self.is_arithmetic()
             && let Some(field) = numbers.iter().find(|field| !is_number(field.dtype()))
         {
-            let message = format!("`{}` is {}, not a number", field.name(), shown(field.dtype()));
+            let message = format!("`{}` is {}, not a number", field.name(), dtype_name(field.dtype()));
             return Err(PolarsError::InvalidOperation(message.into()));
         }
         Ok(Field::new(
@@ -141,7 +141,7 @@ impl PgFunction {
                     Some(dtype) if self == Self::Sum && is_whole(dtype) => DataType::Int64,
                     dtype => dtype.cloned().unwrap_or(DataType::Null),
                 },
-                Self::Parse(kind) => expression::representation(kind),
+                Self::Parse(kind) => expression::dtype_of(kind),
                 Self::Text | Self::Right | Self::Reverse | Self::Decimal | Self::Greatest | Self::Least => {
                     DataType::String
                 }
@@ -171,31 +171,32 @@ impl PgFunction {
     }
 
     fn compute(self, columns: &[Column]) -> PolarsResult<Column> {
-        let (guard, columns) = columns.split_last().ok_or_else(|| PolarsError::ComputeError("no argument".into()))?;
-        let rows = Rows::of(columns, guard)?;
+        let (may_fail, columns) =
+            columns.split_last().ok_or_else(|| PolarsError::ComputeError("no argument".into()))?;
+        let rows = KernelRows::of(columns, may_fail)?;
         let first = columns.first().ok_or_else(|| PolarsError::ComputeError("no argument".into()))?;
         let name = first.name().clone();
         Ok(match self {
             Self::Text => texts(first, rows.count)?.with_name(name),
             Self::Whole(bits) if first.dtype().is_string() => {
-                let texts = Texts::of(first)?;
+                let texts = TextValues::of(first)?;
                 rows.ints(name, |row| whole_text(texts.get(row), bits))?
             }
             Self::Whole(bits) if is_whole(first.dtype()) || *first.dtype() == DataType::Boolean => {
-                let values = Ints::of(first)?;
+                let values = IntValues::of(first)?;
                 rows.ints(name, |row| values.get(row).map(|value| fitting(value, bits)).transpose())?
             }
             Self::Whole(bits) => {
-                let values = Floats::of(first)?;
+                let values = FloatValues::of(first)?;
                 rows.ints(name, |row| values.get(row).map(|value| rounded(value, bits)).transpose())?
             }
             Self::Round => {
-                let values = Floats::of(first)?;
+                let values = FloatValues::of(first)?;
                 rows.floats(name, |row| Ok(values.get(row).map(f64::round)))?
             }
             Self::Double if !first.dtype().is_string() => first.cast(&DataType::Float64)?,
             Self::Double => {
-                let texts = Texts::of(first)?;
+                let texts = TextValues::of(first)?;
                 rows.floats(name, |row| texts.get(row).map(decimal::double).transpose())?
             }
             Self::Decimal => decimals(first, rows.count)?.with_name(name),
@@ -204,12 +205,12 @@ impl PgFunction {
             Self::SortKey => sort_keys(&rows, first)?.with_name(name),
             Self::Total => totals(&rows, first)?.with_name(name),
             Self::Single => singles(&rows, name, first)?,
-            Self::Parse(kind) if !first.dtype().is_string() => first.cast(&expression::representation(kind))?,
+            Self::Parse(kind) if !first.dtype().is_string() => first.cast(&expression::dtype_of(kind))?,
             Self::Parse(kind) => parsed(&rows, first, kind)?,
             Self::Greatest => extreme(columns, Ordering::Greater, rows.count)?.with_name(name),
             Self::Least => extreme(columns, Ordering::Less, rows.count)?.with_name(name),
             Self::Nearest(bits) => {
-                let texts = Texts::of(first)?;
+                let texts = TextValues::of(first)?;
                 let whole = |text| decimal::nearest(text).ok_or(out_of_range(bits));
                 rows.ints(name, |row| texts.get(row).map(|text| fitting(whole(text)?, bits)).transpose())?
             }
@@ -218,12 +219,12 @@ impl PgFunction {
             Self::Finite | Self::NonZero => finite(&rows, name, columns, self == Self::NonZero)?,
             Self::Right => last_characters(&rows, columns)?.with_name(name),
             Self::Reverse => {
-                let texts = Texts::of(&first.cast(&DataType::String)?)?;
+                let texts = TextValues::of(&first.cast(&DataType::String)?)?;
                 let reversed = |row| texts.get(row).map(|text| text.chars().rev().collect::<String>());
                 Column::new(name, (0..rows.count).map(reversed).collect::<Vec<_>>())
             }
             Self::Sign => {
-                let values = Floats::of(first)?;
+                let values = FloatValues::of(first)?;
                 let sign = |value: f64| f64::from(i8::from(value > 0.0) - i8::from(value < 0.0));
                 rows.floats(name, |row| Ok(values.get(row).map(sign)))?
             }
@@ -231,18 +232,18 @@ impl PgFunction {
             Self::Largest => largest(&rows, name, columns)?,
             Self::IsNan => is_nan(&rows, name, first)?,
             Self::Abs(bits) if is_whole(first.dtype()) => {
-                let values = Ints::of(first)?;
+                let values = IntValues::of(first)?;
                 rows.ints(name, |row| values.get(row).map(|value| magnitude(value, bits)).transpose())?
             }
             Self::Negate(bits) if is_whole(first.dtype()) => {
-                let values = Ints::of(first)?;
+                let values = IntValues::of(first)?;
                 let negative = |value: i64| value.checked_neg().ok_or(out_of_range(bits));
                 rows.ints(name, |row| {
                     values.get(row).map(|value| negative(value).and_then(|value| fitting(value, bits))).transpose()
                 })?
             }
             Self::Abs(_) | Self::Negate(_) => {
-                let values = Floats::of(first)?;
+                let values = FloatValues::of(first)?;
                 let of = |value: f64| if matches!(self, Self::Abs(_)) { value.abs() } else { -value };
                 rows.floats(name, |row| Ok(values.get(row).map(of)))?
             }
@@ -251,7 +252,7 @@ impl PgFunction {
     }
 
     /// An operator between two values, or several times between more of them.
-    fn operator(self, rows: &Rows, name: &PlSmallStr, columns: &[Column]) -> PolarsResult<Column> {
+    fn operator(self, rows: &KernelRows, name: &PlSmallStr, columns: &[Column]) -> PolarsResult<Column> {
         let (first, others) = columns.split_first().ok_or_else(|| PolarsError::ComputeError("no argument".into()))?;
         others.iter().try_fold(first.clone(), |left, right| {
             let pair = [left, right.clone()];
@@ -262,9 +263,9 @@ impl PgFunction {
         })
     }
 
-    fn whole_numbers(self, rows: &Rows, name: PlSmallStr, columns: &[Column]) -> PolarsResult<Column> {
+    fn whole_numbers(self, rows: &KernelRows, name: PlSmallStr, columns: &[Column]) -> PolarsResult<Column> {
         let [left, right] = columns else { return Err(PolarsError::ComputeError("it takes two numbers".into())) };
-        let (left, right) = (Ints::of(left)?, Ints::of(right)?);
+        let (left, right) = (IntValues::of(left)?, IntValues::of(right)?);
         rows.ints(name, |row| {
             let (Some(left), Some(right)) = (left.get(row), right.get(row)) else { return Ok(None) };
             if right == 0 && matches!(self, Self::Divide(_) | Self::Modulo(_)) {
@@ -282,9 +283,9 @@ impl PgFunction {
         })
     }
 
-    fn numbers(self, rows: &Rows, name: PlSmallStr, columns: &[Column]) -> PolarsResult<Column> {
+    fn numbers(self, rows: &KernelRows, name: PlSmallStr, columns: &[Column]) -> PolarsResult<Column> {
         let [left, right] = columns else { return Err(PolarsError::ComputeError("it takes two numbers".into())) };
-        let (left, right) = (Floats::of(left)?, Floats::of(right)?);
+        let (left, right) = (FloatValues::of(left)?, FloatValues::of(right)?);
         rows.floats(name, |row| {
             let (Some(left), Some(right)) = (left.get(row), right.get(row)) else { return Ok(None) };
             if right == 0.0 && !left.is_nan() && matches!(self, Self::Divide(_) | Self::Modulo(_)) {
@@ -311,7 +312,7 @@ impl PgFunction {
     }
 }
 
-/// Puts the functions in where an expression calls them: `coalesce('jitney_divide', a, b, guard)`, since Polars knows no
+/// Puts the functions in where an expression calls them: `coalesce('jitney_divide', a, b, may_fail)`, since Polars knows no
 /// functions of others in expressions.
 pub(super) fn resolved(node: Expr) -> Expr {
     let function = match &node {
@@ -342,7 +343,7 @@ pub(super) fn is_float(dtype: &DataType) -> bool {
     dtype.is_float() || matches!(dtype, DataType::Unknown(UnknownKind::Float))
 }
 
-pub(super) fn shown(dtype: &DataType) -> &'static str {
+pub(super) fn dtype_name(dtype: &DataType) -> &'static str {
     match dtype {
         DataType::String => "text",
         DataType::Boolean => "true or false",

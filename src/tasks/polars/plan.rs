@@ -8,14 +8,16 @@ use chrono::{DateTime, Utc};
 use polars::prelude::*;
 
 use super::expect::{self, Expectation, RowCounts, Warnings, checked};
-use super::expression::{self, Columns, alike, converted, find, natural, plain, representation, unknown_column};
-use super::keys::{Keys, Nulls};
-use super::query::Whole;
+use super::expression::{
+    self, Columns, column_type_of, converted, dtype_of, find, is_same_name, plain, unknown_column,
+};
+use super::keys::{KeySpool, Nulls};
+use super::query::QueryStep;
 use super::row_id::RowId;
 use super::row_steps::RowSteps;
+use super::row_wise::{each, row_wise};
 use super::spec::{Dedupe, Keep, Pairs, Rule, Transform};
-use super::spool::{FirstOrLast, Query, failed, spooled};
-use super::stepwise::{each, stepwise};
+use super::spool::{DedupeStep, SqlQuery, failed, spooled};
 use super::{dialect, queries, sql};
 use crate::stream::{Batches, Column, ColumnType, LINE};
 use crate::task::TaskError;
@@ -30,7 +32,7 @@ pub struct Plan {
     kinds: Vec<(String, ColumnType)>,
     rows: RowSteps,
     dedupe: Option<(Vec<(String, ColumnType)>, Keep)>,
-    query: Option<Whole>,
+    query: Option<QueryStep>,
     row_id: Option<RowId>,
     keys: Option<Arc<KeyMaker>>,
     expect: Vec<Expectation>,
@@ -91,8 +93,8 @@ impl Transform {
         let read = sql::deep(|| self.columns_read(&file))?;
         let is_named = |name: &str| {
             read.contains(name)
-                || self.rename.0.iter().any(|(old, _)| alike(old, name))
-                || self.select.iter().any(|other| alike(other, name))
+                || self.rename.0.iter().any(|(old, _)| is_same_name(old, name))
+                || self.select.iter().any(|other| is_same_name(other, name))
         };
         let needed = columns.iter().filter(|(name, _)| is_named(name) || types(name).is_some());
         Ok(needed.cloned().collect())
@@ -104,9 +106,9 @@ impl Transform {
             return Ok(file.iter().map(|(name, _)| name.clone()).collect());
         }
         let filter = self.filter.as_ref().map(|text| condition(text, file)).transpose()?;
-        let mut read: HashSet<String> = filter.iter().flat_map(expression::leaves).collect();
+        let mut read: HashSet<String> = filter.iter().flat_map(expression::columns_read).collect();
         for (name, text) in &self.with_columns.0 {
-            read.extend(expression::leaves(&expression::parse(&format!("with_columns.{name}"), text, file)?.0));
+            read.extend(expression::columns_read(&expression::parse(&format!("with_columns.{name}"), text, file)?.0));
         }
         let keys = self.dedupe.iter().flat_map(|dedupe| dedupe.choice().0);
         let named = keys.map(String::as_str).chain(self.expect.iter().flat_map(Rule::columns));
@@ -115,7 +117,7 @@ impl Transform {
         let is_read = |name: &str| {
             let new_name = renamed(name, &self.rename);
             let mut all = named.iter().copied().chain(stated.clone());
-            all.any(|other| alike(other, name) || alike(other, new_name))
+            all.any(|other| is_same_name(other, name) || is_same_name(other, new_name))
         };
         read.extend(file.iter().map(|(name, _)| name).filter(|name| is_read(name)).cloned());
         Ok(read)
@@ -132,7 +134,7 @@ impl Transform {
             Some((names, keep)) => Some((find_all("dedupe", names, &columns)?, keep)),
             None => None,
         };
-        let query = self.sql.as_ref().map(|sql| whole(sql, &columns, types)).transpose()?;
+        let query = self.sql.as_ref().map(|sql| query_step(sql, &columns, types)).transpose()?;
         if let Some(query) = &query {
             columns = query.columns.clone();
         }
@@ -143,7 +145,7 @@ impl Transform {
         let wanted =
             wanted.map(|(name, kind)| Column { name, kind, required: false, likely: None, shape: None }).collect();
         let (kinds, warnings) = (Vec::new(), Warnings::default());
-        let has_lines = !rows.is_idle || query.is_some();
+        let has_lines = !rows.is_identity || query.is_some();
         let plan = Plan {
             wanted,
             kinds,
@@ -168,11 +170,11 @@ impl Transform {
     ) -> Result<Vec<(String, ColumnType)>, TaskError> {
         let names: Vec<(String, ColumnType)> =
             columns.iter().map(|(name, _)| (name.clone(), ColumnType::Text)).collect();
-        let schema = resolved("schema", &self.schema, &names)?;
+        let schema = resolve_names("schema", &self.schema, &names)?;
         let kind = |name: &String, own: Option<ColumnType>| {
             let new_name = renamed(name, &self.rename);
             let stated = schema.iter().find(|(column, _)| column == name);
-            let stated = stated.map(|(_, kind)| in_session((*kind).into(), types(new_name)));
+            let stated = stated.map(|(_, kind)| resolve_time_zone((*kind).into(), types(new_name)));
             stated.or_else(|| types(new_name)).or(own).unwrap_or(ColumnType::Text)
         };
         Ok(columns.iter().map(|(name, own)| (name.clone(), kind(name, *own))).collect())
@@ -186,12 +188,12 @@ impl Transform {
     ) -> Result<(RowSteps, Vec<String>), TaskError> {
         let filter = self.filter.as_ref().map(|text| condition(text, file)).transpose()?;
         let mut columns = file.to_vec();
-        let mut used: Vec<String> = filter.iter().flat_map(expression::leaves).collect();
+        let mut used: Vec<String> = filter.iter().flat_map(expression::columns_read).collect();
         let mut computed = Vec::new();
         for (name, text) in &self.with_columns.0 {
             let field = format!("with_columns.{name}");
             let (expression, own) = expression::parse(&field, text, file)?;
-            used.extend(expression::leaves(&expression));
+            used.extend(expression::columns_read(&expression));
             let kind = types(renamed(name, &self.rename)).unwrap_or(own);
             let expression = converted(&field, expression, own, kind)?;
             computed.push((field, expression.alias(name.as_str())));
@@ -201,9 +203,9 @@ impl Transform {
             }
         }
         let mut cast = Vec::new();
-        for (name, kind) in resolved("cast", &self.cast, &columns)? {
+        for (name, kind) in resolve_names("cast", &self.cast, &columns)? {
             let own = find("cast", &name, &columns)?.1;
-            let kind = in_session(kind.into(), types(renamed(&name, &self.rename)));
+            let kind = resolve_time_zone(kind.into(), types(renamed(&name, &self.rename)));
             let field = format!("cast.{name}");
             let expression = converted(&field, col(name.as_str()), own, kind)?;
             cast.push((field, expression));
@@ -217,7 +219,7 @@ impl Transform {
             used.extend(file.first().map(|(name, _)| name.clone()));
         }
         let unchanged = file.iter().filter(|(name, _)| used.contains(name)).map(|(name, _)| name);
-        let is_idle = filter.is_none()
+        let is_identity = filter.is_none()
             && computed.is_empty()
             && cast.is_empty()
             && output.iter().all(|(old, new, _)| old == new)
@@ -228,7 +230,7 @@ impl Transform {
             cast,
             output: output.iter().map(|(old, new, _)| col(old.as_str()).alias(new.as_str())).collect(),
             names: output.iter().map(|(old, new, _)| (old.clone(), new.clone())).collect(),
-            is_idle,
+            is_identity,
             columns: output.into_iter().map(|(_, new, kind)| (new, kind)).collect(),
         };
         Ok((steps, used))
@@ -236,21 +238,22 @@ impl Transform {
 
     /// The columns after `rename` and `select`: the name so far, the new name, and what the column holds.
     fn output(&self, columns: &Columns) -> Result<Vec<(String, String, ColumnType)>, TaskError> {
-        resolved("rename", &self.rename, columns)?;
+        resolve_names("rename", &self.rename, columns)?;
         let after: Vec<_> =
             columns.iter().map(|(name, kind)| (renamed(name, &self.rename).to_owned(), *kind)).collect();
         let mut names: Vec<&str> = after.iter().map(|(name, _)| name.as_str()).collect();
         names.sort_unstable();
         if let Some([twice, _]) = names.array_windows().find(|[one, next]| one == next) {
-            return Err(TaskError::permanent(format!("`rename`: two columns would be called `{twice}`")));
+            return Err(TaskError::permanent(format!("`rename`: two columns would be named `{twice}`")));
         }
-        let whole = columns.iter().zip(after.iter()).map(|((old, _), (new, kind))| (old.clone(), new.clone(), *kind));
-        let whole: Vec<_> = whole.collect();
+        let query_step =
+            columns.iter().zip(after.iter()).map(|((old, _), (new, kind))| (old.clone(), new.clone(), *kind));
+        let query_step: Vec<_> = query_step.collect();
         if self.select.is_empty() {
-            return Ok(whole);
+            return Ok(query_step);
         }
         let chosen = find_all("select", &self.select, &after)?;
-        let keep = |name: &String| whole.iter().find(|(_, new, _)| new == name).cloned();
+        let keep = |name: &String| query_step.iter().find(|(_, new, _)| new == name).cloned();
         Ok(chosen.iter().filter_map(|(name, _)| keep(name)).collect())
     }
 
@@ -274,7 +277,7 @@ impl Plan {
     #[must_use]
     pub fn with_lines(self) -> Self {
         let mut plan = self.carrying_lines();
-        if let Some(query) = plan.query.as_mut().filter(|query| query.is_by_row) {
+        if let Some(query) = plan.query.as_mut().filter(|query| query.is_row_wise) {
             query.sql = queries::with_column(&query.sql, LINE);
             query.input.push(col(LINE));
             query.output.push(col(LINE));
@@ -295,7 +298,7 @@ impl Plan {
 
     /// Whether rows of the result stand on lines of the file.
     pub fn keeps_lines(&self) -> bool {
-        self.query.as_ref().is_none_or(|query| query.is_by_row)
+        self.query.as_ref().is_none_or(|query| query.is_row_wise)
     }
 
     /// The key that the step `row_id` adds.
@@ -351,13 +354,13 @@ impl Plan {
 
     fn try_run(&self, mut batches: Batches, scratch: &Path, now: DateTime<Utc>) -> PolarsResult<Batches> {
         let rows = self.rows.clone();
-        if !rows.is_idle {
-            batches = stepwise(batches, rows);
+        if !rows.is_identity {
+            batches = row_wise(batches, rows);
         }
         let before = expression::empty(&self.rows.columns);
         if let Some((columns, keep)) = &self.dedupe {
-            let keys = Keys::create(columns.clone(), Nulls::Equal, scratch.join("dedupe-keys"))?;
-            let step = Box::new(FirstOrLast { keys, keep: *keep });
+            let keys = KeySpool::create(columns.clone(), Nulls::Equal, scratch.join("dedupe-keys"))?;
+            let step = Box::new(DedupeStep { keys, keep: *keep });
             batches = spooled(batches, step, (scratch, "dedupe.parquet"), (&before, before.clone()), failed);
         }
         if let Some(query) = &self.query {
@@ -391,11 +394,15 @@ fn condition(text: &str, columns: &Columns) -> Result<Expr, TaskError> {
     Ok(expression)
 }
 
-fn whole(query: &str, columns: &Columns, types: &dyn Fn(&str) -> Option<ColumnType>) -> Result<Whole, TaskError> {
+fn query_step(
+    query: &str,
+    columns: &Columns,
+    types: &dyn Fn(&str) -> Option<ColumnType>,
+) -> Result<QueryStep, TaskError> {
     sql::check_query("sql", query)?;
     let input = columns.iter().map(|(name, _)| col(name.as_str()));
     let (sql, known) = dialect::query("sql", query, columns)?;
-    let query = Query { input: input.collect(), sql, output: Vec::new() };
+    let query = SqlQuery { input: input.collect(), sql, output: Vec::new() };
     let result = query.over(expression::empty(columns).lazy()).and_then(LazyFrame::collect);
     let result = result.map_err(|error| bad_query(&error, columns))?;
     if let Some((name, _)) = result.schema().iter().find(|(_, dtype)| dtype.is_duration()) {
@@ -407,17 +414,17 @@ fn whole(query: &str, columns: &Columns, types: &dyn Fn(&str) -> Option<ColumnTy
         let unmarked = name.split(':').next();
         let own = known.iter().find(|field| field.name.is_some() && field.name.as_deref() == unmarked);
         let own = own.and_then(|field| field.kind);
-        let own = own.filter(|own| *dtype == representation(*own)).unwrap_or_else(|| natural(dtype));
+        let own = own.filter(|own| *dtype == dtype_of(*own)).unwrap_or_else(|| column_type_of(dtype));
         let kind = types(name).unwrap_or(own);
         let column = col(name.clone());
-        let is_kept = own == kind || *dtype == representation(kind) && own != ColumnType::Numeric;
-        let is_kept = is_kept && *dtype == representation(kind);
+        let is_kept = own == kind || *dtype == dtype_of(kind) && own != ColumnType::Numeric;
+        let is_kept = is_kept && *dtype == dtype_of(kind);
         let column = if is_kept { column } else { converted("sql", column, own, kind)? };
         Ok((column, (name.to_string(), kind)))
     });
     let (output, columns) = fields.collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
-    let is_by_row = queries::is_by_row(&query.sql);
-    Ok(Whole { sql: query.sql, is_by_row, input: query.input, output, columns })
+    let is_row_wise = queries::is_row_wise(&query.sql);
+    Ok(QueryStep { sql: query.sql, is_row_wise, input: query.input, output, columns })
 }
 
 fn bad_query(error: &PolarsError, columns: &Columns) -> TaskError {
@@ -426,7 +433,7 @@ fn bad_query(error: &PolarsError, columns: &Columns) -> TaskError {
     match quoted {
         Some((name, _)) => unknown_column("sql", name, columns),
         None if text.contains("unsupported function 'jitney_") => {
-            let message = "`sql`: a query inside of a condition cannot count, divide or cast as Postgres does";
+            let message = "`sql`: a query inside a condition cannot compute or cast as Postgres does";
             TaskError::permanent(message).help("write it as a query in FROM or in WITH")
         }
         None => TaskError::permanent(format!("`sql`: {text}")).help("the rows so far are the table `self`"),
@@ -434,7 +441,7 @@ fn bad_query(error: &PolarsError, columns: &Columns) -> TaskError {
 }
 
 /// The pairs under the names that their columns really have.
-fn resolved<T: Clone>(field: &str, pairs: &Pairs<T>, columns: &Columns) -> Result<Vec<(String, T)>, TaskError> {
+fn resolve_names<T: Clone>(field: &str, pairs: &Pairs<T>, columns: &Columns) -> Result<Vec<(String, T)>, TaskError> {
     let found = pairs.0.iter().map(|(name, value)| Ok((find(field, name, columns)?.0.clone(), value.clone())));
     found.collect()
 }
@@ -445,7 +452,7 @@ fn find_all(field: &str, names: &[String], columns: &Columns) -> Result<Vec<(Str
 
 /// A stated type where the destination holds another: a text without an offset is no point in time where the session's
 /// time zone, which the destination knows, decides about it.
-fn in_session(stated: ColumnType, destination: Option<ColumnType>) -> ColumnType {
+fn resolve_time_zone(stated: ColumnType, destination: Option<ColumnType>) -> ColumnType {
     match (stated, destination) {
         (ColumnType::TimestampTz, Some(ColumnType::Instant)) => ColumnType::Instant,
         _ => stated,
@@ -456,6 +463,6 @@ fn in_session(stated: ColumnType, destination: Option<ColumnType>) -> ColumnType
 pub(super) fn renamed<'a>(name: &'a str, rename: &'a Pairs<String>) -> &'a str {
     let old_names = rename.0.iter().map(|(old, _)| old.as_str());
     let exact = old_names.clone().any(|old| old == name);
-    let pair = rename.0.iter().find(|(old, _)| if exact { old == name } else { alike(old, name) });
+    let pair = rename.0.iter().find(|(old, _)| if exact { old == name } else { is_same_name(old, name) });
     pair.map_or(name, |(_, new)| new)
 }

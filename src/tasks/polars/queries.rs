@@ -11,51 +11,51 @@ use sqlparser::ast::{
 };
 
 use super::function_table::{self, PREFIX, SqlFunction};
-use super::refusal::{Outcome, Refusal, refused};
 use super::sql::parser;
+use super::unsupported::{SqlResult, UnsupportedSql, unsupported};
 
 /// What begins the names of tables that stand for queries in FROM.
-const INNER: &str = "\u{1}inner";
+const SUBQUERY_PREFIX: &str = "\u{1}inner";
 
 /// The names that queries give to values, by which outer ones know them, with the values.
-pub(super) fn given(statements: &[Statement]) -> BTreeMap<String, Vec<Expr>> {
-    struct Given(BTreeMap<String, Vec<Expr>>);
-    impl Visitor for Given {
+pub(super) fn aliased_values(statements: &[Statement]) -> BTreeMap<String, Vec<Expr>> {
+    struct Aliases(BTreeMap<String, Vec<Expr>>);
+    impl Visitor for Aliases {
         type Break = ();
 
         fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
-            let values = selects(&query.body).into_iter().flat_map(|select| &select.projection).filter_map(named);
+            let values = selects(&query.body).into_iter().flat_map(|select| &select.projection).filter_map(aliased);
             values.for_each(|(name, value)| self.0.entry(name).or_default().push(value.clone()));
             ControlFlow::Continue(())
         }
     }
-    let mut all = Given(BTreeMap::new());
+    let mut all = Aliases(BTreeMap::new());
     let _ = statements.iter().try_for_each(|statement| statement.visit(&mut all));
     all.0
 }
 
 /// Refuses what Polars would compute otherwise than Postgres, once expressions are rewritten.
-pub(super) fn check(statements: &[Statement]) -> Outcome<()> {
+pub(super) fn check(statements: &[Statement]) -> SqlResult<()> {
     struct Check;
     impl Visitor for Check {
-        type Break = Box<Refusal>;
+        type Break = Box<UnsupportedSql>;
 
-        fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<Box<Refusal>> {
+        fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<Box<UnsupportedSql>> {
             let checked =
                 check_operators(&query.body).and_then(|()| selects(&query.body).into_iter().try_for_each(check_groups));
             checked.map_or_else(ControlFlow::Break, ControlFlow::Continue)
         }
     }
     match statements.iter().try_for_each(|statement| statement.visit(&mut Check)) {
-        ControlFlow::Break(refusal) => Err(refusal),
+        ControlFlow::Break(unsupported) => Err(unsupported),
         ControlFlow::Continue(()) => Ok(()),
     }
 }
 
-fn check_operators(body: &SetExpr) -> Outcome<()> {
+fn check_operators(body: &SetExpr) -> SqlResult<()> {
     match body {
         SetExpr::SetOperation { op: op @ (SetOperator::Except | SetOperator::Intersect), .. } => {
-            refused(format!("{op} between queries"), "write it with a join, or with `WHERE column IN (SELECT …)`")
+            unsupported(format!("{op} between queries"), "write it with a join, or with `WHERE column IN (SELECT …)`")
         }
         SetExpr::SetOperation { left, right, .. } => check_operators(left).and_then(|()| check_operators(right)),
         _ => Ok(()),
@@ -63,31 +63,34 @@ fn check_operators(body: &SetExpr) -> Outcome<()> {
 }
 
 /// A value that is grouped by would be computed once more from its own result.
-fn check_groups(select: &Select) -> Outcome<()> {
-    if select.having.as_ref().is_some_and(|having| having.visit(&mut FindBare { aggregates: 0 }).is_break()) {
-        let help = "write what is about the groups' columns in WHERE";
-        return refused("HAVING about a column outside of `count`, `sum` and the like", help);
+fn check_groups(select: &Select) -> SqlResult<()> {
+    if select.having.as_ref().is_some_and(|having| having.visit(&mut FindBareColumn { aggregates: 0 }).is_break()) {
+        let help = "put conditions on the groups' columns into WHERE";
+        return unsupported("HAVING on a column outside an aggregate such as `count` or `sum`", help);
     }
     let GroupByExpr::Expressions(groups, _) = &select.group_by else { return Ok(()) };
-    let is_ours = |text: &str| text.contains(PREFIX);
+    let is_internal = |text: &str| text.contains(PREFIX);
     let item = |group: &Expr| match group {
-        Expr::Value(_) => select.projection.get(place(group)?).map(ToString::to_string),
+        Expr::Value(_) => select.projection.get(output_position(group)?).map(ToString::to_string),
         Expr::Identifier(name) => {
-            let mut items = select.projection.iter().filter_map(named);
+            let mut items = select.projection.iter().filter_map(aliased);
             items.find(|(alias, _)| *alias == name.value).map(|(_, value)| value.to_string())
         }
         _ => None,
     };
-    match groups.iter().find(|group| is_ours(&group.to_string()) || item(group).is_some_and(|item| is_ours(&item))) {
+    match groups
+        .iter()
+        .find(|group| is_internal(&group.to_string()) || item(group).is_some_and(|item| is_internal(&item)))
+    {
         None => Ok(()),
-        Some(_) => refused(
-            "GROUP BY a value that is counted, divided or cast",
-            "make it a column before, with `with_columns` or in `FROM (SELECT …)`, and group by that column",
+        Some(_) => unsupported(
+            "GROUP BY a value that is computed or cast",
+            "compute it in a column first, with `with_columns` or in `FROM (SELECT …)`, and group by that column",
         ),
     }
 }
 
-fn named(item: &SelectItem) -> Option<(String, &Expr)> {
+fn aliased(item: &SelectItem) -> Option<(String, &Expr)> {
     match item {
         SelectItem::ExprWithAlias { expr, alias } => Some((alias.value.clone(), expr)),
         _ => None,
@@ -95,7 +98,7 @@ fn named(item: &SelectItem) -> Option<(String, &Expr)> {
 }
 
 /// Whether an expression is a number that stands for a place among the values of a query.
-pub(super) fn place(expr: &Expr) -> Option<usize> {
+pub(super) fn output_position(expr: &Expr) -> Option<usize> {
     match expr {
         Expr::Value(value) => match &value.value {
             Value::Number(number, _) => number.parse::<usize>().ok()?.checked_sub(1),
@@ -106,27 +109,27 @@ pub(super) fn place(expr: &Expr) -> Option<usize> {
 }
 
 /// What a join is made by.
-pub(super) fn constraint(join: &JoinOperator) -> Option<&JoinConstraint> {
+pub(super) fn join_constraint(join: &JoinOperator) -> Option<&JoinConstraint> {
     use JoinOperator::{
         Anti, CrossJoin, FullOuter, Inner, Join, Left, LeftAnti, LeftOuter, LeftSemi, Right, RightAnti, RightOuter,
         RightSemi, Semi, StraightJoin,
     };
     match join {
-        Join(constraint)
-        | Inner(constraint)
-        | Left(constraint)
-        | LeftOuter(constraint)
-        | Right(constraint)
-        | RightOuter(constraint)
-        | FullOuter(constraint)
-        | CrossJoin(constraint)
-        | Semi(constraint)
-        | LeftSemi(constraint)
-        | RightSemi(constraint)
-        | Anti(constraint)
-        | LeftAnti(constraint)
-        | RightAnti(constraint)
-        | StraightJoin(constraint) => Some(constraint),
+        Join(join_constraint)
+        | Inner(join_constraint)
+        | Left(join_constraint)
+        | LeftOuter(join_constraint)
+        | Right(join_constraint)
+        | RightOuter(join_constraint)
+        | FullOuter(join_constraint)
+        | CrossJoin(join_constraint)
+        | Semi(join_constraint)
+        | LeftSemi(join_constraint)
+        | RightSemi(join_constraint)
+        | Anti(join_constraint)
+        | LeftAnti(join_constraint)
+        | RightAnti(join_constraint)
+        | StraightJoin(join_constraint) => Some(join_constraint),
         _ => None,
     }
 }
@@ -141,7 +144,7 @@ pub(super) fn selects(body: &SetExpr) -> Vec<&Select> {
 }
 
 /// Whether a query makes one row, or none, of each row of its input alone, whatever other rows there are.
-pub(super) fn is_by_row(sql: &str) -> bool {
+pub(super) fn is_row_wise(sql: &str) -> bool {
     let Ok(statements) = parser(sql).and_then(|mut parser| parser.parse_statements()) else { return false };
     let [Statement::Query(query)] = statements.as_slice() else { return false };
     let Query { with: None, order_by: None, limit_clause: None, fetch: None, body, .. } = query.as_ref() else {
@@ -156,11 +159,14 @@ pub(super) fn is_by_row(sql: &str) -> bool {
         && matches!(&select.group_by, GroupByExpr::Expressions(groups, _) if groups.is_empty());
     let reads_input = matches!(select.from.as_slice(), [table] if table.joins.is_empty()
         && matches!(&table.relation, TableFactor::Table { args: None, .. }));
-    is_plain && reads_input && select.projection.iter().all(is_of_its_row) && select.visit(&mut FindAll).is_continue()
+    is_plain
+        && reads_input
+        && select.projection.iter().all(reads_its_row)
+        && select.visit(&mut FindCrossRow).is_continue()
 }
 
 /// A value that reads no column would be one for all rows.
-fn is_of_its_row(item: &SelectItem) -> bool {
+fn reads_its_row(item: &SelectItem) -> bool {
     match item {
         SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
             sqlparser::ast::visit_expressions(expr, |node| match node {
@@ -174,9 +180,9 @@ fn is_of_its_row(item: &SelectItem) -> bool {
 }
 
 /// Finds what sees more than one row.
-struct FindAll;
+struct FindCrossRow;
 
-impl Visitor for FindAll {
+impl Visitor for FindCrossRow {
     type Break = ();
 
     fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
@@ -197,17 +203,17 @@ fn aggregate(expr: &Expr) -> Option<&'static SqlFunction> {
 }
 
 /// Finds a column that stands in no function which sees all rows of a group.
-struct FindBare {
+struct FindBareColumn {
     aggregates: usize,
 }
 
-impl FindBare {
+impl FindBareColumn {
     fn is_aggregate(expr: &Expr) -> bool {
         aggregate(expr).is_some_and(|entry| !entry.is_internal())
     }
 }
 
-impl Visitor for FindBare {
+impl Visitor for FindBareColumn {
     type Break = ();
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
@@ -251,9 +257,9 @@ pub(super) fn run(context: &mut SQLContext, sql: &str) -> PolarsResult<LazyFrame
     let Ok(mut statements) = parser(sql).and_then(|mut parser| parser.parse_statements()) else {
         return context.execute(sql);
     };
-    let mut parts = Parts { context: &mut *context, count: 0 };
-    let visited = VisitMut::visit(&mut statements, &mut parts);
-    let count = parts.count;
+    let mut subqueries = Subqueries { context: &mut *context, count: 0 };
+    let visited = VisitMut::visit(&mut statements, &mut subqueries);
+    let count = subqueries.count;
     match visited {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) if count == 0 => context.execute(sql),
@@ -264,12 +270,12 @@ pub(super) fn run(context: &mut SQLContext, sql: &str) -> PolarsResult<LazyFrame
 }
 
 /// The queries inside of a query, which become tables.
-struct Parts<'a> {
+struct Subqueries<'a> {
     context: &'a mut SQLContext,
     count: usize,
 }
 
-impl Parts<'_> {
+impl Subqueries<'_> {
     fn register(&mut self, name: &str, query: &Query) -> ControlFlow<PolarsError> {
         self.count += 1;
         match self.context.execute(&query.to_string()) {
@@ -282,7 +288,7 @@ impl Parts<'_> {
     }
 }
 
-impl VisitorMut for Parts<'_> {
+impl VisitorMut for Subqueries<'_> {
     type Break = PolarsError;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<PolarsError> {
@@ -302,7 +308,7 @@ impl VisitorMut for Parts<'_> {
         let TableFactor::Derived { lateral: false, subquery, alias, .. } = table else {
             return ControlFlow::Continue(());
         };
-        let name = format!("{INNER}{}", self.count);
+        let name = format!("{SUBQUERY_PREFIX}{}", self.count);
         let alias = alias.as_ref().map(|alias| format!(" {alias}")).unwrap_or_default();
         let read = parser(&format!("\"{name}\"{alias}")).and_then(|mut parser| parser.parse_table_factor());
         let Ok(read) = read else { return ControlFlow::Continue(()) };

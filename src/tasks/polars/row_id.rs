@@ -3,7 +3,7 @@
 use md5::{Digest, Md5};
 use polars::prelude::*;
 
-use super::text::Texts;
+use super::text_column::TextColumn;
 use crate::stream::ColumnType;
 
 /// Makes the key column.
@@ -22,8 +22,8 @@ impl RowId {
     /// # Errors
     /// When a column is missing or holds something else than its type says.
     pub fn column(&self, frame: &DataFrame) -> PolarsResult<Column> {
-        let texts: Vec<Texts> =
-            self.columns.iter().map(|(name, kind)| Texts::of(frame, name, *kind)).collect::<PolarsResult<_>>()?;
+        let texts: Vec<TextColumn> =
+            self.columns.iter().map(|(name, kind)| TextColumn::of(frame, name, *kind)).collect::<PolarsResult<_>>()?;
         let mut keys = StringChunkedBuilder::new(self.name.as_str().into(), frame.height());
         let mut text = Vec::with_capacity(256);
         for row in 0..frame.height() {

@@ -2,9 +2,9 @@
 
 use polars::prelude::*;
 
-use super::query::unfit;
+use super::query::value_error;
+use super::row_wise::RowWiseStep;
 use super::sql;
-use super::stepwise::Stepwise;
 use crate::stream::ColumnType;
 
 /// The steps that look at one row at a time.
@@ -18,7 +18,7 @@ pub(super) struct RowSteps {
     /// The columns of `output`: the names before and after.
     pub(super) names: Vec<(String, String)>,
     /// Whether the rows go out as they come in.
-    pub(super) is_idle: bool,
+    pub(super) is_identity: bool,
     pub(super) columns: Vec<(String, ColumnType)>,
 }
 
@@ -28,7 +28,7 @@ impl RowSteps {
     }
 }
 
-impl Stepwise for RowSteps {
+impl RowWiseStep for RowSteps {
     fn apply(&self, frame: DataFrame) -> PolarsResult<DataFrame> {
         let mut rows = frame.lazy();
         if let Some(filter) = &self.filter {
@@ -47,7 +47,7 @@ impl Stepwise for RowSteps {
             for (field, expression) in step {
                 let value = rows.clone().select([expression.clone().alias("value")]);
                 if let Err(error) = sql::deep(|| value.collect()) {
-                    return format!("`{field}`: {}", unfit(&error));
+                    return format!("`{field}`: {}", value_error(&error));
                 }
             }
             rows = match step == &filter {
@@ -55,6 +55,6 @@ impl Stepwise for RowSteps {
                 false => rows.with_columns(step.iter().map(|(_, expression)| expression.clone()).collect::<Vec<_>>()),
             };
         }
-        unfit(error)
+        value_error(error)
     }
 }

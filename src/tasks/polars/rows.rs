@@ -3,21 +3,21 @@
 use polars::prelude::*;
 
 /// The rows that a function is computed for, and where it may fail.
-pub(super) struct Rows {
+pub(super) struct KernelRows {
     /// How many there are.
     pub(super) count: usize,
-    guard: BooleanChunked,
+    may_fail: BooleanChunked,
 }
 
-impl Rows {
-    pub(super) fn of(columns: &[Column], guard: &Column) -> PolarsResult<Self> {
-        let lengths = columns.iter().chain([guard]).map(Column::len);
+impl KernelRows {
+    pub(super) fn of(columns: &[Column], may_fail: &Column) -> PolarsResult<Self> {
+        let lengths = columns.iter().chain([may_fail]).map(Column::len);
         let count = if lengths.clone().any(|length| length == 0) { 0 } else { lengths.max().unwrap_or(0) };
-        Ok(Self { count, guard: guard.cast(&DataType::Boolean)?.bool()?.clone() })
+        Ok(Self { count, may_fail: may_fail.cast(&DataType::Boolean)?.bool()?.clone() })
     }
 
     fn may_fail(&self, row: usize) -> bool {
-        self.guard.get(place(self.guard.len(), row)) == Some(true)
+        self.may_fail.get(index_of(self.may_fail.len(), row)) == Some(true)
     }
 
     fn each<T>(&self, compute: impl Fn(usize) -> Result<Option<T>, &'static str>) -> PolarsResult<Vec<Option<T>>> {
@@ -29,14 +29,14 @@ impl Rows {
         (0..self.count).map(value).collect()
     }
 
-    /// Values that texts stand for; `unfit` says what is wrong with one that stands for none.
+    /// Values that texts stand for; `value_error` says what is wrong with one that stands for none.
     pub(super) fn parsed<T>(
         &self,
         parse: impl Fn(usize) -> Option<Option<T>>,
-        unfit: impl Fn(usize) -> PolarsError,
+        value_error: impl Fn(usize) -> PolarsError,
     ) -> PolarsResult<Vec<Option<T>>> {
         let value = |row| match parse(row) {
-            Some(None) if self.may_fail(row) => Err(unfit(row)),
+            Some(None) if self.may_fail(row) => Err(value_error(row)),
             value => Ok(value.flatten()),
         };
         (0..self.count).map(value).collect()
@@ -67,38 +67,38 @@ impl Rows {
 }
 
 /// Numbers by their rows.
-pub(super) struct Numbers<T: PolarsNumericType>(ChunkedArray<T>);
+pub(super) struct NumberValues<T: PolarsNumericType>(ChunkedArray<T>);
 
 /// Whole numbers.
-pub(super) type Ints = Numbers<Int64Type>;
+pub(super) type IntValues = NumberValues<Int64Type>;
 /// Numbers in double precision.
-pub(super) type Floats = Numbers<Float64Type>;
+pub(super) type FloatValues = NumberValues<Float64Type>;
 
-impl<T: PolarsNumericType> Numbers<T> {
+impl<T: PolarsNumericType> NumberValues<T> {
     pub(super) fn of(column: &Column) -> PolarsResult<Self> {
         let numbers = column.strict_cast(&T::get_static_dtype())?;
         Ok(Self(numbers.as_materialized_series().unpack::<T>()?.rechunk().into_owned()))
     }
 
     pub(super) fn get(&self, row: usize) -> Option<T::Native> {
-        self.0.get(place(self.0.len(), row))
+        self.0.get(index_of(self.0.len(), row))
     }
 }
 
 /// Texts by their rows.
-pub(super) struct Texts(StringChunked);
+pub(super) struct TextValues(StringChunked);
 
-impl Texts {
+impl TextValues {
     pub(super) fn of(column: &Column) -> PolarsResult<Self> {
         Ok(Self(column.str()?.clone()))
     }
 
     pub(super) fn get(&self, row: usize) -> Option<&str> {
-        self.0.get(place(self.0.len(), row))
+        self.0.get(index_of(self.0.len(), row))
     }
 }
 
 /// Where the value of a row stands in a column of this length: one that is the same in all rows comes as one row.
-fn place(length: usize, row: usize) -> usize {
+fn index_of(length: usize, row: usize) -> usize {
     if length == 1 { 0 } else { row }
 }

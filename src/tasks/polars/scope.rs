@@ -9,16 +9,16 @@ use sqlparser::ast::{
     VisitMut, WildcardAdditionalOptions,
 };
 
-use super::dialect::{Rewriting, sql};
+use super::dialect::{Rewriter, sql};
 use super::function_table::PREFIX;
-use super::queries::{constraint, place};
-use super::refusal::{Outcome, refused};
+use super::queries::{join_constraint, output_position};
 use super::sql::{INPUT, parser};
+use super::unsupported::{SqlResult, unsupported};
 use crate::stream::ColumnType;
 
 /// A column of a table or of a result.
 #[derive(Clone, Debug)]
-pub(super) struct Field {
+pub(super) struct ScopeColumn {
     /// The name of its table; none in a result.
     table: Option<String>,
     /// Its name; none where Polars makes one.
@@ -27,7 +27,7 @@ pub(super) struct Field {
     pub(super) kind: Option<ColumnType>,
 }
 
-impl Field {
+impl ScopeColumn {
     fn is_numeric(&self) -> bool {
         self.kind == Some(ColumnType::Numeric)
     }
@@ -38,8 +38,8 @@ impl Field {
 }
 
 /// The type of a column, as far as it is known. Where tables have one of that name each, it may be numeric if one is.
-pub(super) fn kind(fields: &[Field], table: Option<&str>, name: &str) -> Option<ColumnType> {
-    let is_of = |field: &&Field| {
+pub(super) fn kind(fields: &[ScopeColumn], table: Option<&str>, name: &str) -> Option<ColumnType> {
+    let is_of = |field: &&ScopeColumn| {
         table.is_none_or(|table| field.table.as_ref().is_some_and(|own| own.eq_ignore_ascii_case(table)))
     };
     let mut kinds = fields.iter().filter(|field| field.is_called(name)).filter(is_of).map(|field| field.kind);
@@ -52,13 +52,13 @@ pub(super) fn kind(fields: &[Field], table: Option<&str>, name: &str) -> Option<
     }
 }
 
-impl Rewriting<'_> {
+impl Rewriter<'_> {
     /// Rewrites a query; gives the columns of its result.
-    pub(super) fn query(&mut self, query: &mut Query) -> Outcome<Vec<Field>> {
+    pub(super) fn query(&mut self, query: &mut Query) -> SqlResult<Vec<ScopeColumn>> {
         let (fields, tables) = (self.fields.take(), self.tables.len());
         for table in query.with.iter_mut().flat_map(|with| &mut with.cte_tables) {
             let result = self.query(&mut table.query)?;
-            self.tables.push((table.alias.name.value.clone(), named(result, Some(&table.alias))));
+            self.tables.push((table.alias.name.value.clone(), with_aliases(result, Some(&table.alias))));
         }
         let result = self.body(&mut query.body)?;
         if let Some(order) = &mut query.order_by {
@@ -70,13 +70,13 @@ impl Rewriting<'_> {
     }
 
     /// Rewrites a query that is a part of an expression, and leaves another in its place.
-    pub(super) fn inner_query(&mut self, query: &mut Query) -> Outcome<Query> {
+    pub(super) fn inner_query(&mut self, query: &mut Query) -> SqlResult<Query> {
         let nothing = parser("SELECT 1").and_then(|mut parser| parser.parse_query());
-        let Ok(nothing) = nothing else { return refused("a query inside of an expression", "write it in FROM") };
+        let Ok(nothing) = nothing else { return unsupported("a query inside an expression", "write it in FROM") };
         let mut inner = std::mem::replace(query, *nothing);
-        match self.query(&mut inner)?.iter().any(Field::is_numeric) {
-            true => refused(
-                "a query inside of an expression that gives numeric values",
+        match self.query(&mut inner)?.iter().any(ScopeColumn::is_numeric) {
+            true => unsupported(
+                "a query inside an expression that gives numeric values",
                 "let it give `CAST(column AS double precision)`, or compute it in SQL after the load",
             ),
             false => Ok(inner),
@@ -84,27 +84,27 @@ impl Rewriting<'_> {
     }
 
     /// Leaves the columns in place that the SELECT saw, for ORDER BY.
-    fn body(&mut self, body: &mut SetExpr) -> Outcome<Vec<Field>> {
+    fn body(&mut self, body: &mut SetExpr) -> SqlResult<Vec<ScopeColumn>> {
         match body {
             SetExpr::Select(select) => self.select(select),
             SetExpr::Query(query) => self.query(query),
             SetExpr::SetOperation { op, set_quantifier, left, right } => {
                 let (one, other) = (self.body(left)?, self.body(right)?);
                 self.fields = None;
-                together(*op, *set_quantifier, one, &other)
+                union_columns(*op, *set_quantifier, one, &other)
             }
             body => self.visit(body).map(|()| Vec::new()),
         }
     }
 
-    fn visit(&mut self, node: &mut impl VisitMut) -> Outcome<()> {
+    fn visit(&mut self, node: &mut impl VisitMut) -> SqlResult<()> {
         match node.visit(self) {
-            ControlFlow::Break(refusal) => Err(Box::new(refusal)),
+            ControlFlow::Break(unsupported) => Err(Box::new(unsupported)),
             ControlFlow::Continue(()) => Ok(()),
         }
     }
 
-    fn select(&mut self, select: &mut Select) -> Outcome<Vec<Field>> {
+    fn select(&mut self, select: &mut Select) -> SqlResult<Vec<ScopeColumn>> {
         let mut from = std::mem::take(&mut select.from);
         let fields = self.from(&mut from)?;
         self.fields = Some(fields.clone());
@@ -123,7 +123,7 @@ impl Rewriting<'_> {
     }
 
     /// The columns of the tables in FROM, with their queries rewritten.
-    fn from(&mut self, tables: &mut [TableWithJoins]) -> Outcome<Vec<Field>> {
+    fn from(&mut self, tables: &mut [TableWithJoins]) -> SqlResult<Vec<ScopeColumn>> {
         let mut all = Vec::new();
         for table in tables {
             all.extend(self.table(&mut table.relation)?);
@@ -134,14 +134,14 @@ impl Rewriting<'_> {
         Ok(all)
     }
 
-    fn table(&mut self, table: &mut TableFactor) -> Outcome<Vec<Field>> {
+    fn table(&mut self, table: &mut TableFactor) -> SqlResult<Vec<ScopeColumn>> {
         let (fields, own, alias) = match table {
             TableFactor::Table { name, alias, .. } => {
                 let name = name.0.last().map(ToString::to_string).unwrap_or_default();
                 let name = name.trim_matches('"').to_owned();
                 let known = self.tables.iter().rev().find(|(known, _)| known.eq_ignore_ascii_case(&name));
                 let input = || {
-                    let column = |(name, kind): &(String, ColumnType)| Field {
+                    let column = |(name, kind): &(String, ColumnType)| ScopeColumn {
                         table: None,
                         name: Some(name.clone()),
                         kind: Some(*kind),
@@ -165,12 +165,12 @@ impl Rewriting<'_> {
             }
         };
         let table = alias.as_ref().map(|alias| alias.name.value.clone()).or(own);
-        let fields = named(fields, alias.as_ref()).into_iter();
-        Ok(fields.map(|field| Field { table: table.clone(), ..field }).collect())
+        let fields = with_aliases(fields, alias.as_ref()).into_iter();
+        Ok(fields.map(|field| ScopeColumn { table: table.clone(), ..field }).collect())
     }
 
-    fn joins(&mut self, tables: &mut [TableWithJoins]) -> Outcome<()> {
-        let is_numeric = |fields: &Option<Vec<Field>>, name: &str| {
+    fn joins(&mut self, tables: &mut [TableWithJoins]) -> SqlResult<()> {
+        let is_numeric = |fields: &Option<Vec<ScopeColumn>>, name: &str| {
             fields.iter().flatten().any(|field| field.is_called(name) && field.is_numeric())
         };
         for table in tables {
@@ -178,16 +178,16 @@ impl Rewriting<'_> {
                 self.joins(std::slice::from_mut(table_with_joins.as_mut()))?;
             }
             for join in &mut table.joins {
-                let is_odd = match constraint(&join.join_operator) {
+                let is_by_numeric = match join_constraint(&join.join_operator) {
                     Some(JoinConstraint::On(condition)) => self.reads(condition, |kind| kind == ColumnType::Numeric),
                     Some(JoinConstraint::Using(names)) => {
                         names.iter().any(|name| is_numeric(&self.fields, name.to_string().trim_matches('"')))
                     }
-                    Some(JoinConstraint::Natural) => self.fields.iter().flatten().any(Field::is_numeric),
+                    Some(JoinConstraint::Natural) => self.fields.iter().flatten().any(ScopeColumn::is_numeric),
                     Some(JoinConstraint::None) | None => false,
                 };
-                if is_odd {
-                    return refused(
+                if is_by_numeric {
+                    return unsupported(
                         "a join by a numeric column, whose equal values may be written in several ways, as 1.0 and 1.00",
                         "join by a column of another type, or compute it in SQL after the load",
                     );
@@ -199,19 +199,19 @@ impl Rewriting<'_> {
     }
 
     /// Rewrites what a SELECT gives in one place; the columns of the result that this makes.
-    fn item(&mut self, item: &mut SelectItem, fields: &[Field]) -> Outcome<Vec<Field>> {
-        let all = |options: &WildcardAdditionalOptions, fields: Vec<Field>| {
+    fn item(&mut self, item: &mut SelectItem, fields: &[ScopeColumn]) -> SqlResult<Vec<ScopeColumn>> {
+        let all = |options: &WildcardAdditionalOptions, fields: Vec<ScopeColumn>| {
             let is_renamed = options.opt_rename.is_some() || options.opt_replace.is_some();
-            match is_renamed && fields.iter().any(Field::is_numeric) {
-                true => refused("RENAME or REPLACE in a query with numeric columns", "name the columns one by one"),
-                false => Ok(fields.into_iter().map(|field| Field { table: None, ..field }).collect()),
+            match is_renamed && fields.iter().any(ScopeColumn::is_numeric) {
+                true => unsupported("RENAME or REPLACE in a query with numeric columns", "name the columns one by one"),
+                false => Ok(fields.into_iter().map(|field| ScopeColumn { table: None, ..field }).collect()),
             }
         };
         Ok(match item {
             SelectItem::Wildcard(options) => return all(options, fields.to_vec()),
             SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options) => {
                 let name = name.to_string();
-                let is_of = |field: &&Field| {
+                let is_of = |field: &&ScopeColumn| {
                     field.table.as_ref().is_some_and(|table| table.eq_ignore_ascii_case(name.trim_matches('"')))
                 };
                 return all(options, fields.iter().filter(is_of).cloned().collect());
@@ -224,12 +224,12 @@ impl Rewriting<'_> {
                 if let (Some(ColumnType::Numeric), Some(alias)) = (kind, &name) {
                     *item = SelectItem::ExprWithAlias { expr, alias: Ident::with_quote('"', alias) };
                 }
-                vec![Field { table: None, name, kind }]
+                vec![ScopeColumn { table: None, name, kind }]
             }
             SelectItem::ExprWithAlias { expr, alias } => {
                 self.visit(expr)?;
                 let kind = self.finish(expr)?;
-                vec![Field { table: None, name: Some(alias.value.clone()), kind }]
+                vec![ScopeColumn { table: None, name: Some(alias.value.clone()), kind }]
             }
             other => {
                 self.visit(other)?;
@@ -240,18 +240,18 @@ impl Rewriting<'_> {
     }
 
     /// Refuses to tell numeric values apart by their texts.
-    fn check_groups(&self, select: &Select, result: &[Field]) -> Outcome<()> {
-        let has_numeric = result.iter().any(Field::is_numeric);
+    fn check_groups(&self, select: &Select, result: &[ScopeColumn]) -> SqlResult<()> {
+        let has_numeric = result.iter().any(ScopeColumn::is_numeric);
         let is_distinct = matches!(select.distinct, Some(Distinct::Distinct)) && has_numeric;
         let groups = match &select.group_by {
             GroupByExpr::All(_) => has_numeric,
-            GroupByExpr::Expressions(groups, _) => groups.iter().any(|group| self.digits_in(group, result).is_some()),
+            GroupByExpr::Expressions(groups, _) => groups.iter().any(|group| self.sort_digits(group, result).is_some()),
         };
         if is_distinct || groups {
             let what = if groups { "GROUP BY" } else { "DISTINCT" };
-            return refused(
+            return unsupported(
                 format!("{what} a numeric column, whose equal values may be written in several ways, as 1.0 and 1.00"),
-                "the step `dedupe` tells numeric values apart; or compute it in SQL after the load",
+                "the step `dedupe` compares numeric values; or compute it in SQL after the load",
             );
         }
         Ok(())
@@ -259,10 +259,10 @@ impl Rewriting<'_> {
 
     /// SQL for the digits of what ORDER BY or GROUP BY names, if it is numeric: a column of the result by its place or
     /// name, or another.
-    fn digits_in(&self, expr: &Expr, result: &[Field]) -> Option<String> {
+    fn sort_digits(&self, expr: &Expr, result: &[ScopeColumn]) -> Option<String> {
         let quoted = |name: &str| Ident::with_quote('"', name).to_string();
-        if let Some(place) = place(expr) {
-            return result.get(place).filter(|field| field.is_numeric())?.name.as_deref().map(quoted);
+        if let Some(output_position) = output_position(expr) {
+            return result.get(output_position).filter(|field| field.is_numeric())?.name.as_deref().map(quoted);
         }
         if let Expr::Identifier(name) = expr
             && let Some(field) = result.iter().find(|field| field.is_called(&name.value))
@@ -272,15 +272,15 @@ impl Rewriting<'_> {
         (self.kind(expr) == Some(ColumnType::Numeric)).then(|| expr.to_string())
     }
 
-    fn order(&mut self, order: &mut OrderBy, result: &[Field], is_union: bool) -> Outcome<()> {
+    fn order(&mut self, order: &mut OrderBy, result: &[ScopeColumn], is_union: bool) -> SqlResult<()> {
         let OrderByKind::Expressions(orders) = &mut order.kind else {
-            return match result.iter().any(Field::is_numeric) {
-                true => refused("ORDER BY ALL with a numeric column", "name the columns that decide the order"),
+            return match result.iter().any(ScopeColumn::is_numeric) {
+                true => unsupported("ORDER BY ALL with a numeric column", "name the columns that decide the order"),
                 false => Ok(()),
             };
         };
         for order in orders {
-            let digits = match self.digits_in(&order.expr, result) {
+            let digits = match self.sort_digits(&order.expr, result) {
                 Some(digits) => Some(digits),
                 None => {
                     self.visit(&mut order.expr)?;
@@ -291,7 +291,7 @@ impl Rewriting<'_> {
                 // Polars gives a UNION none of our functions.
                 Some(_) if is_union => {
                     let help = "write `SELECT * FROM (… UNION ALL …) AS x ORDER BY …`";
-                    return refused("UNION in the order of a numeric column", help);
+                    return unsupported("UNION in the order of a numeric column", help);
                 }
                 Some(digits) => {
                     order.expr = sql(&format!("{PREFIX}sortkey({digits}, TRUE)"))?;
@@ -305,31 +305,37 @@ impl Rewriting<'_> {
 }
 
 /// The columns of queries that are put together.
-fn together(op: SetOperator, quantifier: SetQuantifier, one: Vec<Field>, other: &[Field]) -> Outcome<Vec<Field>> {
-    let is_numeric = one.iter().chain(other).any(Field::is_numeric);
+fn union_columns(
+    op: SetOperator,
+    quantifier: SetQuantifier,
+    one: Vec<ScopeColumn>,
+    other: &[ScopeColumn],
+) -> SqlResult<Vec<ScopeColumn>> {
+    let is_numeric = one.iter().chain(other).any(ScopeColumn::is_numeric);
     let keeps_all = op == SetOperator::Union && quantifier == SetQuantifier::All;
     let is_alike =
         one.len() == other.len() && one.iter().zip(other).all(|(one, other)| one.is_numeric() == other.is_numeric());
     match () {
-        () if is_numeric && !keeps_all => refused(
+        () if is_numeric && !keeps_all => unsupported(
             format!("{op} of numeric columns, whose equal values may be written in several ways, as 1.0 and 1.00"),
             "write UNION ALL, and let the step `dedupe` leave out what is there twice",
         ),
-        () if is_numeric && !is_alike => {
-            refused("UNION ALL of a numeric column and another", "write `CAST(column AS double precision)` for both")
-        }
+        () if is_numeric && !is_alike => unsupported(
+            "UNION ALL of a numeric column and another",
+            "write `CAST(column AS double precision)` for both",
+        ),
         () => {
-            let known = one
-                .into_iter()
-                .zip(other)
-                .map(|(field, other)| Field { kind: field.kind.filter(|kind| Some(*kind) == other.kind), ..field });
+            let known = one.into_iter().zip(other).map(|(field, other)| ScopeColumn {
+                kind: field.kind.filter(|kind| Some(*kind) == other.kind),
+                ..field
+            });
             Ok(known.collect())
         }
     }
 }
 
 /// Columns under the names that an alias of their table gives them.
-fn named(mut fields: Vec<Field>, alias: Option<&TableAlias>) -> Vec<Field> {
+fn with_aliases(mut fields: Vec<ScopeColumn>, alias: Option<&TableAlias>) -> Vec<ScopeColumn> {
     let names = alias.into_iter().flat_map(|alias| &alias.columns);
     for (field, column) in fields.iter_mut().zip(names) {
         field.name = Some(column.name.value.clone());

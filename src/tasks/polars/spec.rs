@@ -90,9 +90,9 @@ with_steps! {
     /// SQL means what it means in Postgres: `7 / 2` is 3, `-7 % 3` is -1, `CAST(2.5 AS int)` is 3, and division by zero and
     /// numbers out of range are errors, for which `on_bad_row` rejects the row. Whole numbers have 64 bits. `numeric` columns
     /// keep all their digits: they are passed on, compared, sorted, summed and cast, and arithmetic with them is refused,
-    /// since expressions count in double precision, unless they are cast to it. What would have another result than in
+    /// since expressions compute in double precision, unless they are cast to it. What would have another result than in
     /// Postgres is refused before a row is read: `div`, `initcap`, `rank`, casts to `varchar(n)` and `numeric`, a backslash
-    /// in LIKE, `position` of a text that is not written out, intervals as results, and windows with an order but no frame.
+    /// in LIKE, `position` of a text that is not a literal, intervals as results, and windows with an order but no frame.
     /// Texts are compared byte by byte, as `COLLATE "C"` does. `postgres.load` refuses to order texts whose collation in the
     /// table or database has another order, unless `COLLATE "C"` stands behind one of them, and to compare values of types
     /// that steps have as texts, such as `citext`, `char(n)` and `interval`. `upper` and `lower` follow Unicode, whatever the

@@ -12,7 +12,7 @@ use polars::prelude::*;
 use polars::sql::SQLContext;
 
 use super::expression::plain;
-use super::keys::Keys;
+use super::keys::KeySpool;
 use super::pg_function::PgFunctionRegistry;
 use super::queries;
 use super::spec::Keep;
@@ -24,12 +24,12 @@ use crate::stream::{Batch, Batches, Result};
 pub type Frames = Box<dyn Iterator<Item = PolarsResult<DataFrame>> + Send>;
 
 /// A step over all rows.
-pub trait Whole: Send {
+pub trait AllRowsStep: Send {
     /// Looks at further rows on their way to the file.
     ///
     /// # Errors
     /// When they are not what the step expects.
-    fn see(&mut self, frame: &DataFrame) -> PolarsResult<()>;
+    fn observe(&mut self, frame: &DataFrame) -> PolarsResult<()>;
 
     /// The step's result, once all rows are in the file.
     ///
@@ -39,24 +39,24 @@ pub trait Whole: Send {
 }
 
 /// Keeps one row of each key.
-pub struct FirstOrLast {
+pub struct DedupeStep {
     /// The keys of the rows that went in.
-    pub keys: Keys,
+    pub keys: KeySpool,
     /// Which row of equal ones stays.
     pub keep: Keep,
 }
 
-impl Whole for FirstOrLast {
-    fn see(&mut self, frame: &DataFrame) -> PolarsResult<()> {
-        self.keys.see(frame)
+impl AllRowsStep for DedupeStep {
+    fn observe(&mut self, frame: &DataFrame) -> PolarsResult<()> {
+        self.keys.observe(frame)
     }
 
     fn replay(mut self: Box<Self>, rows: LazyFrame) -> PolarsResult<Frames> {
         // One bit a row: the only memory that grows with the file.
         let mut dropped = vec![0_u64; self.keys.rows() as usize / 64 + 1];
         let keep = self.keep;
-        self.keys.repeats(|repeat| {
-            let row = if keep == Keep::First { repeat.row } else { repeat.earlier };
+        self.keys.duplicates(|duplicate| {
+            let row = if keep == Keep::First { duplicate.row } else { duplicate.earlier };
             if let Some(word) = dropped.get_mut(row as usize / 64) {
                 *word |= 1 << (row % 64);
             }
@@ -73,7 +73,7 @@ impl Whole for FirstOrLast {
 }
 
 /// Runs a SQL query over the rows.
-pub struct Query {
+pub struct SqlQuery {
     /// What the query sees of the columns.
     pub input: Vec<Expr>,
     /// The query, over the table `self`.
@@ -82,7 +82,7 @@ pub struct Query {
     pub output: Vec<Expr>,
 }
 
-impl Query {
+impl SqlQuery {
     /// The query over these rows.
     ///
     /// # Errors
@@ -94,8 +94,8 @@ impl Query {
     }
 }
 
-impl Whole for Query {
-    fn see(&mut self, _: &DataFrame) -> PolarsResult<()> {
+impl AllRowsStep for SqlQuery {
+    fn observe(&mut self, _: &DataFrame) -> PolarsResult<()> {
         Ok(())
     }
 
@@ -109,14 +109,14 @@ impl Whole for Query {
 /// the rows.
 pub fn spooled(
     input: Batches,
-    step: Box<dyn Whole>,
+    step: Box<dyn AllRowsStep>,
     (scratch, name): (&Path, &str),
     (before, after): (&DataFrame, DataFrame),
     explain: Explain,
 ) -> Batches {
     let path = scratch.join(name);
     match Spool::create(&path, before) {
-        Ok(spool) => Box::new(Steps { state: State::Filling { input, step, spool }, after, explain }),
+        Ok(spool) => Box::new(SpooledStep { state: SpoolState::Filling { input, step, spool }, after, explain }),
         Err(error) => Box::new(std::iter::once(Err(failed(&error)))),
     }
 }
@@ -150,10 +150,10 @@ impl Drop for Spool {
     }
 }
 
-enum State {
+enum SpoolState {
     Filling {
         input: Batches,
-        step: Box<dyn Whole>,
+        step: Box<dyn AllRowsStep>,
         spool: Spool,
     },
     /// The spool lives as long as the frames that are read from it.
@@ -167,41 +167,41 @@ enum State {
 /// Makes a step's error one for users.
 type Explain = fn(&PolarsError) -> Box<Diagnostic>;
 
-struct Steps {
-    state: State,
+struct SpooledStep {
+    state: SpoolState,
     after: DataFrame,
     explain: Explain,
 }
 
-impl Steps {
+impl SpooledStep {
     fn fill(&mut self, batch: Batch) -> PolarsResult<Batch> {
-        if let State::Filling { step, spool, .. } = &mut self.state
+        if let SpoolState::Filling { step, spool, .. } = &mut self.state
             && batch.frame.height() > 0
         {
-            step.see(&batch.frame)?;
+            step.observe(&batch.frame)?;
             spool.writer.write_batch(&batch.frame)?;
         }
         Ok(Batch { frame: self.after.clone(), ..batch })
     }
 
-    fn turn(&mut self) -> PolarsResult<()> {
-        if let State::Filling { step, spool, .. } = std::mem::replace(&mut self.state, State::Done) {
+    fn start_replay(&mut self) -> PolarsResult<()> {
+        if let SpoolState::Filling { step, spool, .. } = std::mem::replace(&mut self.state, SpoolState::Done) {
             let frames = step.replay(spool.rows()?)?;
-            self.state = State::Replaying { frames, _spool: spool };
+            self.state = SpoolState::Replaying { frames, _spool: spool };
         }
         Ok(())
     }
 
     fn step(&mut self) -> PolarsResult<Option<Result<Batch>>> {
-        if let State::Filling { input, .. } = &mut self.state {
+        if let SpoolState::Filling { input, .. } = &mut self.state {
             match input.next() {
                 Some(Ok(batch)) => return self.fill(batch).map(|batch| Some(Ok(batch))),
                 Some(Err(error)) => return Ok(Some(Err(error))),
-                None => self.turn()?,
+                None => self.start_replay()?,
             }
         }
         match &mut self.state {
-            State::Replaying { frames, .. } => {
+            SpoolState::Replaying { frames, .. } => {
                 let frame = frames.next().transpose()?;
                 Ok(frame.map(|frame| Ok(Batch { frame, rows_read: 0, bad: Vec::new() })))
             }
@@ -210,13 +210,13 @@ impl Steps {
     }
 }
 
-impl Iterator for Steps {
+impl Iterator for SpooledStep {
     type Item = Result<Batch>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let step = self.step().unwrap_or_else(|error| Some(Err((self.explain)(&error))));
         if !matches!(step, Some(Ok(_))) {
-            self.state = State::Done;
+            self.state = SpoolState::Done;
         }
         step
     }
@@ -235,7 +235,7 @@ fn frames(rows: LazyFrame) -> PolarsResult<Frames> {
         let _ = send.send(end);
     });
     // A thread that dies without a word must not look like the end of the rows.
-    let died = || PolarsError::ComputeError("the query broke off".into());
+    let died = || PolarsError::ComputeError("the query ended unexpectedly".into());
     Ok(Box::new(std::iter::from_fn(move || receive.recv().unwrap_or_else(|_| Err(died())).transpose())))
 }
 

@@ -17,9 +17,9 @@ pub(super) const INPUT: &str = "self";
 /// How many operators and keywords may follow one another: each may lead one level deeper.
 const MAX_OPERATORS: usize = 400;
 /// How many parts a query may be made of.
-const MAX_PARTS: usize = 100;
+const MAX_QUERIES: usize = 100;
 /// The words with which these begin.
-const JOINING: &[Keyword] =
+const QUERY_KEYWORDS: &[Keyword] =
     &[Keyword::SELECT, Keyword::UNION, Keyword::INTERSECT, Keyword::EXCEPT, Keyword::JOIN, Keyword::VALUES];
 
 /// The stack for work on expressions, of which Polars takes a lot.
@@ -41,9 +41,9 @@ pub(super) fn check_query(field: &str, sql: &str) -> Result<(), TaskError> {
 
 fn check_statement(field: &str, sql: &str) -> Result<(), TaskError> {
     let statements = parser(sql).and_then(|mut parser| parser.parse_statements());
-    let statements = statements.map_err(|error| wrong(field, &plain(&error.to_string())))?;
+    let statements = statements.map_err(|error| invalid(field, &plain(&error.to_string())))?;
     let [Statement::Query(query)] = statements.as_slice() else {
-        return Err(wrong(field, "this is not one query").help("write `SELECT … FROM self`"));
+        return Err(invalid(field, "this is not one query").help("write `SELECT … FROM self`"));
     };
     only_input(field, query)
 }
@@ -57,7 +57,7 @@ pub(super) fn check_expression(field: &str, sql: &str) -> Result<(), TaskError> 
     // Polars says what is wrong with one that cannot be read.
     deep(|| match parser(sql).and_then(|mut parser| parser.parse_select_item()) {
         Ok(item) if item.visit(&mut FindQuery).is_break() => {
-            Err(wrong(field, "an expression cannot hold a query").help("the step `sql` takes queries"))
+            Err(invalid(field, "an expression cannot hold a query").help("the step `sql` takes queries"))
         }
         _ => Ok(()),
     })
@@ -73,12 +73,13 @@ fn check_length(field: &str, sql: &str) -> Result<(), TaskError> {
     // Polars says what is wrong with a text that has no tokens.
     let tokens = Tokenizer::new(&GenericDialect, sql).tokenize().unwrap_or_default();
     if depth(&tokens) > MAX_OPERATORS {
-        let error = wrong(field, &format!("more than {MAX_OPERATORS} operators follow one another"));
+        let error = invalid(field, &format!("more than {MAX_OPERATORS} operators follow one another"));
         return Err(error.help("for many values write `IN (…)`"));
     }
-    let parts = tokens.iter().filter(|token| matches!(token, Token::Word(word) if JOINING.contains(&word.keyword)));
-    if parts.count() > MAX_PARTS {
-        return Err(wrong(field, &format!("it is made of more than {MAX_PARTS} queries")));
+    let parts =
+        tokens.iter().filter(|token| matches!(token, Token::Word(word) if QUERY_KEYWORDS.contains(&word.keyword)));
+    if parts.count() > MAX_QUERIES {
+        return Err(invalid(field, &format!("it is made of more than {MAX_QUERIES} queries")));
     }
     Ok(())
 }
@@ -96,7 +97,7 @@ fn depth(tokens: &[Token]) -> usize {
                 (around, own) = (around + own + 1, 0);
             }
             Token::RParen | Token::RBracket | Token::RBrace => (around, own) = open.pop().unwrap_or_default(),
-            token => own += usize::from(leads_deeper(token)),
+            token => own += usize::from(adds_depth(token)),
         }
         deepest = deepest.max(around + own);
     }
@@ -104,7 +105,7 @@ fn depth(tokens: &[Token]) -> usize {
 }
 
 /// Whether a token is none of those that stand side by side in any number: values, names and what divides them.
-fn leads_deeper(token: &Token) -> bool {
+fn adds_depth(token: &Token) -> bool {
     match token {
         Token::Word(word) => word.quote_style.is_none() && word.keyword != Keyword::NoKeyword,
         Token::Number(..)
@@ -118,18 +119,18 @@ fn leads_deeper(token: &Token) -> bool {
 }
 
 fn only_input(field: &str, query: &Query) -> Result<(), TaskError> {
-    let mut tables = Tables::default();
+    let mut tables = TableNames::default();
     let _ = query.visit(&mut tables);
     match tables.used.iter().find(|(name, is_plain)| !is_plain || !tables.known.contains(&name.to_lowercase())) {
         None => Ok(()),
         Some((name, _)) => {
-            let error = wrong(field, &format!("the query reads `{name}`, and may read nothing but its input"));
+            let error = invalid(field, &format!("the query reads `{name}`, and may read nothing but its input"));
             Err(error.help("its input is the table `self`: write `SELECT … FROM self`"))
         }
     }
 }
 
-fn wrong(field: &str, reason: &str) -> TaskError {
+fn invalid(field: &str, reason: &str) -> TaskError {
     TaskError::permanent(format!("`{field}`: {reason}"))
 }
 
@@ -138,19 +139,19 @@ fn plain(error: &str) -> String {
 }
 
 /// The tables of a query, and the names that it gives itself.
-struct Tables {
+struct TableNames {
     known: BTreeSet<String>,
     /// Each with whether it is a mere name.
     used: Vec<(String, bool)>,
 }
 
-impl Default for Tables {
+impl Default for TableNames {
     fn default() -> Self {
         Self { known: BTreeSet::from([INPUT.to_owned()]), used: Vec::new() }
     }
 }
 
-impl Visitor for Tables {
+impl Visitor for TableNames {
     type Break = ();
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
@@ -163,8 +164,8 @@ impl Visitor for Tables {
         match table {
             TableFactor::Table { name, alias, args, .. } => {
                 self.known.extend(alias.iter().map(|alias| alias.name.value.to_lowercase()));
-                let shown = name.to_string();
-                self.used.push((shown.trim_matches('"').to_owned(), args.is_none()));
+                let described = name.to_string();
+                self.used.push((described.trim_matches('"').to_owned(), args.is_none()));
             }
             TableFactor::Derived { .. } | TableFactor::NestedJoin { .. } | TableFactor::UNNEST { .. } => {}
             other => self.used.push((other.to_string(), false)),

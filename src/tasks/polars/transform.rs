@@ -47,7 +47,7 @@ reads_csv! { with_steps! {
 
 /// What was written.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct Written {
+pub struct TransformOutputs {
     /// The address of the new file.
     pub uri: String,
     /// Rows in the file that was read.
@@ -79,7 +79,7 @@ impl Task for PolarsTransform {
   expect:
     - not_null: [lpep_pickup_datetime]
     - row_count: {min: 1}";
-    type Outputs = Written;
+    type Outputs = TransformOutputs;
 
     fn conflicts(&self) -> Vec<FieldConflict> {
         let mut conflicts = self.csv().conflicts(Format::of(&self.from), "from");
@@ -91,9 +91,9 @@ impl Task for PolarsTransform {
         conflicts
     }
 
-    async fn run(&self, context: &TaskContext) -> Result<Written, TaskError> {
+    async fn run(&self, context: &TaskContext) -> Result<TransformOutputs, TaskError> {
         let input = context.input_file("from", &self.from)?;
-        let job = Job {
+        let job = TransformJob {
             options: self.csv().options(display_name(&input), None)?,
             steps: self.steps(),
             output: context.output_file(&self.output_name(&input))?,
@@ -106,7 +106,7 @@ impl Task for PolarsTransform {
         context.note_origin(&job.output.path, &FileAddress::of(context, &input).whole)?;
         let work = tokio::task::spawn_blocking(|| job.work());
         let (written, warnings) =
-            work.await.map_err(|error| TaskError::permanent("the transform broke off").caused_by(error))??;
+            work.await.map_err(|error| TaskError::permanent("the transform ended unexpectedly").caused_by(error))??;
         warnings.iter().for_each(|warning| context.warn(warning));
         if let Some(uri) = &written.rejected_uri {
             context.warn(format!("{} rejected; see {uri}", count(written.rows_rejected, "bad row")));
@@ -142,7 +142,7 @@ fn bytes(reader: &Reader, name: &str) -> Option<ColumnType> {
 }
 
 /// What the blocking thread needs of the task and its context.
-struct Job {
+struct TransformJob {
     input: StableFile,
     options: ReadOptions,
     steps: Transform,
@@ -154,8 +154,8 @@ struct Job {
     cancel: CancellationToken,
 }
 
-impl Job {
-    fn work(mut self) -> Result<(Written, Vec<String>), TaskError> {
+impl TransformJob {
+    fn work(mut self) -> Result<(TransformOutputs, Vec<String>), TaskError> {
         let started = Instant::now();
         let mut reader = Reader::open(&self.input.path, &self.options, self.progress.clone())?;
         reader.assume_columns(self.steps.schema.0.iter().map(|(name, _)| name.clone()));
@@ -166,7 +166,7 @@ impl Job {
         })?;
         let (rows_read, rows_written) = self.copy(reader, &plan)?;
         let bytes = std::fs::metadata(&self.output.path).map_or(0, |file| file.len());
-        let written = Written {
+        let written = TransformOutputs {
             uri: self.output.uri,
             rows_read,
             rows_written,

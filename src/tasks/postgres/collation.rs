@@ -5,13 +5,13 @@ use tokio_postgres::types::Type;
 
 use super::kind::Kind;
 use super::table::TableColumn;
-use crate::tasks::polars::comparable::{Comparable, Reach};
+use crate::tasks::polars::comparison_rule::{Comparability, ComparisonRule};
 
 /// How a database compares texts.
 #[derive(Clone, Debug)]
 pub(super) struct DatabaseCollation {
     /// Those that have no other collation.
-    pub(super) default: Comparable,
+    pub(super) default: ComparisonRule,
     /// Whether the bytes that it has are in the order of those that a step has.
     is_in_order: bool,
 }
@@ -28,8 +28,12 @@ impl DatabaseCollation {
         };
         let locale = locale.unwrap_or_default();
         let is_in_order = ["UTF8", "SQL_ASCII", "LATIN1"].contains(&encoding);
-        let default = Comparable {
-            reach: if is_in_order && is_by_bytes(provider, locale) { Reach::Order } else { Reach::Equality },
+        let default = ComparisonRule {
+            comparability: if is_in_order && is_by_bytes(provider, locale) {
+                Comparability::Order
+            } else {
+                Comparability::Equality
+            },
             by: match is_in_order {
                 true => format!("the database's collation `{locale}`"),
                 false => format!("the database's encoding {encoding}"),
@@ -39,13 +43,15 @@ impl DatabaseCollation {
     }
 
     /// How the server compares the values of a column.
-    pub(super) fn of_column(&self, column: &TableColumn) -> Comparable {
-        let by_type = |reach| Comparable { reach, by: format!("the type `{}`", column.sql_type) };
+    pub(super) fn of_column(&self, column: &TableColumn) -> ComparisonRule {
+        let by_type = |comparability| ComparisonRule { comparability, by: format!("the type `{}`", column.sql_type) };
         match column.kind {
-            Kind::Text if column.is_enum => return by_type(Reach::Equality),
+            Kind::Text if column.is_enum => return by_type(Comparability::Equality),
             Kind::Text if column.oid != Type::BPCHAR.oid() => {}
-            Kind::Text | Kind::Json | Kind::Jsonb | Kind::Uuid | Kind::Other => return by_type(Reach::OtherType),
-            _ => return Comparable::by_bytes(),
+            Kind::Text | Kind::Json | Kind::Jsonb | Kind::Uuid | Kind::Other => {
+                return by_type(Comparability::OtherType);
+            }
+            _ => return ComparisonRule::by_bytes(),
         }
         let collation: Value =
             column.collation.as_deref().and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default();
@@ -55,11 +61,11 @@ impl DatabaseCollation {
         }
         let locale = ["collcollate", "colliculocale", "colllocale"].iter().find_map(|name| text(&collation, name));
         let is_deterministic = collation.get("collisdeterministic").and_then(Value::as_bool).unwrap_or(true);
-        Comparable {
-            reach: match () {
-                () if !is_deterministic => Reach::Nothing,
-                () if self.is_in_order && is_by_bytes(provider, locale.unwrap_or_default()) => Reach::Order,
-                () => Reach::Equality,
+        ComparisonRule {
+            comparability: match () {
+                () if !is_deterministic => Comparability::Nothing,
+                () if self.is_in_order && is_by_bytes(provider, locale.unwrap_or_default()) => Comparability::Order,
+                () => Comparability::Equality,
             },
             by: format!("the collation `{}`", text(&collation, "collname").unwrap_or_default()),
         }

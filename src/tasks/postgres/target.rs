@@ -11,7 +11,7 @@ use crate::postgres::sql::statements;
 use crate::postgres::{explain, explain_in};
 use crate::stream::{ColumnType, TypeShape};
 use crate::task::{NO_COLUMN, TaskError};
-use crate::tasks::polars::comparable::Comparable;
+use crate::tasks::polars::comparison_rule::ComparisonRule;
 
 use super::collation::DatabaseCollation;
 use super::create::create_table;
@@ -93,7 +93,7 @@ impl Target {
     }
 
     /// How the server compares what is under a name of the file, or texts that are in no column.
-    pub(super) fn comparable(&self, name: Option<&str>, database: &DatabaseCollation) -> Option<Comparable> {
+    pub(super) fn comparison_rule(&self, name: Option<&str>, database: &DatabaseCollation) -> Option<ComparisonRule> {
         match name {
             Some(name) => self.column(name).map(|column| database.of_column(column)),
             None => Some(database.default.clone()),

@@ -21,7 +21,7 @@ use crate::stream::ColumnType;
 use crate::task::TaskError;
 use crate::tasks::polars::plan::KeyMaker;
 use crate::tasks::polars::row_id::{RowId, digest};
-use crate::tasks::polars::text::Texts;
+use crate::tasks::polars::text_column::TextColumn;
 use crate::tasks::postgres::kind::Kind;
 use crate::tasks::postgres::table::Field;
 use crate::tasks::postgres::target::Target;
@@ -102,7 +102,9 @@ impl Key {
     }
 
     fn cells<'a>(&'a self, part: &'a Part, frame: &'a DataFrame) -> PolarsResult<StoredValues<'a>> {
-        let Some(field) = &part.field else { return Texts::of(frame, &part.name, part.kind).map(StoredValues::Own) };
+        let Some(field) = &part.field else {
+            return TextColumn::of(frame, &part.name, part.kind).map(StoredValues::Own);
+        };
         // A text that no step looks at may have been read as what its column holds.
         let kind = if part.kind == ColumnType::Text { field.kind.column_type() } else { part.kind };
         StoredValues::of((frame, &part.name), kind, field, &self.session)
@@ -216,7 +218,7 @@ impl Key {
 }
 
 fn texts(frame: &DataFrame, part: &Part) -> PolarsResult<Column> {
-    let values = Texts::of(frame, &part.name, part.kind)?;
+    let values = TextColumn::of(frame, &part.name, part.kind)?;
     let text = |row| {
         let mut out = Vec::new();
         values.push(row, &mut out).then(|| String::from_utf8_lossy(&out).into_owned())

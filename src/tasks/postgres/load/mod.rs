@@ -345,8 +345,8 @@ impl Load {
         let plan = self.transform.plan_for_texts(&columns, &types, &|found, wanted| reader.keeps(found, wanted));
         let plan =
             plan.map_err(|error| reader.of_columns(with_unknown_columns(&columns, &types, &self.table, error)))?;
-        let comparable = |name: Option<&str>| target.comparable(name, &session.collation);
-        let compared = self.transform.check_comparisons(&columns, (&types, &comparable), plan.columns());
+        let comparison_rule = |name: Option<&str>| target.comparison_rule(name, &session.collation);
+        let compared = self.transform.check_comparisons(&columns, (&types, &comparison_rule), plan.columns());
         compared.map_err(|error| reader.of_columns(error))?;
         reader.set_kinds(plan.kinds());
         Ok((reader, plan))

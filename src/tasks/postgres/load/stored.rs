@@ -14,7 +14,7 @@ use crate::stream::moment::{parse_date, parse_timestamp, parse_timestamptz};
 use crate::stream::print::{push_date, push_int, push_numeric, push_timestamp};
 use crate::stream::value::{parse_bool, parse_float, parse_int, parse_numeric, parse_real};
 use crate::task::TaskError;
-use crate::tasks::polars::text::Texts;
+use crate::tasks::polars::text_column::TextColumn;
 use crate::tasks::postgres::collation::DatabaseCollation;
 use crate::tasks::postgres::kind::Kind;
 use crate::tasks::postgres::table::Field;
@@ -144,7 +144,7 @@ impl Session {
 /// The values of a column of the key.
 pub(super) enum StoredValues<'a> {
     /// Printed by this program.
-    Own(Texts<'a>),
+    Own(TextColumn<'a>),
     /// Texts that the server reads for this column.
     Text(&'a StringChunked, &'a Field),
     /// Values that only the server can print as it stores them.
@@ -166,7 +166,7 @@ impl<'a> StoredValues<'a> {
         let series = frame.column(name)?.as_materialized_series();
         Ok(match series.dtype() {
             DataType::String => Self::Text(series.str()?, field),
-            _ if session.prints(kind, field) => Self::Own(Texts::of(frame, name, kind)?),
+            _ if session.prints(kind, field) => Self::Own(TextColumn::of(frame, name, kind)?),
             _ => Self::Unknown,
         })
     }

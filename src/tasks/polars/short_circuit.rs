@@ -6,21 +6,21 @@ use sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr, FunctionArguments};
 
 use super::dialect::sql;
 use super::function_table::PREFIX;
-use super::refusal::Outcome;
 use super::sql::parser;
+use super::unsupported::SqlResult;
 
 /// The right side of AND and OR fails only where the left side leaves the answer open, as with Postgres.
-pub(super) fn guarded(left: &Expr, deciding: &str, operator: &str, right: &Expr) -> Outcome<Option<Expr>> {
+pub(super) fn short_circuit(left: &Expr, deciding: &str, operator: &str, right: &Expr) -> SqlResult<Option<Expr>> {
     if !right.to_string().contains(PREFIX) {
         return Ok(None);
     }
     let mut right = right.clone();
-    guard(&mut right, &format!("(({}) IS DISTINCT FROM {deciding})", quiet(left)))?;
+    restrict_errors(&mut right, &format!("(({}) IS DISTINCT FROM {deciding})", never_failing(left)))?;
     sql(&format!("{left} {operator} {right}")).map(Some)
 }
 
 /// A branch of CASE fails only where it is taken.
-pub(super) fn guarded_case(case: &Expr) -> Outcome<Option<Expr>> {
+pub(super) fn short_circuit_case(case: &Expr) -> SqlResult<Option<Expr>> {
     if !case.to_string().contains(PREFIX) {
         return Ok(None);
     }
@@ -30,30 +30,30 @@ pub(super) fn guarded_case(case: &Expr) -> Outcome<Option<Expr>> {
     for when in conditions {
         let others = before.join(" AND ");
         if !others.is_empty() {
-            guard(&mut when.condition, &others)?;
+            restrict_errors(&mut when.condition, &others)?;
         }
         let condition = match operand {
-            Some(operand) => format!("({}) = ({})", quiet(operand), quiet(&when.condition)),
-            None => quiet(&when.condition).to_string(),
+            Some(operand) => format!("({}) = ({})", never_failing(operand), never_failing(&when.condition)),
+            None => never_failing(&when.condition).to_string(),
         };
         let own = format!("(({condition}) IS NOT DISTINCT FROM TRUE)");
-        guard(&mut when.result, &before.iter().chain([&own]).cloned().collect::<Vec<_>>().join(" AND "))?;
+        restrict_errors(&mut when.result, &before.iter().chain([&own]).cloned().collect::<Vec<_>>().join(" AND "))?;
         before.push(format!("(({condition}) IS DISTINCT FROM TRUE)"));
     }
     if let Some(other) = else_result {
-        guard(other, &before.join(" AND "))?;
+        restrict_errors(other, &before.join(" AND "))?;
     }
     Ok(Some(case))
 }
 
 /// Lets calls of our functions fail only where `condition` is true.
-fn guard(expr: &mut Expr, condition: &str) -> Outcome<()> {
-    let guard = sql(condition)?;
+fn restrict_errors(expr: &mut Expr, condition: &str) -> SqlResult<()> {
+    let restrict_errors = sql(condition)?;
     let _ = each_call(expr, |last| match last.to_string().to_ascii_uppercase().as_str() {
         "FALSE" => {}
-        "TRUE" => *last = guard.clone(),
+        "TRUE" => *last = restrict_errors.clone(),
         _ => {
-            let both = sql(&format!("{last} AND {guard}"));
+            let both = sql(&format!("{last} AND {restrict_errors}"));
             if let Ok(both) = both {
                 *last = both;
             }
@@ -63,7 +63,7 @@ fn guard(expr: &mut Expr, condition: &str) -> Outcome<()> {
 }
 
 /// The expression with calls that never fail.
-fn quiet(expr: &Expr) -> Expr {
+fn never_failing(expr: &Expr) -> Expr {
     let mut expr = expr.clone();
     if let Ok(never) = parser("FALSE").and_then(|mut parser| parser.parse_expr()) {
         let _ = each_call(&mut expr, |last| *last = never.clone());

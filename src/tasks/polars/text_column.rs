@@ -10,7 +10,7 @@ use crate::stream::float::{push_float, push_real};
 use crate::stream::print::{push_date, push_int, push_numeric, push_timestamp};
 
 /// A column whose values can be written as Postgres's text.
-pub enum Texts<'a> {
+pub enum TextColumn<'a> {
     /// `true`, `false`.
     Bool(&'a BooleanChunked),
     /// Whole numbers.
@@ -31,7 +31,7 @@ pub enum Texts<'a> {
     TimestampTz(&'a Int64Chunked),
 }
 
-impl<'a> Texts<'a> {
+impl<'a> TextColumn<'a> {
     /// The column `name` of a frame, which holds what the readers make of `kind`.
     ///
     /// # Errors

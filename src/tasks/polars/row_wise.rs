@@ -7,7 +7,7 @@ use super::spool::failed;
 use crate::stream::{BadRow, Batch, Batches, LINE, Result};
 
 /// A step that makes rows of rows, each of its own.
-pub(super) trait Stepwise: Send {
+pub(super) trait RowWiseStep: Send {
     /// The rows that come out.
     ///
     /// # Errors
@@ -19,11 +19,11 @@ pub(super) trait Stepwise: Send {
 }
 
 /// Sends all rows through a step. Their lines are in the column [`LINE`].
-pub(super) fn stepwise(input: Batches, step: impl Stepwise + 'static) -> Batches {
-    Box::new(Rows { input, step, waiting: Vec::new(), before: None, is_over: false })
+pub(super) fn row_wise(input: Batches, step: impl RowWiseStep + 'static) -> Batches {
+    Box::new(RowWise { input, step, waiting: Vec::new(), before: None, is_over: false })
 }
 
-struct Rows<S> {
+struct RowWise<S> {
     input: Batches,
     step: S,
     /// Parts of a batch in which a row failed, the first one last.
@@ -33,7 +33,7 @@ struct Rows<S> {
     is_over: bool,
 }
 
-impl<S: Stepwise> Rows<S> {
+impl<S: RowWiseStep> RowWise<S> {
     fn step(&mut self) -> Option<Result<Batch>> {
         if self.waiting.is_empty() {
             match self.input.next()? {
@@ -73,7 +73,7 @@ impl<S: Stepwise> Rows<S> {
     }
 }
 
-impl<S: Stepwise> Iterator for Rows<S> {
+impl<S: RowWiseStep> Iterator for RowWise<S> {
     type Item = Result<Batch>;
 
     fn next(&mut self) -> Option<Self::Item> {

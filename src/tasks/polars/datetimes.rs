@@ -3,26 +3,27 @@
 use sqlparser::ast::{BinaryOperator, DataType, Expr, Interval, TimezoneInfo, TypedString};
 
 use super::class::Class;
-use super::dialect::{Rewriting, sql, text_of};
-use super::expression::moment;
+use super::dialect::{Rewriter, sql, text_of};
+use super::expression::time_literal;
 use super::function_table::PREFIX;
-use super::refusal::{Outcome, refused};
+use super::unsupported::{SqlResult, unsupported};
 use crate::stream::ColumnType;
 
-impl Rewriting<'_> {
+impl Rewriter<'_> {
     /// A date and an interval make a timestamp.
-    pub(super) fn shifted(&self, left: &Expr, op: &BinaryOperator, right: &Expr) -> Outcome<Option<Expr>> {
+    pub(super) fn shifted(&self, left: &Expr, op: &BinaryOperator, right: &Expr) -> SqlResult<Option<Expr>> {
         let is_date = |side: &Expr| self.is_date(side);
-        let shown = |side: &Expr| if is_date(side) { format!("CAST({side} AS TIMESTAMP)") } else { side.to_string() };
+        let described =
+            |side: &Expr| if is_date(side) { format!("CAST({side} AS TIMESTAMP)") } else { side.to_string() };
         match matches!(left, Expr::Interval(_)) && is_date(right) || is_date(left) && matches!(right, Expr::Interval(_))
         {
-            true => sql(&format!("{} {op} {}", shown(left), shown(right))).map(Some),
+            true => sql(&format!("{} {op} {}", described(left), described(right))).map(Some),
             false => Ok(None),
         }
     }
 
     /// A written-out text beside a date or timestamp is one too. Polars would compare texts, or refuse to.
-    pub(super) fn as_time_beside(&self, text: &Expr, other: &Expr) -> Outcome<Option<Expr>> {
+    pub(super) fn as_time_beside(&self, text: &Expr, other: &Expr) -> SqlResult<Option<Expr>> {
         if text_of(text).is_none() || self.class(other) != Some(Class::Time) {
             return Ok(None);
         }
@@ -45,21 +46,21 @@ impl Rewriting<'_> {
 }
 
 /// A date or timestamp that is written out has to be one.
-pub(super) fn check_typed(typed: &TypedString) -> Outcome<Option<Expr>> {
+pub(super) fn check_typed(typed: &TypedString) -> SqlResult<Option<Expr>> {
     let kind = match &typed.data_type {
         DataType::Date => ColumnType::Date,
         DataType::Timestamp(..) | DataType::Datetime(..) => ColumnType::Timestamp,
         _ => return Ok(None),
     };
     let text = typed.value.to_string();
-    match moment(text.trim_matches('\''), kind) {
-        Some(Err(_)) => refused(format!("{typed}"), "write it as `2020-04-01` or `2020-04-01 00:44:02`"),
+    match time_literal(text.trim_matches('\''), kind) {
+        Some(Err(_)) => unsupported(format!("{typed}"), "write it as `2020-04-01` or `2020-04-01 00:44:02`"),
         _ => Ok(None),
     }
 }
 
 /// An interval that Polars reads as Postgres does: whole numbers of units.
-pub(super) fn check_interval(interval: &Interval) -> Outcome<Option<Expr>> {
+pub(super) fn check_interval(interval: &Interval) -> SqlResult<Option<Expr>> {
     const UNITS: &[&str] =
         &["microsecond", "millisecond", "second", "minute", "hour", "day", "week", "month", "mon", "year"];
     let Some(text) = text_of(&interval.value) else { return Ok(None) };
@@ -74,6 +75,8 @@ pub(super) fn check_interval(interval: &Interval) -> Outcome<Option<Expr>> {
     let has_mixed_signs = words.len() > 2 && text.contains('-');
     match !words.is_empty() && !has_mixed_signs && words.chunks(2).all(is_pair) {
         true => Ok(None),
-        false => refused(format!("the interval '{text}'"), "write whole numbers of units: `INTERVAL '1 day 2 hours'`"),
+        false => {
+            unsupported(format!("the interval '{text}'"), "write whole numbers of units: `INTERVAL '1 day 2 hours'`")
+        }
     }
 }

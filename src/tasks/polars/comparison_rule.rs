@@ -2,7 +2,7 @@
 
 /// What a comparison of the texts' bytes says about the values, from the most to the least.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Reach {
+pub enum Comparability {
     /// Whether they are equal, and which comes first.
     Order,
     /// Whether they are equal: their order is that of a language, or of an enum's declaration.
@@ -15,16 +15,16 @@ pub enum Reach {
 
 /// How values are compared, and what decides it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Comparable {
+pub struct ComparisonRule {
     /// What their bytes say.
-    pub reach: Reach,
+    pub comparability: Comparability,
     /// The collation or type, as messages name it: ``collation `en_US` ``.
     pub by: String,
 }
 
-impl Comparable {
+impl ComparisonRule {
     /// Texts that are compared byte by byte.
     pub fn by_bytes() -> Self {
-        Self { reach: Reach::Order, by: "collation `C`".to_owned() }
+        Self { comparability: Comparability::Order, by: "collation `C`".to_owned() }
     }
 }

@@ -3,12 +3,12 @@
 use crate::task::TaskError;
 
 /// What an expression cannot hold, and what to write instead.
-pub(super) struct Refusal {
+pub(super) struct UnsupportedSql {
     what: String,
     help: &'static str,
 }
 
-impl Refusal {
+impl UnsupportedSql {
     /// The refusal of a step's field.
     pub(super) fn error(self, field: &str) -> TaskError {
         TaskError::permanent(format!("`{field}`: {}", self.what)).help(self.help)
@@ -16,23 +16,23 @@ impl Refusal {
 }
 
 /// What is rewritten, or why it cannot be.
-pub(super) type Outcome<T> = Result<T, Box<Refusal>>;
+pub(super) type SqlResult<T> = Result<T, Box<UnsupportedSql>>;
 
 /// A refusal of something, with what to write instead.
 ///
 /// # Errors
 /// Always.
-pub(super) fn refused<T>(what: impl Into<String>, help: &'static str) -> Outcome<T> {
-    Err(Box::new(Refusal { what: what.into(), help }))
+pub(super) fn unsupported<T>(what: impl Into<String>, help: &'static str) -> SqlResult<T> {
+    Err(Box::new(UnsupportedSql { what: what.into(), help }))
 }
 
 /// Refuses to count with a numeric column, or what is made of one.
 ///
 /// # Errors
 /// Always.
-pub(super) fn inexact<T>(value: &str) -> Outcome<T> {
-    refused(
-        format!("arithmetic with {value}, which is numeric, since expressions count in double precision"),
+pub(super) fn unsupported_arithmetic<T>(value: &str) -> SqlResult<T> {
+    unsupported(
+        format!("arithmetic with {value}, which is numeric, since expressions compute in double precision"),
         "write `CAST(column AS double precision)`, or compute it in SQL after the load",
     )
 }
@@ -41,9 +41,9 @@ pub(super) fn inexact<T>(value: &str) -> Outcome<T> {
 ///
 /// # Errors
 /// Always.
-pub(super) fn in_decimals<T>() -> Outcome<T> {
-    refused(
-        "arithmetic of whole numbers and decimals, which Postgres counts exactly and expressions in double precision",
+pub(super) fn decimal_arithmetic<T>() -> SqlResult<T> {
+    unsupported(
+        "arithmetic of whole numbers and decimals, which Postgres computes exactly, but expressions in double precision",
         "write `CAST(… AS double precision)` around the decimal number",
     )
 }
@@ -52,8 +52,8 @@ pub(super) fn in_decimals<T>() -> Outcome<T> {
 ///
 /// # Errors
 /// Always.
-pub(super) fn in_session_zone<T>(time: &str) -> Outcome<T> {
-    refused(
+pub(super) fn session_time_zone<T>(time: &str) -> SqlResult<T> {
+    unsupported(
         format!("the day or hour of {time}, a timestamptz, since the session is not in UTC"),
         "compute it in SQL after the load, or set the session's time zone to UTC",
     )

@@ -5,14 +5,14 @@ use std::cmp::Ordering;
 use polars::prelude::*;
 
 use super::decimal;
-use super::pg_function::{is_float, shown};
-use super::rows::{Floats, Ints, Rows, Texts};
+use super::pg_function::{dtype_name, is_float};
+use super::rows::{FloatValues, IntValues, KernelRows, TextValues};
 use crate::stream::float::{push_float, push_real};
 use crate::stream::print::{push_numeric, push_timestamp};
 
 /// Decimal numbers as Postgres prints them.
 pub(super) fn decimals(column: &Column, count: usize) -> PolarsResult<Column> {
-    let texts = Texts::of(&column.cast(&DataType::String)?)?;
+    let texts = TextValues::of(&column.cast(&DataType::String)?)?;
     let printed = |row| {
         let mut out = Vec::new();
         texts.get(row).map(|text| push_numeric(text, &mut out))?;
@@ -40,7 +40,7 @@ pub(super) fn significant(column: &Column, count: usize, digits: u8) -> PolarsRe
 }
 
 fn numbers(column: &Column, count: usize, push: impl Fn(f64, &mut Vec<u8>)) -> PolarsResult<Column> {
-    let values = Floats::of(column)?;
+    let values = FloatValues::of(column)?;
     let printed = |row| {
         let mut out = Vec::new();
         values.get(row).map(|value| push(value, &mut out))?;
@@ -51,8 +51,8 @@ fn numbers(column: &Column, count: usize, push: impl Fn(f64, &mut Vec<u8>)) -> P
 
 /// The first of the decimal numbers that are the greatest or least ones; NULLs do not count.
 pub(super) fn extreme(columns: &[Column], wanted: Ordering, count: usize) -> PolarsResult<Column> {
-    let all: Vec<Texts> =
-        columns.iter().map(|column| Texts::of(&column.cast(&DataType::String)?)).collect::<PolarsResult<_>>()?;
+    let all: Vec<TextValues> =
+        columns.iter().map(|column| TextValues::of(&column.cast(&DataType::String)?)).collect::<PolarsResult<_>>()?;
     let better =
         |best: Option<&'_ str>, value: &str| best.is_none_or(|best| decimal::compare(value, best) == Some(wanted));
     let found = |row| {
@@ -65,16 +65,18 @@ pub(super) fn extreme(columns: &[Column], wanted: Ordering, count: usize) -> Pol
 }
 
 /// Seconds since 1970.
-pub(super) fn epoch(rows: &Rows, name: PlSmallStr, column: &Column) -> PolarsResult<Column> {
+pub(super) fn epoch(rows: &KernelRows, name: PlSmallStr, column: &Column) -> PolarsResult<Column> {
     let zone = match column.dtype() {
         DataType::Datetime(_, zone) => zone.clone(),
         DataType::Date => None,
         dtype => {
-            return Err(PolarsError::InvalidOperation(format!("the epoch of {} is not known", shown(dtype)).into()));
+            return Err(PolarsError::InvalidOperation(
+                format!("the epoch of {} is not known", dtype_name(dtype)).into(),
+            ));
         }
     };
     let micros = column.cast(&DataType::Datetime(TimeUnit::Microseconds, zone))?;
-    let values = Ints::of(&micros.to_physical_repr())?;
+    let values = IntValues::of(&micros.to_physical_repr())?;
     rows.floats(name, |row| Ok(values.get(row).map(|micros| micros as f64 / 1e6)))
 }
 
@@ -90,7 +92,7 @@ pub(super) fn texts(column: &Column, count: usize) -> PolarsResult<Column> {
         DataType::Datetime(_, zone) => {
             let offset = if zone.is_some() { "+00" } else { "" };
             let micros = column.cast(&DataType::Datetime(TimeUnit::Microseconds, zone.clone()))?;
-            let values = Ints::of(&micros.to_physical_repr())?;
+            let values = IntValues::of(&micros.to_physical_repr())?;
             (0..count).map(|row| values.get(row).map(|value| text(&|out| push_timestamp(value, offset, out)))).collect()
         }
         _ => return column.cast(&DataType::String),
