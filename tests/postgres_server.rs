@@ -46,7 +46,8 @@ async fn the_private_server_is_made_once_and_keeps_its_data_over_a_restart() {
 #[tokio::test]
 async fn two_processes_at_once_start_one_server() {
     with_own_server(async |settings| {
-        let (one, two) = tokio::join!(managed::ensure_running(settings), managed::ensure_running(settings));
+        let (one, two) =
+            tokio::join!(managed::ensure_running(settings, &|_| {}), managed::ensure_running(settings, &|_| {}));
         assert_eq!(managed::url(&one.unwrap()), managed::url(&two.unwrap()));
     })
     .await;
@@ -55,13 +56,13 @@ async fn two_processes_at_once_start_one_server() {
 #[tokio::test]
 async fn a_taken_port_and_a_crash_do_not_keep_the_server_from_starting() {
     with_own_server(async |settings| {
-        let address = managed::ensure_running(settings).await.unwrap();
+        let address = managed::ensure_running(settings, &|_| {}).await.unwrap();
         let folder = managed::status(settings).unwrap().folder;
         managed::stop(settings).await.unwrap();
         let _taken = std::net::TcpListener::bind(("127.0.0.1", address.port())).unwrap();
         // What a power cut leaves: the pid of a process that is another program by now.
         std::fs::write(folder.join("data/postmaster.pid"), format!("{}\n", std::process::id())).unwrap();
-        let moved = managed::ensure_running(settings).await.unwrap();
+        let moved = managed::ensure_running(settings, &|_| {}).await.unwrap();
         assert_ne!(moved.port(), address.port());
         connect_to(&moved).await.unwrap();
     })
@@ -135,7 +136,7 @@ async fn killed_while_it_is_made_the_server_is_made_by_the_next_start() {
 #[tokio::test]
 async fn a_server_on_another_port_than_the_one_kept_is_found_and_stopped() {
     with_own_server(async |settings| {
-        managed::ensure_running(settings).await.unwrap();
+        managed::ensure_running(settings, &|_| {}).await.unwrap();
         let folder = managed::status(settings).unwrap().folder;
         // What a process leaves that was killed between choosing a port and starting the server.
         let kept: serde_json::Value =

@@ -57,7 +57,7 @@ pub(super) async fn run(arguments: Arguments, settings: &Settings) -> anyhow::Re
         }
         PostgresCommand::Status => status(settings).await?,
         PostgresCommand::Url => {
-            outln!("{}", managed::url(&managed::ensure_running_saying(settings, &print_progress).await?))
+            outln!("{}", managed::url(&managed::ensure_running(settings, &print_progress).await?))
         }
         PostgresCommand::Psql { arguments } => psql(settings, &arguments).await?,
         PostgresCommand::Destroy { yes } => destroy(settings, yes).await?,
@@ -70,7 +70,7 @@ fn print_progress(line: &str) {
 }
 
 async fn start(settings: &Settings) -> anyhow::Result<()> {
-    let address = managed::ensure_running_saying(settings, &print_progress).await?;
+    let address = managed::ensure_running(settings, &print_progress).await?;
     outln!("running: {}", connect_to(&address).await?.description);
     outln!("  jitney postgres url    prints the address for other programs\n  jitney postgres psql   opens psql");
     Ok(())
@@ -102,7 +102,7 @@ async fn status(settings: &Settings) -> anyhow::Result<()> {
 }
 
 async fn psql(settings: &Settings, arguments: &[String]) -> anyhow::Result<()> {
-    let address = managed::ensure_running_saying(settings, &print_progress).await?;
+    let address = managed::ensure_running(settings, &print_progress).await?;
     let Some(program) = settings.find_program("psql") else {
         bail!(
             "there is no psql on PATH\n  help: install it (Debian and Ubuntu: apt-get install postgresql-client; \

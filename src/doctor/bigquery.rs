@@ -41,7 +41,7 @@ async fn dataset(api: &Api, project: &str, name: &str, bucket: &str) -> Vec<Doct
     }
     let what = format!("looking at dataset {project}.{name}");
     let path = format!("/bigquery/v2/projects/{project}/datasets/{name}");
-    let found = api.ask_value(&RetryPolicy::never(), &what, || api.request(Method::GET, &path)).await;
+    let found = api.call_value(&RetryPolicy::never(), &what, || api.request(Method::GET, &path)).await;
     let place = match found {
         Ok(found) => found["location"].as_str().unwrap_or_default().to_owned(),
         Err(failure) if failure.is(StatusCode::NOT_FOUND) => {
@@ -75,7 +75,7 @@ async fn dataset(api: &Api, project: &str, name: &str, bucket: &str) -> Vec<Doct
 async fn dry_run(api: &Api, project: &str, sql: &str, what: &str) -> Result<(), ApiFailure> {
     let body = json!({"configuration": {"dryRun": true, "query": {"query": sql, "useLegacySql": false}}});
     let path = format!("/bigquery/v2/projects/{project}/jobs");
-    api.ask_value(&RetryPolicy::never(), what, || api.request(Method::POST, &path).json(&body)).await.map(|_| ())
+    api.call_value(&RetryPolicy::never(), what, || api.request(Method::POST, &path).json(&body)).await.map(|_| ())
 }
 
 /// The location of the bucket; empty if unknown.
@@ -85,7 +85,7 @@ async fn bucket_location(storage: &Api, name: Option<&str>) -> String {
     };
     let path = format!("/storage/v1/b/{name}");
     let retry = RetryPolicy::never();
-    let found = storage.ask_value(&retry, "looking at the bucket", || storage.request(Method::GET, &path)).await;
+    let found = storage.call_value(&retry, "looking at the bucket", || storage.request(Method::GET, &path)).await;
     let place = |bucket: Value| bucket["location"].as_str().map(str::to_owned);
     found.ok().and_then(place).unwrap_or_default()
 }

@@ -73,7 +73,7 @@ async fn bucket(api: &Api, name: Option<&str>) -> Vec<DoctorFinding> {
     };
     let path = format!("/storage/v1/b/{name}");
     let found = api
-        .ask_value(&RetryPolicy::never(), &format!("looking at gs://{name}"), || api.request(Method::GET, &path))
+        .call_value(&RetryPolicy::never(), &format!("looking at gs://{name}"), || api.request(Method::GET, &path))
         .await;
     let here = match found {
         Ok(bucket) => {
@@ -88,7 +88,9 @@ async fn bucket(api: &Api, name: Option<&str>) -> Vec<DoctorFinding> {
             return vec![DoctorFinding::missing("bucket", format!("gs://{name} does not exist"), make)];
         }
         // Reading the metadata of a bucket is a separate permission, which only gcs.create_bucket needs.
-        Err(ApiFailure::Refused(refusal)) if refusal.status == 403 && Role::missing(&refusal.message).is_some() => {
+        Err(ApiFailure::Rejected(google_error))
+            if google_error.status == 403 && Role::missing(&google_error.message).is_some() =>
+        {
             DoctorFinding::ok("bucket", format!("gs://{name}, whose metadata this account may not read"))
         }
         Err(failure) => return vec![missing("bucket", failure.into())],
@@ -101,7 +103,7 @@ async fn roles(api: &Api, name: &str) -> DoctorFinding {
     let asked: Vec<String> = NEEDED.iter().map(|permission| format!("permissions={permission}")).collect();
     let path = format!("/storage/v1/b/{name}/iam/testPermissions?{}", asked.join("&"));
     let doing = format!("checking the permissions on gs://{name}");
-    let given = match api.ask_value(&RetryPolicy::never(), &doing, || api.request(Method::GET, &path)).await {
+    let given = match api.call_value(&RetryPolicy::never(), &doing, || api.request(Method::GET, &path)).await {
         Ok(given) => given,
         Err(failure) if failure.is(StatusCode::NOT_FOUND) => {
             return DoctorFinding::ok(what, "not checked: an emulator has no roles");

@@ -196,7 +196,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_nests_too_deeply_is_found_in_every_style_and_through_aliases() {
+    fn deep_nesting_is_found_in_every_style_and_through_aliases() {
         let chain: String = (1..50).map(|n| format!("a{n}: &a{n} [[[*a{}]]]\n", n - 1)).collect();
         let texts = [
             format!("a:\n {}x", "- ".repeat(20_000)),
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn open_brackets_are_refused_in_the_time_that_there_is() {
+    fn open_brackets_are_refused_in_time() {
         for piece in ["[{a: ", "[", "{? ", "[\"a\", {"] {
             for count in [2_000, 100_000] {
                 let reason = check_text(&format!("a: {}", piece.repeat(count))).unwrap_err();
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn brackets_that_do_not_nest_are_taken_however_many_they_are() {
+    fn brackets_that_do_not_nest_are_accepted_in_any_number() {
         let brackets = "[{".repeat(5_000);
         let script = format!("  {brackets}\n").repeat(5);
         let list = "[a, {b: [1]}], ".repeat(5_000);

@@ -431,7 +431,7 @@ mod tests {
     }
 
     #[test]
-    fn every_value_and_key_is_found_again() {
+    fn every_value_and_key_is_located() {
         let text = "id: a\ntasks:\n  - id: one\n    type: log\n    message: \"hi {{ inputs.x }}\"\n";
         let document = Document::parse("f.yaml", text).unwrap();
         let place = |finding: Diagnostic| (finding.line, finding.column);
@@ -443,7 +443,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_yaml_is_an_error_with_a_place() {
+    fn invalid_yaml_is_located() {
         for (text, line) in [("id: a\n  b: c\n", 2), ("id: [a\n", 2), ("id: a\n\tb: c\n", 2), ("id: a\nid: b\n", 1)] {
             let error = Document::parse("f.yaml", text).unwrap_err();
             assert!(error.line >= 1 && error.line <= line + 1, "{text:?}: {error}");
@@ -457,8 +457,8 @@ mod tests {
         let unclosed = Document::parse("f.yaml", unclosed).unwrap_err();
         assert_eq!((unclosed.line, unclosed.column), (2, 10), "{unclosed}");
         assert!(unclosed.message.contains("no closing quotation mark"), "{unclosed}");
-        let lone = Document::parse("f.yaml", "id: a\nb: x\ry\r\n").unwrap_err();
-        assert_eq!((lone.line, lone.column, lone.snippet.as_deref()), (2, 5, Some("b: x␍y")));
+        let sole = Document::parse("f.yaml", "id: a\nb: x\ry\r\n").unwrap_err();
+        assert_eq!((sole.line, sole.column, sole.snippet.as_deref()), (2, 5, Some("b: x␍y")));
         assert_eq!(Document::parse("f.yaml", "- a\n").unwrap_err().message, "this is not a flow");
         assert_eq!(Document::parse("f.yaml", "").unwrap_err().message, "this is not a flow");
     }

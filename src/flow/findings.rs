@@ -14,11 +14,11 @@ pub fn all(
     value: &Value,
     check: impl Fn(&Value) -> Result<(), FieldError>,
 ) -> Vec<Diagnostic> {
-    all_beside(document, path, value, &[], check)
+    all_with_common_fields(document, path, value, &[], check)
 }
 
 /// As [`all`], for a value that may also have the fields in `common`, which are checked elsewhere.
-pub(super) fn all_beside(
+pub(super) fn all_with_common_fields(
     document: &Document,
     path: &[String],
     value: &Value,

@@ -68,7 +68,13 @@ impl FlowParser<'_> {
         let fields = Value::Object(own_fields);
         let of_common = ["runIf", "when", "timeout"].map(|name| common.get(name).unwrap_or(&Value::Null));
         let uses = uses(&[&[&fields], &of_common[..]].concat());
-        self.findings.extend(findings::all_beside(self.document, &path, &fields, COMMON_FIELDS, task.check));
+        self.findings.extend(findings::all_with_common_fields(
+            self.document,
+            &path,
+            &fields,
+            COMMON_FIELDS,
+            task.check,
+        ));
         let common = valid_common_fields(&common)?;
         if let Some(retry) = &common.retry {
             self.warn_unreachable_retry(retry, &below(&path, "retry"));

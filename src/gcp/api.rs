@@ -19,7 +19,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub enum ApiFailure {
     /// Google said no, and will again.
-    Refused(Box<GoogleError>),
+    Rejected(Box<GoogleError>),
     /// There were no credentials or no line, the user stopped, or Google stayed busy for too long.
     Other(TaskError),
 }
@@ -27,13 +27,13 @@ pub enum ApiFailure {
 impl ApiFailure {
     /// Whether Google answered with this status.
     pub fn is(&self, status: StatusCode) -> bool {
-        matches!(self, Self::Refused(refusal) if refusal.status == status.as_u16())
+        matches!(self, Self::Rejected(google_error) if google_error.status == status.as_u16())
     }
 
     /// With another remedy, where Google refused.
     pub fn help(self, help: impl Into<String>) -> Self {
         match self {
-            Self::Refused(refusal) => Self::Refused(Box::new(refusal.help(help))),
+            Self::Rejected(google_error) => Self::Rejected(Box::new(google_error.help(help))),
             other => other,
         }
     }
@@ -42,7 +42,7 @@ impl ApiFailure {
 impl From<ApiFailure> for TaskError {
     fn from(failure: ApiFailure) -> Self {
         match failure {
-            ApiFailure::Refused(refusal) => (*refusal).into(),
+            ApiFailure::Rejected(google_error) => (*google_error).into(),
             ApiFailure::Other(error) => error,
         }
     }
@@ -110,24 +110,24 @@ impl Api {
     }
 
     /// What a response says no with.
-    pub async fn refusal(&self, what: &str, response: Response) -> GoogleError {
+    pub async fn google_error(&self, what: &str, response: Response) -> GoogleError {
         GoogleError::of(what, self.service, &self.access, response).await
     }
 
     /// The same for an answer that a client of somebody else's has fetched.
-    pub fn refusal_of(&self, what: &str, status: u16, body: &[u8]) -> GoogleError {
+    pub fn google_error_of(&self, what: &str, status: u16, body: &[u8]) -> GoogleError {
         GoogleError::read(what, self.service, &self.access, status, &Default::default(), body)
     }
 
     /// Sends what `make` makes until Google answers for good, and reads the answer as JSON.
-    pub async fn ask<T: DeserializeOwned>(
+    pub async fn call<T: DeserializeOwned>(
         &self,
         retry: &RetryPolicy<'_>,
         what: &str,
         make: impl Fn() -> RequestBuilder,
     ) -> Result<T, ApiFailure> {
         let answer = retry.run(|| self.answer(what, make())).await?;
-        let bytes = answer.map_err(ApiFailure::Refused)?;
+        let bytes = answer.map_err(ApiFailure::Rejected)?;
         // Deletions are answered with nothing at all.
         let bytes = if bytes.is_empty() { b"null" } else { &bytes[..] };
         serde_json::from_slice(bytes).map_err(|error| {
@@ -139,14 +139,14 @@ impl Api {
         })
     }
 
-    /// As [`Api::ask`], for an answer that nobody reads field by field.
-    pub async fn ask_value(
+    /// As [`Api::call`], for an answer that nobody reads field by field.
+    pub async fn call_value(
         &self,
         retry: &RetryPolicy<'_>,
         what: &str,
         make: impl Fn() -> RequestBuilder,
     ) -> Result<Value, ApiFailure> {
-        self.ask(retry, what, make).await
+        self.call(retry, what, make).await
     }
 
     async fn answer(
@@ -158,7 +158,7 @@ impl Api {
         if response.status().is_success() {
             return response.bytes().await.map(Ok).map_err(|error| RequestError::from_reqwest(what, error));
         }
-        let refusal = self.refusal(what, response).await;
-        if refusal.may_pass() { Err(refusal.request_error()) } else { Ok(Err(Box::new(refusal))) }
+        let google_error = self.google_error(what, response).await;
+        if google_error.is_transient() { Err(google_error.request_error()) } else { Ok(Err(Box::new(google_error))) }
     }
 }

@@ -8,12 +8,12 @@ use serde_json::Value;
 
 use super::{GoogleAccess, Role, Service};
 use crate::task::TaskError;
-use crate::web::{RequestError, may_pass, retry_after};
+use crate::web::{RequestError, is_transient, retry_after};
 
 /// More of an answer that is no JSON tells nothing.
-const MAX_QUOTED: usize = 300;
+const MAX_QUOTED_CHARS: usize = 300;
 /// And of one that is longer no more is looked at.
-const MAX_READ: usize = 64 << 10;
+const MAX_BODY_BYTES: usize = 64 << 10;
 
 /// An answer of Google's that says no.
 #[derive(Clone, Debug)]
@@ -55,8 +55,8 @@ impl GoogleError {
         let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
         let detail = error["details"].as_array().and_then(|all| all.iter().find_map(|one| text(&one["reason"])));
         let reason = detail.or_else(|| text(&error["errors"][0]["reason"])).or_else(|| text(&error["status"]));
-        let message = text(&error["message"]).unwrap_or_else(|| quoted(status, body, access));
-        let mut refusal = Self {
+        let message = text(&error["message"]).unwrap_or_else(|| body_excerpt(status, body, access));
+        let mut google_error = Self {
             what: what.to_owned(),
             status,
             reason: reason.unwrap_or_default(),
@@ -64,16 +64,16 @@ impl GoogleError {
             wait: retry_after(headers),
             help: None,
         };
-        refusal.help = refusal.remedy(service, access);
-        refusal
+        google_error.help = google_error.remedy(service, access);
+        google_error
     }
 
     /// Whether the same request may be answered better a little later: Google is busy, or a quota is used up for now.
-    pub fn may_pass(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         let quota =
             ["rateLimitExceeded", "userRateLimitExceeded", "quotaExceeded", "jobRateLimitExceeded", "backendError"];
         // Notably 501 and 505 are no passing trouble.
-        let busy = StatusCode::from_u16(self.status).is_ok_and(may_pass) && !matches!(self.status, 501 | 505);
+        let busy = StatusCode::from_u16(self.status).is_ok_and(is_transient) && !matches!(self.status, 501 | 505);
         busy || (self.status == 403 && quota.contains(&self.reason.as_str()))
     }
 
@@ -85,9 +85,9 @@ impl GoogleError {
 
     /// As the trouble of one try.
     pub fn request_error(self) -> RequestError {
-        let (passes, wait) = (self.may_pass(), self.wait);
+        let (is_transient, wait) = (self.is_transient(), self.wait);
         let error = TaskError::from(self);
-        if passes { RequestError::Retryable(error, wait) } else { RequestError::Fatal(error) }
+        if is_transient { RequestError::Retryable(error, wait) } else { RequestError::Fatal(error) }
     }
 
     fn remedy(&self, service: Service, access: &GoogleAccess) -> Option<String> {
@@ -97,14 +97,14 @@ impl GoogleError {
             (403, "accessNotConfigured" | "SERVICE_DISABLED") => {
                 Some(format!("switch the service on: gcloud services enable {} --project={project}", service.api()))
             }
-            _ if self.is_unpaid() => Some(format!(
+            _ if self.is_billing_problem() => Some(format!(
                 "link a billing account: gcloud billing projects link {project} --billing-account=ACCOUNT \
                  (`gcloud billing accounts list` shows yours)"
             )),
             (403, "USER_PROJECT_DENIED") => Some(format!(
                 "use a project of yours for quotas: gcloud auth application-default set-quota-project {project}"
             )),
-            _ if self.may_pass() => Some(
+            _ if self.is_transient() => Some(
                 "a `retry` of the task waits longer; quotas: \
                  https://console.cloud.google.com/iam-admin/quotas"
                     .into(),
@@ -118,7 +118,7 @@ impl GoogleError {
         }
     }
 
-    fn is_unpaid(&self) -> bool {
+    fn is_billing_problem(&self) -> bool {
         let unpaid =
             matches!(self.reason.as_str(), "BILLING_DISABLED" | "billingNotEnabled" | "UserProjectAccountProblem");
         unpaid || (self.status == 403 && self.message.to_ascii_lowercase().contains("billing account"))
@@ -126,12 +126,12 @@ impl GoogleError {
 }
 
 impl From<GoogleError> for TaskError {
-    fn from(refusal: GoogleError) -> Self {
-        let passes = refusal.may_pass();
-        let GoogleError { what, status, reason, message, help, .. } = refusal;
+    fn from(google_error: GoogleError) -> Self {
+        let is_transient = google_error.is_transient();
+        let GoogleError { what, status, reason, message, help, .. } = google_error;
         let reason = if reason.is_empty() { reason } else { format!(", {reason}") };
         let message = format!("{what}: Google answered {status}{reason}: {message}");
-        let error = if passes { Self::transient(message) } else { Self::permanent(message) };
+        let error = if is_transient { Self::transient(message) } else { Self::permanent(message) };
         Self { help, ..error }
     }
 }
@@ -142,9 +142,9 @@ fn quoted_bucket(what: &str) -> Option<&str> {
     rest.split(|letter: char| letter == '/' || letter.is_whitespace()).next().filter(|name| !name.is_empty())
 }
 
-fn quoted(status: u16, body: &[u8], access: &GoogleAccess) -> String {
-    let text = String::from_utf8_lossy(&body[..body.len().min(MAX_READ)]);
-    let text = access.redactor.excerpt(&text, MAX_QUOTED);
+fn body_excerpt(status: u16, body: &[u8], access: &GoogleAccess) -> String {
+    let text = String::from_utf8_lossy(&body[..body.len().min(MAX_BODY_BYTES)]);
+    let text = access.redactor.excerpt(&text, MAX_QUOTED_CHARS);
     if text.is_empty() || text.starts_with('<') {
         let known = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
         return known.unwrap_or("no reason given").to_owned();

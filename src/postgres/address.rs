@@ -102,11 +102,11 @@ impl PostgresAddress {
     /// What is wrong with the text, without its password.
     pub fn parse(text: &str, origin: AddressOrigin) -> Result<Self, String> {
         let text = text.trim();
-        let mut ours = ExtraSettings::default();
+        let mut extra = ExtraSettings::default();
         let rest = match text.strip_prefix("jdbc:postgresql:") {
-            Some(jdbc) => ours.take_from_jdbc(jdbc)?,
-            None if text.contains("://") => ours.take_from_url(text)?,
-            None if text.contains('=') => ours.take_from_pairs(text)?,
+            Some(jdbc) => extra.take_from_jdbc(jdbc)?,
+            None if text.contains("://") => extra.take_from_url(text)?,
+            None if text.contains('=') => extra.take_from_pairs(text)?,
             None => {
                 return Err("it is neither a postgres:// address nor key=value pairs".to_owned());
             }
@@ -120,8 +120,8 @@ impl PostgresAddress {
             .keepalives_idle(Duration::from_secs(60))
             .keepalives_interval(Duration::from_secs(10))
             .keepalives_retries(6);
-        config.ssl_mode(ours.tls.of_driver());
-        let ExtraSettings { tls, root_certificates, files, given } = ours;
+        config.ssl_mode(extra.tls.of_driver());
+        let ExtraSettings { tls, root_certificates, files, given } = extra;
         Ok(Self { config, tls, root_certificates, files, origin, given })
     }
 
@@ -135,35 +135,35 @@ impl PostgresAddress {
     }
 
     /// Takes from another address how to connect, where this one does not say it.
-    pub(super) fn take_open_from(&mut self, other: &Self) {
-        let wants = |key: &str| other.given.contains(key) && !self.given.contains(key);
+    pub(super) fn inherit_connection_settings(&mut self, other: &Self) {
+        let inherits = |key: &str| other.given.contains(key) && !self.given.contains(key);
         let (config, from) = (&mut self.config, &other.config);
-        if wants("sslmode") {
+        if inherits("sslmode") {
             self.tls = other.tls;
             config.ssl_mode(other.tls.of_driver());
         }
-        if wants("sslrootcert") {
+        if inherits("sslrootcert") {
             self.root_certificates.clone_from(&other.root_certificates);
         }
-        if wants("sslnegotiation") {
+        if inherits("sslnegotiation") {
             config.ssl_negotiation(from.get_ssl_negotiation());
         }
-        if wants("channel_binding") {
+        if inherits("channel_binding") {
             config.channel_binding(from.get_channel_binding());
         }
-        if let Some(limit) = from.get_connect_timeout().filter(|_| wants("connect_timeout")) {
+        if let Some(limit) = from.get_connect_timeout().filter(|_| inherits("connect_timeout")) {
             config.connect_timeout(*limit);
         }
-        if wants("target_session_attrs") {
+        if inherits("target_session_attrs") {
             config.target_session_attrs(from.get_target_session_attrs());
         }
-        if wants("load_balance_hosts") {
+        if inherits("load_balance_hosts") {
             config.load_balance_hosts(from.get_load_balance_hosts());
         }
-        if let Some(name) = from.get_application_name().filter(|_| wants("application_name")) {
+        if let Some(name) = from.get_application_name().filter(|_| inherits("application_name")) {
             config.application_name(name);
         }
-        if let Some(options) = from.get_options().filter(|_| wants("options")) {
+        if let Some(options) = from.get_options().filter(|_| inherits("options")) {
             config.options(options);
         }
     }
@@ -179,12 +179,12 @@ impl PostgresAddress {
     /// The servers and the database, without a login. This machine has one name whichever way it is written.
     pub fn place(&self) -> String {
         let hosts = self.config.get_hosts().iter().map(|host| match host {
-            Host::Tcp(name) => one_name(name),
+            Host::Tcp(name) => normalized_host(name),
             Host::Unix(folder) => folder.display().to_string(),
         });
         let mut hosts: Vec<String> = hosts.collect();
         if hosts.is_empty() {
-            hosts.push(one_name(&self.host()));
+            hosts.push(normalized_host(&self.host()));
         }
         let ports = self.config.get_ports();
         let port = |index: usize| ports.get(index).or(ports.first()).copied().unwrap_or(5432);
@@ -249,7 +249,7 @@ impl fmt::Display for PostgresAddress {
     }
 }
 
-fn one_name(host: &str) -> String {
+fn normalized_host(host: &str) -> String {
     if matches!(host, "127.0.0.1" | "::1") { "localhost".to_owned() } else { host.to_lowercase() }
 }
 
@@ -454,7 +454,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_says_so_without_its_password() {
+    fn an_invalid_address_is_refused_without_its_password() {
         let fails = |text: &str| PostgresAddress::parse(text, AddressOrigin::Flag).unwrap_err();
         assert!(fails("mysql://a:secret@b/c").contains("is not Postgres"));
         assert!(fails("localhost").contains("neither"));
@@ -464,7 +464,7 @@ mod tests {
     }
 
     #[test]
-    fn percent_signs_go_there_and_back() {
+    fn percent_encoding_round_trips() {
         assert_eq!(percent_decode(&percent_encode("a b/ü%@")), "a b/ü%@");
         assert_eq!(percent_decode("100%"), "100%");
     }

@@ -28,7 +28,7 @@ pub struct Binaries {
 
 impl Binaries {
     /// The programs in a folder, if all are there and run.
-    fn at(folder: &Path) -> Option<Self> {
+    fn in_folder(folder: &Path) -> Option<Self> {
         // The programs look for their libraries beside themselves, so a link is followed to its end.
         let folder = fs::canonicalize(folder.join("initdb")).ok()?.parent()?.to_path_buf();
         if !["pg_ctl", "postgres"].iter().all(|name| folder.join(name).is_file()) {
@@ -51,31 +51,32 @@ impl Binaries {
 /// fetched `into` a folder earlier. With `major`, only those of that version.
 pub fn find(settings: &Settings, into: &Path, major: Option<u32>) -> Option<Binaries> {
     let on_path = settings.variable("PATH").map(std::env::split_paths).into_iter().flatten();
-    let mut installed: Vec<_> = installed_folders().iter().filter_map(|folder| Binaries::at(folder)).collect();
+    let mut installed: Vec<_> = installed_folders().iter().filter_map(|folder| Binaries::in_folder(folder)).collect();
     installed.sort_by_key(|binaries| std::cmp::Reverse(binaries.major));
-    let fetched = folders_below(into).into_iter().filter_map(|folder| Binaries::at(&folder.join("bin")));
+    let fetched = folders_below(into).into_iter().filter_map(|folder| Binaries::in_folder(&folder.join("bin")));
     on_path
-        .filter_map(|folder| Binaries::at(&folder))
+        .filter_map(|folder| Binaries::in_folder(&folder))
         .chain(installed)
         .chain(fetched)
         .find(|binaries| major.is_none_or(|major| major == binaries.major))
 }
 
 fn installed_folders() -> Vec<PathBuf> {
-    let mut folders: Vec<_> = folders_below(Path::new("/usr/lib/postgresql")).iter().map(|at| at.join("bin")).collect();
+    let mut folders: Vec<_> =
+        folders_below(Path::new("/usr/lib/postgresql")).iter().map(|folder| folder.join("bin")).collect();
     folders.push("/usr/local/pgsql/bin".into());
     let brewed = |place: &str| {
-        folders_below(Path::new(place)).into_iter().filter(|at| at.to_string_lossy().contains("postgresql"))
+        folders_below(Path::new(place)).into_iter().filter(|folder| folder.to_string_lossy().contains("postgresql"))
     };
-    folders.extend(brewed("/opt/homebrew/opt").chain(brewed("/usr/local/opt")).map(|at| at.join("bin")));
+    folders.extend(brewed("/opt/homebrew/opt").chain(brewed("/usr/local/opt")).map(|folder| folder.join("bin")));
     folders.extend(
         folders_below(Path::new("/usr"))
             .into_iter()
-            .filter(|at| at.to_string_lossy().contains("pgsql-"))
-            .map(|at| at.join("bin")),
+            .filter(|folder| folder.to_string_lossy().contains("pgsql-"))
+            .map(|folder| folder.join("bin")),
     );
-    let told = Command::new("pg_config").arg("--bindir").output().ok();
-    folders.extend(told.map(|told| PathBuf::from(String::from_utf8_lossy(&told.stdout).trim().to_owned())));
+    let output = Command::new("pg_config").arg("--bindir").output().ok();
+    folders.extend(output.map(|output| PathBuf::from(String::from_utf8_lossy(&output.stdout).trim().to_owned())));
     folders
 }
 
@@ -107,7 +108,7 @@ pub async fn fetch(major: u32, into: &Path) -> Result<Binaries, TaskError> {
     // It comes out readable by its owner alone, and the server may run as somebody else.
     let opened = fs::set_permissions(&folder, fs::Permissions::from_mode(0o755));
     opened.map_err(|error| TaskError::permanent(format!("cannot open {}", folder.display())).caused_by(error))?;
-    Binaries::at(&folder.join("bin")).ok_or_else(|| {
+    Binaries::in_folder(&folder.join("bin")).ok_or_else(|| {
         TaskError::permanent(format!("the PostgreSQL {version} that was fetched does not run on this machine"))
             .help(INSTALL)
     })
@@ -138,7 +139,7 @@ mod tests {
         let linked = root.path().join("linked");
         fs::create_dir_all(&linked).unwrap();
         std::os::unix::fs::symlink(real.join("initdb"), linked.join("initdb")).unwrap();
-        let found = Binaries::at(&linked).unwrap();
+        let found = Binaries::in_folder(&linked).unwrap();
         assert_eq!((found.folder, found.version.as_str(), found.major), (fs::canonicalize(&real).unwrap(), "99.4", 99));
         let settings = Settings::from_environment(
             crate::config::CliOverrides { home: Some(root.path().into()), postgres: None },
@@ -146,6 +147,6 @@ mod tests {
         );
         assert_eq!(find(&settings.unwrap(), root.path(), Some(99)).unwrap().major, 99);
         fs::remove_file(real.join("pg_ctl")).unwrap();
-        assert_eq!(Binaries::at(&linked), None);
+        assert_eq!(Binaries::in_folder(&linked), None);
     }
 }

@@ -31,20 +31,20 @@ use crate::text::hex;
 
 use super::address::PostgresAddress;
 use super::binaries::Binaries;
-use super::owner::{ServerOwner, reachable};
+use super::owner::{ServerOwner, reachable_folder};
 use super::postmaster::RunningServer;
 
 /// The role and the database that are there from the start.
 pub(super) const NAME: &str = "jitney";
 
 /// What the names of folders begin with in which a cluster is being made.
-const DRAFT: &str = "data.new";
+const DRAFT_PREFIX: &str = "data.new";
 
 /// How long a server may take until it answers that another process began to start.
 const STARTUP_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A socket's path must fit 107 bytes, its file name included.
-const MAX_SOCKET_FOLDER: usize = 90;
+const MAX_SOCKET_FOLDER_BYTES: usize = 90;
 
 /// Where the private server lives and who runs it.
 #[derive(Clone, Debug)]
@@ -68,7 +68,7 @@ impl Cluster {
         let wanted = settings.managed_postgres();
         let digest = Sha256::digest(wanted.to_string_lossy().as_bytes());
         let short_name = hex(&digest[..5]);
-        Ok(Self { folder: reachable(wanted, &owner, &short_name), owner, short_name })
+        Ok(Self { folder: reachable_folder(wanted, &owner, &short_name), owner, short_name })
     }
 
     pub(super) fn binaries(&self) -> PathBuf {
@@ -102,7 +102,7 @@ impl Cluster {
     }
 
     /// Writes the file whole or not at all, for nobody else to read.
-    fn remember(&self, server: &ServerState) -> io::Result<()> {
+    fn save_state(&self, server: &ServerState) -> io::Result<()> {
         let draft = self.folder.join("server.json.new");
         let _ = fs::remove_file(&draft);
         let mut file = File::options().create_new(true).write(true).mode(0o600).open(&draft)?;
@@ -114,7 +114,7 @@ impl Cluster {
     fn socket_folder(&self) -> PathBuf {
         let own = self.folder.join("run");
         let is_plain = own.to_str().is_some_and(|path| !path.contains([',', '"', '\'', '\\']));
-        if is_plain && own.as_os_str().len() <= MAX_SOCKET_FOLDER {
+        if is_plain && own.as_os_str().len() <= MAX_SOCKET_FOLDER_BYTES {
             own
         } else {
             PathBuf::from(format!("/tmp/jitney-{}", self.short_name))
@@ -130,14 +130,14 @@ impl Cluster {
     }
 
     /// Whether something listens at the socket, which only our server can.
-    pub(super) fn answers(&self) -> bool {
+    pub(super) fn is_answering(&self) -> bool {
         let Ok(server) = self.server() else { return false };
         let port = self.port(&server);
         UnixStream::connect(self.socket_folder().join(format!(".s.PGSQL.{port}"))).is_ok()
     }
 
     /// Whether a server works on the data, even if it does not answer yet, or any more.
-    pub(super) fn runs(&self) -> bool {
+    pub(super) fn is_running(&self) -> bool {
         RunningServer::of(&self.data()).is_some()
     }
 
@@ -154,10 +154,10 @@ impl Cluster {
         if self.data().exists() {
             return Ok(());
         }
-        let draft = self.folder.join(format!("{DRAFT}-{:08x}", rand::random::<u32>()));
+        let draft = self.folder.join(format!("{DRAFT_PREFIX}-{:08x}", rand::random::<u32>()));
         self.owner.make_shared_folder(&draft)?;
         let server = ServerState { port: free_port()?, password: generate_password() };
-        self.remember(&server)?;
+        self.save_state(&server)?;
         let lifeline = ProcessGroup::start(&ExitCommand { lock: Some(lock), ..ExitCommand::default() })?;
         self.initialize(binaries, &draft, &server, lock, &lifeline)?;
         self.create_database(binaries, &draft, &lifeline)?;
@@ -173,7 +173,7 @@ impl Cluster {
     fn remove_drafts(&self) -> io::Result<()> {
         for entry in fs::read_dir(&self.folder)? {
             let entry = entry?;
-            if entry.file_name().to_string_lossy().starts_with(DRAFT) {
+            if entry.file_name().to_string_lossy().starts_with(DRAFT_PREFIX) {
                 remove(&entry.path())?;
             }
         }
@@ -190,7 +190,7 @@ impl Cluster {
     ) -> io::Result<()> {
         let (data, password_file) = (draft.join("data"), draft.join("password"));
         File::options().create_new(true).write(true).mode(0o600).open(&password_file)?;
-        self.owner.take(&password_file)?;
+        self.owner.give_to_owner(&password_file)?;
         fs::write(&password_file, &server.password)?;
         self.owner.make_private_folder(&data)?;
         let mut initdb = self.owner.command(&binaries.program("initdb"), &self.folder);
@@ -223,14 +223,14 @@ impl Cluster {
         let mut server = self.server()?;
         if TcpListener::bind(("127.0.0.1", server.port)).is_err() {
             server.port = free_port()?;
-            self.remember(&server)?;
+            self.save_state(&server)?;
         }
         let settings = self.data().join("jitney.conf");
         fs::write(&settings, self.configuration(server.port))?;
-        self.owner.take(&settings)?;
+        self.owner.give_to_owner(&settings)?;
         let log = File::options().create(true).append(true).mode(0o600).open(self.log())?;
         log.set_permissions(Permissions::from_mode(0o600))?;
-        self.owner.take(&self.log())?;
+        self.owner.give_to_owner(&self.log())?;
         // Sessions of a server that was killed end by themselves, within moments.
         let patience = Instant::now() + Duration::from_secs(10);
         loop {
@@ -254,8 +254,8 @@ impl Cluster {
     /// that does not come to answer is stopped.
     fn adopt(&self, binaries: &Binaries) -> io::Result<bool> {
         let until = Instant::now() + STARTUP_TIMEOUT;
-        while self.runs() {
-            if self.answers() {
+        while self.is_running() {
+            if self.is_answering() {
                 return Ok(true);
             }
             if Instant::now() > until {
@@ -271,7 +271,7 @@ impl Cluster {
         let mut start = self.control(binaries, "start");
         // Its own process group: a Ctrl-C in the terminal must not stop the server.
         start.process_group(0).stdin(lock.try_clone()?).args(["-w", "-t", "60", "-l"]).arg(self.log());
-        run(&mut start).map_err(|error| io::Error::other(format!("{error}\n{}", self.last_words())))
+        run(&mut start).map_err(|error| io::Error::other(format!("{error}\n{}", self.last_log_lines())))
     }
 
     /// Stops the server; open sessions are ended and rolled back.
@@ -332,7 +332,7 @@ impl Cluster {
         fs::write(file, format!("{}\n{rest}", i32::MAX))
     }
 
-    fn last_words(&self) -> String {
+    fn last_log_lines(&self) -> String {
         let log = fs::read_to_string(self.log()).unwrap_or_default();
         let lines: Vec<_> = log.lines().collect();
         lines[lines.len().saturating_sub(5)..].join("\n")
@@ -346,8 +346,8 @@ fn run(command: &mut Command) -> io::Result<()> {
     if output.status.success() {
         return Ok(());
     }
-    let said = [output.stdout, output.stderr].concat();
-    Err(io::Error::other(format!("{program} failed: {}", String::from_utf8_lossy(&said).trim())))
+    let output_text = [output.stdout, output.stderr].concat();
+    Err(io::Error::other(format!("{program} failed: {}", String::from_utf8_lossy(&output_text).trim())))
 }
 
 fn remove(path: &Path) -> io::Result<()> {

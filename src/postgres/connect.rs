@@ -36,7 +36,7 @@ const CANCEL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// By these a server that knows them notices within two minutes that this process is gone, and frees its locks. They
 /// are asked for one by one: a server, or a pooler in between, may refuse any.
-const FREE_WHEN_GONE: [&str; 2] = [
+const DISCONNECT_DETECTION: [&str; 2] = [
     "SET tcp_keepalives_idle TO 60; SET tcp_keepalives_interval TO 10; SET tcp_keepalives_count TO 6",
     "SET client_connection_check_interval TO '10s'",
 ];
@@ -54,25 +54,25 @@ pub struct PostgresSession {
     /// What there is to say about the server, for the log.
     pub notes: Vec<String>,
     notices: Arc<Mutex<Vec<String>>>,
-    pub(super) handle: SessionHandle,
+    pub(super) handle: SessionControl,
 }
 
 /// What can be done with a session beside its statements.
 #[derive(Clone)]
-pub(super) struct SessionHandle {
-    pub(super) way: Route,
-    pub(super) heard: Arc<LastError>,
+pub(super) struct SessionControl {
+    pub(super) route: Route,
+    pub(super) last_error: Arc<LastError>,
     /// Ends the connection at once when set.
-    dead: CancellationToken,
+    closed: CancellationToken,
     cancel: CancelToken,
 }
 
-impl SessionHandle {
+impl SessionControl {
     /// Asks the server to stop the statement that runs now.
     pub(super) async fn interrupt(&self) {
         let ask = async {
-            let line = self.way.line().await.ok()?;
-            self.cancel.cancel_query_raw(line, self.way.handshake(Arc::default())).await.ok()
+            let line = self.route.line().await.ok()?;
+            self.cancel.cancel_query_raw(line, self.route.handshake(Arc::default())).await.ok()
         };
         // A server that cannot be reached any more has stopped it already, or will when it sees the connection gone.
         let _ = tokio::time::timeout(CANCEL_TIMEOUT, ask).await;
@@ -80,12 +80,12 @@ impl SessionHandle {
 
     /// Closes the connection without a word to the server.
     pub(super) fn close(&self) {
-        self.dead.cancel();
+        self.closed.cancel();
     }
 
     /// The error with the server's reason in it, where a connection broke and the server had said why.
     pub(super) fn with_reason(&self, problem: TaskError) -> TaskError {
-        match self.heard.last() {
+        match self.last_error.last() {
             Some(said) if said.is_fatal => error::with_reason(problem, &said),
             _ => problem,
         }
@@ -144,7 +144,7 @@ impl PostgresSession {
 /// # Errors
 /// When the address cannot be read, the server cannot be reached, or it refuses the login.
 pub async fn connect(settings: &Settings, flow: Option<&FlowAddress>) -> Result<PostgresSession, TaskError> {
-    connect_saying(settings, flow, &|_| {}).await
+    connect_reporting(settings, flow, &|_| {}).await
 }
 
 /// The same for a task: logs which server it is, retries while the server is away, and gives up when the user stops
@@ -167,35 +167,35 @@ pub async fn connect_for(context: &TaskContext, flow: Option<&FlowAddress>) -> R
 /// # Errors
 /// As [`connect_for`].
 pub async fn connect_once(context: &TaskContext, flow: Option<&FlowAddress>) -> Result<PostgresSession, TaskError> {
-    let say = |line: &str| context.info(line);
+    let report = |line: &str| context.info(line);
     let session = tokio::select! {
         biased;
         () = context.cancel.cancelled() => return Err(TaskError::cancelled("connecting to Postgres was stopped")),
-        session = connect_saying(&context.settings, flow, &say) => session?,
+        session = connect_reporting(&context.settings, flow, &report) => session?,
     };
     context.info_once(format!("using {}", session.description));
     session.notes.iter().for_each(|note| context.warn(note));
     Ok(session)
 }
 
-async fn connect_saying(
+async fn connect_reporting(
     settings: &Settings,
     flow: Option<&FlowAddress>,
-    say: &(dyn Fn(&str) + Sync),
+    report: &(dyn Fn(&str) + Sync),
 ) -> Result<PostgresSession, TaskError> {
     let wanted = resolve(settings, flow)
         .map_err(|problem| TaskError { help: problem.help.clone(), ..TaskError::permanent(problem.message.clone()) })?;
     let address = match wanted {
         RequestedServer::Server(address) => *address,
         RequestedServer::Managed => {
-            let mut address = managed::ensure_running_saying(settings, say).await?;
+            let mut address = managed::ensure_running(settings, report).await?;
             address.set_session(settings.variable("PGOPTIONS").unwrap_or_default());
             address.set_session(&variables::session(settings));
             address
         }
     };
     let mut session = connect_to(&address).await?;
-    session.notes.extend(variables::not_honoured(settings));
+    session.notes.extend(variables::unsupported(settings));
     Ok(session)
 }
 
@@ -206,7 +206,7 @@ async fn connect_saying(
 /// When no host can be reached, or all refuse the login.
 pub async fn connect_to(address: &PostgresAddress) -> Result<PostgresSession, TaskError> {
     let tls = tls::connector(address)?;
-    let patience = Instant::now() + STARTUP_TIMEOUT;
+    let deadline = Instant::now() + STARTUP_TIMEOUT;
     loop {
         let mut refused = Vec::new();
         let mut hosts = TargetHost::all(address);
@@ -220,7 +220,7 @@ pub async fn connect_to(address: &PostgresAddress) -> Result<PostgresSession, Ta
             }
         }
         let is_starting = refused.iter().any(|refused| refused.code() == Some(&SqlState::CANNOT_CONNECT_NOW));
-        if !is_starting || Instant::now() > patience {
+        if !is_starting || Instant::now() > deadline {
             return Err(error::explain_connect(&refused, address));
         }
         tokio::time::sleep(POLL_INTERVAL).await;
@@ -228,34 +228,34 @@ pub async fn connect_to(address: &PostgresAddress) -> Result<PostgresSession, Ta
 }
 
 /// A session at one host, ready for statements.
-pub(super) async fn open(way: Route) -> Result<PostgresSession, DialError> {
-    let heard = Arc::<LastError>::default();
+pub(super) async fn open(route: Route) -> Result<PostgresSession, DialError> {
+    let last_error = Arc::<LastError>::default();
     let notices = Arc::<Mutex<Vec<String>>>::default();
-    let dead = CancellationToken::new();
-    let limit = way.address.connect_timeout();
-    let (client, version) = drive(way.open(&heard).await?, notices.clone(), dead.clone());
+    let closed = CancellationToken::new();
+    let limit = route.address.connect_timeout();
+    let (client, version) = drive(route.open(&last_error).await?, notices.clone(), closed.clone());
     let ready = async {
         let checks_client = major(&version).is_some_and(|major| major >= CLIENT_CHECK_VERSION);
-        for statement in &FREE_WHEN_GONE[..if checks_client { 2 } else { 1 }] {
+        for statement in &DISCONNECT_DETECTION[..if checks_client { 2 } else { 1 }] {
             // Without them it takes the server longer, and that is all.
             let _ = client.batch_execute(statement).await;
         }
-        check_kind(&client, way.address.config.get_target_session_attrs()).await
+        check_kind(&client, route.address.config.get_target_session_attrs()).await
     };
-    let ready = tokio::time::timeout(limit, ready).await.unwrap_or(Err(DialError::Silent(limit)));
+    let ready = tokio::time::timeout(limit, ready).await.unwrap_or(Err(DialError::Timeout(limit)));
     if let Err(failure) = ready {
-        dead.cancel();
+        closed.cancel();
         return Err(failure);
     }
-    heard.forget();
+    last_error.clear();
     let cancel = client.cancel_token();
     Ok(PostgresSession {
         client,
-        description: describe(&way, &version),
-        server: reachable(&way),
+        description: describe_server(&route, &version),
+        server: public_address(&route),
         notes: notes(&version),
         notices,
-        handle: SessionHandle { way, heard, dead, cancel },
+        handle: SessionControl { route, last_error, closed, cancel },
     })
 }
 
@@ -270,8 +270,8 @@ async fn check_kind(client: &Client, wanted: TargetSessionAttrs) -> Result<(), D
         _ => false,
     });
     match wanted {
-        TargetSessionAttrs::ReadWrite if read_only => Err(DialError::WrongKind("it takes no writes")),
-        TargetSessionAttrs::ReadOnly if !read_only => Err(DialError::WrongKind("it takes writes")),
+        TargetSessionAttrs::ReadWrite if read_only => Err(DialError::WrongSessionKind("it takes no writes")),
+        TargetSessionAttrs::ReadOnly if !read_only => Err(DialError::WrongSessionKind("it takes writes")),
         _ => Ok(()),
     }
 }
@@ -280,16 +280,16 @@ async fn check_kind(client: &Client, wanted: TargetSessionAttrs) -> Result<(), D
 fn drive(
     (client, mut connection): DriverConnection,
     notices: Arc<Mutex<Vec<String>>>,
-    dead: CancellationToken,
+    closed: CancellationToken,
 ) -> (Client, String) {
     let version = connection.parameter("server_version").unwrap_or("of an unknown version").to_owned();
-    tokio::spawn(dead.run_until_cancelled_owned(async move {
+    tokio::spawn(closed.run_until_cancelled_owned(async move {
         let mut messages = futures_util::stream::poll_fn(move |context| connection.poll_message(context));
         // An error ends the stream; the statement under way gets its own.
         while let Some(Ok(message)) = messages.next().await {
             if let (AsyncMessage::Notice(notice), Ok(mut notices)) = (message, notices.lock())
                 && notices.len() < MAX_NOTICES
-                && !is_expected(&notice)
+                && !is_routine(&notice)
             {
                 notices.push(format!("{}: {}", notice.severity(), notice.message()));
             }
@@ -299,14 +299,14 @@ fn drive(
 }
 
 /// What `IF NOT EXISTS` asks for is no news.
-fn is_expected(notice: &DbError) -> bool {
+fn is_routine(notice: &DbError) -> bool {
     [SqlState::DUPLICATE_TABLE, SqlState::DUPLICATE_OBJECT, SqlState::DUPLICATE_COLUMN, SqlState::DUPLICATE_SCHEMA]
         .contains(notice.code())
 }
 
 /// Server and database as other programs reach them: the private server by loopback, and a folder with a socket in the
 /// form that addresses have for it.
-fn reachable(Route { address, host, .. }: &Route) -> String {
+fn public_address(Route { address, host, .. }: &Route) -> String {
     let host = match address.origin {
         AddressOrigin::Managed => format!("127.0.0.1:{}", host.port()),
         _ if address.is_socket() => format!("{}:{}", percent_encode(&address.host()), host.port()),
@@ -315,11 +315,11 @@ fn reachable(Route { address, host, .. }: &Route) -> String {
     format!("{host}/{}", address.database())
 }
 
-fn describe(way: &Route, version: &str) -> String {
-    let Route { address, host, .. } = way;
+fn describe_server(route: &Route, version: &str) -> String {
+    let Route { address, host, .. } = route;
     let version = version.split_whitespace().next().unwrap_or_default();
     match address.origin {
-        AddressOrigin::Managed => format!("PostgreSQL {version}, managed by jitney ({})", reachable(way)),
+        AddressOrigin::Managed => format!("PostgreSQL {version}, managed by jitney ({})", public_address(route)),
         _ => format!("PostgreSQL {version} at {host}/{}, {}", address.database(), address.origin),
     }
 }

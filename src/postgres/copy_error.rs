@@ -2,34 +2,35 @@
 
 use tokio_postgres::error::SqlState;
 
-use super::copy_place::{CopyPlace, WHERE};
-use super::server_error::ServerError;
+use super::copy_place::{CONTEXT_LABEL, CopyPlace};
+use super::pg_error::PgError;
 use crate::task::TaskError;
 
 /// The classes of the server's own SQLSTATEs that speak of no row's values. Source: `errcodes.txt` of Postgres. A class
 /// that is not the server's own is one that a trigger has raised.
-const OF_NO_ROW: [&str; 33] = [
+const CLASSES_WITHOUT_ROW: [&str; 33] = [
     "00", "01", "02", "03", "08", "0A", "0B", "0L", "0P", "0Z", "20", "24", "25", "26", "28", "2B", "2D", "34", "38",
     "39", "3B", "3D", "3F", "40", "42", "53", "55", "57", "58", "72", "F0", "HV", "XX",
 ];
 /// Those of the server's state, whichever row was on its way; 2200H is a sequence that has no numbers left.
-const OF_THE_SERVER: [&str; 12] = ["08", "2200H", "25", "40", "53", "55P03", "57", "58", "72", "F0", "XX001", "XX002"];
+const SERVER_STATE_CODES: [&str; 12] =
+    ["08", "2200H", "25", "40", "53", "55P03", "57", "58", "72", "F0", "XX001", "XX002"];
 /// Those of a value, of a NULL and of a check, which speak of one row alone.
-const OF_ONE_ROW: [&str; 3] = ["22", "23502", "23514"];
+const SINGLE_ROW_CODES: [&str; 3] = ["22", "23502", "23514"];
 /// Those of keys: foreign, unique and excluded.
-const OF_A_KEY: [&str; 3] = ["23503", "23505", "23P01"];
+const KEY_CODES: [&str; 3] = ["23503", "23505", "23P01"];
 /// Mistakes in SQL and missing rights.
-const OF_THE_SQL: [&str; 1] = ["42"];
+const SQL_CODES: [&str; 1] = ["42"];
 
 /// What the server said of the rows of a COPY.
 #[derive(Clone, Debug)]
 pub struct CopyError {
-    complaint: ServerError,
+    error: PgError,
 }
 
 impl CopyError {
-    pub(super) fn new(complaint: ServerError) -> Self {
-        Self { complaint }
+    pub(super) fn new(error: PgError) -> Self {
+        Self { error }
     }
 
     /// Whether a row on its way into `table` is to blame, whether COPY or an INSERT stores it. The server names the row or
@@ -39,23 +40,23 @@ impl CopyError {
     /// in a function's SQL or a right that is missing, such as one to a sequence, concerns all rows, unless a function
     /// raises it itself, or it is a value that cannot be read: the types of names and of queries have codes of that class.
     /// XX000 is what functions raise that give no code.
-    pub fn is_of_a_row(&self, table: &str) -> bool {
-        if self.is_in(&OF_THE_SERVER) {
+    pub fn blames_row(&self, table: &str) -> bool {
+        if self.has_code_in(&SERVER_STATE_CODES) {
             return false;
         }
-        let is_of_all = self.is_in(&OF_THE_SQL) && !self.complaint.is_raised && !self.names_column(table);
-        !is_of_all && (self.complaint.context.is_some() || !self.is_in(&OF_NO_ROW))
+        let blames_all_rows = self.has_code_in(&SQL_CODES) && !self.error.is_raised && !self.names_column(table);
+        !blames_all_rows && (self.error.context.is_some() || !self.has_code_in(&CLASSES_WITHOUT_ROW))
     }
 
     /// Whether the row might be taken if others were not there: it is none whose value cannot be read, or does not pass a
     /// check.
     pub fn may_depend_on_others(&self) -> bool {
-        !self.is_in(&OF_ONE_ROW)
+        !self.has_code_in(&SINGLE_ROW_CODES)
     }
 
     /// Whether the server was at work on a column, whichever line of the CONTEXT is its own.
     fn names_column(&self, table: &str) -> bool {
-        let places = self.complaint.context.as_deref().map(|context| CopyPlace::all(context, table));
+        let places = self.error.context.as_deref().map(|context| CopyPlace::all(context, table));
         places.is_some_and(|places| !places.is_empty() && places.iter().all(CopyPlace::names_column))
     }
 
@@ -64,47 +65,47 @@ impl CopyError {
         let place = CopyPlace::all(&problem.message, table).pop().map(|place| place.range.start);
         if let Some(start) = place {
             let before = &problem.message[..start];
-            let end = before.strip_suffix(WHERE).or(before.strip_suffix('\n')).unwrap_or(before).len();
+            let end = before.strip_suffix(CONTEXT_LABEL).or(before.strip_suffix('\n')).unwrap_or(before).len();
             problem.message.truncate(end);
         }
         problem
     }
 
     /// Whether a foreign key is not kept.
-    pub fn is_of_a_reference(&self) -> bool {
-        self.complaint.code == SqlState::FOREIGN_KEY_VIOLATION
+    pub fn is_foreign_key_violation(&self) -> bool {
+        self.error.code == SqlState::FOREIGN_KEY_VIOLATION
     }
 
     /// Whether a row is larger than the server can store.
-    pub fn is_of_a_limit(&self) -> bool {
-        self.complaint.code == SqlState::PROGRAM_LIMIT_EXCEEDED
+    pub fn is_program_limit(&self) -> bool {
+        self.error.code == SqlState::PROGRAM_LIMIT_EXCEEDED
     }
 
-    fn is_in(&self, classes: &[&str]) -> bool {
-        let code = self.complaint.code.code();
+    fn has_code_in(&self, classes: &[&str]) -> bool {
+        let code = self.error.code.code();
         classes.iter().any(|class| code.starts_with(class))
     }
 
     /// The message with its SQLSTATE and details.
-    pub fn sentence(&self) -> String {
-        match &self.complaint.detail {
-            Some(detail) => format!("{}: {detail}", self.complaint.sentence()),
-            None => self.complaint.sentence(),
+    pub fn message_with_code(&self) -> String {
+        match &self.error.detail {
+            Some(detail) => format!("{}: {detail}", self.error.message_with_code()),
+            None => self.error.message_with_code(),
         }
     }
 
     /// The key that breaks a constraint: the names of its columns as the server has them, and its whole DETAIL, such as
     /// `Key (a, b)=(1, 2) is not present in table "p".` None where the constraint is of none of these tables.
     pub fn key(&self, tables: &[String]) -> Option<(&str, &str)> {
-        let table = self.complaint.table.as_ref().filter(|_| self.is_in(&OF_A_KEY))?;
-        let detail = self.complaint.detail.as_deref().filter(|_| tables.contains(table))?;
+        let table = self.error.table.as_ref().filter(|_| self.has_code_in(&KEY_CODES))?;
+        let detail = self.error.detail.as_deref().filter(|_| tables.contains(table))?;
         let names = detail.split_once(")=(")?.0.split_once('(')?.1;
         Some((names, detail))
     }
 
     /// Whether the server was at work on a row, or a function was.
     pub fn has_context(&self) -> bool {
-        self.complaint.context.is_some()
+        self.error.context.is_some()
     }
 
     /// The row of the COPY into `table` (its name without the schema), from 1, if it is certain. Some errors belong to no
@@ -119,7 +120,7 @@ impl CopyError {
     }
 
     fn place(&self, table: &str) -> Option<CopyPlace<'_>> {
-        CopyPlace::certain(self.complaint.context.as_deref()?, table)
+        CopyPlace::unambiguous(self.error.context.as_deref()?, table)
     }
 }
 
@@ -127,34 +128,36 @@ impl CopyError {
 mod tests {
     use super::*;
 
-    fn refusal(context: &str) -> CopyError {
+    fn error_with_context(context: &str) -> CopyError {
         let body = format!("SERROR\0C22P02\0Mbad\0W{context}\0");
-        CopyError::new(ServerError::read(body.as_bytes()))
+        CopyError::new(PgError::read(body.as_bytes()))
     }
 
     #[test]
-    fn a_failing_server_is_no_rows_fault() {
-        assert!(refusal("SQL statement").is_of_a_row("t") && refusal("COPY t, line 1").is_of_a_row("t"));
-        let full = ServerError::read(b"SERROR\0C53100\0Mdisk full\0WCOPY t, line 12\0");
-        assert!(!CopyError::new(full).is_of_a_row("t"));
-        for (code, is_of_a_row) in [("XX000", true), ("XX001", false)] {
-            let raised = ServerError::read(format!("SERROR\0C{code}\0Mx\0WCOPY t, line 12\0").as_bytes());
-            assert_eq!(CopyError::new(raised).is_of_a_row("t"), is_of_a_row, "{code}");
+    fn server_failures_blame_no_row() {
+        assert!(
+            error_with_context("SQL statement").blames_row("t") && error_with_context("COPY t, line 1").blames_row("t")
+        );
+        let full = PgError::read(b"SERROR\0C53100\0Mdisk full\0WCOPY t, line 12\0");
+        assert!(!CopyError::new(full).blames_row("t"));
+        for (code, blames_row) in [("XX000", true), ("XX001", false)] {
+            let raised = PgError::read(format!("SERROR\0C{code}\0Mx\0WCOPY t, line 12\0").as_bytes());
+            assert_eq!(CopyError::new(raised).blames_row("t"), blames_row, "{code}");
         }
     }
 
     #[test]
-    fn a_code_tells_whether_a_row_is_to_blame() {
-        let of = |code: &str| CopyError::new(ServerError::read(format!("SERROR\0C{code}\0Mno\0").as_bytes()));
+    fn sqlstates_tell_whether_a_row_is_to_blame() {
+        let of = |code: &str| CopyError::new(PgError::read(format!("SERROR\0C{code}\0Mno\0").as_bytes()));
         for code in ["22P05", "23503", "23505", "23514", "44000", "54000", "54001", "P0001", "45000", "JT001", "21000"]
         {
-            assert!(of(code).is_of_a_row("t"), "{code}");
+            assert!(of(code).blames_row("t"), "{code}");
         }
         for code in ["42501", "42P01", "0A000", "53100", "57014", "40001", "55000", "XX000", "HV000"] {
-            assert!(!of(code).is_of_a_row("t"), "{code}");
+            assert!(!of(code).blames_row("t"), "{code}");
         }
         let at = |code: &str, rest: &str| {
-            CopyError::new(ServerError::read(format!("SERROR\0C{code}\0Mno\0{rest}\0").as_bytes())).is_of_a_row("t")
+            CopyError::new(PgError::read(format!("SERROR\0C{code}\0Mno\0{rest}\0").as_bytes())).blames_row("t")
         };
         let in_function = "WPL/pgSQL function f() line 1 at SQL statement";
         for code in ["0A000", "3D000", "55000", "XX000", "P0001"] {

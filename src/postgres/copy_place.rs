@@ -12,11 +12,11 @@ const COUNTERS: [&str; 2] = ["번째 줄", "행"];
 /// What comes before the column.
 const SEPARATORS: [&str; 2] = [", ", "、"];
 /// What comes behind the column's name where the word for a column does.
-const COLUMN_BEHIND: &str = " 열";
+const COLUMN_SUFFIX: &str = " 열";
 /// What may end a shown value.
 const QUOTES: [char; 6] = ['"', '\'', '»', '«', '”', '“'];
 /// No language's word for a line has more bytes.
-const MAX_WORD: usize = 40;
+const MAX_WORD_BYTES: usize = 40;
 
 /// A line of a CONTEXT that may be the server's own.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ pub(super) struct CopyPlace<'a> {
 
 impl<'a> CopyPlace<'a> {
     /// The place in the COPY into `table` (its name without the schema), if it is certain which one is meant.
-    pub(super) fn certain(text: &'a str, table: &str) -> Option<Self> {
+    pub(super) fn unambiguous(text: &'a str, table: &str) -> Option<Self> {
         let mut places = Self::all(text, table);
         let place = places.pop();
         place.filter(|_| places.is_empty())
@@ -41,8 +41,8 @@ impl<'a> CopyPlace<'a> {
     pub(super) fn all(text: &'a str, table: &str) -> Vec<Self> {
         let mut places: Vec<_> = FORMS
             .iter()
-            .flat_map(|(before, behind)| {
-                let start = format!("{before}{table}{behind}");
+            .flat_map(|(before, suffix)| {
+                let start = format!("{before}{table}{suffix}");
                 let starts: Vec<usize> = text.match_indices(&start).map(|(at, _)| at).collect();
                 let length = start.len();
                 starts.into_iter().map(move |at| (at, length))
@@ -57,7 +57,7 @@ impl<'a> CopyPlace<'a> {
     /// Reads a place that starts at `at`; the word for a line is at `word`.
     fn read(text: &'a str, at: usize, word: usize) -> Option<Self> {
         let tail = text.get(word..)?;
-        let digits = tail.find(|letter: char| letter.is_ascii_digit()).filter(|digits| *digits <= MAX_WORD)?;
+        let digits = tail.find(|letter: char| letter.is_ascii_digit()).filter(|digits| *digits <= MAX_WORD_BYTES)?;
         let (before, number) = tail.split_at(digits);
         let end = number.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(number.len());
         let (number, rest) = number.split_at(end);
@@ -72,7 +72,6 @@ impl<'a> CopyPlace<'a> {
         Some(Self { range: at..text.len(), row: number.parse().ok()?, rest })
     }
 
-    /// Whether it names a column.
     pub(super) fn names_column(&self) -> bool {
         self.phrase().is_some()
     }
@@ -83,7 +82,7 @@ impl<'a> CopyPlace<'a> {
         let ends = |rest: &str| rest.is_empty() || rest.starts_with(':') || rest.starts_with(" :");
         let is_named = |name: &&str| {
             let behind_word = phrase.split_once(' ').and_then(|(_, named)| named.strip_prefix(*name));
-            let before_word = phrase.strip_prefix(*name).and_then(|rest| rest.strip_prefix(COLUMN_BEHIND));
+            let before_word = phrase.strip_prefix(*name).and_then(|rest| rest.strip_prefix(COLUMN_SUFFIX));
             behind_word.into_iter().chain(before_word).any(ends)
         };
         columns.filter(is_named).max_by_key(|name| name.len())
@@ -97,11 +96,11 @@ impl<'a> CopyPlace<'a> {
 
 /// Whether a line of a CONTEXT begins behind this text.
 fn starts_line(before: &str) -> bool {
-    before.is_empty() || before.ends_with('\n') || before.ends_with(WHERE)
+    before.is_empty() || before.ends_with('\n') || before.ends_with(CONTEXT_LABEL)
 }
 
 /// What comes before the CONTEXT in the message of an error.
-pub(super) const WHERE: &str = "\n  where: ";
+pub(super) const CONTEXT_LABEL: &str = "\n  where: ";
 
 #[cfg(test)]
 mod tests {
@@ -127,17 +126,17 @@ mod tests {
             ("SQL statement \"SELECT 1\"", None, None),
         ];
         for (context, row, column) in cases {
-            let place = CopyPlace::certain(context, "t");
+            let place = CopyPlace::unambiguous(context, "t");
             assert_eq!(place.as_ref().map(|place| place.row), row, "{context}");
             assert_eq!(place.and_then(|place| place.column(columns.into_iter())), column, "{context}");
         }
-        let row = |context, table| CopyPlace::certain(context, table).map(|place| place.row);
+        let row = |context, table| CopyPlace::unambiguous(context, table).map(|place| place.row);
         assert_eq!(row("COPY a1, b, line 4", "a1, b"), Some(4));
         assert_eq!(row("SQL statement\nCOPY x\ny, line 5, column a", "x\ny"), Some(5));
     }
 
     #[test]
-    fn no_value_passes_for_the_place() {
+    fn values_are_not_taken_for_the_position() {
         let forged = "SQL statement \"insert into a values ('x\nCOPY t, line 1";
         let function = "PL/pgSQL function f() line 2 at EXECUTE";
         let cases = [
@@ -155,7 +154,7 @@ mod tests {
             (format!("{forged}, column a: \"z')\"\n{function}"), None),
         ];
         for (context, row) in cases {
-            assert_eq!(CopyPlace::certain(&context, "t").map(|place| place.row), row, "{context}");
+            assert_eq!(CopyPlace::unambiguous(&context, "t").map(|place| place.row), row, "{context}");
         }
     }
 }

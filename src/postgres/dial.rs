@@ -59,9 +59,9 @@ impl AsyncWrite for PlainStream {
     }
 }
 
-type Secured = <MakeRustlsConnect as MakeTlsConnect<PlainStream>>::Stream;
+type TlsConnection = <MakeRustlsConnect as MakeTlsConnect<PlainStream>>::Stream;
 
-impl Duplex for Secured {
+impl Duplex for TlsConnection {
     fn channel_binding(&self) -> ChannelBinding {
         TlsStream::channel_binding(self)
     }
@@ -134,9 +134,9 @@ pub(super) enum DialError {
     /// Nothing answers there, or the line broke.
     Connection(io::Error),
     /// The server accepted the connection, or not even that, and then said nothing for so long.
-    Silent(Duration),
+    Timeout(Duration),
     /// The server is none of those that the address wants.
-    WrongKind(&'static str),
+    WrongSessionKind(&'static str),
     /// The server was reached, and the session did not come about.
     Driver(tokio_postgres::Error),
 }
@@ -179,12 +179,13 @@ impl Route {
     ///
     /// # Errors
     /// The last address's failure.
-    pub(super) async fn open(&self, heard: &Arc<LastError>) -> Result<DriverConnection, DialError> {
+    pub(super) async fn open(&self, last_error: &Arc<LastError>) -> Result<DriverConnection, DialError> {
         let mut config = self.address.config.clone();
         // The handshake is ours, TLS or not, so that one kind of stream comes of it.
         config.ssl_mode(SslMode::Require).ssl_negotiation(SslNegotiation::Direct);
-        let (config, heard) = (&config, heard);
-        self.at_each(|line| async move { Ok(config.connect_raw(line, self.handshake(heard.clone())).await?) }).await
+        let (config, last_error) = (&config, last_error);
+        self.at_each(|line| async move { Ok(config.connect_raw(line, self.handshake(last_error.clone())).await?) })
+            .await
     }
 
     /// Opens a connection for a request to cancel.
@@ -196,8 +197,8 @@ impl Route {
     }
 
     /// What the driver calls to shake hands.
-    pub(super) fn handshake(&self, heard: Arc<LastError>) -> Handshake {
-        Handshake { way: self.clone(), heard }
+    pub(super) fn handshake(&self, last_error: Arc<LastError>) -> Handshake {
+        Handshake { route: self.clone(), last_error }
     }
 
     async fn at_each<T, F>(&self, then: impl Fn(PlainStream) -> F) -> Result<T, DialError>
@@ -217,7 +218,7 @@ impl Route {
             HostPlace::Network(name) => name,
         };
         let found = tokio::time::timeout(limit, lookup_host((name.as_str(), self.host.port))).await;
-        let found = found.map_err(|_| DialError::Silent(limit))?.map_err(DialError::Connection)?;
+        let found = found.map_err(|_| DialError::Timeout(limit))?.map_err(DialError::Connection)?;
         let mut failure =
             DialError::Connection(io::Error::new(io::ErrorKind::NotFound, "the name stands for no address"));
         for address in found {
@@ -258,13 +259,13 @@ impl Route {
 }
 
 async fn within<T>(limit: Duration, work: impl Future<Output = Result<T, DialError>>) -> Result<T, DialError> {
-    tokio::time::timeout(limit, work).await.unwrap_or(Err(DialError::Silent(limit)))
+    tokio::time::timeout(limit, work).await.unwrap_or(Err(DialError::Timeout(limit)))
 }
 
 /// Asks for TLS where it is wanted, and gives the stream that the driver speaks over.
 pub(super) struct Handshake {
-    way: Route,
-    heard: Arc<LastError>,
+    route: Route,
+    last_error: Arc<LastError>,
 }
 
 type BoxError = Box<dyn Error + Sync + Send>;
@@ -276,18 +277,18 @@ impl TlsConnect<PlainStream> for Handshake {
 
     fn connect(self, line: PlainStream) -> Self::Future {
         Box::pin(async move {
-            let line = match &self.way.tls {
-                Some(tls) if !self.way.host.is_socket() => self.secure(tls.clone(), line).await?,
+            let line = match &self.route.tls {
+                Some(tls) if !self.route.host.is_socket() => self.secure(tls.clone(), line).await?,
                 _ => line.0,
             };
-            Ok(ErrorTap::new(line, self.heard))
+            Ok(ErrorTap::new(line, self.last_error))
         })
     }
 }
 
 impl Handshake {
     async fn secure(&self, mut tls: MakeRustlsConnect, mut line: PlainStream) -> Result<Box<dyn Duplex>, BoxError> {
-        let Route { address, host, .. } = &self.way;
+        let Route { address, host, .. } = &self.route;
         if address.config.get_ssl_negotiation() == SslNegotiation::Postgres {
             line.write_all(&TLS_REQUEST).await?;
             line.flush().await?;

@@ -31,28 +31,17 @@ pub struct ManagedStatus {
     pub address: Option<PostgresAddress>,
 }
 
-/// The address of the private server, which runs afterwards.
+/// The address of the private server, which runs afterwards; `report` hears of what takes its time.
 ///
 /// # Errors
 /// When there are no server programs, or they fail; the message has their words.
-pub async fn ensure_running(settings: &Settings) -> Result<PostgresAddress, TaskError> {
-    ensure_running_saying(settings, &|_| {}).await
-}
-
-/// The same, telling what takes its time.
-///
-/// # Errors
-/// As [`ensure_running`].
-pub async fn ensure_running_saying(
-    settings: &Settings,
-    say: &(dyn Fn(&str) + Sync),
-) -> Result<PostgresAddress, TaskError> {
+pub async fn ensure_running(settings: &Settings, report: &(dyn Fn(&str) + Sync)) -> Result<PostgresAddress, TaskError> {
     let cluster = Cluster::of(settings).map_err(|error| failed("find a place for", error))?;
-    if !cluster.answers() {
+    if !cluster.is_answering() {
         let locked = cluster.clone();
         let lock = blocking("lock", move || locked.lock()).await?;
-        if !cluster.answers() {
-            start(settings, &cluster, lock, say).await?;
+        if !cluster.is_answering() {
+            start(settings, &cluster, lock, report).await?;
         }
     }
     let address = cluster.address().map_err(|error| failed("read the address of", error))?;
@@ -66,10 +55,10 @@ async fn start(
     settings: &Settings,
     cluster: &Cluster,
     lock: File,
-    say: &(dyn Fn(&str) + Sync),
+    report: &(dyn Fn(&str) + Sync),
 ) -> Result<(), TaskError> {
     let clock = Instant::now();
-    let programs = programs(settings, cluster, say).await?;
+    let programs = programs(settings, cluster, report).await?;
     let (starting, used) = (cluster.clone(), programs.clone());
     let is_new = blocking("start", move || {
         starting.create(&used, &lock)?;
@@ -77,19 +66,23 @@ async fn start(
     })
     .await?;
     if is_new {
-        say(&format!("started a private PostgreSQL {} in {:.1} s", programs.version, clock.elapsed().as_secs_f64()));
+        report(&format!("started a private PostgreSQL {} in {:.1} s", programs.version, clock.elapsed().as_secs_f64()));
     }
     Ok(())
 }
 
 /// The programs that fit the cluster's data, fetched if they are nowhere.
-async fn programs(settings: &Settings, cluster: &Cluster, say: &(dyn Fn(&str) + Sync)) -> Result<Binaries, TaskError> {
+async fn programs(
+    settings: &Settings,
+    cluster: &Cluster,
+    report: &(dyn Fn(&str) + Sync),
+) -> Result<Binaries, TaskError> {
     let (owned, into, major) = (settings.clone(), cluster.binaries(), cluster.major());
     if let Some(found) = blocking("find", move || Ok(binaries::find(&owned, &into, major))).await? {
         return Ok(found);
     }
     let wanted = major.unwrap_or(FETCHED_VERSION);
-    say(&format!("no PostgreSQL {wanted} server on this machine: fetching one, about 10 MB"));
+    report(&format!("no PostgreSQL {wanted} server on this machine: fetching one, about 10 MB"));
     binaries::fetch(wanted, &cluster.binaries()).await
 }
 
@@ -105,7 +98,7 @@ pub async fn stop(settings: &Settings) -> Result<bool, TaskError> {
     let locked = cluster.clone();
     // It is held while somebody starts the server, even by what a killed process left.
     let lock = blocking("lock", move || locked.lock()).await?;
-    if !cluster.runs() {
+    if !cluster.is_running() {
         return Ok(false);
     }
     let programs = programs(settings, &cluster, &|_| {}).await?;
@@ -134,8 +127,8 @@ pub async fn destroy(settings: &Settings) -> Result<(), TaskError> {
 pub fn status(settings: &Settings) -> Result<ManagedStatus, TaskError> {
     let cluster = Cluster::of(settings).map_err(|error| failed("find", error))?;
     Ok(ManagedStatus {
-        running: cluster.answers(),
-        silent: cluster.runs() && !cluster.answers(),
+        running: cluster.is_answering(),
+        silent: cluster.is_running() && !cluster.is_answering(),
         moved: cluster.folder != settings.managed_postgres(),
         major: cluster.major(),
         log: cluster.log(),

@@ -53,7 +53,6 @@ impl TableName {
     }
 }
 
-/// A part of a name.
 struct NamePart {
     written: String,
     is_quoted: bool,
@@ -95,8 +94,8 @@ pub fn quote_name(name: &str) -> String {
 
 fn not_a_name(what: &str, text: &str, problem: &str) -> TaskError {
     let escaped = text.escape_debug().to_string();
-    let shown = shortened(&escaped, 100);
-    TaskError::permanent(format!("`{shown}` is not a valid {what} name: {problem}")).help(
+    let printable = shortened(&escaped, 100);
+    TaskError::permanent(format!("`{printable}` is not a valid {what} name: {problem}")).help(
         "a name of letters, digits and underscores stands as it is, any other in double quotes: \
          `'public.\"My Table\"'`",
     )
@@ -111,8 +110,8 @@ fn parts(text: &str) -> Result<Vec<NamePart>, String> {
             None => plain_part(rest),
         };
         match after.chars().next() {
-            Some(odd) if part.written.is_empty() && odd != '.' && !part.is_quoted => {
-                return Err(format!("`{}` cannot stand in it", shown(odd)));
+            Some(unexpected) if part.written.is_empty() && unexpected != '.' && !part.is_quoted => {
+                return Err(format!("`{}` cannot stand in it", printable(unexpected)));
             }
             _ => check(&part.written)?,
         }
@@ -121,8 +120,8 @@ fn parts(text: &str) -> Result<Vec<NamePart>, String> {
             Some(next) => next.trim_start(),
             None if after.trim().is_empty() => return Ok(parts),
             None => {
-                let odd: String = after.chars().take(1).map(shown).collect();
-                return Err(format!("`{odd}` cannot stand in it"));
+                let unexpected: String = after.chars().take(1).map(printable).collect();
+                return Err(format!("`{unexpected}` cannot stand in it"));
             }
         };
     }
@@ -154,8 +153,8 @@ fn plain_part(rest: &str) -> (NamePart, &str) {
 }
 
 /// A character as it is, unless nobody would see it.
-fn shown(odd: char) -> String {
-    if odd.is_control() { odd.escape_debug().to_string() } else { odd.to_string() }
+fn printable(unexpected: char) -> String {
+    if unexpected.is_control() { unexpected.escape_debug().to_string() } else { unexpected.to_string() }
 }
 
 fn check(name: &str) -> Result<(), String> {
@@ -200,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_name_is_refused_with_a_reason() {
+    fn invalid_names_are_refused_with_a_reason() {
         let long = "ü".repeat(32);
         let cases = [
             ("x(id int);DROP TABLE victim;--", "`(` cannot stand in it"),

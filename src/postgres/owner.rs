@@ -13,9 +13,9 @@ use rustix::process::geteuid;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ServerOwner {
     /// The user of this process.
-    Ourselves,
+    CurrentUser,
     /// We are root; this user is not.
-    Dropped {
+    Unprivileged {
         /// The number in `/etc/passwd`.
         uid: u32,
         /// The group's number.
@@ -30,7 +30,7 @@ impl ServerOwner {
     /// When we are root and there is neither a user `postgres` nor `nobody`.
     pub(super) fn find() -> io::Result<Self> {
         if !geteuid().is_root() {
-            return Ok(Self::Ourselves);
+            return Ok(Self::CurrentUser);
         }
         let accounts = fs::read_to_string("/etc/passwd")?;
         ["postgres", "nobody"].into_iter().find_map(|name| account(&accounts, name)).ok_or_else(|| {
@@ -42,7 +42,7 @@ impl ServerOwner {
     pub(super) fn command(&self, program: &Path, folder: &Path) -> Command {
         let mut command = Command::new(program);
         command.current_dir(folder).env_clear().env("PATH", "/usr/bin:/bin").env("LC_ALL", "C");
-        if let Self::Dropped { uid, gid } = self {
+        if let Self::Unprivileged { uid, gid } = self {
             command.uid(*uid).gid(*gid);
         }
         command
@@ -52,18 +52,18 @@ impl ServerOwner {
     /// anybody could have put one, or a link to somewhere else.
     pub(super) fn make_private_folder(&self, folder: &Path) -> io::Result<()> {
         match fs::create_dir(folder) {
-            Ok(()) => self.take(folder)?,
+            Ok(()) => self.give_to_owner(folder)?,
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 let found = fs::symlink_metadata(folder)?;
                 let is_ours = match self {
-                    Self::Ourselves => true,
+                    Self::CurrentUser => true,
                     // One of root's was made by a jitney that was killed before it gave it away.
-                    Self::Dropped { uid, .. } => [0, *uid].contains(&found.uid()),
+                    Self::Unprivileged { uid, .. } => [0, *uid].contains(&found.uid()),
                 };
                 if !found.is_dir() || !is_ours {
                     return Err(io::Error::other(format!("{} belongs to somebody else", folder.display())));
                 }
-                self.take(folder)?;
+                self.give_to_owner(folder)?;
             }
             Err(error) => return Err(error),
         }
@@ -73,22 +73,22 @@ impl ServerOwner {
     /// Makes a folder of ours that the server's user may pass through, but not change.
     pub(super) fn make_shared_folder(&self, folder: &Path) -> io::Result<()> {
         fs::create_dir_all(folder)?;
-        let mode = if *self == Self::Ourselves { 0o700 } else { 0o711 };
+        let mode = if *self == Self::CurrentUser { 0o700 } else { 0o711 };
         fs::set_permissions(folder, fs::Permissions::from_mode(mode))
     }
 
     /// Gives a file or folder to this user.
-    pub(super) fn take(&self, path: &Path) -> io::Result<()> {
+    pub(super) fn give_to_owner(&self, path: &Path) -> io::Result<()> {
         match self {
-            Self::Ourselves => Ok(()),
-            Self::Dropped { uid, gid } => chown(path, Some(*uid), Some(*gid)),
+            Self::CurrentUser => Ok(()),
+            Self::Unprivileged { uid, gid } => chown(path, Some(*uid), Some(*gid)),
         }
     }
 
     /// Whether this user can reach `folder`: whether every folder above it that exists lets it pass.
-    pub(super) fn reaches(&self, folder: &Path) -> bool {
-        let Self::Dropped { uid, gid } = self else { return true };
-        let lets_pass = |metadata: fs::Metadata| {
+    pub(super) fn can_reach(&self, folder: &Path) -> bool {
+        let Self::Unprivileged { uid, gid } = self else { return true };
+        let is_traversable = |metadata: fs::Metadata| {
             let bit = if metadata.uid() == *uid {
                 0o100
             } else if metadata.gid() == *gid {
@@ -98,7 +98,7 @@ impl ServerOwner {
             };
             metadata.mode() & bit != 0
         };
-        folder.ancestors().skip(1).filter_map(|above| fs::metadata(above).ok()).all(lets_pass)
+        folder.ancestors().skip(1).filter_map(|above| fs::metadata(above).ok()).all(is_traversable)
     }
 }
 
@@ -108,13 +108,13 @@ fn account(accounts: &str, wanted: &str) -> Option<ServerOwner> {
         if fields.next()? != wanted {
             return None;
         }
-        Some(ServerOwner::Dropped { uid: fields.nth(1)?.parse().ok()?, gid: fields.next()?.parse().ok()? })
+        Some(ServerOwner::Unprivileged { uid: fields.nth(1)?.parse().ok()?, gid: fields.next()?.parse().ok()? })
     })
 }
 
 /// The folder of the server's files: below `wanted` if the owner can reach it, else one of root's own places.
-pub(super) fn reachable(wanted: PathBuf, owner: &ServerOwner, short_name: &str) -> PathBuf {
-    if owner.reaches(&wanted) { wanted } else { Path::new("/var/lib/jitney").join(short_name) }
+pub(super) fn reachable_folder(wanted: PathBuf, owner: &ServerOwner, short_name: &str) -> PathBuf {
+    if owner.can_reach(&wanted) { wanted } else { Path::new("/var/lib/jitney").join(short_name) }
 }
 
 #[cfg(test)]
@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn an_account_is_found_by_its_name_alone() {
         let accounts = "postgresql:x:1:1::/:\npostgres:x:101:104:PostgreSQL,,,:/var/lib/postgresql:/bin/bash\n";
-        assert_eq!(account(accounts, "postgres"), Some(ServerOwner::Dropped { uid: 101, gid: 104 }));
+        assert_eq!(account(accounts, "postgres"), Some(ServerOwner::Unprivileged { uid: 101, gid: 104 }));
         assert_eq!(account(accounts, "nobody"), None);
     }
 
@@ -132,11 +132,11 @@ mod tests {
     fn a_private_folder_stops_other_users() {
         let home = tempfile::tempdir().unwrap();
         let below = home.path().join("postgres");
-        let stranger = ServerOwner::Dropped { uid: 4_000_000, gid: 4_000_000 };
+        let stranger = ServerOwner::Unprivileged { uid: 4_000_000, gid: 4_000_000 };
         fs::set_permissions(home.path(), fs::Permissions::from_mode(0o700)).unwrap();
-        assert!(!stranger.reaches(&below));
-        assert!(ServerOwner::Ourselves.reaches(&below));
-        assert_eq!(reachable(below.clone(), &stranger, "abc"), Path::new("/var/lib/jitney/abc"));
-        assert_eq!(reachable(below.clone(), &ServerOwner::Ourselves, "abc"), below);
+        assert!(!stranger.can_reach(&below));
+        assert!(ServerOwner::CurrentUser.can_reach(&below));
+        assert_eq!(reachable_folder(below.clone(), &stranger, "abc"), Path::new("/var/lib/jitney/abc"));
+        assert_eq!(reachable_folder(below.clone(), &ServerOwner::CurrentUser, "abc"), below);
     }
 }

@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_that_is_gone_or_no_server_is_no_postmaster() {
+    fn only_a_live_server_is_a_running_postmaster() {
         let data = tempfile::tempdir().unwrap();
         assert_eq!(RunningServer::of(data.path()), None);
         for pid in [std::process::id(), i32::MAX as u32] {

@@ -87,7 +87,7 @@ pub fn resolve(settings: &Settings, flow: Option<&FlowAddress>) -> Result<Reques
         apply_login(&mut address, flow);
     }
     complete(&mut address, settings);
-    address.take_open_from(&variables::address(settings)?);
+    address.inherit_connection_settings(&variables::address(settings)?);
     address.set_session(&variables::session(settings));
     if let Some(password) = address.password() {
         settings.redactor.learn_login(address.user(), password.expose());

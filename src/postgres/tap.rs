@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use tokio_postgres::tls::{ChannelBinding, TlsStream};
 
 use super::dial::Duplex;
-use super::server_error::ServerError;
+use super::pg_error::PgError;
 
 /// The letter of an `ErrorResponse`, and the bytes before every message's body: its letter and its length.
 const ERROR: u8 = b'E';
@@ -30,42 +30,42 @@ const MAX_ERROR_BYTES: usize = 64 * 1024;
 /// What the server has complained of.
 #[derive(Default)]
 pub(super) struct LastError {
-    last: Mutex<Option<ServerError>>,
-    news: Notify,
+    last: Mutex<Option<PgError>>,
+    changed: Notify,
 }
 
 impl LastError {
     /// The last error, if there was one.
-    pub(super) fn last(&self) -> Option<ServerError> {
+    pub(super) fn last(&self) -> Option<PgError> {
         self.last.lock().ok()?.clone()
     }
 
     /// Forgets what was said until now.
-    pub(super) fn forget(&self) {
+    pub(super) fn clear(&self) {
         if let Ok(mut last) = self.last.lock() {
             *last = None;
         }
     }
 
     /// Waits for an error.
-    pub(super) async fn error(&self) -> ServerError {
+    pub(super) async fn error(&self) -> PgError {
         loop {
-            let news = self.news.notified();
-            if let Some(complaint) = self.last() {
-                return complaint;
+            let changed = self.changed.notified();
+            if let Some(error) = self.last() {
+                return error;
             }
-            news.await;
+            changed.await;
         }
     }
 
-    fn note(&self, complaint: ServerError) {
+    fn record(&self, error: PgError) {
         if let Ok(mut last) = self.last.lock() {
             // What follows the reason why a connection ends only follows from it.
             if !last.as_ref().is_some_and(|last| last.is_fatal) {
-                *last = Some(complaint);
+                *last = Some(error);
             }
         }
-        self.news.notify_waiters();
+        self.changed.notify_waiters();
     }
 }
 
@@ -73,12 +73,12 @@ impl LastError {
 pub(super) struct ErrorTap {
     line: Box<dyn Duplex>,
     scan: MessageScan,
-    heard: Arc<LastError>,
+    last_error: Arc<LastError>,
 }
 
 impl ErrorTap {
-    pub(super) fn new(line: Box<dyn Duplex>, heard: Arc<LastError>) -> Self {
-        Self { line, scan: MessageScan::default(), heard }
+    pub(super) fn new(line: Box<dyn Duplex>, last_error: Arc<LastError>) -> Self {
+        Self { line, scan: MessageScan::default(), last_error }
     }
 
     /// Reads what is left once nothing can be sent any more: the reason may be there.
@@ -87,7 +87,7 @@ impl ErrorTap {
         loop {
             let mut buffer = ReadBuf::new(&mut space);
             match Pin::new(&mut self.line).poll_read(context, &mut buffer) {
-                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => self.scan.take(buffer.filled(), &self.heard),
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => self.scan.take(buffer.filled(), &self.last_error),
                 _ => return,
             }
         }
@@ -109,8 +109,8 @@ impl AsyncRead for ErrorTap {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let result = Pin::new(&mut self.line).poll_read(context, buffer);
-        let Self { scan, heard, .. } = &mut *self;
-        scan.take(buffer.filled().get(before..).unwrap_or_default(), heard);
+        let Self { scan, last_error, .. } = &mut *self;
+        scan.take(buffer.filled().get(before..).unwrap_or_default(), last_error);
         // The driver would make room for all of it.
         if scan.is_too_large {
             let message = "the server announced a message larger than any of Postgres";
@@ -156,7 +156,7 @@ struct MessageScan {
 }
 
 impl MessageScan {
-    fn take(&mut self, mut bytes: &[u8], heard: &LastError) {
+    fn take(&mut self, mut bytes: &[u8], last_error: &LastError) {
         while !bytes.is_empty() {
             if self.left > 0 {
                 let (body, rest) = bytes.split_at(self.left.min(bytes.len()));
@@ -175,7 +175,7 @@ impl MessageScan {
             if self.left == 0
                 && let Some(error) = self.error.take()
             {
-                heard.note(ServerError::read(&error));
+                last_error.record(PgError::read(&error));
             }
         }
     }
@@ -203,20 +203,20 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_heard_among_other_messages_however_the_bytes_are_cut() {
+    fn errors_are_found_however_the_bytes_are_split() {
         let error = b"SFATAL\0VFATAL\0C57P01\0Mterminating connection\0DE is not a message\0\0";
         let stream = [message(b'D', b"E row"), message(b'1', b""), message(b'E', error), message(b'Z', b"I")].concat();
         for step in [1, 2, 5, 7, 1000] {
-            let (mut scan, heard) = (MessageScan::default(), LastError::default());
-            stream.chunks(step).for_each(|bytes| scan.take(bytes, &heard));
-            let said = heard.last().unwrap();
-            assert_eq!((said.sentence().as_str(), said.is_fatal), ("terminating connection (57P01)", true));
+            let (mut scan, last_error) = (MessageScan::default(), LastError::default());
+            stream.chunks(step).for_each(|bytes| scan.take(bytes, &last_error));
+            let said = last_error.last().unwrap();
+            assert_eq!((said.message_with_code().as_str(), said.is_fatal), ("terminating connection (57P01)", true));
             assert_eq!(said.detail.as_deref(), Some("E is not a message"));
         }
     }
 
     #[test]
-    fn a_message_that_is_too_large_is_known_before_it_has_come() {
+    fn oversized_messages_are_refused_by_their_header() {
         let announced = |bytes: u32| [&b"D"[..], &bytes.to_be_bytes()].concat();
         for (before, bytes, is_too_large) in [
             (vec![], 60_000, false),
@@ -224,16 +224,16 @@ mod tests {
             (message(b'Z', b"I"), 70_000, false),
             (message(b'Z', b"I"), 2_000_000_000, true),
         ] {
-            let (mut scan, heard) = (MessageScan::default(), LastError::default());
-            scan.take(&[before, announced(bytes)].concat(), &heard);
+            let (mut scan, last_error) = (MessageScan::default(), LastError::default());
+            scan.take(&[before, announced(bytes)].concat(), &last_error);
             assert_eq!(scan.is_too_large, is_too_large, "{bytes}");
         }
     }
 
     #[test]
     fn rows_alone_are_no_error() {
-        let (mut scan, heard) = (MessageScan::default(), LastError::default());
-        scan.take(&message(b'd', b"E\0\0\0\x05E"), &heard);
-        assert!(heard.last().is_none());
+        let (mut scan, last_error) = (MessageScan::default(), LastError::default());
+        scan.take(&message(b'd', b"E\0\0\0\x05E"), &last_error);
+        assert!(last_error.last().is_none());
     }
 }

@@ -7,7 +7,7 @@ use tokio_postgres::types::{Kind, Type};
 
 /// A value of a result. It prints as JSON that holds every digit.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Cell {
+pub enum PgValue {
     /// What JSON's types hold.
     Value(Value),
     /// A `numeric`, with all of its digits.
@@ -18,7 +18,7 @@ pub enum Cell {
     List(Vec<Self>),
 }
 
-impl Cell {
+impl PgValue {
     /// Reads a value: numbers and booleans as such, JSON and arrays as structures, dates and times in ISO 8601, bytes as
     /// `\x` and hexadecimal digits, and everything else as the text that the server prints.
     pub fn from_text(kind: &Type, text: Option<&str>) -> Self {
@@ -59,7 +59,7 @@ impl Cell {
     }
 }
 
-impl Display for Cell {
+impl Display for PgValue {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::Value(value) => write!(f, "{value}"),
@@ -115,7 +115,7 @@ struct ArrayText<'a> {
 }
 
 impl ArrayText<'_> {
-    fn read(mut self) -> Option<Cell> {
+    fn read(mut self) -> Option<PgValue> {
         if self.rest.starts_with('[') {
             self.rest = self.rest.split_once('=')?.1;
         }
@@ -123,7 +123,7 @@ impl ArrayText<'_> {
         self.rest.is_empty().then_some(value)
     }
 
-    fn items(&mut self) -> Option<Cell> {
+    fn items(&mut self) -> Option<PgValue> {
         self.rest = self.rest.strip_prefix('{')?;
         let mut items = Vec::new();
         while !self.rest.starts_with('}') {
@@ -131,18 +131,18 @@ impl ArrayText<'_> {
             self.rest = self.rest.strip_prefix(',').unwrap_or(self.rest);
         }
         self.rest = self.rest.strip_prefix('}')?;
-        Some(Cell::List(items))
+        Some(PgValue::List(items))
     }
 
-    fn item(&mut self) -> Option<Cell> {
+    fn item(&mut self) -> Option<PgValue> {
         match self.rest.chars().next()? {
             '{' => self.items(),
-            '"' => self.quoted().map(|text| Cell::from_text(self.element, Some(&text))),
+            '"' => self.quoted().map(|text| PgValue::from_text(self.element, Some(&text))),
             _ => {
                 let end = self.rest.find([',', '}'])?;
                 let (plain, rest) = self.rest.split_at(end);
                 self.rest = rest;
-                Some(Cell::from_text(self.element, Some(plain).filter(|plain| *plain != "NULL")))
+                Some(PgValue::from_text(self.element, Some(plain).filter(|plain| *plain != "NULL")))
             }
         }
     }
@@ -170,12 +170,12 @@ mod tests {
     use serde_json::json;
 
     fn from_text(kind: &Type, text: Option<&str>) -> Value {
-        Cell::from_text(kind, text).into_value(true)
+        PgValue::from_text(kind, text).into_value(true)
     }
 
     #[test]
     fn every_digit_is_printed() {
-        let printed = |kind: &Type, text: &str| Cell::from_text(kind, Some(text)).to_string();
+        let printed = |kind: &Type, text: &str| PgValue::from_text(kind, Some(text)).to_string();
         let cases = [
             (Type::NUMERIC, "1.10", "1.10"),
             (Type::NUMERIC, "0.00", "0.00"),

@@ -26,7 +26,7 @@ const CONNECTION: [(&str, &str); 9] = [
 const SESSION: [(&str, &str); 3] = [("DateStyle", "PGDATESTYLE"), ("TimeZone", "PGTZ"), ("geqo", "PGGEQO")];
 
 /// Those that would change how libpq connects, and do not here.
-const NOT_HONOURED: [&str; 20] = [
+const UNSUPPORTED: [&str; 20] = [
     "PGSERVICE",
     "PGSERVICEFILE",
     "PGREQUIREAUTH",
@@ -78,13 +78,13 @@ pub(super) fn session(settings: &Settings) -> String {
 }
 
 /// Words about the variables that are set and have no effect.
-pub(super) fn not_honoured(settings: &Settings) -> Option<String> {
+pub(super) fn unsupported(settings: &Settings) -> Option<String> {
     // What is sent is UTF-8 whatever the variable says, so that this value asks for nothing else.
-    let is_idle = |name: &str, value: &str| {
+    let has_no_effect = |name: &str, value: &str| {
         name == "PGCLIENTENCODING" && ["utf8", "utf-8", "unicode"].contains(&value.to_ascii_lowercase().as_str())
     };
     let given =
-        NOT_HONOURED.into_iter().filter(|name| settings.variable(name).is_some_and(|value| !is_idle(name, value)));
+        UNSUPPORTED.into_iter().filter(|name| settings.variable(name).is_some_and(|value| !has_no_effect(name, value)));
     let given = given.collect::<Vec<_>>();
     (!given.is_empty()).then(|| format!("environment variables that have no effect here: {}", given.join(", ")))
 }
@@ -156,14 +156,14 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_effect_or_cannot_be_read_is_named() {
+    fn unsupported_and_invalid_variables_are_named() {
         let given = [("PGSSLCERT", "/c.pem"), ("PGCLIENTENCODING", "LATIN1"), ("PGTZ", "UTC")];
-        let note = not_honoured(&settings("postgres://u@h/d", &given));
+        let note = unsupported(&settings("postgres://u@h/d", &given));
         assert_eq!(
             note.as_deref(),
             Some("environment variables that have no effect here: PGSSLCERT, PGCLIENTENCODING")
         );
-        assert_eq!(not_honoured(&settings("postgres://u@h/d", &[("PGCLIENTENCODING", "UTF8")])), None);
+        assert_eq!(unsupported(&settings("postgres://u@h/d", &[("PGCLIENTENCODING", "UTF8")])), None);
         let error = resolve(&settings("postgres://u@h/d", &[("PGSSLMODE", "maybe")]), None).unwrap_err().to_string();
         assert!(error.contains("`PGSSLMODE`: `maybe` is not an sslmode"), "{error}");
     }

@@ -12,7 +12,7 @@ use tokio_postgres::{GenericClient, SimpleQueryMessage};
 
 use crate::task::{TaskContext, TaskError};
 
-use super::connect::{PostgresSession, SessionHandle, open};
+use super::connect::{PostgresSession, SessionControl, open};
 use super::copy_error::CopyError;
 use super::dial::DialError;
 use super::error;
@@ -27,18 +27,18 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(20);
 /// The log hears of the same wait again after so long.
 const REMINDER_INTERVAL: Duration = Duration::from_secs(600);
 /// The names of the server's own catalog mean what they say, whatever the session's settings are.
-const OWN_NAMES: &str = "SET search_path TO pg_catalog;";
+const SAFE_SEARCH_PATH: &str = "SET search_path TO pg_catalog;";
 /// How long a lock is waited for.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(3600);
 
 /// Looks after the waits of one session for one task.
 pub struct WaitMonitor<'a> {
-    handle: SessionHandle,
+    handle: SessionControl,
     context: &'a TaskContext,
     /// The server's process of the session; 0 while it is not known.
     process: AtomicI32,
     /// When the process began, as the server writes it: numbers are given out again.
-    began: OnceLock<String>,
+    backend_start: OnceLock<String>,
     /// Whether the process is certainly ours, so that a wait may be ended by what is seen of it.
     is_certain: AtomicBool,
 }
@@ -59,8 +59,14 @@ enum WaitStatus {
 }
 
 impl<'a> WaitMonitor<'a> {
-    pub(super) fn new(handle: SessionHandle, context: &'a TaskContext) -> Self {
-        Self { handle, context, process: AtomicI32::new(0), began: OnceLock::new(), is_certain: AtomicBool::new(true) }
+    pub(super) fn new(handle: SessionControl, context: &'a TaskContext) -> Self {
+        Self {
+            handle,
+            context,
+            process: AtomicI32::new(0),
+            backend_start: OnceLock::new(),
+            is_certain: AtomicBool::new(true),
+        }
     }
 
     /// Asks which of the server's processes this session is. Behind a pooler it stays the same only within a
@@ -68,17 +74,17 @@ impl<'a> WaitMonitor<'a> {
     pub async fn identify(&self, client: &impl GenericClient, in_transaction: bool) -> Result<(), TaskError> {
         let doing = "asking for the session's process";
         let failed = |error: tokio_postgres::Error| error::explain(doing, &error);
-        let asked = async {
+        let answer = async {
             let sql = "SELECT pid, backend_start::pg_catalog.text FROM pg_catalog.pg_stat_activity
                        WHERE pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()";
             client.query_one(sql, &[]).await.map_err(failed)
         };
-        let row = self.over(doing, asked).await?;
+        let row = self.over(doing, answer).await?;
         self.process.store(row.try_get(0).map_err(failed)?, Ordering::Relaxed);
         // Hidden from a role that is not a member of the user's, which `SET role` may have made of it.
-        if let Some(began) = row.try_get(1).map_err(failed)? {
+        if let Some(backend_start) = row.try_get(1).map_err(failed)? {
             // A session is identified once.
-            let _ = self.began.set(began);
+            let _ = self.backend_start.set(backend_start);
         }
         self.is_certain.store(in_transaction, Ordering::Relaxed);
         Ok(())
@@ -101,8 +107,8 @@ impl<'a> WaitMonitor<'a> {
             let ended = tokio::select! {
                 biased;
                 ended = work => ended,
-                (problem, beside) = observed => {
-                    self.give_up(beside).await;
+                (problem, monitor) = observed => {
+                    self.give_up(monitor).await;
                     Err(problem)
                 }
             };
@@ -113,12 +119,12 @@ impl<'a> WaitMonitor<'a> {
 
     /// Forgets what the server complained of until now, before a COPY begins.
     pub fn before_copy(&self) {
-        self.handle.heard.forget();
+        self.handle.last_error.clear();
     }
 
     /// What the server has said against the rows of the COPY that [`WaitMonitor::before_copy`] announced.
-    pub fn refusal(&self) -> Option<CopyError> {
-        self.handle.heard.last().map(CopyError::new)
+    pub fn copy_error(&self) -> Option<CopyError> {
+        self.handle.last_error.last().map(CopyError::new)
     }
 
     /// Waits for `work` on the data of a COPY. Ends as soon as the server complains, which the driver would only look
@@ -126,14 +132,14 @@ impl<'a> WaitMonitor<'a> {
     ///
     /// # Errors
     /// The work's own, or the server's complaint.
-    pub async fn unless_refused<T>(
+    pub async fn unless_rejected<T>(
         &self,
         doing: &str,
         work: impl Future<Output = Result<T, TaskError>>,
     ) -> Result<T, TaskError> {
         tokio::select! {
             biased;
-            complaint = self.handle.heard.error() => Err(error::from_server(doing, &complaint, None)),
+            error = self.handle.last_error.error() => Err(error::from_server(doing, &error, None)),
             ended = work => ended,
         }
     }
@@ -142,23 +148,23 @@ impl<'a> WaitMonitor<'a> {
     async fn observe(&self, doing: &str) -> (TaskError, Option<PostgresSession>) {
         let mut wait = StatementWait::new(Instant::now(), self.context.settings.stall_timeout);
         let pause = CHECK_INTERVAL.min(wait.stall_timeout / 4);
-        let (mut beside, mut rows) = (None, self.rows());
+        let (mut monitor, mut rows) = (None, self.rows());
         tokio::time::sleep(FIRST_CHECK_DELAY.min(wait.stall_timeout / 2)).await;
         loop {
-            let mut seen = self.look(&mut beside).await;
+            let mut status = self.check_activity(&mut monitor).await;
             let is_certain = self.is_certain.load(Ordering::Relaxed);
-            if rows != self.rows() || (!is_certain && matches!(seen, WaitStatus::Idle | WaitStatus::Gone)) {
-                (seen, rows) = (WaitStatus::Working, self.rows());
+            if rows != self.rows() || (!is_certain && matches!(status, WaitStatus::Idle | WaitStatus::Gone)) {
+                (status, rows) = (WaitStatus::Working, self.rows());
             }
-            if let Some(line) = wait.news(&seen, Instant::now()) {
+            if let Some(line) = wait.changed(&status, Instant::now()) {
                 self.context.info(line);
             }
-            self.context.progress.set_waiting(wait.shown(&seen, Instant::now()));
-            if let Some(why) = wait.verdict(&seen, Instant::now()).filter(|_| is_certain) {
+            self.context.progress.set_waiting(wait.describe(&status, Instant::now()));
+            if let Some(why) = wait.stall_reason(&status, Instant::now()).filter(|_| is_certain) {
                 let mut problem = error::lost(doing);
                 problem.message = format!("{}: {why}", problem.message);
                 let help = "look for a proxy or a firewall in between; the server's log may say more";
-                return (problem.help(help), beside);
+                return (problem.help(help), monitor);
             }
             tokio::time::sleep(pause).await;
         }
@@ -166,17 +172,19 @@ impl<'a> WaitMonitor<'a> {
 
     /// Closes the connection. The server may not hear of it through whatever stands in between, and would keep the
     /// session with all its locks, so it is asked to end that too.
-    async fn give_up(&self, beside: Option<PostgresSession>) {
+    async fn give_up(&self, monitor: Option<PostgresSession>) {
         self.handle.close();
-        let (process, Some(began)) = (self.process.load(Ordering::Relaxed), self.began.get()) else { return };
+        let (process, Some(backend_start)) = (self.process.load(Ordering::Relaxed), self.backend_start.get()) else {
+            return;
+        };
         let end = async {
-            let session = match beside {
+            let session = match monitor {
                 Some(session) => session,
-                None => open(self.handle.way.clone()).await?,
+                None => open(self.handle.route.clone()).await?,
             };
             let sql = format!(
-                "{OWN_NAMES} SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = {process} AND backend_start = {}",
-                quote(began)
+                "{SAFE_SEARCH_PATH} SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = {process} AND backend_start = {}",
+                quote(backend_start)
             );
             session.client.simple_query(&sql).await.map_err(DialError::from)
         };
@@ -188,34 +196,34 @@ impl<'a> WaitMonitor<'a> {
         self.context.progress.rows.load(Ordering::Relaxed)
     }
 
-    async fn look(&self, beside: &mut Option<PostgresSession>) -> WaitStatus {
+    async fn check_activity(&self, monitor: &mut Option<PostgresSession>) -> WaitStatus {
         let process = self.process.load(Ordering::Relaxed);
         if process == 0 {
             // What comes before that takes no time.
             return WaitStatus::Idle;
         }
-        let asked = tokio::time::timeout(CHECK_TIMEOUT.min(self.context.settings.stall_timeout), async {
-            let session = match beside.take() {
+        let answer = tokio::time::timeout(CHECK_TIMEOUT.min(self.context.settings.stall_timeout), async {
+            let session = match monitor.take() {
                 Some(session) => session,
-                None => open(self.handle.way.clone()).await?,
+                None => open(self.handle.route.clone()).await?,
             };
-            let answer = session.client.simple_query(&question(process)).await.map_err(DialError::from)?;
-            *beside = Some(session);
+            let answer = session.client.simple_query(&activity_query(process)).await.map_err(DialError::from)?;
+            *monitor = Some(session);
             Ok(answer)
         });
-        match asked.await {
+        match answer.await {
             Ok(Ok(messages)) => read(&messages),
             // It speaks, if only to say that there are too many connections.
-            Ok(Err(DialError::Driver(_) | DialError::WrongKind(_))) => WaitStatus::Working,
-            Ok(Err(DialError::Connection(_) | DialError::Silent(_))) | Err(_) => WaitStatus::Unreachable,
+            Ok(Err(DialError::Driver(_) | DialError::WrongSessionKind(_))) => WaitStatus::Working,
+            Ok(Err(DialError::Connection(_) | DialError::Timeout(_))) | Err(_) => WaitStatus::Unreachable,
         }
     }
 }
 
 /// What the server knows of a process, and who holds what it waits for.
-fn question(process: i32) -> String {
+fn activity_query(process: i32) -> String {
     format!(
-        "{OWN_NAMES} SELECT a.state, a.wait_event_type, (
+        "{SAFE_SEARCH_PATH} SELECT a.state, a.wait_event_type, (
              SELECT string_agg(CASE b.pid WHEN 0 THEN 'a prepared transaction' ELSE concat('process ', b.pid, ' (',
                  concat_ws(', ', 'user ' || h.usename, 'application ' || nullif(h.application_name, ''),
                      'from ' || host(h.client_addr), h.state,
@@ -246,47 +254,51 @@ fn read(messages: &[SimpleQueryMessage]) -> WaitStatus {
 struct StatementWait {
     stall_timeout: Duration,
     /// When somebody last knew that the server works on it.
-    alive: Instant,
+    last_active: Instant,
     blocked: Option<Instant>,
-    told: Option<(String, Instant)>,
+    reported: Option<(String, Instant)>,
     gone: u32,
 }
 
 impl StatementWait {
     fn new(now: Instant, stall_timeout: Duration) -> Self {
-        Self { stall_timeout, alive: now, blocked: None, told: None, gone: 0 }
+        Self { stall_timeout, last_active: now, blocked: None, reported: None, gone: 0 }
     }
 
     /// What the log should hear of: who holds the lock, at first, when it is somebody else, and once in a while.
-    fn news(&mut self, seen: &WaitStatus, now: Instant) -> Option<String> {
-        let WaitStatus::Blocked(holder) = seen else { return None };
-        if self.told.as_ref().is_some_and(|(told, at)| told == holder && now.duration_since(*at) < REMINDER_INTERVAL) {
+    fn changed(&mut self, status: &WaitStatus, now: Instant) -> Option<String> {
+        let WaitStatus::Blocked(holder) = status else { return None };
+        if self
+            .reported
+            .as_ref()
+            .is_some_and(|(reported, at)| reported == holder && now.duration_since(*at) < REMINDER_INTERVAL)
+        {
             return None;
         }
-        self.told = Some((holder.clone(), now));
+        self.reported = Some((holder.clone(), now));
         Some(format!("waiting for a lock held by {holder}"))
     }
 
     /// What stands in the live line.
-    fn shown(&self, seen: &WaitStatus, now: Instant) -> Option<String> {
-        match seen {
+    fn describe(&self, status: &WaitStatus, now: Instant) -> Option<String> {
+        match status {
             WaitStatus::Working => None,
             WaitStatus::Blocked(holder) => Some(format!("waiting for a lock held by {holder}")),
-            _ => Some(format!("no answer from Postgres for {} s", now.duration_since(self.alive).as_secs())),
+            _ => Some(format!("no answer from Postgres for {} s", now.duration_since(self.last_active).as_secs())),
         }
     }
 
     /// Why waiting is of no use any more.
-    fn verdict(&mut self, seen: &WaitStatus, now: Instant) -> Option<String> {
-        match seen {
-            WaitStatus::Working | WaitStatus::Blocked(_) => self.alive = now,
+    fn stall_reason(&mut self, status: &WaitStatus, now: Instant) -> Option<String> {
+        match status {
+            WaitStatus::Working | WaitStatus::Blocked(_) => self.last_active = now,
             _ => {}
         }
-        self.gone = if *seen == WaitStatus::Gone { self.gone + 1 } else { 0 };
-        let WaitStatus::Blocked(holder) = seen else {
+        self.gone = if *status == WaitStatus::Gone { self.gone + 1 } else { 0 };
+        let WaitStatus::Blocked(holder) = status else {
             self.blocked = None;
-            let quiet = now.duration_since(self.alive);
-            return match seen {
+            let quiet = now.duration_since(self.last_active);
+            return match status {
                 // Twice, since its end may be on its way here.
                 WaitStatus::Gone if self.gone > 1 => Some("the server has ended the session".to_owned()),
                 _ if quiet < self.stall_timeout => None,
@@ -310,25 +322,25 @@ mod tests {
         let begin = Instant::now();
         let mut wait = StatementWait::new(begin, Duration::from_secs(300));
         let at = |seconds| begin + Duration::from_secs(seconds);
-        assert_eq!(wait.verdict(&WaitStatus::Working, at(7200)), None);
-        assert_eq!(wait.verdict(&WaitStatus::Unreachable, at(7400)), None);
-        assert_eq!(wait.shown(&WaitStatus::Idle, at(7400)).as_deref(), Some("no answer from Postgres for 200 s"));
-        assert_eq!(wait.verdict(&WaitStatus::Idle, at(7500)).as_deref(), Some("nothing got through for 300 s"));
-        assert_eq!(wait.verdict(&WaitStatus::Gone, at(7201)), None);
-        assert_eq!(wait.verdict(&WaitStatus::Gone, at(7202)).as_deref(), Some("the server has ended the session"));
+        assert_eq!(wait.stall_reason(&WaitStatus::Working, at(7200)), None);
+        assert_eq!(wait.stall_reason(&WaitStatus::Unreachable, at(7400)), None);
+        assert_eq!(wait.describe(&WaitStatus::Idle, at(7400)).as_deref(), Some("no answer from Postgres for 200 s"));
+        assert_eq!(wait.stall_reason(&WaitStatus::Idle, at(7500)).as_deref(), Some("nothing got through for 300 s"));
+        assert_eq!(wait.stall_reason(&WaitStatus::Gone, at(7201)), None);
+        assert_eq!(wait.stall_reason(&WaitStatus::Gone, at(7202)).as_deref(), Some("the server has ended the session"));
     }
 
     #[test]
-    fn who_holds_a_lock_is_told_once_and_for_an_hour_waited_for() {
+    fn lock_holders_are_reported_once_and_reminded_of() {
         let begin = Instant::now();
         let mut wait = StatementWait::new(begin, Duration::from_secs(300));
         let at = |seconds| begin + Duration::from_secs(seconds);
         let (one, other) = (WaitStatus::Blocked("process 7".to_owned()), WaitStatus::Blocked("process 8".to_owned()));
-        assert_eq!(wait.news(&one, at(0)).as_deref(), Some("waiting for a lock held by process 7"));
-        assert_eq!(wait.news(&one, at(60)), None);
-        assert!(wait.news(&other, at(60)).is_some() && wait.news(&other, at(700)).is_some());
-        assert_eq!(wait.verdict(&one, at(0)), None);
-        assert_eq!(wait.verdict(&other, at(3599)), None);
-        assert!(wait.verdict(&other, at(3600)).is_some_and(|why| why.ends_with("held by process 8")));
+        assert_eq!(wait.changed(&one, at(0)).as_deref(), Some("waiting for a lock held by process 7"));
+        assert_eq!(wait.changed(&one, at(60)), None);
+        assert!(wait.changed(&other, at(60)).is_some() && wait.changed(&other, at(700)).is_some());
+        assert_eq!(wait.stall_reason(&one, at(0)), None);
+        assert_eq!(wait.stall_reason(&other, at(3599)), None);
+        assert!(wait.stall_reason(&other, at(3600)).is_some_and(|why| why.ends_with("held by process 8")));
     }
 }

@@ -79,7 +79,7 @@ pub struct ProgramSpec {
     /// Whose processes it and its own are.
     mark: Option<ProcessMark>,
     /// What else there is to run when this process dies.
-    at_death: Option<Box<Self>>,
+    exit_program: Option<Box<Self>>,
     /// A lock that is held as long as anything of it runs.
     lock: Option<Arc<File>>,
 }
@@ -111,7 +111,7 @@ impl ProgramSpec {
             environment,
             input: StdinSource::Nothing,
             mark: None,
-            at_death: None,
+            exit_program: None,
             lock: None,
         }
     }
@@ -131,8 +131,8 @@ impl ProgramSpec {
     }
 
     /// Has another program run should this process die.
-    pub fn with_last_act(mut self, last_act: Self) -> Self {
-        self.at_death = Some(Box::new(last_act));
+    pub fn with_exit_program(mut self, exit_program: Self) -> Self {
+        self.exit_program = Some(Box::new(exit_program));
         self
     }
 
@@ -158,7 +158,7 @@ impl ProgramSpec {
     }
 
     fn spawn(&self) -> Result<(ProcessGroup, Child), TaskError> {
-        let (mark, command, lock) = (self.mark.as_ref(), self.at_death.as_deref(), self.lock.as_deref());
+        let (mark, command, lock) = (self.mark.as_ref(), self.exit_program.as_deref(), self.lock.as_deref());
         let lifeline = ProcessGroup::start(&ExitCommand { mark, command, lock })
             .map_err(|error| TaskError::permanent("cannot start a shell to supervise programs").caused_by(error))?;
         let input = match &self.input {
@@ -193,24 +193,24 @@ impl ProgramSpec {
 pub async fn run(
     invocation: &ProgramSpec,
     stop: &CancellationToken,
-    hear: &mut (dyn FnMut(OutputLine) + Send),
+    on_line: &mut (dyn FnMut(OutputLine) + Send),
 ) -> Result<ExitStatus, TaskError> {
-    run_with_grace(invocation, stop, GRACE_PERIOD, hear).await
+    run_with_grace(invocation, stop, GRACE_PERIOD, on_line).await
 }
 
 async fn run_with_grace(
     invocation: &ProgramSpec,
     stop: &CancellationToken,
     grace: Duration,
-    hear: &mut (dyn FnMut(OutputLine) + Send),
+    on_line: &mut (dyn FnMut(OutputLine) + Send),
 ) -> Result<ExitStatus, TaskError> {
     let (lifeline, mut child) = invocation.spawn()?;
     let mut lines = lines::listen(&mut child);
-    feed(&mut child, &invocation.input);
+    write_stdin(&mut child, &invocation.input);
     let mut kill_at = None;
     let ended = loop {
         tokio::select! {
-            Some(batch) = lines.recv() => batch.into_iter().for_each(&mut *hear),
+            Some(batch) = lines.recv() => batch.into_iter().for_each(&mut *on_line),
             ended = child.wait() => break ended,
             () = stop.cancelled(), if kill_at.is_none() => {
                 lifeline.signal(Signal::TERM);
@@ -223,11 +223,11 @@ async fn run_with_grace(
         }
     };
     // Its last words may still be on their way, perhaps through a child such as `tee`.
-    let heard_all = timeout(OUTPUT_TIMEOUT, hear_rest(&mut lines, hear)).await;
+    let drained = timeout(OUTPUT_TIMEOUT, drain_output(&mut lines, on_line)).await;
     // Waits for what it kills.
     let killed = tokio::task::spawn_blocking(move || drop(lifeline)).await;
-    if heard_all.is_err() {
-        hear_rest(&mut lines, hear).await;
+    if drained.is_err() {
+        drain_output(&mut lines, on_line).await;
     }
     killed.map_err(|error| TaskError::transient("lost track of the program").caused_by(error))?;
     match ended {
@@ -241,17 +241,17 @@ async fn run_with_grace(
 ///
 /// # Errors
 /// As [`run`].
-pub async fn run_quietly(
+pub async fn run_and_collect(
     invocation: &ProgramSpec,
     stop: &CancellationToken,
 ) -> Result<(ExitStatus, Vec<String>), TaskError> {
     let mut lines = Vec::new();
-    let status = run(invocation, stop, &mut |line| keep_last(&mut lines, line.text, 20)).await?;
+    let status = run(invocation, stop, &mut |line| push_bounded(&mut lines, line.text, 20)).await?;
     Ok((status, lines))
 }
 
 /// Adds a line to the last few that are kept.
-pub fn keep_last(lines: &mut Vec<String>, line: String, most: usize) {
+pub fn push_bounded(lines: &mut Vec<String>, line: String, most: usize) {
     if line.trim().is_empty() {
         return;
     }
@@ -262,7 +262,7 @@ pub fn keep_last(lines: &mut Vec<String>, line: String, most: usize) {
 }
 
 /// How a program ended, in words: `ended with exit code 3`.
-pub fn ending(status: ExitStatus) -> String {
+pub fn exit_description(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("ended with exit code {code}"),
         (None, Some(signal)) => format!("was killed by signal {signal}"),
@@ -271,15 +271,15 @@ pub fn ending(status: ExitStatus) -> String {
 }
 
 /// Lets the program read its input; one that does not want it may end first.
-fn feed(child: &mut Child, input: &StdinSource) {
+fn write_stdin(child: &mut Child, input: &StdinSource) {
     if let (Some(mut pipe), StdinSource::Text(text)) = (child.stdin.take(), input.clone()) {
         tokio::spawn(async move { pipe.write_all(text.as_bytes()).await });
     }
 }
 
-async fn hear_rest(lines: &mut mpsc::Receiver<Vec<OutputLine>>, hear: &mut (dyn FnMut(OutputLine) + Send)) {
+async fn drain_output(lines: &mut mpsc::Receiver<Vec<OutputLine>>, on_line: &mut (dyn FnMut(OutputLine) + Send)) {
     while let Ok(Some(batch)) = timeout(SILENCE_TIMEOUT, lines.recv()).await {
-        batch.into_iter().for_each(&mut *hear);
+        batch.into_iter().for_each(&mut *on_line);
     }
 }
 
@@ -299,11 +299,11 @@ mod tests {
         let stop = CancellationToken::new();
         let (ours, mut said) = (stop.clone(), Vec::new());
         let stubborn = shell("trap '' TERM; echo deaf; while :; do sleep 600; done");
-        let mut hear = |line: OutputLine| {
+        let mut on_line = |line: OutputLine| {
             said.push(line.text);
             ours.cancel();
         };
-        let ended = run_with_grace(&stubborn, &stop, Duration::from_millis(20), &mut hear).await;
+        let ended = run_with_grace(&stubborn, &stop, Duration::from_millis(20), &mut on_line).await;
         assert!(ended.unwrap_err().message.contains("stopped"));
         assert_eq!(said, ["deaf"]);
     }
@@ -313,11 +313,11 @@ mod tests {
         let stop = CancellationToken::new();
         let (ours, mut said) = (stop.clone(), Vec::new());
         let polite = shell("trap 'echo bye; exit 0' TERM; echo ready; while :; do sleep 0.01; done");
-        let mut hear = |line: OutputLine| {
+        let mut on_line = |line: OutputLine| {
             said.push(line.text);
             ours.cancel();
         };
-        assert!(run_with_grace(&polite, &stop, GRACE_PERIOD, &mut hear).await.is_err());
+        assert!(run_with_grace(&polite, &stop, GRACE_PERIOD, &mut on_line).await.is_err());
         assert_eq!((said.first(), said.last()), (Some(&"ready".to_owned()), Some(&"bye".to_owned())));
     }
 

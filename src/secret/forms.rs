@@ -15,7 +15,6 @@ const MAX_ENCODED: usize = 16 << 10;
 const MAX_ENCODED_TWICE: usize = 4 << 10;
 /// How long the lines are into which `base64` and PEM files break what they encode.
 const BASE64_LINES: [usize; 2] = [64, 76];
-/// A form of a secret.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct SecretForm {
     /// The text to look for.

@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_mark_is_found_at_any_place_and_length() {
+    fn every_byte_is_found_at_any_position_and_length() {
         let bytes: Vec<u8> = (0..=255).flat_map(|byte: u8| [byte, b',', byte ^ 0x80, b'\n', b'"', byte]).collect();
         let wanted = [b',', b'\n', b'"'];
         for start in 0..40 {

@@ -44,7 +44,10 @@ impl UnpackLimits {
             return Some(Diagnostic::error(message).help("if the file is meant to be that large, raise `max_bytes`"));
         }
         if unpacked > GIB && unpacked / packed.max(1) > self.max_ratio {
-            let message = format!("the file unpacks to more than {} times its size, as a bomb does", self.max_ratio);
+            let message = format!(
+                "the file unpacks to more than {} times its size, as a decompression bomb does",
+                self.max_ratio
+            );
             return Some(Diagnostic::error(message).help("if the file is meant to be so, raise `max_ratio`"));
         }
         None
@@ -76,7 +79,7 @@ impl Compression {
     }
 
     /// What the file's name promises; `None` where it promises nothing packed.
-    pub fn promised_by(name: &str) -> Option<Self> {
+    pub fn of_extension(name: &str) -> Option<Self> {
         match name.rsplit_once('.')?.1.to_ascii_lowercase().as_str() {
             "gz" | "gzip" => Some(Self::Gzip),
             "zst" | "zstd" => Some(Self::Zstd),
@@ -119,17 +122,17 @@ impl FileBytes {
     /// # Errors
     /// When the file cannot be opened, or its name promises a packed file and its content is none.
     pub fn open(path: &Path, name: &str, limits: UnpackLimits, progress: Arc<Progress>) -> Result<Self> {
-        let start = start_of(path).map_err(|error| cannot("open", name, &error))?;
+        let start = start_of(path).map_err(|error| io_error("open", name, &error))?;
         let compression = Compression::of(&start);
         check_promise(path, name, compression, &start)?;
-        let (file, packed) = CountingFile::open(path, progress).map_err(|error| cannot("open", name, &error))?;
+        let (file, packed) = CountingFile::open(path, progress).map_err(|error| io_error("open", name, &error))?;
         let (send, blocks) = sync_channel(MAX_QUEUED);
         let (used, spare) = sync_channel(MAX_QUEUED + 1);
         let pump = Pump { compression, name: name.to_owned(), limits, packed, unpacked: 0, send, spare };
         std::thread::Builder::new()
             .name("read".to_owned())
             .spawn(move || pump.run(file))
-            .map_err(|error| cannot("start to read", name, &error))?;
+            .map_err(|error| io_error("start to read", name, &error))?;
         Ok(Self { compression, name: name.to_owned(), blocks, used, is_over: false })
     }
 
@@ -180,16 +183,16 @@ fn start_of(path: &Path) -> io::Result<Vec<u8>> {
 /// A server that fails often answers with a page, and the page is stored under the file's name.
 fn check_promise(path: &Path, name: &str, found: Compression, start: &[u8]) -> Result<()> {
     let file_name = path.file_name().unwrap_or_default().to_string_lossy();
-    let Some(promised) = Compression::promised_by(&file_name) else { return Ok(()) };
+    let Some(expected) = Compression::of_extension(&file_name) else { return Ok(()) };
     if found != Compression::Plain {
         return Ok(());
     }
     let what = match start {
         [] => "the file is empty".to_owned(),
         _ if is_web_page(start) => {
-            format!("the file is a web page, not {promised} data: it starts with `{}`", preview(start))
+            format!("the file is a web page, not {expected} data: it starts with `{}`", preview(start))
         }
-        _ => format!("the file is not {promised} data: it starts with `{}`", preview(start)),
+        _ => format!("the file is not {expected} data: it starts with `{}`", preview(start)),
     };
     let help = "the server may have answered with an error page: open the address in a browser, then download again";
     Err(located(Diagnostic::error(what).help(help), name))
@@ -216,7 +219,7 @@ pub(super) fn located(mut diagnostic: Diagnostic, name: &str) -> Box<Diagnostic>
     Box::new(diagnostic)
 }
 
-fn cannot(verb: &str, name: &str, error: &io::Error) -> Box<Diagnostic> {
+fn io_error(verb: &str, name: &str, error: &io::Error) -> Box<Diagnostic> {
     located(Diagnostic::error(format!("cannot {verb} the file: {error}")), name)
 }
 
@@ -353,7 +356,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bomb_is_told_by_its_size_or_by_its_ratio() {
+    fn a_bomb_is_recognised_by_its_size_or_its_ratio() {
         let limits = UnpackLimits { max_bytes: 10 * GIB, max_ratio: 1000 };
         assert_eq!(limits.check(GIB, 1), None, "small files may be as dense as they like");
         assert_eq!(limits.check(2 * GIB, 3 << 20), None);

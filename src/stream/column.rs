@@ -4,19 +4,19 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use polars::prelude::{
-    BooleanChunked, BooleanChunkedBuilder, ChunkedBuilder, Column as Filled, DataFrame, Float64Type, Int32Type,
+    BooleanChunked, BooleanChunkedBuilder, ChunkedBuilder, Column as PolarsColumn, DataFrame, Float64Type, Int32Type,
     Int64Type, IntoColumn, IntoSeries, NewChunkedArray, PlSmallStr, PolarsResult, PrimitiveChunkedBuilder,
     StringChunkedBuilder, TimeUnit, TimeZone,
 };
 
 use super::{Column, ColumnType, LINE};
-use super::{moment, value};
+use super::{timestamp, value};
 use crate::text::shortened;
 
 /// More letters of a value tell nothing.
-const MAX_SHOWN: usize = 60;
+const MAX_PREVIEW_CHARS: usize = 60;
 /// The most bytes of a bad row that are kept.
-const MAX_KEPT: usize = 1 << 20;
+const MAX_ROW_TEXT_BYTES: usize = 1 << 20;
 
 impl fmt::Display for ColumnType {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
@@ -45,10 +45,10 @@ pub(super) fn fill<'a>(
     column: &Column,
     fields: impl ExactSizeIterator<Item = Option<&'a [u8]>>,
     bad: impl FnMut(usize),
-) -> Filled {
+) -> PolarsColumn {
     let name = PlSmallStr::from_str(&column.name);
     let rows = fields.len();
-    let parse = Parse { fields, required: column.required, bad };
+    let parse = FieldParser { fields, required: column.required, bad };
     match column.kind {
         ColumnType::Bool => {
             let mut builder = BooleanChunkedBuilder::new(name, rows);
@@ -76,28 +76,28 @@ pub(super) fn fill<'a>(
         }
         ColumnType::Date => {
             let mut builder = PrimitiveChunkedBuilder::<Int32Type>::new(name, rows);
-            parse.each(moment::parse_date, |value| builder.append_option(value));
+            parse.each(timestamp::parse_date, |value| builder.append_option(value));
             builder.finish().into_date().into_column()
         }
-        ColumnType::Timestamp => parse.moments(name, rows, moment::parse_timestamp, None),
-        ColumnType::TimestampTz => parse.moments(name, rows, moment::parse_timestamptz, Some(TimeZone::UTC)),
-        ColumnType::Instant => parse.moments(name, rows, moment::parse_instant, Some(TimeZone::UTC)),
+        ColumnType::Timestamp => parse.timestamps(name, rows, timestamp::parse_timestamp, None),
+        ColumnType::TimestampTz => parse.timestamps(name, rows, timestamp::parse_timestamptz, Some(TimeZone::UTC)),
+        ColumnType::Instant => parse.timestamps(name, rows, timestamp::parse_instant, Some(TimeZone::UTC)),
     }
 }
 
 /// The column of the rows' lines.
-pub(super) fn lines(lines: impl Iterator<Item = u64>) -> Filled {
+pub(super) fn lines(lines: impl Iterator<Item = u64>) -> PolarsColumn {
     let lines: Vec<i64> = lines.map(u64::cast_signed).collect();
-    Filled::new(PlSmallStr::from_static(LINE), lines)
+    PolarsColumn::new(PlSmallStr::from_static(LINE), lines)
 }
 
-struct Parse<F, B> {
+struct FieldParser<F, B> {
     fields: F,
     required: bool,
     bad: B,
 }
 
-impl<'a, F: Iterator<Item = Option<&'a [u8]>>, B: FnMut(usize)> Parse<F, B> {
+impl<'a, F: Iterator<Item = Option<&'a [u8]>>, B: FnMut(usize)> FieldParser<F, B> {
     fn each<T>(mut self, parse: impl Fn(&'a [u8]) -> Option<T>, mut append: impl FnMut(Option<T>)) {
         for (row, field) in self.fields.enumerate() {
             let value = field.and_then(&parse);
@@ -108,19 +108,19 @@ impl<'a, F: Iterator<Item = Option<&'a [u8]>>, B: FnMut(usize)> Parse<F, B> {
         }
     }
 
-    fn texts(self, name: PlSmallStr, rows: usize, parse: impl Fn(&'a [u8]) -> Option<&'a str>) -> Filled {
+    fn texts(self, name: PlSmallStr, rows: usize, parse: impl Fn(&'a [u8]) -> Option<&'a str>) -> PolarsColumn {
         let mut builder = StringChunkedBuilder::new(name, rows);
         self.each(parse, |text| builder.append_option(text));
         builder.finish().into_column()
     }
 
-    fn moments(
+    fn timestamps(
         self,
         name: PlSmallStr,
         rows: usize,
         parse: impl Fn(&'a [u8]) -> Option<i64>,
         zone: Option<TimeZone>,
-    ) -> Filled {
+    ) -> PolarsColumn {
         let mut builder = PrimitiveChunkedBuilder::<Int64Type>::new(name, rows);
         self.each(parse, |value| builder.append_option(value));
         builder.finish().into_datetime(TimeUnit::Microseconds, zone).into_series().into_column()
@@ -131,42 +131,46 @@ impl<'a, F: Iterator<Item = Option<&'a [u8]>>, B: FnMut(usize)> Parse<F, B> {
 ///
 /// # Errors
 /// When columns differ in length or share a name.
-pub(super) fn frame<T>(rows: usize, columns: Vec<Filled>, complaints: &BTreeMap<usize, T>) -> PolarsResult<DataFrame> {
+pub(super) fn frame<T>(
+    rows: usize,
+    columns: Vec<PolarsColumn>,
+    mismatches: &BTreeMap<usize, T>,
+) -> PolarsResult<DataFrame> {
     let frame = DataFrame::new(rows, columns)?;
-    if complaints.is_empty() {
+    if mismatches.is_empty() {
         return Ok(frame);
     }
-    let keep = (0..rows).map(|row| !complaints.contains_key(&row));
+    let keep = (0..rows).map(|row| !mismatches.contains_key(&row));
     frame.filter(&BooleanChunked::from_iter_values(PlSmallStr::EMPTY, keep))
 }
 
 /// Why a field is a bad one, naming its column.
-pub(super) fn complaint(column: &Column, field: Option<&[u8]>) -> String {
+pub(super) fn mismatch(column: &Column, field: Option<&[u8]>) -> String {
     match field.filter(|text| !text.trim_ascii().is_empty()) {
         None => format!("`{}` is empty, and it is required", column.name),
         Some(text) => {
-            let shown = shown(text);
-            format!("`{}`: `{shown}` {}", column.name, value::complaint(text, column.kind))
+            let preview = preview(text);
+            format!("`{}`: `{preview}` {}", column.name, value::mismatch(text, column.kind))
         }
     }
 }
 
 /// A value of a file as messages show it.
-pub(super) fn shown(field: &[u8]) -> String {
-    shortened(&String::from_utf8_lossy(field), MAX_SHOWN).into_owned()
+pub(super) fn preview(field: &[u8]) -> String {
+    shortened(&String::from_utf8_lossy(field), MAX_PREVIEW_CHARS).into_owned()
 }
 
 /// The text of a bad row without its line end, cut with a mark if it is very long.
-pub fn kept(row: &[u8]) -> Vec<u8> {
+pub fn row_text(row: &[u8]) -> Vec<u8> {
     let end = row.iter().rposition(|byte| !matches!(byte, b'\r' | b'\n')).map_or(0, |last| last + 1);
     let row = &row[..end];
-    if row.len() <= MAX_KEPT {
+    if row.len() <= MAX_ROW_TEXT_BYTES {
         return row.to_vec();
     }
     // No character is cut in two.
-    let start = &row[..MAX_KEPT];
+    let start = &row[..MAX_ROW_TEXT_BYTES];
     let cut = start.utf8_chunks().last().map_or(0, |last| last.invalid().len());
-    let mut kept = start[..start.len() - cut].to_vec();
-    kept.extend_from_slice(format!("… [cut: the row has {} bytes]", row.len()).as_bytes());
-    kept
+    let mut row_text = start[..start.len() - cut].to_vec();
+    row_text.extend_from_slice(format!("… [cut: the row has {} bytes]", row.len()).as_bytes());
+    row_text
 }

@@ -29,7 +29,7 @@ pub struct Conversions {
 
 impl Conversions {
     /// Whether values of a column of this type are rewritten.
-    pub fn concern(&self, kind: ColumnType) -> bool {
+    pub fn apply_to(&self, kind: ColumnType) -> bool {
         match kind {
             ColumnType::Int(_) | ColumnType::Float | ColumnType::Real | ColumnType::Numeric => {
                 self.decimal.is_some() || self.thousands.is_some()
@@ -45,12 +45,12 @@ impl Conversions {
 
     /// A value as databases read it; `None` if it is not written as it should be. What is blank stays so.
     pub fn convert<'a>(&self, text: &'a [u8], kind: ColumnType) -> Option<Cow<'a, [u8]>> {
-        if !self.concern(kind) || text.trim_ascii().is_empty() {
+        if !self.apply_to(kind) || text.trim_ascii().is_empty() {
             return Some(Cow::Borrowed(text));
         }
         let text = std::str::from_utf8(text).ok()?.trim();
         let converted = match kind {
-            ColumnType::Bool => Cow::Borrowed(self.truth(text)),
+            ColumnType::Bool => Cow::Borrowed(self.boolean(text)),
             ColumnType::Date => Cow::Owned(self.date.as_ref()?.date(text)?),
             ColumnType::Timestamp | ColumnType::TimestampTz | ColumnType::Instant => {
                 Cow::Owned(self.timestamp.as_ref()?.timestamp(text)?)
@@ -64,7 +64,7 @@ impl Conversions {
     }
 
     /// Why a value is not converted, as the end of a sentence that starts with it.
-    pub fn complaint(&self, kind: ColumnType) -> String {
+    pub fn mismatch(&self, kind: ColumnType) -> String {
         let format = |format: &Option<TimeFormat>| format.as_ref().map(|format| format.0.clone()).unwrap_or_default();
         match kind {
             ColumnType::Date => format!("is not a date of the format `{}`", format(&self.date)),
@@ -79,7 +79,7 @@ impl Conversions {
         }
     }
 
-    fn truth<'a>(&self, text: &'a str) -> &'a str {
+    fn boolean<'a>(&self, text: &'a str) -> &'a str {
         let is_in = |values: &[String]| values.iter().any(|value| value.trim() == text);
         match () {
             () if is_in(&self.true_values) => "true",
@@ -133,21 +133,21 @@ impl TimeFormat {
     /// # Errors
     /// When it does not tell a day.
     pub fn parse(format: &str) -> Result<Self, String> {
-        let wrong = || {
+        let invalid = || {
             format!(
                 "`{format}` does not tell a date; write it as for strptime, such as `%d.%m.%Y` or `%m/%d/%Y %I:%M:%S %p`"
             )
         };
         if StrftimeItems::new(format).any(|item| matches!(item, Item::Error)) {
-            return Err(wrong());
+            return Err(invalid());
         }
         let day = NaiveDate::from_ymd_opt(2001, 12, 31).unwrap_or_default();
         let noon = day.and_hms_opt(13, 14, 15).unwrap_or_default();
         let sample = FixedOffset::east_opt(7200).and_then(|zone| zone.from_local_datetime(&noon).single());
-        let (own, mut shown) = (Self(format.to_owned()), String::new());
-        let is_written = sample.is_some_and(|sample| write!(shown, "{}", sample.format(format)).is_ok());
-        let found = own.timestamp(&shown).filter(|_| is_written);
-        if found.is_some_and(|found| found.starts_with("2001-12-31")) { Ok(own) } else { Err(wrong()) }
+        let (parsed, mut written) = (Self(format.to_owned()), String::new());
+        let is_written = sample.is_some_and(|sample| write!(written, "{}", sample.format(format)).is_ok());
+        let found = parsed.timestamp(&written).filter(|_| is_written);
+        if found.is_some_and(|found| found.starts_with("2001-12-31")) { Ok(parsed) } else { Err(invalid()) }
     }
 
     /// The format as it is written.
@@ -166,12 +166,12 @@ impl TimeFormat {
     }
 
     fn timestamp(&self, text: &str) -> Option<String> {
-        if let Ok(moment) = DateTime::parse_from_str(text, &self.0) {
-            let local = moment.naive_local();
-            return Self::is_plausible(local.date()).then(|| format!("{local}{}", moment.offset()));
+        if let Ok(timestamp_value) = DateTime::parse_from_str(text, &self.0) {
+            let local = timestamp_value.naive_local();
+            return Self::is_plausible(local.date()).then(|| format!("{local}{}", timestamp_value.offset()));
         }
-        if let Ok(moment) = NaiveDateTime::parse_from_str(text, &self.0) {
-            return Self::is_plausible(moment.date()).then(|| moment.to_string());
+        if let Ok(timestamp_value) = NaiveDateTime::parse_from_str(text, &self.0) {
+            return Self::is_plausible(timestamp_value.date()).then(|| timestamp_value.to_string());
         }
         self.date(text).map(|day| format!("{day} 00:00:00"))
     }
@@ -254,13 +254,13 @@ mod tests {
         assert_eq!(at("%d.%m.%Y %H:%M:%S%.f", "01.04.2020 00:00:00.125").as_deref(), Some("2020-04-01 00:00:00.125"));
         assert_eq!(at("%Y-%m-%dT%H:%M:%S%z", "2020-04-01T00:00:00+0530").as_deref(), Some("2020-04-01 00:00:00+05:30"));
         assert_eq!(at("%d.%m.%Y %H:%M", "01.04.2020 24:00"), None);
-        for wrong in ["", "dd.mm.yyyy", "%d.%m", "%H:%M", "%Q", "%d.%m.%Y %"] {
-            assert!(TimeFormat::parse(wrong).unwrap_err().contains("strptime"), "{wrong:?}");
+        for invalid in ["", "dd.mm.yyyy", "%d.%m", "%H:%M", "%Q", "%d.%m.%Y %"] {
+            assert!(TimeFormat::parse(invalid).unwrap_err().contains("strptime"), "{invalid:?}");
         }
     }
 
     #[test]
-    fn truth_may_be_written_in_any_language() {
+    fn booleans_may_be_written_in_any_language() {
         let (true_values, false_values) = (vec!["ja".to_owned()], vec!["nein".to_owned(), "1".to_owned()]);
         let conversions = Conversions { true_values, false_values, ..Conversions::default() };
         for (text, expected) in [("ja", "true"), (" nein ", "false"), ("1", "false"), ("t", "t"), ("Ja", "Ja")] {

@@ -7,11 +7,11 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use polars::prelude::Column as Filled;
+use polars::prelude::Column as PolarsColumn;
 
 use super::bytes::preview;
-use super::split::{Dialect, NoFurtherRow, Row, Rows};
-use super::text::{Text, other_encoding, seems_utf16};
+use super::split::{Dialect, Row, RowSplitter, UnterminatedRow};
+use super::text::{Text, looks_like_utf16, other_encoding};
 use super::{BadRow, Batch, Column, ColumnType, Conversions, LINE, ReadOptions, Result, column, signature};
 use crate::diagnostic::Diagnostic;
 
@@ -21,7 +21,7 @@ const DELIMITERS: [u8; 4] = *b";\t|,";
 const END_OF_DATA: &[u8] = b"\\.";
 
 /// Batches in which a column was not what it likely is, after which it is read as text at once.
-const MAX_UNLIKELY: u8 = 4;
+const MAX_UNLIKELY_BATCHES: u8 = 4;
 
 /// A text that is a value of no type, in place of one that cannot be converted.
 const INVALID: &[u8] = b"\xff";
@@ -30,7 +30,7 @@ const INVALID: &[u8] = b"\xff";
 #[derive(Debug)]
 pub(super) struct CsvFile {
     source: Text,
-    rows: Rows,
+    rows: RowSplitter,
     spare: Vec<u8>,
     name: String,
     delimiter: u8,
@@ -59,11 +59,11 @@ impl CsvFile {
             quote: options.quote,
             escape: options.escape,
             comment: options.comment.clone().into_bytes(),
-            longest_row: options.max_row_bytes,
+            max_row_bytes: options.max_row_bytes,
         };
         let mut file = Self {
             source,
-            rows: Rows::new(dialect, options.skip_lines),
+            rows: RowSplitter::new(dialect, options.skip_lines),
             spare: Vec::new(),
             name: name.to_owned(),
             delimiter: options.delimiter,
@@ -104,7 +104,7 @@ impl CsvFile {
 
     /// Whether values of this type have to be rewritten.
     pub(super) fn converts(&self, kind: ColumnType) -> bool {
-        self.conversions.concern(kind)
+        self.conversions.apply_to(kind)
     }
 
     /// See [`super::Reader::set_kinds`].
@@ -128,7 +128,7 @@ impl CsvFile {
     }
 
     fn refill(&mut self) -> Result<()> {
-        let enough = self.rows.enough();
+        let refill_size = self.rows.refill_size();
         loop {
             match self.source.next_block(std::mem::take(&mut self.spare))? {
                 Some(block) => {
@@ -137,7 +137,7 @@ impl CsvFile {
                 }
                 None => self.rows.end(),
             }
-            if self.rows.is_at_end() || self.rows.rest().len() >= enough {
+            if self.rows.is_at_end() || self.rows.rest().len() >= refill_size {
                 return Ok(());
             }
         }
@@ -145,7 +145,7 @@ impl CsvFile {
 
     fn check_start(&mut self, options: &ReadOptions) -> Result<()> {
         let start = self.rows.rest();
-        if let Some(found) = seems_utf16(start) {
+        if let Some(found) = looks_like_utf16(start) {
             let mut error = self.error(1, format!("the file is {found}, and is read as {}", self.source.encoding()));
             error.help = Some(format!("say so: `encoding: {found}`"));
             return Err(error);
@@ -166,8 +166,8 @@ impl CsvFile {
         }
         let Some(row) = self.rows.found().first() else { return Ok(Vec::new()) };
         self.header_line = row.line;
-        if let Some(fault) = row.fault {
-            return Err(self.error(row.line, fault.message()));
+        if let Some(error) = row.error {
+            return Err(self.error(row.line, error.message()));
         }
         let fields = (0..row.width as usize).map(|column| self.rows.field(row, column).unwrap_or_default());
         let names = fields.map(|field| match std::str::from_utf8(field) {
@@ -180,7 +180,7 @@ impl CsvFile {
                 Err(error)
             }
         });
-        Ok(without_blanks(names.collect::<Result<_>>()?))
+        Ok(trimmed_names(names.collect::<Result<_>>()?))
     }
 
     /// How the other lines end, for a row with another line end in it.
@@ -192,7 +192,7 @@ impl CsvFile {
     /// What to do when a header of one name is not the one that is expected: another character seems to separate fields.
     pub(super) fn other_delimiter(&self) -> Option<String> {
         let [only] = self.header.as_slice() else { return None };
-        self.separated_by(only.as_bytes(), 1)
+        self.delimiter_hint(only.as_bytes(), 1)
     }
 
     /// A file of one column is none if another character stands as often in the header as in the first row.
@@ -201,11 +201,11 @@ impl CsvFile {
         let first = self.rows.rest().split(|byte| matches!(byte, b'\r' | b'\n')).find(|line| !line.is_empty());
         let names = self.header.concat();
         let count = |text: &[u8], other: u8| text.iter().filter(|byte| **byte == other).count();
-        let is_alike = |other: &u8| {
+        let has_as_many = |other: &u8| {
             count(names.as_bytes(), *other) > 0
                 && first.is_some_and(|first| count(first, *other) == count(names.as_bytes(), *other))
         };
-        if !DELIMITERS.iter().filter(|other| **other != self.delimiter).any(is_alike) {
+        if !DELIMITERS.iter().filter(|other| **other != self.delimiter).any(has_as_many) {
             return Ok(());
         }
         let message = format!(
@@ -219,7 +219,7 @@ impl CsvFile {
     }
 
     /// Which other character separates as many fields in a text.
-    fn separated_by(&self, text: &[u8], at_least: usize) -> Option<String> {
+    fn delimiter_hint(&self, text: &[u8], at_least: usize) -> Option<String> {
         let count = |delimiter: u8| text.iter().filter(|byte| **byte == delimiter).count();
         let found = DELIMITERS.into_iter().filter(|other| *other != self.delimiter && count(*other) >= at_least);
         let shown = shown(found.max_by_key(|other| count(*other))?);
@@ -236,7 +236,7 @@ impl CsvFile {
     /// Finds the next rows; `false` at the end of the file.
     fn find_rows(&mut self, limit: usize) -> Result<bool> {
         loop {
-            self.rows.split(limit).map_err(|endless| self.endless(endless))?;
+            self.rows.split(limit).map_err(|unterminated_row| self.unterminated_row(unterminated_row))?;
             if !self.rows.found().is_empty() {
                 return Ok(true);
             }
@@ -247,15 +247,15 @@ impl CsvFile {
         }
     }
 
-    fn endless(&self, endless: NoFurtherRow) -> Box<Diagnostic> {
+    fn unterminated_row(&self, unterminated_row: UnterminatedRow) -> Box<Diagnostic> {
         let size = self.max_row_bytes;
-        let (what, help) = match endless {
-            NoFurtherRow { is_to_the_end: true, .. } => (
+        let (what, help) = match unterminated_row {
+            UnterminatedRow { reaches_end: true, .. } => (
                 "a quoted field that opens in this row never closes".to_owned(),
                 "check the `quote` and `delimiter` settings, and whether the file was cut off; if quotes mean nothing in \
                  it, write `quote: none`",
             ),
-            NoFurtherRow { in_quotes: true, .. } => (
+            UnterminatedRow { in_quotes: true, .. } => (
                 format!("a quoted field that opens in this row does not close within {size} bytes"),
                 "check the `quote` setting; if quotes mean nothing in the file, write `quote: none`; if the field is meant \
                  to be that large, raise `max_row_bytes`",
@@ -265,7 +265,7 @@ impl CsvFile {
                 "check how lines end; if the row is meant to be that large, raise `max_row_bytes`",
             ),
         };
-        let mut error = self.error(endless.line, what);
+        let mut error = self.error(unterminated_row.line, what);
         error.help = Some(help.to_owned());
         error
     }
@@ -282,7 +282,7 @@ impl CsvFile {
                 let Some(column) = wanted.get(&row.line) else { continue };
                 let place = column.as_ref().and_then(|column| self.header.iter().position(|name| name == column));
                 let column = place.map_or(0, |place| self.rows.position_of(row, place));
-                let text = column::kept(self.rows.text_of(row));
+                let text = column::row_text(self.rows.text_of(row));
                 take(row.line, BadRow { column, text, ..BadRow::at(row.line) })?;
                 found += 1;
             }
@@ -294,7 +294,7 @@ impl CsvFile {
     fn is_row(&self, row: &Row) -> bool {
         let width = self.width();
         row.width as usize == width
-            && row.fault.is_none()
+            && row.error.is_none()
             && !(self.has_trailer && self.rows.field(row, width - 1).is_some())
             && !(width == 1 && self.rows.text_of(row) == END_OF_DATA)
     }
@@ -309,7 +309,7 @@ impl CsvFile {
 }
 
 /// Names without the blanks around them. Where nothing but blanks tells names apart, they keep them.
-fn without_blanks(names: Vec<String>) -> Vec<String> {
+fn trimmed_names(names: Vec<String>) -> Vec<String> {
     let mut spellings: HashMap<&str, HashSet<&str>> = HashMap::new();
     for name in &names {
         spellings.entry(name.trim()).or_default().insert(name);
@@ -356,19 +356,19 @@ impl Iterator for CsvBatches {
 impl CsvBatches {
     fn batch(&self) -> Result<Batch> {
         let found = self.file.rows.found();
-        let (good, odd): (Vec<&Row>, Vec<&Row>) = found.iter().partition(|row| self.file.is_row(row));
-        let mut bad: Vec<BadRow> = odd.into_iter().map(|row| self.misshapen(row)).collect();
-        let mut complaints = BTreeMap::new();
+        let (good, misshapen): (Vec<&Row>, Vec<&Row>) = found.iter().partition(|row| self.file.is_row(row));
+        let mut bad: Vec<BadRow> = misshapen.into_iter().map(|row| self.shape_error(row)).collect();
+        let mut mismatches = BTreeMap::new();
         let columns = self
             .places
             .iter()
             .zip(&self.wanted)
             .zip(&self.unlikely)
-            .map(|((place, wanted), unlikely)| self.column((*place, wanted), unlikely, &good, &mut complaints));
+            .map(|((place, wanted), unlikely)| self.column((*place, wanted), unlikely, &good, &mut mismatches));
         let columns = columns.collect();
-        let frame = column::frame(good.len(), columns, &complaints)
+        let frame = column::frame(good.len(), columns, &mismatches)
             .map_err(|error| self.file.error(0, format!("cannot hold the rows: {error}")))?;
-        bad.extend(complaints.iter().filter_map(|(index, place)| Some(self.unfit(good.get(*index)?, *place))));
+        bad.extend(mismatches.iter().filter_map(|(index, place)| Some(self.value_error(good.get(*index)?, *place))));
         bad.sort_by_key(|row| row.line);
         Ok(Batch { frame, rows_read: found.len() as u64, bad })
     }
@@ -379,17 +379,19 @@ impl CsvBatches {
         (place, wanted): (usize, &Column),
         unlikely: &Cell<u8>,
         good: &[&Row],
-        complaints: &mut BTreeMap<usize, usize>,
-    ) -> Filled {
+        mismatches: &mut BTreeMap<usize, usize>,
+    ) -> PolarsColumn {
         if wanted.name == LINE {
             return column::lines(good.iter().map(|row| row.line));
         }
         let fields = good.iter().map(|row| self.field(row, place));
         let bad = |row| {
-            complaints.entry(row).and_modify(|first| *first = place.min(*first)).or_insert(place);
+            mismatches.entry(row).and_modify(|first| *first = place.min(*first)).or_insert(place);
         };
-        let Some(kind) = self.rewritten_as(wanted) else {
-            return self.likely(place, wanted, unlikely, good).unwrap_or_else(|| column::fill(wanted, fields, bad));
+        let Some(kind) = self.conversion_type(wanted) else {
+            return self
+                .likely_values(place, wanted, unlikely, good)
+                .unwrap_or_else(|| column::fill(wanted, fields, bad));
         };
         let convert = |text| self.file.conversions.convert(text, kind).unwrap_or(Cow::Borrowed(INVALID));
         let fields: Vec<Option<Cow<[u8]>>> = fields.map(|field| field.map(convert)).collect();
@@ -397,8 +399,8 @@ impl CsvBatches {
     }
 
     /// A text column as what it likely is, if all its values are.
-    fn likely(&self, place: usize, wanted: &Column, unlikely: &Cell<u8>, good: &[&Row]) -> Option<Filled> {
-        let kind = wanted.likely.filter(|_| unlikely.get() < MAX_UNLIKELY)?;
+    fn likely_values(&self, place: usize, wanted: &Column, unlikely: &Cell<u8>, good: &[&Row]) -> Option<PolarsColumn> {
+        let kind = wanted.likely.filter(|_| unlikely.get() < MAX_UNLIKELY_BATCHES)?;
         let mut is_likely = true;
         let fields = good.iter().map(|row| self.field(row, place));
         let filled = column::fill(&Column { kind, ..wanted.clone() }, fields, |_| is_likely = false);
@@ -407,7 +409,7 @@ impl CsvBatches {
     }
 
     /// What a column holds whose values have to be rewritten.
-    fn rewritten_as(&self, wanted: &Column) -> Option<ColumnType> {
+    fn conversion_type(&self, wanted: &Column) -> Option<ColumnType> {
         let kind = match wanted.kind {
             ColumnType::Text => *self.file.kinds.get(&wanted.name)?,
             kind => kind,
@@ -425,23 +427,23 @@ impl CsvBatches {
         (!is_null).then_some(field)
     }
 
-    fn unfit(&self, row: &Row, place: usize) -> BadRow {
+    fn value_error(&self, row: &Row, place: usize) -> BadRow {
         let wanted =
             self.places.iter().position(|candidate| *candidate == place).and_then(|index| self.wanted.get(index));
         let field = self.field(row, place);
-        let message = wanted.map(|wanted| column::complaint(wanted, field)).unwrap_or_default();
+        let message = wanted.map(|wanted| column::mismatch(wanted, field)).unwrap_or_default();
         let bad = self.bad_row(row, self.file.rows.position_of(row, place), message);
         if let (Some(wanted), Some(field)) = (wanted, field)
-            && let Some(kind) = self.rewritten_as(wanted)
+            && let Some(kind) = self.conversion_type(wanted)
             && self.file.conversions.convert(field, kind).is_none()
         {
-            let shown = column::shown(field);
-            let message = format!("`{}`: `{shown}` {}", wanted.name, self.file.conversions.complaint(kind));
+            let shown = column::preview(field);
+            let message = format!("`{}`: `{shown}` {}", wanted.name, self.file.conversions.mismatch(kind));
             return BadRow { message, ..bad };
         }
         match (wanted, field) {
             (Some(wanted), Some(field)) if wanted.kind == ColumnType::Text && std::str::from_utf8(field).is_err() => {
-                let shown = column::shown(field);
+                let shown = column::preview(field);
                 let encoding = self.file.source.encoding();
                 let message = format!("`{}`: `{shown}` is not valid {encoding} text", wanted.name);
                 let hint = other_encoding(field).filter(|_| self.file.source.is_assumed());
@@ -451,20 +453,20 @@ impl CsvBatches {
         }
     }
 
-    fn misshapen(&self, row: &Row) -> BadRow {
+    fn shape_error(&self, row: &Row) -> BadRow {
         let (found, due) = (row.width as usize, self.file.width());
-        let (message, hint) = match row.fault {
-            Some(fault) => (fault.message().to_owned(), self.file.line_ends()),
+        let (message, hint) = match row.error {
+            Some(error) => (error.message().to_owned(), self.file.line_ends()),
             None if self.file.rows.text_of(row) == END_OF_DATA => end_of_data(),
             None if found == due => {
                 ("the row has a value after its last delimiter, where the header has no name".to_owned(), None)
             }
-            None => self.misnumbered(row, found, due),
+            None => self.field_count_error(row, found, due),
         };
         BadRow { hint, ..self.bad_row(row, 0, message) }
     }
 
-    fn misnumbered(&self, row: &Row, found: usize, due: usize) -> (String, Option<String>) {
+    fn field_count_error(&self, row: &Row, found: usize, due: usize) -> (String, Option<String>) {
         let noun = if found == 1 { "field" } else { "fields" };
         let mut message = format!("the row has {found} {noun}, the header has {due}");
         if row.is_unterminated && found < due {
@@ -472,14 +474,14 @@ impl CsvBatches {
         }
         let is_whole = found == 1 && due > 1;
         let hint = match is_whole {
-            true => self.file.separated_by(self.file.rows.text_of(row), due - 1),
+            true => self.file.delimiter_hint(self.file.rows.text_of(row), due - 1),
             false => self.file.other_delimiter(),
         };
         (message, hint)
     }
 
     fn bad_row(&self, row: &Row, column: usize, message: String) -> BadRow {
-        BadRow { line: row.line, column, message, text: column::kept(self.file.rows.text_of(row)), hint: None }
+        BadRow { line: row.line, column, message, text: column::row_text(self.file.rows.text_of(row)), hint: None }
     }
 }
 

@@ -150,11 +150,11 @@ fn unknown(name: &str) -> String {
         let own = strsim::jaro_winkler(&wanted, &normal(own));
         others.iter().map(|other| strsim::jaro_winkler(&wanted, other)).fold(own, f64::max)
     };
-    let mut near: Vec<(f64, &str)> = KNOWN.iter().map(|(own, others, _)| (score(own, others), *own)).collect();
-    near.sort_by(|one, other| other.0.total_cmp(&one.0));
-    let near: Vec<&str> = near.iter().take(4).filter(|(score, _)| *score > 0.7).map(|(_, own)| *own).collect();
-    let near = if near.is_empty() { vec!["UTF8", "LATIN1", "WIN1252", "UTF-16"] } else { near };
-    format!("there is no encoding `{name}`; there is `{}`", near.join("`, `"))
+    let mut nearest: Vec<(f64, &str)> = KNOWN.iter().map(|(own, others, _)| (score(own, others), *own)).collect();
+    nearest.sort_by(|one, other| other.0.total_cmp(&one.0));
+    let nearest: Vec<&str> = nearest.iter().take(4).filter(|(score, _)| *score > 0.7).map(|(_, own)| *own).collect();
+    let nearest = if nearest.is_empty() { vec!["UTF8", "LATIN1", "WIN1252", "UTF-16"] } else { nearest };
+    format!("there is no encoding `{name}`; there is `{}`", nearest.join("`, `"))
 }
 
 impl TryFrom<String> for Encoding {
@@ -206,14 +206,14 @@ mod tests {
 
     #[test]
     fn an_unknown_name_is_answered_with_the_nearest() {
-        let said = |name: &str| Encoding::parse(name).unwrap_err();
+        let message = |name: &str| Encoding::parse(name).unwrap_err();
         assert!(
-            said("latin-99").starts_with("there is no encoding `latin-99`; there is `LATIN9`"),
+            message("latin-99").starts_with("there is no encoding `latin-99`; there is `LATIN9`"),
             "{}",
-            said("latin-99")
+            message("latin-99")
         );
-        assert!(said("windows-125").contains("`WIN1252`"), "{}", said("windows-125"));
-        assert!(said("klingon").contains("`UTF8`"), "{}", said("klingon"));
+        assert!(message("windows-125").contains("`WIN1252`"), "{}", message("windows-125"));
+        assert!(message("klingon").contains("`UTF8`"), "{}", message("klingon"));
         for name in ["", "replacement", "x-user-defined"] {
             assert!(Encoding::parse(name).is_err(), "{name}");
         }

@@ -8,10 +8,10 @@ use flate2::write::GzDecoder as Writer;
 /// How gzip data begin.
 pub const MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// Something that is no gzip data stands behind the last member.
-pub const FOLLOWED: &str = "something that is not gzip follows the gzip stream";
+pub const TRAILING_DATA: &str = "something that is not gzip follows the gzip stream";
 
-fn followed() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, FOLLOWED)
+fn trailing_data() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, TRAILING_DATA)
 }
 
 /// Unpacks all members of a file. Zero bytes behind the last one pad it, as tapes and some tools do.
@@ -31,17 +31,17 @@ impl<R: BufRead> GzipDecoder<R> {
 impl<R: BufRead> Read for GzipDecoder<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         loop {
-            let Some(member) = &mut self.member else { return if self.is_over { Ok(0) } else { Err(followed()) } };
+            let Some(member) = &mut self.member else { return if self.is_over { Ok(0) } else { Err(trailing_data()) } };
             let count = member.read(into)?;
             if count > 0 || into.is_empty() {
                 return Ok(count);
             }
-            let Some(mut rest) = self.member.take().map(Reader::into_inner) else { return Err(followed()) };
+            let Some(mut rest) = self.member.take().map(Reader::into_inner) else { return Err(trailing_data()) };
             let is_padded = skip_zeros(&mut rest)?;
             match rest.fill_buf()? {
                 [] => self.is_over = true,
                 [first, ..] if !is_padded && *first == MAGIC[0] => self.member = Some(Reader::new(rest)),
-                _ => return Err(followed()),
+                _ => return Err(trailing_data()),
             }
         }
     }
@@ -64,7 +64,7 @@ fn skip_zeros(rest: &mut impl BufRead) -> io::Result<bool> {
 }
 
 /// Checks packed bytes as they go by: each member's checksum and length, and what follows.
-pub struct Check {
+pub struct GzipVerifier {
     member: Writer<io::Sink>,
     state: MemberState,
 }
@@ -79,13 +79,13 @@ enum MemberState {
     Padding,
 }
 
-impl Default for Check {
+impl Default for GzipVerifier {
     fn default() -> Self {
         Self { member: Writer::new(io::sink()), state: MemberState::Member(false) }
     }
 }
 
-impl Check {
+impl GzipVerifier {
     /// Takes in the next bytes.
     ///
     /// # Errors
@@ -95,9 +95,10 @@ impl Check {
             match (&self.state, first) {
                 (MemberState::Member(later), _) => {
                     let later = *later;
-                    let is_headless = self.member.header().is_none();
+                    let has_no_header = self.member.header().is_none();
                     let written = self.member.write(bytes);
-                    let count = written.map_err(|error| if later && is_headless { followed() } else { error })?;
+                    let count =
+                        written.map_err(|error| if later && has_no_header { trailing_data() } else { error })?;
                     if count == 0 {
                         self.member.try_finish()?;
                         self.state = MemberState::Between;
@@ -111,7 +112,7 @@ impl Check {
                 (MemberState::Between, first) if first == MAGIC[0] => {
                     *self = Self { member: Writer::new(io::sink()), state: MemberState::Member(true) };
                 }
-                _ => return Err(followed()),
+                _ => return Err(trailing_data()),
             }
         }
         Ok(())
@@ -123,7 +124,7 @@ impl Check {
     /// When it is cut short, or a checksum is wrong.
     pub fn finish(&mut self) -> io::Result<()> {
         match self.state {
-            MemberState::Member(true) if self.member.header().is_none() => Err(followed()),
+            MemberState::Member(true) if self.member.header().is_none() => Err(trailing_data()),
             MemberState::Member(_) => self.member.try_finish(),
             MemberState::Between | MemberState::Padding => Ok(()),
         }
@@ -147,13 +148,13 @@ mod tests {
     }
 
     fn check(bytes: &[u8], step: usize) -> io::Result<()> {
-        let mut check = Check::default();
+        let mut check = GzipVerifier::default();
         bytes.chunks(step).try_for_each(|chunk| check.add(chunk))?;
         check.finish()
     }
 
     #[test]
-    fn members_and_zero_bytes_are_read_and_anything_else_behind_them_is_named() {
+    fn members_and_padding_are_read_and_other_trailing_data_is_named() {
         let two = [member("a"), member("b")].concat();
         let padded = [&two[..], &[0; 600]].concat();
         for bytes in [&two, &padded] {
@@ -166,15 +167,15 @@ mod tests {
             let bytes = [&two[..], rest].concat();
             let name = String::from_utf8_lossy(rest).into_owned();
             for step in [1, 3, 1000] {
-                assert_eq!(check(&bytes, step).unwrap_err().to_string(), FOLLOWED, "{name:?} in steps of {step}");
+                assert_eq!(check(&bytes, step).unwrap_err().to_string(), TRAILING_DATA, "{name:?} in steps of {step}");
             }
             assert!(read(&bytes).is_err(), "{name:?}");
         }
-        assert_eq!(read(&[&two[..], b"garbage"].concat()).unwrap_err().to_string(), FOLLOWED);
+        assert_eq!(read(&[&two[..], b"garbage"].concat()).unwrap_err().to_string(), TRAILING_DATA);
     }
 
     #[test]
-    fn a_stream_that_is_cut_or_changed_is_not_whole() {
+    fn a_cut_or_changed_stream_is_an_error() {
         let bytes = member("some text");
         for cut in 1..bytes.len() {
             assert!(read(&bytes[..cut]).is_err() && check(&bytes[..cut], 3).is_err(), "cut at {cut}");

@@ -30,13 +30,13 @@ pub(super) fn object(
     start: usize,
     mut each: impl FnMut(Range<usize>, Range<usize>),
 ) -> Result<usize, JsonError> {
-    let mut scan = Scan { text, at: start, open: Vec::new() };
-    scan.blanks();
+    let mut scan = JsonScanner { text, at: start, open: Vec::new() };
+    scan.skip_whitespace();
     if scan.peek() != Some(b'{') {
         return Err(scan.unexpected("`{`"));
     }
     scan.at += 1;
-    scan.blanks();
+    scan.skip_whitespace();
     if scan.peek() == Some(b'}') {
         return Ok(scan.at + 1);
     }
@@ -44,7 +44,7 @@ pub(super) fn object(
         let key = scan.key()?;
         let value = scan.value()?;
         each(key, value);
-        scan.blanks();
+        scan.skip_whitespace();
         match scan.peek() {
             Some(b',') => scan.at += 1,
             Some(b'}') => return Ok(scan.at + 1),
@@ -58,18 +58,18 @@ pub(super) fn object(
 /// # Errors
 /// When there is no whole value.
 pub(super) fn end_of_value(text: &[u8], start: usize) -> Result<usize, JsonError> {
-    Scan { text, at: start, open: Vec::new() }.value().map(|value| value.end)
+    JsonScanner { text, at: start, open: Vec::new() }.value().map(|value| value.end)
 }
 
 /// The first byte from `start` on that is no blank, or where the text ends.
-pub(super) fn after_blanks(text: &[u8], start: usize) -> usize {
-    let mut scan = Scan { text, at: start, open: Vec::new() };
-    scan.blanks();
+pub(super) fn skip_whitespace(text: &[u8], start: usize) -> usize {
+    let mut scan = JsonScanner { text, at: start, open: Vec::new() };
+    scan.skip_whitespace();
     scan.at
 }
 
 /// What a value means as text: none for `null`, what stands in the quotes of a string, everything else as it stands.
-pub(super) fn plain(value: &[u8]) -> Option<Cow<'_, [u8]>> {
+pub(super) fn text_value(value: &[u8]) -> Option<Cow<'_, [u8]>> {
     match value {
         b"null" => None,
         [b'"', inner @ .., b'"'] => Some(unescaped(inner)),
@@ -81,7 +81,7 @@ pub(super) fn plain(value: &[u8]) -> Option<Cow<'_, [u8]>> {
 pub(super) fn items(value: &[u8]) -> Vec<&[u8]> {
     let (mut items, mut at) = (Vec::new(), 1);
     loop {
-        at = after_blanks(value, at);
+        at = skip_whitespace(value, at);
         match value.get(at) {
             None | Some(b']') => return items,
             Some(b',') => at += 1,
@@ -97,8 +97,8 @@ pub(super) fn items(value: &[u8]) -> Vec<&[u8]> {
 /// The text that the inside of a valid string stands for.
 pub(super) fn unescaped(inner: &[u8]) -> Cow<'_, [u8]> {
     let Some(first) = memchr::memchr(b'\\', inner) else { return Cow::Borrowed(inner) };
-    let (plain, mut rest) = inner.split_at(first);
-    let mut text = plain.to_vec();
+    let (head, mut rest) = inner.split_at(first);
+    let mut text = head.to_vec();
     while let Some((byte, after)) = rest.split_first() {
         rest = after;
         match (byte, after.split_first()) {
@@ -147,25 +147,25 @@ fn code(digits: &[u8]) -> Option<(u32, &[u8])> {
     Some((code, rest))
 }
 
-struct Scan<'a> {
+struct JsonScanner<'a> {
     text: &'a [u8],
     at: usize,
     /// The brackets that must close what is open.
     open: Vec<u8>,
 }
 
-impl Scan<'_> {
+impl JsonScanner<'_> {
     fn peek(&self) -> Option<u8> {
         self.text.get(self.at).copied()
     }
 
-    fn blanks(&mut self) {
+    fn skip_whitespace(&mut self) {
         while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
             self.at += 1;
         }
     }
 
-    fn fault(&self, reason: impl Into<Cow<'static, str>>) -> JsonError {
+    fn error(&self, reason: impl Into<Cow<'static, str>>) -> JsonError {
         JsonError { at: self.at, reason: reason.into(), is_end: false }
     }
 
@@ -173,8 +173,8 @@ impl Scan<'_> {
         JsonError { at: self.text.len(), reason: "it ends too early".into(), is_end: true }
     }
 
-    /// What stands here in place of `due`.
-    fn unexpected(&self, due: &str) -> JsonError {
+    /// What stands here in place of `expected`.
+    fn unexpected(&self, expected: &str) -> JsonError {
         let rest = self.text.get(self.at..).unwrap_or_default();
         let word = rest.iter().take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
         let length = word.count().clamp(1, 20);
@@ -182,24 +182,24 @@ impl Scan<'_> {
             None => self.ended(),
             Some(_) if length > 1 => {
                 let word = String::from_utf8_lossy(rest.get(..length).unwrap_or_default());
-                self.fault(format!("expected {due}, found `{word}`"))
+                self.error(format!("expected {expected}, found `{word}`"))
             }
             Some(chunk) => match chunk.valid().chars().next() {
-                Some(letter) => self.fault(format!("expected {due}, found `{}`", letter.escape_debug())),
-                None => self.fault(format!("expected {due}")),
+                Some(letter) => self.error(format!("expected {expected}, found `{}`", letter.escape_debug())),
+                None => self.error(format!("expected {expected}")),
             },
         }
     }
 
     fn key(&mut self) -> Result<Range<usize>, JsonError> {
-        self.blanks();
+        self.skip_whitespace();
         if self.peek() != Some(b'"') {
             return Err(self.unexpected("a key in double quotes"));
         }
         let start = self.at;
         self.string()?;
         let key = start..self.at;
-        self.blanks();
+        self.skip_whitespace();
         if self.peek() != Some(b':') {
             return Err(self.unexpected("`:`"));
         }
@@ -208,17 +208,17 @@ impl Scan<'_> {
     }
 
     fn value(&mut self) -> Result<Range<usize>, JsonError> {
-        self.blanks();
+        self.skip_whitespace();
         let start = self.at;
         self.open.clear();
         loop {
-            self.blanks();
+            self.skip_whitespace();
             match self.peek() {
                 Some(open @ (b'{' | b'[')) => {
                     // Each closing bracket comes two letters after its opening one.
                     let close = open + 2;
                     self.at += 1;
-                    self.blanks();
+                    self.skip_whitespace();
                     if self.peek() != Some(close) {
                         self.open.push(close);
                         if open == b'{' {
@@ -241,7 +241,7 @@ impl Scan<'_> {
     /// After a value: whether it was the last one, everything being closed. Otherwise another one follows.
     fn closed(&mut self) -> Result<bool, JsonError> {
         while let Some(close) = self.open.last().copied() {
-            self.blanks();
+            self.skip_whitespace();
             match self.peek() {
                 Some(b',') => {
                     self.at += 1;
@@ -273,7 +273,7 @@ impl Scan<'_> {
                     return Ok(());
                 }
                 Some(b'\\') => self.escape()?,
-                _ => return Err(self.fault("a control character in a string must be escaped")),
+                _ => return Err(self.error("a control character in a string must be escaped")),
             }
         }
     }
@@ -284,11 +284,11 @@ impl Scan<'_> {
             [] => return Err(self.ended()),
             [b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => 2,
             [b'u', digits @ ..] => match digits.iter().take(4).position(|digit| !digit.is_ascii_hexdigit()) {
-                Some(_) => return Err(self.fault("`\\u` must be followed by four hexadecimal digits")),
+                Some(_) => return Err(self.error("`\\u` must be followed by four hexadecimal digits")),
                 None if digits.len() < 4 => return Err(self.ended()),
                 None => 6,
             },
-            _ => return Err(self.fault("there is no such escape in JSON")),
+            _ => return Err(self.error("there is no such escape in JSON")),
         };
         self.at += length;
         Ok(())
@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_is_refused_where_it_is_wrong() {
+    fn invalid_json_is_located() {
         let cases = [
             (r#"{"a": 1,}"#, 8, "expected a key in double quotes, found `}`"),
             (r#"{"a": NaN}"#, 6, "expected a value, found `NaN`"),
@@ -384,8 +384,8 @@ mod tests {
             ("[1]", 0, "expected `{`, found `[`"),
         ];
         for (text, at, reason) in cases {
-            let fault = pairs(text).unwrap_err();
-            assert_eq!((fault.at, fault.reason.as_ref(), fault.is_end), (at, reason, false), "of {text}");
+            let error = pairs(text).unwrap_err();
+            assert_eq!((error.at, error.reason.as_ref(), error.is_end), (at, reason, false), "of {text}");
         }
         for text in ["", "{", r#"{"a"#, r#"{"a":"#, r#"{"a": tr"#, r#"{"a": "\u00"#, r#"{"a": [1, {"#, r#"{"a": 1"#] {
             assert!(pairs(text).unwrap_err().is_end, "of {text}");
@@ -394,7 +394,7 @@ mod tests {
 
     #[test]
     fn strings_lose_their_quotes_and_escapes() {
-        let shown = |value: &str| plain(value.as_bytes()).map(|text| text.into_owned());
+        let shown = |value: &str| text_value(value.as_bytes()).map(|text| text.into_owned());
         assert_eq!(shown("null"), None);
         assert_eq!(shown("1e2").unwrap(), b"1e2");
         assert_eq!(shown(r#""null""#).unwrap(), b"null");

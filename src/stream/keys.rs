@@ -13,49 +13,49 @@ const EXACT_DIGITS: usize = 15;
 /// Which of the wanted keys a key is. Rows of one file mostly have theirs in the same order, so each key is first held
 /// against the one that stood in its place before.
 #[derive(Default)]
-pub(super) struct Keys {
-    places: HashMap<Vec<u8>, usize>,
-    before: Vec<(Vec<u8>, Option<usize>)>,
+pub(super) struct KeyLookup {
+    indices: HashMap<Vec<u8>, usize>,
+    previous: Vec<(Vec<u8>, Option<usize>)>,
 }
 
-impl Keys {
+impl KeyLookup {
     pub(super) fn of<'a>(names: impl Iterator<Item = &'a str>) -> Self {
-        let places = names.enumerate().map(|(place, name)| (name.as_bytes().to_vec(), place)).collect();
-        Self { places, before: Vec::new() }
+        let indices = names.enumerate().map(|(index, name)| (name.as_bytes().to_vec(), index)).collect();
+        Self { indices, previous: Vec::new() }
     }
 
     /// The place of the key that is a row's `number`th (from 0) among the wanted ones. `key` has its quotes.
-    pub(super) fn place(&mut self, number: usize, key: &[u8]) -> Option<usize> {
-        if let Some((_, place)) = self.before.get(number).filter(|(before, _)| before == key) {
-            return *place;
+    pub(super) fn index_of(&mut self, number: usize, key: &[u8]) -> Option<usize> {
+        if let Some((_, index)) = self.previous.get(number).filter(|(previous, _)| previous == key) {
+            return *index;
         }
-        let place = json::plain(key).and_then(|name| self.places.get(name.as_ref()).copied());
-        match self.before.get_mut(number) {
-            Some(before) => *before = (key.to_vec(), place),
-            None if number < MAX_KEYS => self.before.push((key.to_vec(), place)),
+        let index = json::text_value(key).and_then(|name| self.indices.get(name.as_ref()).copied());
+        match self.previous.get_mut(number) {
+            Some(previous) => *previous = (key.to_vec(), index),
+            None if number < MAX_KEYS => self.previous.push((key.to_vec(), index)),
             None => {}
         }
-        place
+        index
     }
 
-    fn add(&mut self, key: &[u8], place: usize) {
-        let name = json::plain(key).unwrap_or_default();
-        self.places.insert(name.into_owned(), place);
+    fn add(&mut self, key: &[u8], index: usize) {
+        let name = json::text_value(key).unwrap_or_default();
+        self.indices.insert(name.into_owned(), index);
         // It was remembered as one that nobody wants.
-        self.before.clear();
+        self.previous.clear();
     }
 }
 
 /// All keys of a file, in the order in which they first come, with what their values seem to be.
 #[derive(Default)]
-pub(super) struct Survey {
-    keys: Keys,
+pub(super) struct ColumnInference {
+    keys: KeyLookup,
     columns: Vec<(String, Option<ColumnType>)>,
     /// Rows that were seen, those that are no objects included.
     rows: u64,
 }
 
-impl Survey {
+impl ColumnInference {
     /// Takes the keys of a row. One that is no object is passed over.
     ///
     /// # Errors
@@ -64,16 +64,16 @@ impl Survey {
         self.rows += 1;
         let mut number = 0;
         let mut new = Vec::new();
-        let each = |key: Range<usize>, value: Range<usize>| {
+        let visit = |key: Range<usize>, value: Range<usize>| {
             let (key, value) = (row.get(key).unwrap_or_default(), row.get(value).unwrap_or_default());
-            match self.keys.place(number, key).and_then(|place| self.columns.get_mut(place)) {
-                Some((_, known)) => *known = common(*known, value),
+            match self.keys.index_of(number, key).and_then(|index| self.columns.get_mut(index)) {
+                Some((_, known)) => *known = common_type(*known, value),
                 None => new.push((number, key, value)),
             }
             number += 1;
         };
         // The rows are read again, and then each fault is told.
-        if json::object(row, 0, each).is_err() {
+        if json::object(row, 0, visit).is_err() {
             return Ok(());
         }
         for (number, key, value) in new {
@@ -83,17 +83,17 @@ impl Survey {
     }
 
     fn add(&mut self, number: usize, key: &[u8], value: &[u8]) -> Result<(), String> {
-        if let Some((_, known)) = self.keys.place(number, key).and_then(|place| self.columns.get_mut(place)) {
-            *known = common(*known, value);
+        if let Some((_, known)) = self.keys.index_of(number, key).and_then(|index| self.columns.get_mut(index)) {
+            *known = common_type(*known, value);
             return Ok(());
         }
-        let name = json::plain(key).and_then(|name| String::from_utf8(name.into_owned()).ok());
+        let name = json::text_value(key).and_then(|name| String::from_utf8(name.into_owned()).ok());
         let Some(name) = name else { return Ok(()) };
         if self.columns.len() == MAX_KEYS {
             return Err(format!("the objects have more than {MAX_KEYS} different keys"));
         }
         self.keys.add(key, self.columns.len());
-        self.columns.push((name, common(None, value)));
+        self.columns.push((name, common_type(None, value)));
         Ok(())
     }
 
@@ -108,11 +108,11 @@ impl Survey {
 }
 
 /// What a column holds with one more value.
-fn common(known: Option<ColumnType>, value: &[u8]) -> Option<ColumnType> {
+fn common_type(known: Option<ColumnType>, value: &[u8]) -> Option<ColumnType> {
     if known == Some(ColumnType::Text) {
         return known;
     }
-    match (known, kind_of(value)) {
+    match (known, inferred_type(value)) {
         (None, kind) | (kind, None) => kind,
         (known, kind) if known == kind => kind,
         (Some(known), Some(kind)) if is_number(known) && is_number(kind) => {
@@ -127,17 +127,17 @@ fn is_number(kind: ColumnType) -> bool {
     matches!(kind, ColumnType::Int(_) | ColumnType::Float | ColumnType::Numeric)
 }
 
-fn kind_of(value: &[u8]) -> Option<ColumnType> {
+fn inferred_type(value: &[u8]) -> Option<ColumnType> {
     match value.first()? {
         b'n' => None,
         b't' | b'f' => Some(ColumnType::Bool),
         b'"' | b'[' | b'{' => Some(ColumnType::Text),
-        _ => Some(kind_of_number(value)),
+        _ => Some(inferred_number_type(value)),
     }
 }
 
 /// A double where it has all digits of the number, otherwise the number's own text.
-fn kind_of_number(text: &[u8]) -> ColumnType {
+fn inferred_number_type(text: &[u8]) -> ColumnType {
     let is_whole = text.iter().all(|byte| byte.is_ascii_digit() || *byte == b'-');
     if is_whole {
         return if value::parse_int(text, 64).is_some() { ColumnType::Int(64) } else { ColumnType::Numeric };
@@ -166,15 +166,15 @@ mod tests {
 
     #[test]
     fn keys_are_found_in_any_order_and_spelling() {
-        let mut keys = Keys::of(["a", "b", "é"].into_iter());
+        let mut keys = KeyLookup::of(["a", "b", "é"].into_iter());
         let rows = [["\"a\"", "\"x\"", "\"b\""], ["\"b\"", "\"\\u0061\"", "\"\\u00e9\""]];
-        let found = rows.map(|row| [0, 1, 2].map(|number| keys.place(number, row[number].as_bytes())));
+        let found = rows.map(|row| [0, 1, 2].map(|number| keys.index_of(number, row[number].as_bytes())));
         assert_eq!(found, [[Some(0), None, Some(1)], [Some(1), Some(0), Some(2)]]);
     }
 
     #[test]
     fn a_column_holds_what_all_its_values_are() {
-        let kind = |values: &[&str]| values.iter().fold(None, |known, value| common(known, value.as_bytes()));
+        let kind = |values: &[&str]| values.iter().fold(None, |known, value| common_type(known, value.as_bytes()));
         let cases: [(&[&str], Option<ColumnType>); 14] = [
             (&["null"], None),
             (&["1", "null", "-7"], Some(ColumnType::Int(64))),
@@ -197,20 +197,20 @@ mod tests {
     }
 
     #[test]
-    fn keys_come_in_the_order_of_the_file_and_are_not_without_end() {
-        let mut survey = Survey::default();
+    fn keys_come_in_the_order_of_the_file_and_are_limited() {
+        let mut inference = ColumnInference::default();
         for row in [
             r#"{"b": 1, "a": "x"}"#,
             r#"{"a": "y", "b": 1}"#,
             "[1]",
             r#"{"c": null, "a": 2, "\u0062": 1.5, "c": true}"#,
         ] {
-            survey.row(row.as_bytes()).unwrap();
+            inference.row(row.as_bytes()).unwrap();
         }
         let expected = [("b", Some(ColumnType::Float)), ("a", Some(ColumnType::Text)), ("c", Some(ColumnType::Bool))];
-        assert_eq!(survey.columns, expected.map(|(name, kind)| (name.to_owned(), kind)));
+        assert_eq!(inference.columns, expected.map(|(name, kind)| (name.to_owned(), kind)));
         let row = |number: usize| format!("{{\"k{number}\": 1}}");
-        let all = (0..=MAX_KEYS).try_for_each(|number| survey.row(row(number).as_bytes()));
+        let all = (0..=MAX_KEYS).try_for_each(|number| inference.row(row(number).as_bytes()));
         assert!(all.unwrap_err().contains("more than 10000"));
     }
 }

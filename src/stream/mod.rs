@@ -23,13 +23,13 @@ mod column;
 mod convert;
 mod csv;
 mod encoding;
+mod fixed_bytes;
 pub mod float;
 mod footer;
 pub mod gzip;
 mod json;
 mod keys;
 mod line_end;
-pub mod moment;
 mod ndjson;
 mod pages;
 mod parquet;
@@ -40,19 +40,19 @@ mod printed;
 mod records;
 mod signature;
 mod split;
-mod stored;
 mod text;
 mod thrift;
+pub mod timestamp;
 mod type_shape;
 mod unsupported;
 pub mod value;
 mod write;
 
 pub use bytes::UnpackLimits;
-pub use column::kept;
+pub use column::row_text;
 pub use convert::{Conversions, TimeFormat};
 pub use encoding::Encoding;
-pub use text::{Text, contradicted, decoded, seems_utf16};
+pub use text::{Text, bom_conflict, decode_excerpt, looks_like_utf16};
 pub use type_shape::TypeShape;
 pub use write::write;
 
@@ -150,7 +150,7 @@ impl BadRow {
     }
 
     /// Whether its text is still to be read from the file.
-    pub fn is_bare(&self) -> bool {
+    pub fn lacks_text(&self) -> bool {
         self.text.is_empty() && self.line > 0
     }
 
@@ -207,7 +207,7 @@ impl Format {
     /// Tells by a file's name, compressed or not; CSV is the default.
     pub fn of(name: &str) -> Self {
         let name = name.to_ascii_lowercase();
-        let plain = match bytes::Compression::promised_by(&name) {
+        let plain = match bytes::Compression::of_extension(&name) {
             Some(_) => name.rsplit_once('.').map_or("", |(stem, _)| stem),
             None => &name,
         };
@@ -315,7 +315,7 @@ impl Reader {
             Format::Csv => {
                 let file = csv::CsvFile::open(text(progress)?, options, &name)?;
                 hint = file.other_delimiter();
-                (once(file.header(), &mut ambiguous), OpenFile::Csv(file))
+                (unique_names(file.header(), &mut ambiguous), OpenFile::Csv(file))
             }
             format @ (Format::Ndjson | Format::Json) => {
                 let file = ndjson::NdjsonFile::open(text, progress, &name, format)?;
@@ -323,7 +323,7 @@ impl Reader {
             }
             Format::Parquet => {
                 if let Some(encoding) = &options.encoding {
-                    return Err(not_for_parquet(encoding, name));
+                    return Err(encoding_of_parquet(encoding, name));
                 }
                 let file = parquet::ParquetFile::open(path, &name, options.limits, progress)?;
                 (file.columns().to_vec(), OpenFile::Parquet(file))
@@ -473,14 +473,14 @@ fn no_rows(wanted: &[Column], file: &str) -> Result<Batch> {
 }
 
 /// The names of a header, each once; those that come again are noted.
-fn once(header: &[String], ambiguous: &mut Vec<String>) -> Vec<(String, Option<ColumnType>)> {
+fn unique_names(header: &[String], ambiguous: &mut Vec<String>) -> Vec<(String, Option<ColumnType>)> {
     let mut seen = HashSet::new();
     let (first, again): (Vec<&String>, Vec<&String>) = header.iter().partition(|name| seen.insert(*name));
     ambiguous.extend(again.into_iter().cloned());
     first.into_iter().map(|name| (name.clone(), None)).collect()
 }
 
-fn not_for_parquet(encoding: &Encoding, file: String) -> Box<Diagnostic> {
+fn encoding_of_parquet(encoding: &Encoding, file: String) -> Box<Diagnostic> {
     let message = format!("a Parquet file has no encoding, and `encoding` is {}", encoding.name());
     let mut diagnostic = Diagnostic::error(message).help("leave `encoding` out");
     diagnostic.file = file;

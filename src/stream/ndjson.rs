@@ -8,13 +8,13 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use polars::prelude::Column as Filled;
+use polars::prelude::Column as PolarsColumn;
 
 use super::bytes::{is_web_page, preview};
 use super::json::{self, JsonError};
-use super::keys::{Keys, Survey};
+use super::keys::{ColumnInference, KeyLookup};
 use super::records::{RecordSpan, Records};
-use super::text::{Text, other_encoding, seems_utf16};
+use super::text::{Text, looks_like_utf16, other_encoding};
 use super::{BadRow, Batch, Column, ColumnType, Format, LINE, Result, column};
 use crate::diagnostic::Diagnostic;
 use crate::task::Progress;
@@ -43,13 +43,13 @@ impl NdjsonFile {
             let shown = preview(&records.text()[..records.text().len().min(256)]);
             return Err(records.error(format!("the file is a web page, not data: it starts with `{shown}`")));
         }
-        let mut survey = Survey::default();
+        let mut inference = ColumnInference::default();
         match records.is_whole() {
-            true => records.for_each_row(|records, row| take(&mut survey, records, row))?,
-            false => for_each_row_of_all(Records::start(open(Arc::default())?, name, format)?, &mut survey)?,
+            true => records.for_each_row(|records, row| take(&mut inference, records, row))?,
+            false => for_each_row_of_all(Records::start(open(Arc::default())?, name, format)?, &mut inference)?,
         }
-        let is_empty = survey.is_empty();
-        let columns = survey.columns();
+        let is_empty = inference.is_empty();
+        let columns = inference.columns();
         if columns.is_empty() && !is_empty {
             return Err(no_object(&mut records, name));
         }
@@ -90,27 +90,27 @@ impl NdjsonFile {
 
     /// The file's rows with the wanted columns.
     pub(super) fn batches(self, wanted: Vec<Column>) -> impl Iterator<Item = Result<Batch>> + Send {
-        let keys = Keys::of(wanted.iter().map(|column| column.name.as_str()));
+        let keys = KeyLookup::of(wanted.iter().map(|column| column.name.as_str()));
         NdjsonBatches { file: self, wanted, keys, is_over: false, is_first: true }
     }
 }
 
-fn for_each_row_of_all(mut records: Records, survey: &mut Survey) -> Result<()> {
+fn for_each_row_of_all(mut records: Records, inference: &mut ColumnInference) -> Result<()> {
     loop {
         let rows = records.next_rows()?;
         if rows.is_empty() {
             return Ok(());
         }
-        rows.iter().try_for_each(|row| take(survey, &records, row))?;
+        rows.iter().try_for_each(|row| take(inference, &records, row))?;
     }
 }
 
-fn take(survey: &mut Survey, records: &Records, row: &RecordSpan) -> Result<()> {
-    survey.row(records.text_of(row)).map_err(|message| records.error(message))
+fn take(inference: &mut ColumnInference, records: &Records, row: &RecordSpan) -> Result<()> {
+    inference.row(records.text_of(row)).map_err(|message| records.error(message))
 }
 
 fn no_object(records: &mut Records, name: &str) -> Box<Diagnostic> {
-    if let Some(found) = seems_utf16(records.text()) {
+    if let Some(found) = looks_like_utf16(records.text()) {
         let error = records.error(format!("the file is {found}, and is read as {}", records.source().encoding()));
         return Box::new(error.help(format!("say so: `encoding: {found}`")));
     }
@@ -121,9 +121,9 @@ fn no_object(records: &mut Records, name: &str) -> Box<Diagnostic> {
     // A row that begins as an object was meant as one.
     let is_meant = |text: &[u8]| text.trim_ascii_start().starts_with(b"{") || std::str::from_utf8(text).is_err();
     if let Some(row) = first.filter(|row| is_meant(records.text_of(row)))
-        && let Err(fault) = read_row(records.text(), &row, |_, _| {})
+        && let Err(error) = read_row(records.text(), &row, |_, _| {})
     {
-        let bad = records.not_json(&row, &fault);
+        let bad = records.not_json(&row, &error);
         return Box::new(Diagnostic { help: bad.hint.clone(), ..bad.diagnostic(name) });
     }
     let mut error = Diagnostic::error("no JSON object with a key is in the file");
@@ -136,7 +136,7 @@ fn no_object(records: &mut Records, name: &str) -> Box<Diagnostic> {
 fn value_of(text: &[u8], row: &RecordSpan, name: &str) -> Option<Range<usize>> {
     let mut found = None;
     let is_meant = |key: &Range<usize>| {
-        let key = text.get(key.clone()).and_then(json::plain);
+        let key = text.get(key.clone()).and_then(json::text_value);
         key.is_some_and(|key| key.as_ref() == name.as_bytes())
     };
     let each = |key: Range<usize>, value| found = if is_meant(&key) { Some(value) } else { found.take() };
@@ -147,7 +147,7 @@ fn value_of(text: &[u8], row: &RecordSpan, name: &str) -> Option<Range<usize>> {
 struct NdjsonBatches {
     file: NdjsonFile,
     wanted: Vec<Column>,
-    keys: Keys,
+    keys: KeyLookup,
     is_over: bool,
     is_first: bool,
 }
@@ -181,12 +181,12 @@ impl NdjsonBatches {
         let rows_read = rows.len() as u64;
         let mut bad = Vec::new();
         let cells = self.cells(rows, &mut bad);
-        let mut complaints = BTreeMap::new();
+        let mut mismatches = BTreeMap::new();
         let columns = self.wanted.iter().enumerate();
-        let columns = columns.map(|(index, wanted)| self.fill(wanted, index, &cells, &mut complaints)).collect();
-        let frame = column::frame(cells.rows.len(), columns, &complaints)
+        let columns = columns.map(|(index, wanted)| self.fill(wanted, index, &cells, &mut mismatches)).collect();
+        let frame = column::frame(cells.rows.len(), columns, &mismatches)
             .map_err(|error| self.file.records.error(format!("cannot hold the rows of {}: {error}", self.file.name)))?;
-        bad.extend(complaints.into_iter().filter_map(|(index, (at, message))| {
+        bad.extend(mismatches.into_iter().filter_map(|(index, (at, message))| {
             let row = cells.rows.get(index)?;
             Some((row.place, self.file.records.bad_row(row, at, message)))
         }));
@@ -202,17 +202,17 @@ impl NdjsonBatches {
             cells.values.resize(start + width, None);
             let (keys, values, mut number) = (&mut self.keys, &mut cells.values, 0);
             let each = |key: Range<usize>, value| {
-                let place = keys.place(number, text.get(key).unwrap_or_default());
+                let index = keys.index_of(number, text.get(key).unwrap_or_default());
                 number += 1;
-                if let Some(cell) = place.and_then(|place| values.get_mut(start + place)) {
+                if let Some(cell) = index.and_then(|index| values.get_mut(start + index)) {
                     *cell = Some(value);
                 }
             };
             match read_row(text, &row, each) {
                 Ok(()) => cells.rows.push(row),
-                Err(fault) => {
+                Err(error) => {
                     cells.values.truncate(start);
-                    bad.push((row.place, self.file.records.not_json(&row, &fault)));
+                    bad.push((row.place, self.file.records.not_json(&row, &error)));
                 }
             }
         }
@@ -224,8 +224,8 @@ impl NdjsonBatches {
         wanted: &Column,
         index: usize,
         cells: &ValueSpans,
-        complaints: &mut BTreeMap<usize, (Option<usize>, String)>,
-    ) -> Filled {
+        mismatches: &mut BTreeMap<usize, (Option<usize>, String)>,
+    ) -> PolarsColumn {
         if wanted.name == LINE {
             return column::lines(cells.rows.iter().map(|row| row.place));
         }
@@ -238,7 +238,7 @@ impl NdjsonBatches {
             let found = texts.get(row).and_then(|text| text.as_deref());
             let place = values.get(row).cloned().flatten();
             let value = place.clone().and_then(|place| text.get(place)).unwrap_or_default();
-            complaints.entry(row).or_insert_with(|| (place.map(|place| place.start), complaint(wanted, value, found)));
+            mismatches.entry(row).or_insert_with(|| (place.map(|place| place.start), mismatch(wanted, value, found)));
         })
     }
 }
@@ -249,13 +249,13 @@ fn read_row(
     row: &RecordSpan,
     each: impl FnMut(Range<usize>, Range<usize>),
 ) -> std::result::Result<(), JsonError> {
-    let fault = |at, reason: &'static str| JsonError { at, reason: reason.into(), is_end: false };
+    let invalid = |at, reason: &'static str| JsonError { at, reason: reason.into(), is_end: false };
     let text = text.get(..row.range.end).unwrap_or_default();
     if let Err(error) = std::str::from_utf8(text.get(row.range.clone()).unwrap_or_default()) {
-        return Err(fault(row.range.start + error.valid_up_to(), "it is no text"));
+        return Err(invalid(row.range.start + error.valid_up_to(), "it is no text"));
     }
-    let end = json::after_blanks(text, json::object(text, row.range.start, each)?);
-    if end < text.len() { Err(fault(end, "something follows the object")) } else { Ok(()) }
+    let end = json::skip_whitespace(text, json::object(text, row.range.start, each)?);
+    if end < text.len() { Err(invalid(end, "something follows the object")) } else { Ok(()) }
 }
 
 /// Stands for a value that its column cannot have; it is in no UTF-8 text.
@@ -266,43 +266,43 @@ fn text_of<'a>(value: &'a [u8], wanted: &Column) -> Option<Cow<'a, [u8]>> {
     match (&wanted.shape, wanted.kind) {
         (Some(shape), _) => shape.text_of(value).unwrap_or(Some(Cow::Borrowed(INVALID))),
         (None, ColumnType::Json) if value != b"null" => Some(Cow::Borrowed(value)),
-        (None, _) => json::plain(value),
+        (None, _) => json::text_value(value),
     }
 }
 
 /// Why a column cannot have a value, or the text that was made of it.
-fn complaint(wanted: &Column, value: &[u8], text: Option<&[u8]>) -> String {
+fn mismatch(wanted: &Column, value: &[u8], text: Option<&[u8]>) -> String {
     if let Some(Err(problem)) = wanted.shape.as_ref().map(|shape| shape.text_of(value)) {
         return format!("`{}` {problem}", wanted.name);
     }
     match text.filter(|text| std::str::from_utf8(text).is_err()) {
         Some(text) => {
-            let shown = column::shown(text);
+            let shown = column::preview(text);
             format!("`{}`: `{shown}` holds one half of a surrogate pair, which text cannot", wanted.name)
         }
-        None => column::complaint(wanted, text),
+        None => column::mismatch(wanted, text),
     }
 }
 
 impl Records {
     /// A row that is no object.
-    fn not_json(&self, row: &RecordSpan, fault: &JsonError) -> BadRow {
+    fn not_json(&self, row: &RecordSpan, error: &JsonError) -> BadRow {
         let (text, source) = (self.text_of(row), self.source());
         let is_text = std::str::from_utf8(text).is_ok();
         let message = if !is_text {
             format!("{} is not valid {} text", self.noun(), source.encoding())
-        } else if fault.is_end && self.is_last(row) {
+        } else if error.is_end && self.is_last(row) {
             "the file seems to be cut in the middle of its last row".to_owned()
         } else {
-            format!("{} is not a JSON object: {}", self.noun(), fault.reason)
+            format!("{} is not a JSON object: {}", self.noun(), error.reason)
         };
         let hint = if is_text {
             self.whole_document()
-                .filter(|_| fault.is_end || matches!(text.trim_ascii().first(), Some(b'[' | b']' | b'}')))
+                .filter(|_| error.is_end || matches!(text.trim_ascii().first(), Some(b'[' | b']' | b'}')))
         } else {
             other_encoding(text).filter(|_| source.is_assumed())
         };
-        BadRow { hint, ..self.bad_row(row, Some(fault.at), message) }
+        BadRow { hint, ..self.bad_row(row, Some(error.at), message) }
     }
 
     /// A row with what is wrong with it, and where in the text.
@@ -315,6 +315,6 @@ impl Records {
         };
         let whole = (row.line, if row.column == 0 { 0 } else { row.column + 1 });
         let (line, column) = at.map_or(whole, |at| self.position(row, at));
-        BadRow { line, column, message, text: column::kept(text), hint: None }
+        BadRow { line, column, message, text: column::row_text(text), hint: None }
     }
 }

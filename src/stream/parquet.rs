@@ -15,16 +15,16 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use polars::io::parquet::read::infer_schema;
 use polars::polars_utils::mmap::MMapSemaphore;
 use polars::prelude::{
-    Column as Filled, DataFrame, DataType, Engine, Int64Chunked, IntoColumn, IntoSeries, LazyFrame, NewChunkedArray,
-    ParquetReader, ParquetWriter, PlRefPath, PlanCallback, PolarsError, PolarsResult, ScanArgsParquet, SerReader,
-    Series, TimeUnit, TimeZone, col,
+    Column as PolarsColumn, DataFrame, DataType, Engine, Int64Chunked, IntoColumn, IntoSeries, LazyFrame,
+    NewChunkedArray, ParquetReader, ParquetWriter, PlRefPath, PlanCallback, PolarsError, PolarsResult, ScanArgsParquet,
+    SerReader, Series, TimeUnit, TimeZone, col,
 };
 
 use super::bytes::Compression;
 use super::chunks::Layout;
 use super::footer;
 use super::physical::Physical;
-use super::printed::{self, Printed};
+use super::printed::{self, PrintedColumn};
 use super::unsupported::{self, UnsupportedColumn};
 use super::{BadRow, Batch, Column, ColumnType, LINE, Result, UnpackLimits, column};
 use crate::diagnostic::Diagnostic;
@@ -67,7 +67,7 @@ impl ParquetFile {
         let size = check_ends(&mut file, name)?;
         progress.set_total_bytes(size);
         let failed = |error| broken(name, format!("cannot read the Parquet file: {error}"));
-        let layout = guarded(|| {
+        let layout = catch_panics(|| {
             let metadata = ParquetReader::new(file.try_clone()?).get_metadata()?.clone();
             let bytes = MMapSemaphore::new_from_file(&file)?;
             let physical = Physical::of(&metadata, &infer_schema(&metadata)?);
@@ -86,11 +86,11 @@ impl ParquetFile {
             let empty = physical.apply(DataFrame::empty_with_schema(&schema))?;
             Ok((scan, empty))
         };
-        let (scan, empty) = guarded(scan).map_err(|error| match unreadable.first() {
-            Some(column) => column.refused(name),
+        let (scan, empty) = catch_panics(scan).map_err(|error| match unreadable.first() {
+            Some(column) => column.error(name),
             None => failed(error),
         })?;
-        let known = |column: &Filled| kind_of(column.dtype()).filter(|_| !physical.is_printed(column.name()));
+        let known = |column: &PolarsColumn| kind_of(column.dtype()).filter(|_| !physical.is_printed(column.name()));
         let columns = empty.columns().iter().map(|column| (column.name().to_string(), known(column))).collect();
         Ok(Self { name: name.to_owned(), scan, columns, size, layout, empty, unreadable, physical, progress })
     }
@@ -127,9 +127,9 @@ impl ParquetFile {
             0 => Box::new(std::iter::once(self.empty.select(names))),
             _ => Box::new(frames(self.scan.select(names.into_iter().map(col).collect::<Vec<_>>()), portions)),
         };
-        let mut state = Progressing { name: self.name, size: self.size, rows, done: 0, progress: self.progress };
+        let mut state = BatchProgress { name: self.name, size: self.size, rows, done: 0, progress: self.progress };
         let physical = self.physical;
-        frames.flat_map(sized).map(move |frame| {
+        frames.flat_map(split_large).map(move |frame| {
             let frame = frame
                 .and_then(|frame| physical.apply(frame))
                 .map_err(|error| broken(&state.name, format!("cannot read the Parquet file: {error}")))?;
@@ -139,7 +139,7 @@ impl ParquetFile {
 }
 
 /// What Polars makes of a file from outside. It panics at some damages that no check of the index finds.
-fn guarded<T>(read: impl FnOnce() -> PolarsResult<T>) -> PolarsResult<T> {
+fn catch_panics<T>(read: impl FnOnce() -> PolarsResult<T>) -> PolarsResult<T> {
     let damaged = || PolarsError::ComputeError("the file is damaged".into());
     catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Err(damaged()))
 }
@@ -161,13 +161,13 @@ fn frames(query: LazyFrame, portions: Vec<Range<u64>>) -> impl Iterator<Item = P
                 Ok(())
             }
         };
-        let end = guarded(read);
+        let end = catch_panics(read);
         // Nobody is left to hear it when the reader was dropped.
         drop(send.send(end.map(|()| None)));
     });
     let mut is_over = false;
     // A thread that dies without a word must not look like the end of the rows.
-    let died = || Err(PolarsError::ComputeError("the reader broke off".into()));
+    let died = || Err(PolarsError::ComputeError("the reader ended unexpectedly".into()));
     std::iter::from_fn(move || {
         let next = if is_over { None } else { frames.recv().unwrap_or_else(|_| died()).transpose() };
         is_over = !matches!(next, Some(Ok(_)));
@@ -190,20 +190,20 @@ fn portion(query: LazyFrame, send: &SyncSender<PolarsResult<Option<DataFrame>>>)
 }
 
 /// A frame in pieces whose texts fit into memory once each row has its own.
-fn sized(frame: PolarsResult<DataFrame>) -> Vec<PolarsResult<DataFrame>> {
+fn split_large(frame: PolarsResult<DataFrame>) -> Vec<PolarsResult<DataFrame>> {
     match frame {
         Ok(frame)
             if frame.height() > 1 && frame.columns().iter().map(text_size).sum::<usize>() > MAX_BATCH_TEXT_BYTES =>
         {
             let (one, other) = frame.split_at((frame.height() / 2) as i64);
-            sized(Ok(one)).into_iter().chain(sized(Ok(other))).collect()
+            split_large(Ok(one)).into_iter().chain(split_large(Ok(other))).collect()
         }
         frame => vec![frame],
     }
 }
 
 /// How many letters a column's texts have.
-fn text_size(column: &Filled) -> usize {
+fn text_size(column: &PolarsColumn) -> usize {
     match column.dtype() {
         DataType::String => {
             column.str().map_or(0, |texts| texts.downcast_iter().map(|array| array.total_bytes_len()).sum())
@@ -227,7 +227,7 @@ fn too_long(frame: &DataFrame) -> Option<(usize, &str)> {
     })
 }
 
-struct Progressing {
+struct BatchProgress {
     name: String,
     size: u64,
     rows: u64,
@@ -235,17 +235,17 @@ struct Progressing {
     progress: Arc<Progress>,
 }
 
-impl Progressing {
+impl BatchProgress {
     fn batch(&mut self, frame: &DataFrame, wanted: &[Column]) -> Result<Batch> {
         if let Some((row, column)) = too_long(frame) {
             let row = self.done + 1 + row as u64;
             return Err(broken(&self.name, format!("row {row}: `{column}` is larger than 16 MiB")));
         }
-        let mut complaints = BTreeMap::new();
-        let good = convert_all(frame, wanted, self.done + 1, &mut complaints)
+        let mut mismatches = BTreeMap::new();
+        let good = convert_all(frame, wanted, self.done + 1, &mut mismatches)
             .map_err(|error| broken(&self.name, format!("cannot convert the rows: {error}")))?;
         let first = self.done + 1;
-        let bad = complaints.into_iter().map(|(row, message)| {
+        let bad = mismatches.into_iter().map(|(row, message)| {
             let line = first + row as u64;
             BadRow { line, column: 0, message: format!("row {line}: {message}"), text: Vec::new(), hint: None }
         });
@@ -336,14 +336,14 @@ fn convert_all(
     frame: &DataFrame,
     wanted: &[Column],
     first: u64,
-    complaints: &mut BTreeMap<usize, String>,
+    mismatches: &mut BTreeMap<usize, String>,
 ) -> PolarsResult<DataFrame> {
     let convert = |wanted: &Column| match wanted.name == LINE {
         true => Ok(column::lines((first..).take(frame.height()))),
-        false => convert(frame.column(&wanted.name)?.as_materialized_series(), wanted, complaints),
+        false => convert(frame.column(&wanted.name)?.as_materialized_series(), wanted, mismatches),
     };
     let columns = wanted.iter().map(convert).collect::<PolarsResult<_>>()?;
-    column::frame(frame.height(), columns, complaints)
+    column::frame(frame.height(), columns, mismatches)
 }
 
 /// Whether values of the file's type are certainly what the server would make of their text in a column of the wanted
@@ -364,7 +364,7 @@ pub(super) fn keeps(found: Option<ColumnType>, wanted: ColumnType) -> bool {
 
 /// One column in the wanted type. What fits without loss is cast; everything else goes through its text, so that a
 /// value is refused for the same reasons as in a CSV file.
-fn convert(values: &Series, wanted: &Column, complaints: &mut BTreeMap<usize, String>) -> PolarsResult<Filled> {
+fn convert(values: &Series, wanted: &Column, mismatches: &mut BTreeMap<usize, String>) -> PolarsResult<PolarsColumn> {
     let found = kind_of(values.dtype());
     let cast = match (found, wanted.kind) {
         (Some(ColumnType::Bool), ColumnType::Bool) | (Some(ColumnType::Date), ColumnType::Date) => values.clone(),
@@ -373,24 +373,24 @@ fn convert(values: &Series, wanted: &Column, complaints: &mut BTreeMap<usize, St
             values.cast(&DataType::Float64)?
         }
         (Some(ColumnType::Date | ColumnType::Timestamp | ColumnType::TimestampTz), ColumnType::Timestamp) => {
-            moments(values, None, complaints)?
+            moments(values, None, mismatches)?
         }
         (
             Some(ColumnType::Date | ColumnType::Timestamp | ColumnType::TimestampTz),
             ColumnType::TimestampTz | ColumnType::Instant,
-        ) => moments(values, Some(TimeZone::UTC), complaints)?,
-        _ => return by_text(values, wanted, complaints),
+        ) => moments(values, Some(TimeZone::UTC), mismatches)?,
+        _ => return by_text(values, wanted, mismatches),
     };
     if wanted.required && cast.null_count() > 0 {
         for (row, _) in cast.is_null().iter().enumerate().filter(|(_, is_null)| *is_null == Some(true)) {
-            complaints.entry(row).or_insert_with(|| column::complaint(wanted, None));
+            mismatches.entry(row).or_insert_with(|| column::mismatch(wanted, None));
         }
     }
     Ok(cast.into_column())
 }
 
 /// Polars stores every moment in UTC, so only its label changes.
-fn moments(values: &Series, zone: Option<TimeZone>, complaints: &mut BTreeMap<usize, String>) -> PolarsResult<Series> {
+fn moments(values: &Series, zone: Option<TimeZone>, mismatches: &mut BTreeMap<usize, String>) -> PolarsResult<Series> {
     const DAY: i64 = 86_400_000_000;
     let physical = values.to_physical_repr().cast(&DataType::Int64)?;
     let converted = |value: i64| match values.dtype() {
@@ -401,7 +401,7 @@ fn moments(values: &Series, zone: Option<TimeZone>, complaints: &mut BTreeMap<us
     for (row, value) in physical.i64()?.iter().enumerate() {
         let moment = value.and_then(converted);
         if value.is_some() && moment.is_none() {
-            complaints.entry(row).or_insert_with(|| out_of_range(values));
+            mismatches.entry(row).or_insert_with(|| out_of_range(values));
         }
         micros.push(moment);
     }
@@ -413,36 +413,36 @@ fn out_of_range(values: &Series) -> String {
     format!("`{}`: the {} is out of range", values.name(), values.dtype())
 }
 
-fn by_text(values: &Series, wanted: &Column, complaints: &mut BTreeMap<usize, String>) -> PolarsResult<Filled> {
+fn by_text(values: &Series, wanted: &Column, mismatches: &mut BTreeMap<usize, String>) -> PolarsResult<PolarsColumn> {
     if let DataType::String = values.dtype() {
         let texts: Vec<Option<&[u8]>> = values.str()?.iter().map(|text| text.map(str::as_bytes)).collect();
-        return Ok(from_texts(&texts, wanted, complaints));
+        return Ok(from_texts(&texts, wanted, mismatches));
     }
     let is_of_doubles = wanted.shape.as_ref().is_some_and(|shape| shape.is_array_of_doubles());
     let doubles = is_of_doubles.then(|| printed::with_doubles(values)).flatten().transpose()?;
     let values = doubles.as_ref().unwrap_or(values);
     let shape =
         wanted.shape.as_ref().filter(|shape| shape.has_composite() || matches!(values.dtype(), DataType::Struct(_)));
-    let printed = Printed::of(values, if shape.is_some() { ColumnType::Json } else { wanted.kind })?;
-    for row in &printed.odd {
-        complaints.entry(*row).or_insert_with(|| out_of_range(values));
+    let printed = PrintedColumn::of(values, if shape.is_some() { ColumnType::Json } else { wanted.kind })?;
+    for row in &printed.unprintable {
+        mismatches.entry(*row).or_insert_with(|| out_of_range(values));
     }
-    let Some(shape) = shape else { return Ok(from_texts(&printed.texts(), wanted, complaints)) };
+    let Some(shape) = shape else { return Ok(from_texts(&printed.texts(), wanted, mismatches)) };
     let shaped = |(row, text): (usize, Option<&'_ [u8]>)| {
         let text = shape.text_of(text?);
         if let Err(problem) = &text {
-            complaints.entry(row).or_insert_with(|| format!("`{}` {problem}", wanted.name));
+            mismatches.entry(row).or_insert_with(|| format!("`{}` {problem}", wanted.name));
         }
         text.ok().flatten().map(Cow::into_owned)
     };
     let texts: Vec<Option<Vec<u8>>> = printed.texts().into_iter().enumerate().map(shaped).collect();
     let texts: Vec<Option<&[u8]>> = texts.iter().map(|text| text.as_deref()).collect();
-    Ok(from_texts(&texts, wanted, complaints))
+    Ok(from_texts(&texts, wanted, mismatches))
 }
 
-fn from_texts(texts: &[Option<&[u8]>], wanted: &Column, complaints: &mut BTreeMap<usize, String>) -> Filled {
+fn from_texts(texts: &[Option<&[u8]>], wanted: &Column, mismatches: &mut BTreeMap<usize, String>) -> PolarsColumn {
     column::fill(wanted, texts.iter().copied(), |row| {
-        complaints.entry(row).or_insert_with(|| column::complaint(wanted, texts.get(row).copied().flatten()));
+        mismatches.entry(row).or_insert_with(|| column::mismatch(wanted, texts.get(row).copied().flatten()));
     })
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use either::Either;
 use polars::io::parquet::read::FileMetadata;
 use polars::prelude::{
-    ArrowDataType, ArrowField, ArrowSchema, Column as Filled, DataFrame, DataType, Float32Chunked, IntoColumn,
+    ArrowDataType, ArrowField, ArrowSchema, Column as PolarsColumn, DataFrame, DataType, Float32Chunked, IntoColumn,
     IntoSeries, LazyFrame, NewChunkedArray, PolarsError, PolarsResult, Schema, SchemaExt, Series, StringChunked,
 };
 use polars_parquet::parquet::schema::types::{PhysicalType, PrimitiveLogicalType};
@@ -14,7 +14,7 @@ use polars_parquet::write::schema_to_metadata_key;
 use polars_plan::dsl::{DslPlan, FileScanDsl, FileScanIR};
 use polars_plan::plans::{FileInfo, IR};
 
-use super::stored::{Stored, decimal, half, uuid};
+use super::fixed_bytes::{FixedBytes, decimal, half, uuid};
 use super::unsupported::UnsupportedColumn;
 
 /// The name of Arrow's extension type for UUIDs.
@@ -28,7 +28,7 @@ const POLARS_DECIMAL_BYTES: usize = 16;
 #[derive(Default)]
 pub(super) struct Physical {
     /// What the bytes of a column mean.
-    stored: BTreeMap<String, Stored>,
+    fixed_bytes: BTreeMap<String, FixedBytes>,
     /// Columns that cannot be read this way.
     pub unreadable: Vec<UnsupportedColumn>,
     /// The types as which Polars is to read the columns, if not as the file says.
@@ -62,13 +62,13 @@ impl Physical {
                 (field.dtype, field.metadata) = (ArrowDataType::Date32, None);
                 return;
             }
-            if let Some((kind, stored)) = bytes(&field.dtype, primitive.physical_type, primitive.logical_type) {
-                self.stored.insert(name, stored);
+            if let Some((kind, fixed_bytes)) = bytes(&field.dtype, primitive.physical_type, primitive.logical_type) {
+                self.fixed_bytes.insert(name, fixed_bytes);
                 (field.dtype, field.metadata) = (kind, None);
                 return;
             }
         }
-        let mut found = parts.find_map(|part| odd(part.descriptor.primitive_type.logical_type.as_ref()));
+        let mut found = parts.find_map(|part| unsupported_type(part.descriptor.primitive_type.logical_type.as_ref()));
         let kind = readable(&field.dtype, &mut found);
         if let Some((kind, instead)) = found {
             let place = if is_nested { " within a list or struct" } else { "" };
@@ -119,11 +119,11 @@ impl Physical {
     /// # Errors
     /// When Polars cannot tell a value.
     pub(super) fn apply(&self, frame: DataFrame) -> PolarsResult<DataFrame> {
-        if self.stored.is_empty() {
+        if self.fixed_bytes.is_empty() {
             return Ok(frame);
         }
-        let columns = frame.columns().iter().map(|column| match self.stored.get(column.name().as_str()) {
-            Some(stored) => values(column.as_materialized_series(), *stored),
+        let columns = frame.columns().iter().map(|column| match self.fixed_bytes.get(column.name().as_str()) {
+            Some(fixed_bytes) => values(column.as_materialized_series(), *fixed_bytes),
             None => Ok(column.clone()),
         });
         DataFrame::new(frame.height(), columns.collect::<PolarsResult<_>>()?)
@@ -131,18 +131,18 @@ impl Physical {
 
     /// Whether a column's values are handed on as the texts of another type.
     pub(super) fn is_printed(&self, name: &str) -> bool {
-        matches!(self.stored.get(name), Some(Stored::Uuid | Stored::Decimal(_)))
+        matches!(self.fixed_bytes.get(name), Some(FixedBytes::Uuid | FixedBytes::Decimal(_)))
     }
 }
 
-fn values(series: &Series, stored: Stored) -> PolarsResult<Filled> {
+fn values(series: &Series, fixed_bytes: FixedBytes) -> PolarsResult<PolarsColumn> {
     let bytes = series.cast(&DataType::Binary)?;
     let (name, bytes) = (series.name().clone(), bytes.binary()?);
     let values = bytes.iter();
-    Ok(match stored {
-        Stored::Half => Float32Chunked::from_iter_options(name, values.map(|value| value.map(half))).into_series(),
-        Stored::Uuid => StringChunked::from_iter_options(name, values.map(|value| value.map(uuid))).into_series(),
-        Stored::Decimal(scale) => {
+    Ok(match fixed_bytes {
+        FixedBytes::Half => Float32Chunked::from_iter_options(name, values.map(|value| value.map(half))).into_series(),
+        FixedBytes::Uuid => StringChunked::from_iter_options(name, values.map(|value| value.map(uuid))).into_series(),
+        FixedBytes::Decimal(scale) => {
             let texts = values.map(|value| value.map(|bytes| decimal(bytes, scale)));
             StringChunked::from_iter_options(name, texts).into_series()
         }
@@ -155,31 +155,33 @@ fn bytes(
     kind: &ArrowDataType,
     physical: PhysicalType,
     logical: Option<PrimitiveLogicalType>,
-) -> Option<(ArrowDataType, Stored)> {
+) -> Option<(ArrowDataType, FixedBytes)> {
     let PhysicalType::FixedLenByteArray(length) = physical else { return None };
     let (kind, is_uuid) = match kind {
         ArrowDataType::Extension(extension) => (&extension.inner, extension.name.as_str() == UUID),
         kind => (kind, false),
     };
-    let stored = match kind {
-        ArrowDataType::FixedSizeBinary(16) if is_uuid || logical == Some(PrimitiveLogicalType::Uuid) => Stored::Uuid,
-        ArrowDataType::Float16 => Stored::Half,
-        ArrowDataType::FixedSizeBinary(2) if logical == Some(PrimitiveLogicalType::Float16) => Stored::Half,
+    let fixed_bytes = match kind {
+        ArrowDataType::FixedSizeBinary(16) if is_uuid || logical == Some(PrimitiveLogicalType::Uuid) => {
+            FixedBytes::Uuid
+        }
+        ArrowDataType::Float16 => FixedBytes::Half,
+        ArrowDataType::FixedSizeBinary(2) if logical == Some(PrimitiveLogicalType::Float16) => FixedBytes::Half,
         ArrowDataType::Decimal(_, scale) | ArrowDataType::Decimal256(_, scale)
             if (POLARS_DECIMAL_BYTES + 1..=MAX_DECIMAL_BYTES).contains(&length) =>
         {
-            Stored::Decimal(*scale)
+            FixedBytes::Decimal(*scale)
         }
         _ => return None,
     };
-    Some((ArrowDataType::FixedSizeBinary(length), stored))
+    Some((ArrowDataType::FixedSizeBinary(length), fixed_bytes))
 }
 
 /// A type and what can be written instead.
-type Odd = (&'static str, &'static str);
+type UnsupportedType = (&'static str, &'static str);
 
 /// Types of which only the index tells, where they stand within lists and structs.
-fn odd(kind: Option<&PrimitiveLogicalType>) -> Option<Odd> {
+fn unsupported_type(kind: Option<&PrimitiveLogicalType>) -> Option<UnsupportedType> {
     match kind {
         Some(PrimitiveLogicalType::Uuid) => Some(("uuid", "string")),
         Some(PrimitiveLogicalType::Float16) => Some(("float16", "float32")),
@@ -187,26 +189,30 @@ fn odd(kind: Option<&PrimitiveLogicalType>) -> Option<Odd> {
     }
 }
 
-/// The type as which Polars reads the same values, or at least does not stumble over them; `odd` is then one of them that
+/// The type as which Polars reads the same values, or at least does not stumble over them; `unsupported_type` is then one of them that
 /// would not be right.
-fn readable(kind: &ArrowDataType, odd: &mut Option<Odd>) -> ArrowDataType {
-    let mut field = |field: &ArrowField| ArrowField { dtype: readable(&field.dtype, odd), ..field.clone() };
+fn readable(kind: &ArrowDataType, unsupported_type: &mut Option<UnsupportedType>) -> ArrowDataType {
+    let mut field =
+        |field: &ArrowField| ArrowField { dtype: readable(&field.dtype, unsupported_type), ..field.clone() };
     match kind {
         ArrowDataType::UInt8 | ArrowDataType::UInt16 => ArrowDataType::Int32,
         ArrowDataType::Float16 => {
-            odd.get_or_insert(("float16", "float32"));
+            unsupported_type.get_or_insert(("float16", "float32"));
             ArrowDataType::FixedSizeBinary(2)
         }
         ArrowDataType::Decimal(39.., _) | ArrowDataType::Decimal256(39.., _) => {
-            odd.get_or_insert(("decimal with more than 38 digits", "decimal128, which has up to 38 digits, or string"));
+            unsupported_type.get_or_insert((
+                "decimal with more than 38 digits",
+                "decimal128, which has up to 38 digits, or string",
+            ));
             kind.clone()
         }
         ArrowDataType::Decimal256(precision, scale) => ArrowDataType::Decimal(*precision, *scale),
         ArrowDataType::Extension(extension) => {
             if extension.name.as_str() == UUID {
-                odd.get_or_insert(("uuid", "string"));
+                unsupported_type.get_or_insert(("uuid", "string"));
             }
-            readable(&extension.inner, odd)
+            readable(&extension.inner, unsupported_type)
         }
         ArrowDataType::List(inner) => ArrowDataType::List(Box::new(field(inner))),
         ArrowDataType::LargeList(inner) => ArrowDataType::LargeList(Box::new(field(inner))),

@@ -101,7 +101,7 @@ impl FilePreview {
 /// The format of a file with rows, by its name.
 fn table_format(name: &str) -> Option<Format> {
     let lower = name.to_ascii_lowercase();
-    let plain = match Compression::promised_by(&lower) {
+    let plain = match Compression::of_extension(&lower) {
         Some(_) => lower.rsplit_once('.').map_or("", |(stem, _)| stem),
         None => &lower,
     };

@@ -87,7 +87,8 @@ pub fn push_timestamp(micros: i64, offset: &str, out: &mut Vec<u8>) {
     let year = push_day(micros.div_euclid(DAY), out);
     let time = micros.rem_euclid(DAY).unsigned_abs();
     let seconds = time / 1_000_000;
-    let ([h, hh], [m, mm], [s, ss]) = (two(seconds / 3600), two(seconds / 60 % 60), two(seconds % 60));
+    let ([h, hh], [m, mm], [s, ss]) =
+        (two_digits(seconds / 3600), two_digits(seconds / 60 % 60), two_digits(seconds % 60));
     out.extend_from_slice(&[b' ', h, hh, b':', m, mm, b':', s, ss]);
     push_fraction(time % 1_000_000, 6, out);
     out.extend_from_slice(offset.as_bytes());
@@ -96,14 +97,14 @@ pub fn push_timestamp(micros: i64, offset: &str, out: &mut Vec<u8>) {
 
 /// Appends `year-month-day`; gives the year, where 0 is 1 BC.
 fn push_day(days: i64, out: &mut Vec<u8>) -> i64 {
-    let (year, month, day) = civil(days);
-    let shown = if year > 0 { year } else { 1 - year }.unsigned_abs();
-    let ([m, mm], [d, dd]) = (two(month), two(day));
-    if shown < 10_000 {
-        let ([c, cc], [y, yy]) = (two(shown / 100), two(shown % 100));
+    let (year, month, day) = civil_date(days);
+    let printed = if year > 0 { year } else { 1 - year }.unsigned_abs();
+    let ([m, mm], [d, dd]) = (two_digits(month), two_digits(day));
+    if printed < 10_000 {
+        let ([c, cc], [y, yy]) = (two_digits(printed / 100), two_digits(printed % 100));
         out.extend_from_slice(&[c, cc, y, yy, b'-', m, mm, b'-', d, dd]);
     } else {
-        push_int(shown, out);
+        push_int(printed, out);
         out.extend_from_slice(&[b'-', m, mm, b'-', d, dd]);
     }
     year
@@ -115,14 +116,14 @@ fn push_era(year: i64, out: &mut Vec<u8>) {
     }
 }
 
-fn two(value: u64) -> [u8; 2] {
+fn two_digits(value: u64) -> [u8; 2] {
     let digit = |value: u64| b'0' + (value % 10) as u8;
     [digit(value / 10), digit(value)]
 }
 
 /// Year, month and day of a day counted from 1970-01-01 in the Gregorian calendar, by the era method: years that
 /// start in March put the leap day last, and 400 of them always have 146,097 days.
-fn civil(days: i64) -> (i64, u64, u64) {
+fn civil_date(days: i64) -> (i64, u64, u64) {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);
@@ -166,8 +167,8 @@ mod tests {
             ("nan", "NaN"),
             ("-inf", "-Infinity"),
         ];
-        for (value, shown) in expected {
-            assert_eq!(text(|out| push_numeric(value, out)), shown, "of {value}");
+        for (value, printed) in expected {
+            assert_eq!(text(|out| push_numeric(value, out)), printed, "of {value}");
         }
     }
 

@@ -12,20 +12,20 @@ use super::print::{push_date, push_int, push_timestamp};
 const SECOND: i64 = 1_000_000;
 
 /// The texts of a column.
-pub(super) struct Printed {
+pub(super) struct PrintedColumn {
     bytes: Vec<u8>,
     places: Vec<Option<Range<usize>>>,
     /// Rows whose values have no text.
-    pub odd: Vec<usize>,
+    pub unprintable: Vec<usize>,
 }
 
-impl Printed {
+impl PrintedColumn {
     /// Prints values for a column of this type.
     ///
     /// # Errors
     /// When Polars cannot tell a value.
     pub(super) fn of(values: &Series, kind: ColumnType) -> PolarsResult<Self> {
-        let mut printed = Self { bytes: Vec::new(), places: Vec::with_capacity(values.len()), odd: Vec::new() };
+        let mut printed = Self { bytes: Vec::new(), places: Vec::with_capacity(values.len()), unprintable: Vec::new() };
         let values = values.rechunk();
         for row in 0..values.len() {
             let (value, start) = (values.get(row)?, printed.bytes.len());
@@ -34,7 +34,7 @@ impl Printed {
             } else if text(&value, kind, &mut printed.bytes).is_some() {
                 Some(start..printed.bytes.len())
             } else {
-                printed.odd.push(row);
+                printed.unprintable.push(row);
                 None
             };
             printed.places.push(place);

@@ -167,7 +167,7 @@ impl Records {
             match stop {
                 StopReason::End => return Ok(rows),
                 _ if !rows.is_empty() => return Ok(rows),
-                StopReason::Invalid(fault) => return Err(self.located(&fault)),
+                StopReason::Invalid(error) => return Err(self.located(&error)),
                 StopReason::More if self.is_last => {
                     return Err(self.error("the file seems to be cut in the middle of its last row"));
                 }
@@ -217,7 +217,7 @@ impl Records {
     /// Takes the whole values.
     fn values(&mut self, rows: &mut Vec<RecordSpan>) -> StopReason {
         loop {
-            let at = json::after_blanks(&self.text, self.place.taken);
+            let at = json::skip_whitespace(&self.text, self.place.taken);
             let (start, begins_line) = self.start_of_row(at);
             self.pass(at);
             let Some(byte) = self.text.get(at) else {
@@ -229,9 +229,9 @@ impl Records {
                 (Expected::First | Expected::Comma, b']') => Some(Expected::End),
                 (Expected::Comma, b',') => Some(Expected::Another),
                 (Expected::Comma, _) => {
-                    return StopReason::Invalid(fault(at, "expected `,` or `]` after a value of the array"));
+                    return StopReason::Invalid(error(at, "expected `,` or `]` after a value of the array"));
                 }
-                (Expected::End, _) => return StopReason::Invalid(fault(at, "something follows the array")),
+                (Expected::End, _) => return StopReason::Invalid(error(at, "something follows the array")),
                 _ => None,
             };
             if let Some(next) = sign {
@@ -254,8 +254,8 @@ impl Records {
                     self.place.next =
                         if self.place.next == Expected::Value { Expected::Value } else { Expected::Comma };
                 }
-                Err(fault) if fault.is_end => return StopReason::More,
-                Err(fault) => return StopReason::Invalid(fault),
+                Err(error) if error.is_end => return StopReason::More,
+                Err(error) => return StopReason::Invalid(error),
             }
         }
     }
@@ -289,9 +289,9 @@ impl Records {
         (line, letters + 1)
     }
 
-    fn located(&self, fault: &JsonError) -> Box<Diagnostic> {
-        let (line, column) = self.after(fault.at);
-        let mut error = self.error(format!("the file is not valid JSON: {}", fault.reason));
+    fn located(&self, error: &JsonError) -> Box<Diagnostic> {
+        let (line, column) = self.after(error.at);
+        let mut error = self.error(format!("the file is not valid JSON: {}", error.reason));
         error.line = usize::try_from(line).unwrap_or(usize::MAX);
         error.column = column + 1;
         error
@@ -310,21 +310,21 @@ fn advanced((line, column): (u64, usize), passed: &[u8]) -> (u64, usize) {
     }
 }
 
-fn fault(at: usize, reason: &'static str) -> JsonError {
+fn error(at: usize, reason: &'static str) -> JsonError {
     JsonError { at, reason: reason.into(), is_end: false }
 }
 
 /// Whether a text is an array, objects over several lines, or lines.
 fn kind_of(text: &[u8]) -> Expected {
-    let start = json::after_blanks(text, 0);
+    let start = json::skip_whitespace(text, 0);
     let rest = text.get(start..).unwrap_or_default();
     if rest.first() == Some(&b'[') {
         return Expected::Open;
     }
     let line = memchr(b'\n', rest).and_then(|end| rest.get(..end)).unwrap_or(rest);
     let goes_on = match json::object(line, 0, |_, _| {}) {
-        Ok(end) => line.get(json::after_blanks(line, end)) == Some(&b'{'),
-        Err(fault) => fault.is_end,
+        Ok(end) => line.get(json::skip_whitespace(line, end)) == Some(&b'{'),
+        Err(error) => error.is_end,
     };
     if goes_on { Expected::Value } else { Expected::Line }
 }

@@ -70,14 +70,14 @@ mod tests {
 
     #[test]
     fn files_of_other_kinds_are_named_and_text_is_text() {
-        let said = |start: &[u8]| of_text(start).map(|found| found.message).unwrap_or_default();
-        assert!(said(b"PAR1\x15\x04\x15\x10\0\0").contains("a Parquet file"));
-        assert!(said(b"BZh91AY&SY\0\0").contains("bzip2"));
-        assert!(said(b"\xfd7zXZ\0\0\x04").contains("xz"));
-        assert!(said(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\0").contains("Excel"));
-        assert!(said(b"\x1f\x8b\x08\0\0\0\0\0").contains("twice"));
+        let message = |start: &[u8]| of_text(start).map(|found| found.message).unwrap_or_default();
+        assert!(message(b"PAR1\x15\x04\x15\x10\0\0").contains("a Parquet file"));
+        assert!(message(b"BZh91AY&SY\0\0").contains("bzip2"));
+        assert!(message(b"\xfd7zXZ\0\0\x04").contains("xz"));
+        assert!(message(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\0").contains("Excel"));
+        assert!(message(b"\x1f\x8b\x08\0\0\0\0\0").contains("twice"));
         for text in [&b"PAR1,x\n1,2\n"[..], b"ORC,ELF\n1,2\n", b"BZh,b\n1,2\n", b"a,b\n1,2\n", b"PAR1"] {
-            assert_eq!(said(text), "", "{text:?}");
+            assert_eq!(message(text), "", "{text:?}");
         }
         assert!(of_header(b"{ \"a\": 1}\n").unwrap().help.unwrap().contains("`format: ndjson`"));
         assert!(of_header(b"[\n {\"a\": 1}]").unwrap().message.contains("array"));

@@ -20,7 +20,7 @@ pub(super) struct Dialect {
     /// What lines begin with that are no rows; empty if all are.
     pub comment: Vec<u8>,
     /// The largest row, in bytes.
-    pub longest_row: usize,
+    pub max_row_bytes: usize,
 }
 
 /// What keeps a row from being one, as COPY would say it.
@@ -69,25 +69,25 @@ pub(super) struct Row {
     /// Line of the file on which it starts, from 1.
     pub line: u64,
     /// What is wrong with its line ends.
-    pub fault: Option<RowError>,
+    pub error: Option<RowError>,
     /// The file ends here without a line end.
     pub is_unterminated: bool,
 }
 
 /// Why no further row can be found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct NoFurtherRow {
+pub(super) struct UnterminatedRow {
     /// Line on which the row starts.
     pub line: u64,
     /// Whether it is a quoted field that does not end.
     pub in_quotes: bool,
     /// Whether it goes on to the end of the file; else it is larger than a row may be.
-    pub is_to_the_end: bool,
+    pub reaches_end: bool,
 }
 
 /// A stretch of text and the whole rows in it.
 #[derive(Debug)]
-pub(super) struct Rows {
+pub(super) struct RowSplitter {
     dialect: Dialect,
     /// The file's text, then the copies of fields that are rewritten, each after a quote.
     text: Vec<u8>,
@@ -105,14 +105,14 @@ pub(super) struct Rows {
     /// Whether a blank line is a row of one empty field.
     has_blank_rows: bool,
     /// Whether the text holds bytes that would end lines in another file.
-    may_have_strays: bool,
+    may_have_other_line_ends: bool,
     is_last: bool,
     fields: Vec<FieldSpan>,
     rows: Vec<Row>,
     rewritten: Vec<RewrittenField>,
 }
 
-impl Rows {
+impl RowSplitter {
     /// No text yet. So many lines are left out before the first row.
     pub(super) fn new(dialect: Dialect, to_skip: u64) -> Self {
         let (text, fields, rows, rewritten) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -126,7 +126,7 @@ impl Rows {
             line_end: None,
             is_after_newline: false,
             has_blank_rows: false,
-            may_have_strays: false,
+            may_have_other_line_ends: false,
             is_last: false,
             fields,
             rows,
@@ -169,8 +169,8 @@ impl Rows {
     }
 
     /// How much text is worth another look: twice of what is there, so that a long row is not searched again and again.
-    pub(super) fn enough(&self) -> usize {
-        (2 * self.rest().len()).min(self.dialect.longest_row + 1)
+    pub(super) fn refill_size(&self) -> usize {
+        (2 * self.rest().len()).min(self.dialect.max_row_bytes + 1)
     }
 
     /// How lines end, once the first one has.
@@ -179,11 +179,11 @@ impl Rows {
     }
 
     /// Finds up to `limit` whole rows in the text, in place of those found before. Blank lines are no rows, unless
-    /// [`Rows::keep_blank_lines`] was called.
+    /// [`RowSplitter::keep_blank_lines`] was called.
     ///
     /// # Errors
     /// When a quoted field does not end before the file does, or a row is larger than it may be.
-    pub(super) fn split(&mut self, limit: usize) -> Result<(), NoFurtherRow> {
+    pub(super) fn split(&mut self, limit: usize) -> Result<(), UnterminatedRow> {
         self.fields.clear();
         self.rows.clear();
         self.rewritten.clear();
@@ -191,9 +191,9 @@ impl Rows {
         let text = std::mem::take(&mut self.text);
         let in_quotes = self.start(&text).map_or_else(|in_quotes| in_quotes, |end| self.find_rows(&text, end, limit));
         self.text = text;
-        let is_to_the_end = in_quotes && self.is_last;
-        if self.rows.is_empty() && (is_to_the_end || self.content - self.consumed > self.dialect.longest_row) {
-            return Err(NoFurtherRow { line: self.line, in_quotes, is_to_the_end });
+        let reaches_end = in_quotes && self.is_last;
+        if self.rows.is_empty() && (reaches_end || self.content - self.consumed > self.dialect.max_row_bytes) {
+            return Err(UnterminatedRow { line: self.line, in_quotes, reaches_end });
         }
         self.rewrite();
         Ok(())
@@ -233,7 +233,8 @@ impl Rows {
         let Dialect { delimiter, quote, escape, .. } = self.dialect;
         let (mark, quote) = (line_end.mark(), quote.unwrap_or(delimiter));
         // Most texts have none, so that rows need not be searched one by one.
-        self.may_have_strays = memchr(stray_of(line_end).0, text.get(self.consumed..).unwrap_or_default()).is_some();
+        self.may_have_other_line_ends =
+            memchr(other_line_end(line_end).0, text.get(self.consumed..).unwrap_or_default()).is_some();
         let mut row = PartialRow::at(self.consumed, self.line);
         let mut resume = self.consumed;
         'restart: loop {
@@ -312,8 +313,12 @@ impl Rows {
         let is_whole = line_end != LineEnd::CrLf || row.is_unterminated || has_return;
         let end = if line_end == LineEnd::CrLf && has_return && !row.is_unterminated { at - 1 } else { at };
         let was_whole = !std::mem::replace(&mut self.is_after_newline, !is_whole);
-        let fault = if is_whole && was_whole { self.stray(text, &row, line_end, end) } else { Some(RowError::Newline) };
-        if end == row.start && fault.is_none() && !self.has_blank_rows {
+        let error = if is_whole && was_whole {
+            self.unquoted_line_end(text, &row, line_end, end)
+        } else {
+            Some(RowError::Newline)
+        };
+        if end == row.start && error.is_none() && !self.has_blank_rows {
             return;
         }
         self.end_field(&mut row, end);
@@ -323,28 +328,28 @@ impl Rows {
             first_field: offset(self.fields.len()) - row.width,
             width: row.width,
             line: row.line,
-            fault,
+            error,
             is_unterminated: row.is_unterminated,
         });
     }
 
     /// A byte outside of quotes that would end a line in another file.
-    fn stray(&self, text: &[u8], row: &PartialRow, line_end: LineEnd, end: usize) -> Option<RowError> {
-        if !self.may_have_strays {
+    fn unquoted_line_end(&self, text: &[u8], row: &PartialRow, line_end: LineEnd, end: usize) -> Option<RowError> {
+        if !self.may_have_other_line_ends {
             return None;
         }
-        let (byte, fault) = stray_of(line_end);
+        let (byte, error) = other_line_end(line_end);
         let text = text.get(row.start..end).unwrap_or_default();
         memchr(byte, text)?;
         if !row.has_quotes {
-            return Some(fault);
+            return Some(error);
         }
         let quote = self.dialect.quote?;
         let mut at = 0;
         loop {
             at += memchr2(byte, quote, text.get(at..)?)?;
             if text[at] == byte {
-                return Some(fault);
+                return Some(error);
             }
             at = closing_quote(text, at, quote, self.dialect.escape)?.0 + 1;
         }
@@ -416,7 +421,7 @@ impl Rows {
 }
 
 /// The byte that ends no line of the file, though it ends those of others, and what is said of it.
-fn stray_of(line_end: LineEnd) -> (u8, RowError) {
+fn other_line_end(line_end: LineEnd) -> (u8, RowError) {
     match line_end {
         LineEnd::Cr => (b'\n', RowError::Newline),
         LineEnd::Lf | LineEnd::CrLf => (b'\r', RowError::CarriageReturn),

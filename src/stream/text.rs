@@ -1,6 +1,6 @@
 //! A file's content as UTF-8, block by block, whatever its encoding.
 //!
-//! What is no character in the file's encoding becomes [`NO_CHARACTER`], a byte that no UTF-8 text has. So it stays in
+//! What is no character in the file's encoding becomes [`INVALID_BYTE`], a byte that no UTF-8 text has. So it stays in
 //! its field, and whoever reads that field finds a text that is none.
 
 use encoding_rs::{DecoderResult, EncoderResult, GBK, KOI8_U, SHIFT_JIS, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1255, mem};
@@ -12,7 +12,7 @@ use super::encoding::{Charset, Encoding};
 use crate::diagnostic::Diagnostic;
 
 /// Stands for bytes that are no character.
-const NO_CHARACTER: u8 = 0xff;
+const INVALID_BYTE: u8 = 0xff;
 /// Letters of a text that are looked at to tell its encoding.
 const SAMPLE_CHARS: usize = 256;
 
@@ -91,7 +91,7 @@ enum Decoder {
     AsItIs,
     Latin1,
     Latin5,
-    Other { decoder: encoding_rs::Decoder, is_windows: bool, own: Option<Own> },
+    Other { decoder: encoding_rs::Decoder, is_windows: bool, mapping: Option<CharMapping> },
 }
 
 impl std::fmt::Debug for Decoder {
@@ -106,7 +106,7 @@ impl Decoder {
         let charset = encoding.map_or(Charset::Utf8, |encoding| encoding.charset);
         let utf16 = [(&b"\xff\xfe"[..], UTF_16LE), (b"\xfe\xff", UTF_16BE)];
         let marked = utf16.into_iter().find(|(mark, _)| start.starts_with(mark)).map(|(_, found)| found);
-        contradicted(encoding, start).map_or(Ok(()), Err)?;
+        bom_conflict(encoding, start).map_or(Ok(()), Err)?;
         Ok(match (charset, marked) {
             (Charset::Utf8, Some(found)) if encoding.is_none() => (Self::other(found), 2),
             (Charset::Utf16, Some(found)) => (Self::other(found), 2),
@@ -122,8 +122,8 @@ impl Decoder {
 
     fn other(encoding: &'static encoding_rs::Encoding) -> Self {
         let is_windows = encoding.name().starts_with("windows-");
-        let own = OWN.iter().find(|(other, _)| *other == encoding).map(|(_, own)| *own);
-        Self::Other { decoder: encoding.new_decoder_without_bom_handling(), is_windows, own }
+        let mapping = CHAR_MAPPINGS.iter().find(|(other, _)| *other == encoding).map(|(_, mapping)| *mapping);
+        Self::Other { decoder: encoding.new_decoder_without_bom_handling(), is_windows, mapping }
     }
 
     /// Appends the characters of some bytes.
@@ -132,14 +132,14 @@ impl Decoder {
             Self::AsItIs => out.extend_from_slice(bytes),
             Self::Latin1 => latin1(bytes, out),
             Self::Latin5 => latin5(bytes, out),
-            Self::Other { decoder, is_windows, own } => {
+            Self::Other { decoder, is_windows, mapping } => {
                 let start = out.len();
-                stream(decoder, bytes, is_last, out);
+                decode_chunk(decoder, bytes, is_last, out);
                 if *is_windows {
-                    refuse_controls(out, start);
+                    invalidate_controls(out, start);
                 }
-                if let Some(own) = own {
-                    replace(out, start, *own);
+                if let Some(mapping) = mapping {
+                    replace(out, start, *mapping);
                 }
             }
         }
@@ -147,11 +147,11 @@ impl Decoder {
 }
 
 /// What is wrong with the user's word on a file's encoding, where the file begins with the byte order mark of another.
-pub fn contradicted(encoding: Option<&Encoding>, start: &[u8]) -> Option<Box<Diagnostic>> {
+pub fn bom_conflict(encoding: Option<&Encoding>, start: &[u8]) -> Option<Box<Diagnostic>> {
     let encoding = encoding?;
     let marks = [(&b"\xff\xfe"[..], UTF_16LE), (b"\xfe\xff", UTF_16BE), (b"\xef\xbb\xbf", UTF_8)];
     let (_, found) = marks.into_iter().find(|(mark, _)| start.starts_with(mark))?;
-    let is_meant = match encoding.charset {
+    let is_consistent = match encoding.charset {
         Charset::Utf8 => found == UTF_8,
         Charset::Utf16 => found != UTF_8,
         Charset::Other(named) => named == found,
@@ -159,7 +159,7 @@ pub fn contradicted(encoding: Option<&Encoding>, start: &[u8]) -> Option<Box<Dia
     };
     let (name, found) = (encoding.name(), found.name());
     let message = format!("the file begins with the byte order mark of {found}, but `encoding` is {name}");
-    (!is_meant)
+    (!is_consistent)
         .then(|| Box::new(Diagnostic::error(message).help(format!("write `encoding: {found}`, or leave it out"))))
 }
 
@@ -186,7 +186,7 @@ fn latin5(bytes: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-fn stream(decoder: &mut encoding_rs::Decoder, mut bytes: &[u8], is_last: bool, out: &mut Vec<u8>) {
+fn decode_chunk(decoder: &mut encoding_rs::Decoder, mut bytes: &[u8], is_last: bool, out: &mut Vec<u8>) {
     loop {
         let start = out.len();
         let room = decoder.max_utf8_buffer_length_without_replacement(bytes.len()).unwrap_or(4 * bytes.len() + 16);
@@ -198,19 +198,19 @@ fn stream(decoder: &mut encoding_rs::Decoder, mut bytes: &[u8], is_last: bool, o
         match result {
             DecoderResult::InputEmpty => return,
             DecoderResult::OutputFull => {}
-            DecoderResult::Malformed(..) => out.push(NO_CHARACTER),
+            DecoderResult::Malformed(..) => out.push(INVALID_BYTE),
         }
     }
 }
 
 /// What Postgres makes of a character of the web's table; none where it has none.
-type Own = fn(char) -> Option<char>;
+type CharMapping = fn(char) -> Option<char>;
 
-const OWN: &[(&encoding_rs::Encoding, Own)] =
-    &[(KOI8_U, koi8u), (WINDOWS_1255, win1255), (SHIFT_JIS, sjis), (GBK, gbk)];
+const CHAR_MAPPINGS: &[(&encoding_rs::Encoding, CharMapping)] =
+    &[(KOI8_U, postgres_koi8u), (WINDOWS_1255, postgres_win1255), (SHIFT_JIS, postgres_sjis), (GBK, postgres_gbk)];
 
 /// As RFC 2319 has it.
-fn koi8u(letter: char) -> Option<char> {
+fn postgres_koi8u(letter: char) -> Option<char> {
     Some(match letter {
         'ў' => '╝',
         'Ў' => '╬',
@@ -218,24 +218,24 @@ fn koi8u(letter: char) -> Option<char> {
     })
 }
 
-fn win1255(letter: char) -> Option<char> {
+fn postgres_win1255(letter: char) -> Option<char> {
     (letter != '\u{5ba}').then_some(letter)
 }
 
-fn sjis(letter: char) -> Option<char> {
+fn postgres_sjis(letter: char) -> Option<char> {
     (letter != '\u{80}' && !is_private(letter)).then_some(letter)
 }
 
 /// The web's is GB 18030, which has all characters there are, most of them in four bytes. Of those in two bytes, some are
 /// not in code page 936.
-fn gbk(letter: char) -> Option<char> {
+fn postgres_gbk(letter: char) -> Option<char> {
     let is_later = |code| matches!(code, 0xa6d9..=0xa6df | 0xa6ec | 0xa6ed | 0xa6f3 | 0xa8bc | 0xa8bf | 0xa989..=0xa995 | 0xfe50..=0xfea0);
-    let is_one = || letter != '€' && !is_private(letter) && code(GBK, letter).is_some_and(|code| !is_later(code));
+    let is_one = || letter != '€' && !is_private(letter) && code_of(GBK, letter).is_some_and(|code| !is_later(code));
     (letter.is_ascii() || is_one()).then_some(letter)
 }
 
 /// The bytes of a character in an encoding that has it.
-fn code(encoding: &'static encoding_rs::Encoding, letter: char) -> Option<u16> {
+fn code_of(encoding: &'static encoding_rs::Encoding, letter: char) -> Option<u16> {
     let (mut text, mut bytes) = ([0; 4], [0; 4]);
     let text = letter.encode_utf8(&mut text);
     let (result, _, written) = encoding.new_encoder().encode_from_utf8_without_replacement(text, &mut bytes, true);
@@ -247,13 +247,13 @@ fn is_private(letter: char) -> bool {
     ('\u{e000}'..='\u{f8ff}').contains(&letter)
 }
 
-fn replace(out: &mut Vec<u8>, start: usize, own: Own) {
+fn replace(out: &mut Vec<u8>, start: usize, mapping: CharMapping) {
     let new = out.split_off(start);
     for chunk in new.utf8_chunks() {
         for letter in chunk.valid().chars() {
-            match own(letter) {
+            match mapping(letter) {
                 Some(letter) => out.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes()),
-                None => out.push(NO_CHARACTER),
+                None => out.push(INVALID_BYTE),
             }
         }
         out.extend_from_slice(chunk.invalid());
@@ -262,7 +262,7 @@ fn replace(out: &mut Vec<u8>, start: usize, own: Own) {
 
 /// The web reads the bytes that a Windows code page leaves open as control characters. To everybody else they are
 /// mistakes.
-fn refuse_controls(out: &mut Vec<u8>, start: usize) {
+fn invalidate_controls(out: &mut Vec<u8>, start: usize) {
     let is_control = |text: &[u8], at: usize| matches!(text.get(at + 1), Some(0x80..=0x9f));
     let text = out.get(start..).unwrap_or_default();
     let Some(first) = memchr_iter(0xc2, text).find(|at| is_control(text, *at)) else { return };
@@ -270,14 +270,14 @@ fn refuse_controls(out: &mut Vec<u8>, start: usize) {
     let mut copied = 0;
     for at in memchr_iter(0xc2, &text).filter(|at| is_control(&text, *at)) {
         out.extend_from_slice(text.get(copied..at).unwrap_or_default());
-        out.push(NO_CHARACTER);
+        out.push(INVALID_BYTE);
         copied = at + 2;
     }
     out.extend_from_slice(text.get(copied..).unwrap_or_default());
 }
 
 /// The text of some bytes that were cut out of a file, perhaps within a character.
-pub fn decoded(encoding: Option<&Encoding>, bytes: &[u8]) -> String {
+pub fn decode_excerpt(encoding: Option<&Encoding>, bytes: &[u8]) -> String {
     let Ok((mut decoder, mark)) = Decoder::for_file(encoding, bytes) else { return String::new() };
     let mut text = Vec::new();
     decoder.decode(bytes.get(mark..).unwrap_or_default(), false, &mut text);
@@ -291,13 +291,13 @@ pub(super) fn other_encoding(text: &[u8]) -> Option<String> {
     let name = if is_windows { "WIN1252" } else { "LATIN1" };
     let mut read = Vec::new();
     Decoder::for_file(Encoding::parse(name).ok().as_ref(), &[]).ok()?.0.decode(text, true, &mut read);
-    let read = super::column::shown(String::from_utf8(read).ok()?.as_bytes());
+    let read = super::column::preview(String::from_utf8(read).ok()?.as_bytes());
     is_one_byte_each
         .then(|| format!("the file seems to be in another encoding; with `encoding: {name}` this is `{read}`"))
 }
 
 /// Which UTF-16 a text seems to be that is none of UTF-8: every other byte of plain letters is zero.
-pub fn seems_utf16(start: &[u8]) -> Option<&'static str> {
+pub fn looks_like_utf16(start: &[u8]) -> Option<&'static str> {
     let start = start.get(..start.len().min(SAMPLE_CHARS) & !1)?;
     let zeros = |first: usize| start.iter().skip(first).step_by(2).filter(|byte| **byte == 0).count();
     let most = start.len() / 2 * 3 / 4;
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_character_stays_visible_in_its_place() {
+    fn invalid_bytes_stay_visible_in_their_place() {
         assert_eq!(read("WIN1252", b"a\x81,b"), b"a\xff,b");
         assert_eq!(read("WIN1252", b"\xc2\xa0"), "Â\u{a0}".as_bytes());
         assert_eq!(read("GBK", b"a,\xff,b"), b"a,\xff,b");
@@ -367,8 +367,8 @@ mod tests {
         assert!(other_encoding(b"5 \x80").unwrap().ends_with("with `encoding: WIN1252` this is `5 €`"));
         assert_eq!(other_encoding(b"Gr\xc3\xb6\xdfe"), None, "there is UTF-8 in it");
         assert_eq!(other_encoding(b"\x81\xff"), None, "no Windows file has such a byte");
-        assert_eq!(seems_utf16(b"i\0d\0,\0n\0"), Some("UTF-16LE"));
-        assert_eq!(seems_utf16(b"\0i\0d\0,\0n"), Some("UTF-16BE"));
-        assert_eq!(seems_utf16(b"id,\0,name,fare"), None);
+        assert_eq!(looks_like_utf16(b"i\0d\0,\0n\0"), Some("UTF-16LE"));
+        assert_eq!(looks_like_utf16(b"\0i\0d\0,\0n"), Some("UTF-16BE"));
+        assert_eq!(looks_like_utf16(b"id,\0,name,fare"), None);
     }
 }

@@ -73,7 +73,7 @@ impl TypeShape {
             (Self::Array(_), Some(b'{')) => return Err("holds a JSON object where its type has an array"),
             (Self::Array(item), Some(b'[')) => Cow::Owned(item.array(value)?),
             (Self::Composite(attributes), Some(b'{')) => Cow::Owned(attributes.record(value)?),
-            _ => return Ok(json::plain(value)),
+            _ => return Ok(json::text_value(value)),
         };
         if text.len() > MAX_TEXT_BYTES { Err("is larger than 64 MiB as a value of its type") } else { Ok(Some(text)) }
     }
@@ -107,7 +107,7 @@ impl TypeShape {
                 Some(b'[') if dimensions > 1 => self.push_array(item, dimensions - 1, out)?,
                 Some(b'"' | b'{' | b'[') => push_quoted(self.text_of(item)?, b"NULL", b'\\', out),
                 _ if *self == Self::Json => push_quoted(self.text_of(item)?, b"NULL", b'\\', out),
-                _ => out.extend_from_slice(&json::plain(item).unwrap_or(Cow::Borrowed(b"NULL"))),
+                _ => out.extend_from_slice(&json::text_value(item).unwrap_or(Cow::Borrowed(b"NULL"))),
             }
         }
         out.push(b'}');
@@ -137,7 +137,7 @@ impl Attributes {
     fn record(&self, object: &[u8]) -> Result<Vec<u8>, &'static str> {
         let mut values: Vec<Option<Range<usize>>> = vec![None; self.shapes.len()];
         let each = |key: Range<usize>, value| {
-            let name = object.get(key).and_then(json::plain);
+            let name = object.get(key).and_then(json::text_value);
             let place = name.and_then(|name| self.places.get(name.as_ref()));
             if let Some(found) = place.and_then(|place| values.get_mut(*place)) {
                 *found = Some(value);
@@ -160,7 +160,7 @@ impl Attributes {
 
 /// The first item of a valid array; empty if it has none.
 fn first_item(array: &[u8]) -> &[u8] {
-    let start = json::after_blanks(array, 1);
+    let start = json::skip_whitespace(array, 1);
     array.get(start..).unwrap_or_default()
 }
 
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_does_not_grow_without_end() {
+    fn the_size_of_a_value_is_limited() {
         let mut shape = composite(vec![("a", TypeShape::Scalar)]);
         let mut value = format!("{{\"a\": \"{}\"}}", "\\\"".repeat(1 << 20));
         for _ in 0..20 {

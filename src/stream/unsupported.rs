@@ -27,11 +27,10 @@ impl UnsupportedColumn {
         Self { column, what, help: "write the column with a dictionary or plainly".to_owned() }
     }
 
-    /// The error.
-    pub(super) fn refused(&self, file: &str) -> Box<crate::diagnostic::Diagnostic> {
-        let mut refused = broken(file, format!("`{}` {}", self.column, self.what));
-        refused.help = Some(self.help.clone());
-        refused
+    pub(super) fn error(&self, file: &str) -> Box<crate::diagnostic::Diagnostic> {
+        let mut error = broken(file, format!("`{}` {}", self.column, self.what));
+        error.help = Some(self.help.clone());
+        error
     }
 }
 
@@ -41,5 +40,5 @@ impl UnsupportedColumn {
 /// Names the column, and what in it is not supported.
 pub(super) fn check(all: &[UnsupportedColumn], wanted: &[Column], file: &str) -> Result<()> {
     let is_wanted = |column: &&UnsupportedColumn| wanted.iter().any(|wanted| wanted.name == column.column);
-    all.iter().find(is_wanted).map_or(Ok(()), |column| Err(column.refused(file)))
+    all.iter().find(is_wanted).map_or(Ok(()), |column| Err(column.error(file)))
 }

@@ -19,10 +19,10 @@ pub fn parse_bool(text: &[u8]) -> Option<bool> {
         (b"0", 1, false),
     ];
     let text = trim(text);
-    let is_meant = |(word, least, _): &&(&[u8], usize, bool)| {
+    let matches_word = |(word, least, _): &&(&[u8], usize, bool)| {
         text.len() >= *least && word.get(..text.len()).is_some_and(|word| word.eq_ignore_ascii_case(text))
     };
-    WORDS.iter().find(is_meant).map(|(_, _, value)| *value)
+    WORDS.iter().find(matches_word).map(|(_, _, value)| *value)
 }
 
 /// A whole number that fits `bits`; zeros may follow a point.
@@ -40,25 +40,25 @@ pub fn fits(value: i64, bits: u8) -> bool {
 fn whole_number(text: &[u8]) -> Option<i64> {
     let (negative, digits) = sign(trim(text));
     let mut value: i64 = 0;
-    let mut seen = 0;
+    let mut digits_seen = 0;
     for (index, byte) in digits.iter().enumerate() {
         match byte {
             b'0'..=b'9' => {
                 // Counting down reaches the smallest i64, which has no positive twin.
                 value = value.checked_mul(10)?.checked_sub(i64::from(byte - b'0'))?;
-                seen += 1;
+                digits_seen += 1;
             }
-            b'.' if seen > 0 => {
+            b'.' if digits_seen > 0 => {
                 let zeros = digits.get(index + 1..)?;
-                return zeros.iter().all(|digit| *digit == b'0').then_some(signed(value, negative)?);
+                return zeros.iter().all(|digit| *digit == b'0').then_some(with_sign(value, negative)?);
             }
             _ => return None,
         }
     }
-    if seen == 0 { None } else { signed(value, negative) }
+    if digits_seen == 0 { None } else { with_sign(value, negative) }
 }
 
-fn signed(value: i64, negative: bool) -> Option<i64> {
+fn with_sign(value: i64, negative: bool) -> Option<i64> {
     if negative { Some(value) } else { value.checked_neg() }
 }
 
@@ -103,8 +103,8 @@ fn short_decimal(text: &[u8]) -> Option<f64> {
             _ => return None,
         }
     }
-    let seen = digits.len() - usize::from(point.is_some());
-    if seen == 0 {
+    let digits_seen = digits.len() - usize::from(point.is_some());
+    if digits_seen == 0 {
         return None;
     }
     let decimals = point.map_or(0, |index| digits.len() - index - 1);
@@ -165,7 +165,7 @@ pub fn parse_text(text: &[u8]) -> Option<&str> {
 }
 
 /// Why a text is not a value of this type, as the end of a sentence that starts with the text.
-pub fn complaint(text: &[u8], kind: ColumnType) -> String {
+pub fn mismatch(text: &[u8], kind: ColumnType) -> String {
     match kind {
         ColumnType::Bool => "is not true or false".to_owned(),
         ColumnType::Int(bits) => not_int(text, bits),
@@ -212,7 +212,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn truth_has_many_spellings() {
+    fn booleans_have_many_spellings() {
         for text in ["true", "T", "Yes", "y", "on", "1", " t ", "tru", "YE"] {
             assert_eq!(parse_bool(text.as_bytes()), Some(true), "{text:?}");
         }
@@ -301,11 +301,11 @@ mod tests {
     }
 
     #[test]
-    fn a_complaint_says_what_kind_of_value_was_due() {
-        assert_eq!(complaint(b"12x.5", ColumnType::Float), "is not a number");
-        assert_eq!(complaint(b"1e400", ColumnType::Float), "is out of range for a double precision number");
-        assert_eq!(complaint(b"1.5", ColumnType::Int(32)), "is not a whole number");
-        assert_eq!(complaint(b"40000", ColumnType::Int(16)), "does not fit an integer of 16 bits");
-        assert_eq!(complaint(b"99999999999999999999", ColumnType::Int(64)), "does not fit an integer of 64 bits");
+    fn a_mismatch_names_the_expected_type() {
+        assert_eq!(mismatch(b"12x.5", ColumnType::Float), "is not a number");
+        assert_eq!(mismatch(b"1e400", ColumnType::Float), "is out of range for a double precision number");
+        assert_eq!(mismatch(b"1.5", ColumnType::Int(32)), "is not a whole number");
+        assert_eq!(mismatch(b"40000", ColumnType::Int(16)), "does not fit an integer of 16 bits");
+        assert_eq!(mismatch(b"99999999999999999999", ColumnType::Int(64)), "does not fit an integer of 64 bits");
     }
 }

@@ -12,12 +12,12 @@ use polars::prelude::{
 
 use super::bytes::Compression;
 use super::parquet::ParquetSink;
-use super::printed::Printed;
+use super::printed::PrintedColumn;
 use super::{Batch, ColumnType, Format, Result};
 use crate::diagnostic::Diagnostic;
 
 /// A line that ends the data, to some readers.
-const END: &str = "\\.";
+const END_MARKER: &str = "\\.";
 
 /// Writes batches to a file in the format that its name tells (`.csv`, `.csv.gz`, `.parquet`) and returns the number
 /// of rows. The file appears under its name once it is complete. Bad rows must have been dealt with.
@@ -29,7 +29,7 @@ pub fn write(path: &Path, batches: impl Iterator<Item = Result<Batch>>) -> Resul
     partial.push(".part");
     let partial = Path::new(&partial);
     let rows = write_all(path, partial, batches)
-        .and_then(|rows| std::fs::rename(partial, path).map(|()| rows).map_err(|error| refused(path, error)));
+        .and_then(|rows| std::fs::rename(partial, path).map(|()| rows).map_err(|error| write_error(path, error)));
     if rows.is_err() {
         // The first error is the one to tell; a leftover is only untidy.
         drop(std::fs::remove_file(partial));
@@ -47,19 +47,19 @@ fn write_all(path: &Path, partial: &Path, batches: impl Iterator<Item = Result<B
         }
         let sink = match &mut sink {
             Some(sink) => sink,
-            empty => empty.insert(Sink::open(path, partial, &batch.frame).map_err(|error| refused(path, error))?),
+            empty => empty.insert(Sink::open(path, partial, &batch.frame).map_err(|error| write_error(path, error))?),
         };
         rows += batch.frame.height() as u64;
-        sink.write(batch.frame).map_err(|error| refused(path, error))?;
+        sink.write(batch.frame).map_err(|error| write_error(path, error))?;
     }
     match sink {
-        Some(sink) => sink.finish().map_err(|error| refused(path, error))?,
-        None => drop(File::create(partial).map_err(|error| refused(path, error))?),
+        Some(sink) => sink.finish().map_err(|error| write_error(path, error))?,
+        None => drop(File::create(partial).map_err(|error| write_error(path, error))?),
     }
     Ok(rows)
 }
 
-fn refused(path: &Path, error: impl std::fmt::Display) -> Box<Diagnostic> {
+fn write_error(path: &Path, error: impl std::fmt::Display) -> Box<Diagnostic> {
     let mut diagnostic = Diagnostic::error(format!("cannot write the file: {error}"));
     diagnostic.file = path.display().to_string();
     Box::new(diagnostic)
@@ -77,7 +77,7 @@ impl Sink {
         Ok(match Format::of(&name) {
             Format::Parquet => Self::Parquet(Box::new(ParquetSink::new(file, first)?)),
             Format::Csv | Format::Ndjson | Format::Json => {
-                Self::Csv(CsvSink::new(file, Compression::promised_by(&name)))
+                Self::Csv(CsvSink::new(file, Compression::of_extension(&name)))
             }
         })
     }
@@ -98,7 +98,7 @@ impl Sink {
 }
 
 struct CsvSink {
-    output: Output,
+    output: CsvOutput,
     has_header: bool,
 }
 
@@ -106,8 +106,8 @@ impl CsvSink {
     fn new(file: File, compression: Option<Compression>) -> Self {
         let file = BufWriter::with_capacity(1 << 18, file);
         let output = match compression {
-            Some(Compression::Gzip) => Output::Gzip(Box::new(GzEncoder::new(file, Level::fast()))),
-            _ => Output::Plain(file),
+            Some(Compression::Gzip) => CsvOutput::Gzip(Box::new(GzEncoder::new(file, Level::fast()))),
+            _ => CsvOutput::Plain(file),
         };
         Self { output, has_header: false }
     }
@@ -120,7 +120,7 @@ impl CsvSink {
         let mut frame = with_texts(&frame)?;
         frame.align_chunks();
         let has_header = std::mem::replace(&mut self.has_header, true);
-        if !holds_end(&frame) {
+        if !contains_end_marker(&frame) {
             return CsvWriter::new(&mut self.output).include_header(!has_header).finish(&mut frame);
         }
         if !has_header {
@@ -134,7 +134,7 @@ impl CsvSink {
 fn with_texts(frame: &DataFrame) -> PolarsResult<DataFrame> {
     let columns = frame.columns().iter().map(|column| match column.dtype() {
         DataType::Date | DataType::Datetime(..) => {
-            let printed = Printed::of(column.as_materialized_series(), ColumnType::Text)?;
+            let printed = PrintedColumn::of(column.as_materialized_series(), ColumnType::Text)?;
             let texts = printed.texts().into_iter().map(|text| text.map(String::from_utf8_lossy));
             Ok(StringChunked::from_iter_options(column.name().clone(), texts).into_column())
         }
@@ -144,9 +144,9 @@ fn with_texts(frame: &DataFrame) -> PolarsResult<DataFrame> {
 }
 
 /// Whether a line would be the mark of the end of the data, unless its value is quoted.
-fn holds_end(frame: &DataFrame) -> bool {
+fn contains_end_marker(frame: &DataFrame) -> bool {
     let [column] = frame.columns() else { return false };
-    column.str().is_ok_and(|texts| texts.iter().any(|text| text == Some(END)))
+    column.str().is_ok_and(|texts| texts.iter().any(|text| text == Some(END_MARKER)))
 }
 
 /// Writes a column of texts, all of them in quotes but NULL.
@@ -157,12 +157,12 @@ fn write_quoted(texts: &StringChunked, output: &mut impl Write) -> io::Result<()
     })
 }
 
-enum Output {
+enum CsvOutput {
     Plain(BufWriter<File>),
     Gzip(Box<GzEncoder<BufWriter<File>>>),
 }
 
-impl Output {
+impl CsvOutput {
     fn finish(self) -> io::Result<()> {
         match self {
             Self::Plain(mut file) => file.flush(),
@@ -171,7 +171,7 @@ impl Output {
     }
 }
 
-impl Write for Output {
+impl Write for CsvOutput {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Plain(file) => file.write(bytes),

@@ -24,7 +24,7 @@ pub(super) fn one_column<'de, D: Deserializer<'de>>(deserializer: D) -> Result<M
 }
 
 /// What to do where it is not known whether a file's rows are in the table.
-pub(super) const EITHER_WAY: &str =
+pub(super) const EITHER_WAY_HELP: &str =
     "to add all rows of the file again, write `if_loaded: load`; to leave the table as it is, `if_loaded: skip`";
 
 /// What to do with a file that was loaded before.
@@ -40,7 +40,7 @@ pub(super) enum IfLoaded {
 }
 
 /// The earlier load that comes nearest.
-pub(super) struct Before<'a> {
+pub(super) struct PriorLoad<'a> {
     /// The file that is to be loaded.
     pub file: &'a str,
     /// The table.
@@ -61,7 +61,7 @@ pub(super) struct Before<'a> {
 
 /// What has become of an earlier load's rows, as far as the table tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum PriorRows {
     /// All of them are there.
     Whole,
     /// None of them is there.
@@ -72,14 +72,14 @@ pub(super) enum Standing {
 
 /// What is done.
 #[derive(Debug)]
-pub(super) enum Verdict {
+pub(super) enum AppendDecision {
     /// The file is loaded, with a word about it to be said once that is done.
     Load(Level, String),
     /// It is not, with a word about it.
     Skip(String),
 }
 
-impl Before<'_> {
+impl PriorLoad<'_> {
     /// Whether the answer hangs on what the table holds.
     pub(super) fn depends_on_rows(&self, wanted: Option<IfLoaded>) -> bool {
         wanted.is_none() && self.has_same_content && self.sameness != Sameness::Other
@@ -89,14 +89,14 @@ impl Before<'_> {
     ///
     /// # Errors
     /// When the user wants it so, or when rows might get lost or doubled either way.
-    pub(super) fn decide(&self, wanted: Option<IfLoaded>, standing: &Standing) -> Result<Verdict, TaskError> {
+    pub(super) fn decide(&self, wanted: Option<IfLoaded>, prior_rows: &PriorRows) -> Result<AppendDecision, TaskError> {
         let Self { file, table, execution, rows, .. } = self;
         if !self.has_same_content {
             let message = format!(
                 "`{file}` was loaded before, by execution {execution}, with other content; the new rows were added, \
                  and the earlier ones stayed"
             );
-            return Ok(Verdict::Load(Level::Info, message));
+            return Ok(AppendDecision::Load(Level::Info, message));
         }
         let known = if self.sameness == Sameness::Same {
             format!("execution {execution} has already loaded this file")
@@ -105,32 +105,33 @@ impl Before<'_> {
         };
         match wanted {
             Some(IfLoaded::Load) => {
-                Ok(Verdict::Load(Level::Info, format!("{known}; it was loaded again, as `if_loaded` says")))
+                Ok(AppendDecision::Load(Level::Info, format!("{known}; it was loaded again, as `if_loaded` says")))
             }
             Some(IfLoaded::Fail) => Err(TaskError::permanent(format!("{known}, and `if_loaded` is `fail`"))),
-            Some(IfLoaded::Skip) if self.has_same_steps => Ok(Verdict::Skip(format!("{known}; nothing to do"))),
-            Some(IfLoaded::Skip) => Err(self.other_steps(&known)),
+            Some(IfLoaded::Skip) if self.has_same_steps => Ok(AppendDecision::Skip(format!("{known}; nothing to do"))),
+            Some(IfLoaded::Skip) => Err(self.settings_differ(&known)),
             None if self.sameness == Sameness::Other => {
                 let level = if *rows > 0 { Level::Warn } else { Level::Info };
                 let message = format!("{known}; `{file}` is another file, so its rows were added to `{table}` too");
-                Ok(Verdict::Load(level, message))
+                Ok(AppendDecision::Load(level, message))
             }
-            None => match standing {
-                Standing::Gone => {
+            None => match prior_rows {
+                PriorRows::Gone => {
                     let message = format!("{known}, but its rows were gone from `{table}`; it was loaded again");
-                    Ok(Verdict::Load(Level::Info, message))
+                    Ok(AppendDecision::Load(Level::Info, message))
                 }
-                _ if self.sameness == Sameness::Unknown && *rows > 0 => Err(self.perhaps_another(&known)),
-                _ if !self.has_same_steps => Err(self.other_steps(&known)),
-                Standing::Whole => Ok(Verdict::Skip(format!("{known}; nothing to do"))),
-                Standing::Unclear(why) => {
-                    Err(TaskError::permanent(format!("{known}, {}, and {why}", count(*rows, "row"))).help(EITHER_WAY))
+                _ if self.sameness == Sameness::Unknown && *rows > 0 => Err(self.sameness_unknown(&known)),
+                _ if !self.has_same_steps => Err(self.settings_differ(&known)),
+                PriorRows::Whole => Ok(AppendDecision::Skip(format!("{known}; nothing to do"))),
+                PriorRows::Unclear(why) => {
+                    Err(TaskError::permanent(format!("{known}, {}, and {why}", count(*rows, "row")))
+                        .help(EITHER_WAY_HELP))
                 }
             },
         }
     }
 
-    fn perhaps_another(&self, known: &str) -> TaskError {
+    fn sameness_unknown(&self, known: &str) -> TaskError {
         let rows = count(self.rows, "row");
         let message =
             format!("{known}, {rows}, and it is not known whether `{}` is that file or another one", self.file);
@@ -140,7 +141,7 @@ impl Before<'_> {
         )
     }
 
-    fn other_steps(&self, known: &str) -> TaskError {
+    fn settings_differ(&self, known: &str) -> TaskError {
         TaskError::permanent(format!(
             "{known}, with other settings of the task, and `{}` may hold its rows",
             self.table
@@ -153,7 +154,7 @@ impl Before<'_> {
 mod tests {
     use super::*;
 
-    const SAME: Before = Before {
+    const SAME: PriorLoad = PriorLoad {
         file: "a.csv",
         table: "t",
         execution: "e1",
@@ -164,68 +165,69 @@ mod tests {
         rows: 2,
     };
 
-    fn said(before: &Before, wanted: Option<IfLoaded>, standing: &Standing) -> String {
-        match before.decide(wanted, standing) {
-            Ok(Verdict::Load(level, message)) => format!("load {}: {message}", level.as_str()),
-            Ok(Verdict::Skip(message)) => format!("skip: {message}"),
+    fn message(before: &PriorLoad, wanted: Option<IfLoaded>, prior_rows: &PriorRows) -> String {
+        match before.decide(wanted, prior_rows) {
+            Ok(AppendDecision::Load(level, message)) => format!("load {}: {message}", level.as_str()),
+            Ok(AppendDecision::Skip(message)) => format!("skip: {message}"),
             Err(error) => format!("fail: {error}"),
         }
     }
 
-    fn unclear() -> Standing {
-        Standing::Unclear("`t` holds 1 of them".to_owned())
+    fn unclear() -> PriorRows {
+        PriorRows::Unclear("`t` holds 1 of them".to_owned())
     }
 
     #[test]
-    fn the_same_file_goes_by_what_the_table_holds() {
-        assert!(said(&SAME, None, &Standing::Whole).starts_with("skip: execution e1"));
-        assert!(said(&SAME, None, &Standing::Gone).starts_with("load INFO"));
-        let unclear = said(&SAME, None, &unclear());
+    fn the_same_file_is_decided_by_the_table() {
+        assert!(message(&SAME, None, &PriorRows::Whole).starts_with("skip: execution e1"));
+        assert!(message(&SAME, None, &PriorRows::Gone).starts_with("load INFO"));
+        let unclear = message(&SAME, None, &unclear());
         assert!(unclear.starts_with("fail") && unclear.contains("`if_loaded: skip`"), "{unclear}");
     }
 
     #[test]
     fn the_setting_decides_whatever_the_table_holds() {
-        for standing in [Standing::Whole, Standing::Gone, unclear()] {
-            assert!(said(&SAME, Some(IfLoaded::Skip), &standing).starts_with("skip"));
-            assert!(said(&SAME, Some(IfLoaded::Load), &standing).starts_with("load"));
-            assert!(said(&SAME, Some(IfLoaded::Fail), &standing).starts_with("fail"));
+        for prior_rows in [PriorRows::Whole, PriorRows::Gone, unclear()] {
+            assert!(message(&SAME, Some(IfLoaded::Skip), &prior_rows).starts_with("skip"));
+            assert!(message(&SAME, Some(IfLoaded::Load), &prior_rows).starts_with("load"));
+            assert!(message(&SAME, Some(IfLoaded::Fail), &prior_rows).starts_with("fail"));
         }
     }
 
     #[test]
-    fn other_files_are_added_and_the_log_says_why() {
-        let other_content = Before { has_same_content: false, ..SAME };
-        assert!(said(&other_content, None, &Standing::Whole).starts_with("load INFO"));
-        assert!(said(&other_content, Some(IfLoaded::Fail), &Standing::Whole).starts_with("load INFO"));
-        let elsewhere = Before { address: "old/a.csv", sameness: Sameness::Other, ..SAME };
+    fn other_files_are_added_and_logged() {
+        let other_content = PriorLoad { has_same_content: false, ..SAME };
+        assert!(message(&other_content, None, &PriorRows::Whole).starts_with("load INFO"));
+        assert!(message(&other_content, Some(IfLoaded::Fail), &PriorRows::Whole).starts_with("load INFO"));
+        let elsewhere = PriorLoad { address: "old/a.csv", sameness: Sameness::Other, ..SAME };
         assert!(
-            said(&elsewhere, None, &Standing::Whole).contains("load WARN: execution e1 has loaded the same content")
+            message(&elsewhere, None, &PriorRows::Whole)
+                .contains("load WARN: execution e1 has loaded the same content")
         );
-        assert!(said(&elsewhere, Some(IfLoaded::Skip), &Standing::Gone).starts_with("skip"));
-        assert!(said(&elsewhere, Some(IfLoaded::Fail), &Standing::Gone).contains("`old/a.csv`"));
+        assert!(message(&elsewhere, Some(IfLoaded::Skip), &PriorRows::Gone).starts_with("skip"));
+        assert!(message(&elsewhere, Some(IfLoaded::Fail), &PriorRows::Gone).contains("`old/a.csv`"));
     }
 
     #[test]
-    fn other_settings_never_double_rows_without_a_word() {
-        let changed = Before { has_same_steps: false, ..SAME };
-        for standing in [Standing::Whole, unclear()] {
-            assert!(said(&changed, None, &standing).starts_with("fail"));
+    fn other_settings_never_double_rows_silently() {
+        let changed = PriorLoad { has_same_steps: false, ..SAME };
+        for prior_rows in [PriorRows::Whole, unclear()] {
+            assert!(message(&changed, None, &prior_rows).starts_with("fail"));
         }
-        assert!(said(&changed, Some(IfLoaded::Skip), &Standing::Gone).starts_with("fail"));
-        assert!(said(&changed, None, &Standing::Gone).starts_with("load"));
+        assert!(message(&changed, Some(IfLoaded::Skip), &PriorRows::Gone).starts_with("fail"));
+        assert!(message(&changed, None, &PriorRows::Gone).starts_with("load"));
     }
 
     #[test]
-    fn a_file_that_may_be_the_known_one_is_neither_skipped_nor_added_without_a_word() {
-        let perhaps = Before { sameness: Sameness::Unknown, ..SAME };
-        for standing in [Standing::Whole, unclear()] {
-            let said = said(&perhaps, None, &standing);
-            assert!(said.starts_with("fail") && said.contains("`if_loaded: load`"), "{said}");
+    fn an_unclear_file_is_neither_skipped_nor_added_silently() {
+        let perhaps = PriorLoad { sameness: Sameness::Unknown, ..SAME };
+        for prior_rows in [PriorRows::Whole, unclear()] {
+            let message = message(&perhaps, None, &prior_rows);
+            assert!(message.starts_with("fail") && message.contains("`if_loaded: load`"), "{message}");
         }
-        assert!(said(&perhaps, None, &Standing::Gone).starts_with("load"));
-        assert!(said(&perhaps, Some(IfLoaded::Load), &Standing::Whole).starts_with("load"));
-        let empty = Before { rows: 0, ..perhaps };
-        assert!(said(&empty, None, &Standing::Whole).starts_with("skip"));
+        assert!(message(&perhaps, None, &PriorRows::Gone).starts_with("load"));
+        assert!(message(&perhaps, Some(IfLoaded::Load), &PriorRows::Whole).starts_with("load"));
+        let empty = PriorLoad { rows: 0, ..perhaps };
+        assert!(message(&empty, None, &PriorRows::Whole).starts_with("skip"));
     }
 }

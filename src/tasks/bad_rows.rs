@@ -84,7 +84,7 @@ impl Rejected {
     ///
     /// # Errors
     /// As [`Rejected::take`], or when the file cannot be read.
-    pub fn take_bare(
+    pub fn take_by_line(
         &mut self,
         rows: &[(BadRow, Option<String>)],
         (path, options): (&Path, &ReadOptions),
@@ -117,7 +117,7 @@ impl Rejected {
         }
         self.count += 1;
         let path = file.path.clone();
-        self.write(&path, row).map_err(|error| unwritten(&path, &error))
+        self.write(&path, row).map_err(|error| write_error(&path, &error))
     }
 
     /// Puts the rows that were set aside in the order of their lines.
@@ -127,7 +127,7 @@ impl Rejected {
     pub fn sort(&mut self) -> Result<()> {
         let Some((_, file)) = self.limit.as_ref().filter(|_| self.writer.is_some()) else { return Ok(()) };
         let path = file.path.clone();
-        self.sorted(&path).map_err(|error| unwritten(&path, &error))
+        self.sorted(&path).map_err(|error| write_error(&path, &error))
     }
 
     fn sorted(&mut self, path: &Path) -> csv::Result<()> {
@@ -175,7 +175,7 @@ impl Rejected {
     }
 
     /// How many further rows may be set aside; none where the first one ends the task.
-    pub fn room(&self) -> Option<u64> {
+    pub fn remaining(&self) -> Option<u64> {
         self.limit.as_ref().map(|(max, _)| max.saturating_sub(self.count))
     }
 
@@ -190,7 +190,7 @@ impl Rejected {
     }
 }
 
-fn unwritten(path: &Path, error: &csv::Error) -> Box<Diagnostic> {
+fn write_error(path: &Path, error: &csv::Error) -> Box<Diagnostic> {
     Box::new(Diagnostic::error(format!("cannot write the bad rows to {}: {error}", path.display())))
 }
 

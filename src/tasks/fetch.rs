@@ -9,7 +9,8 @@ pub(super) const MAX_ROWS: usize = 100_000;
 
 /// What to do with the rows that a statement returns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-pub(super) enum Keep {
+#[schemars(rename = "Keep")]
+pub(super) enum FetchMode {
     /// Nothing: they are counted.
     #[default]
     #[serde(rename = "NONE", alias = "none", alias = "false")]
@@ -25,9 +26,9 @@ pub(super) enum Keep {
     File,
 }
 
-impl Keep {
+impl FetchMode {
     /// The same, where older words for it are given.
-    pub(super) fn or_old(self, store: bool, fetch_one: bool) -> Self {
+    pub(super) fn or_deprecated(self, store: bool, fetch_one: bool) -> Self {
         match (store, fetch_one) {
             (true, _) => Self::File,
             (_, true) => Self::First,

@@ -25,7 +25,6 @@ pub(super) struct FileAddress {
 
 /// An address in a ledger, and the load that noted it.
 pub(super) struct NotedAddress<'a> {
-    /// The address.
     pub(super) address: &'a str,
     /// Whether a flow of the same id did the load.
     pub(super) is_of_this_flow: bool,

@@ -53,7 +53,7 @@ impl RequestError {
 }
 
 /// Whether the same request may be answered better a little later.
-pub fn may_pass(status: StatusCode) -> bool {
+pub fn is_transient(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 425 | 429 | 500..)
 }
 

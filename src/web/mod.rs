@@ -6,5 +6,5 @@ mod error;
 pub mod follow;
 mod reason;
 
-pub use error::{NO_CONNECTION, RequestError, may_pass, retry_after};
+pub use error::{NO_CONNECTION, RequestError, is_transient, retry_after};
 pub use reason::reason;

@@ -25,7 +25,7 @@ pub fn shared_home() -> PathBuf {
 
 /// The address of a new, empty database of this name on the shared server, as `--postgres` takes it.
 pub async fn database(name: &str) -> String {
-    let server = managed::ensure_running(&settings(&shared_home(), None)).await.unwrap();
+    let server = managed::ensure_running(&settings(&shared_home(), None), &|_| {}).await.unwrap();
     let client = connect_to(&server).await.unwrap().client;
     client.batch_execute(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await.unwrap();
     client.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();

@@ -197,7 +197,7 @@ async fn a_server_that_restarts_under_a_load_is_waited_for() {
     place.file("a.csv", "id\n1\n2\n3\n");
     let home = tempfile::tempdir().unwrap();
     let own = postgres::settings(home.path(), None);
-    let url = managed::url(&managed::ensure_running(&own).await.unwrap());
+    let url = managed::url(&managed::ensure_running(&own, &|_| {}).await.unwrap());
     let other = postgres::client(&url).await;
     other.batch_execute("CREATE TABLE t (id int PRIMARY KEY)").await.unwrap();
     other.batch_execute("BEGIN; INSERT INTO t VALUES (3)").await.unwrap();
@@ -209,7 +209,7 @@ async fn a_server_that_restarts_under_a_load_is_waited_for() {
     assert_says(&said(&lines), &["terminating connection due to administrator command (57P01)"]);
     // Away for a while: connections are refused meanwhile.
     tokio::time::sleep(Duration::from_secs(2)).await;
-    managed::ensure_running(&own).await.unwrap();
+    managed::ensure_running(&own, &|_| {}).await.unwrap();
     let outputs = load.await.unwrap().unwrap();
     let client = postgres::client(&url).await;
     let rows: i64 = client.query_one("SELECT count(*) FROM t", &[]).await.unwrap().get(0);

@@ -17,7 +17,6 @@ mod faults;
 mod folders;
 mod held;
 mod keys;
-mod meaning;
 mod merges;
 mod modes;
 mod months;
@@ -31,6 +30,7 @@ mod sequences;
 mod settings;
 mod shapes;
 mod step_casts;
+mod step_semantics;
 mod together;
 mod types;
 

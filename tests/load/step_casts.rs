@@ -6,7 +6,7 @@ use jitney::tasks::polars::spec::{Pairs, TypeName};
 use polars::prelude::*;
 
 use crate::load::Place;
-use crate::load::meaning::{aside, stored_of};
+use crate::load::step_semantics::{off_runtime, stored_of};
 
 /// A row with one column `v`, and its line.
 fn row(value: Column) -> DataFrame {
@@ -179,7 +179,7 @@ async fn the_step_cast_has_postgres_results() {
             let sql = format!("SELECT CAST(CAST(CAST('{text}' AS {own}) AS {name}) AS text)");
             let theirs = place.client.query_one(&sql, &[]).await.map(|row| row.get::<_, Option<String>>(0));
             let steps = Transform { cast: Pairs(vec![("v".to_owned(), *target)]), ..Transform::default() };
-            let ours = aside(|| stored_of(&file, &steps, None, &row(read(text, *kind))));
+            let ours = off_runtime(|| stored_of(&file, &steps, None, &row(read(text, *kind))));
             wrong.extend(difference(&format!("'{text}'::{own}::{name}"), &ours, theirs));
         }
     }
@@ -202,7 +202,7 @@ fn a_text_that_only_the_server_could_read_is_a_bad_row() {
     for (text, target) in REJECTED {
         let file = [("v".to_owned(), Some(ColumnType::Text))];
         let steps = Transform { cast: Pairs(vec![("v".to_owned(), *target)]), ..Transform::default() };
-        let error = aside(|| stored_of(&file, &steps, None, &row(read(text, ColumnType::Text)))).unwrap_err();
+        let error = off_runtime(|| stored_of(&file, &steps, None, &row(read(text, ColumnType::Text)))).unwrap_err();
         assert!(error.starts_with(&format!("`cast.v`: `{text}` is not a ")), "{error}");
     }
 }
@@ -249,12 +249,12 @@ async fn numbers_of_single_precision_are_counted_in_it() {
             let theirs = place.client.query_one(&query, &[]).await.map(|row| row.get::<_, Option<String>>(0));
             let steps =
                 Transform { with_columns: Pairs(vec![("v".to_owned(), (*sql).to_owned())]), ..Transform::default() };
-            let ours = aside(|| stored_of(&file, &steps, None, &row(read(text, ColumnType::Real))));
+            let ours = off_runtime(|| stored_of(&file, &steps, None, &row(read(text, ColumnType::Real))));
             wrong.extend(difference(&format!("{sql} of {text}"), &ours, theirs));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     let sum = Transform { sql: Some("SELECT sum(v) AS v FROM self".to_owned()), ..Transform::default() };
-    let error = aside(|| stored_of(&file, &sum, None, &row(read("1", ColumnType::Real)))).unwrap_err();
+    let error = off_runtime(|| stored_of(&file, &sum, None, &row(read("1", ColumnType::Real)))).unwrap_err();
     assert!(error.contains("in single precision"), "{error}");
 }

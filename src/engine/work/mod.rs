@@ -62,7 +62,6 @@ struct PendingAttempt {
     context: Arc<TaskContext>,
 }
 
-/// A running attempt.
 struct RunningAttempt<'a> {
     step: &'a Step,
     context: Arc<TaskContext>,

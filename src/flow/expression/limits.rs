@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_looks_at_a_value_spends_at_least_its_size() {
+    fn reading_a_value_costs_at_least_its_size() {
         let text = Value::from("x".repeat(LARGE_TEXT));
         let list = json!(vec!["x".repeat(LARGE_TEXT / 10); 10]);
         let spends = |templates: &[String]| {
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_are_not_there_cost_as_much_as_those_that_are() {
+    fn unknown_names_cost_as_much_as_known_ones() {
         let map: Map<String, Value> = (0..10_000).map(|number| (format!("k{number}"), Value::Null)).collect();
         assert!(spent("{{ large.none ?? 1 }}", &map.into()) > 10_000);
     }

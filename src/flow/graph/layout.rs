@@ -229,7 +229,6 @@ fn stack(layouts: Vec<GraphLayout<'_>>) -> GraphLayout<'_> {
     stacked
 }
 
-/// Side by side.
 fn side_by_side(layouts: Vec<GraphLayout<'_>>) -> GraphLayout<'_> {
     let mut row = GraphLayout::default();
     let mut x = 0;

@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_told_in_plain_words() {
+    fn mismatches_are_reported_in_plain_words() {
         for (kind, provided, message) in [
             (Int, json!("1.5"), "`1.5` is not a whole number"),
             (Float, json!("nan"), "`nan` is not a number"),

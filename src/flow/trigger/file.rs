@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bucket_is_looked_into_less_often() {
+    fn buckets_are_polled_less_often() {
         assert_eq!(arrival("in").interval(), Duration::from_secs(10));
         assert_eq!(arrival("gs://b/in").interval(), Duration::from_secs(60));
     }

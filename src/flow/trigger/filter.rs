@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn an_execution_is_told_by_namespace_flow_and_state() {
+    fn executions_are_filtered_by_namespace_flow_and_state() {
         for (field, kind, value, matches) in [
             ("NAMESPACE", "STARTS_WITH", json!({"value": "company"}), true),
             ("NAMESPACE", "EQUAL_TO", json!({"value": "company"}), false),
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_filter_lacks_is_said() {
+    fn incomplete_filters_are_reported() {
         for (filter, words) in [
             (json!({"field": "STATE", "type": "IN", "value": "FAILED"}), "`values` is missing"),
             (json!({"field": "STATE", "type": "EQUAL_TO", "values": ["FAILED"]}), "`value` is missing"),

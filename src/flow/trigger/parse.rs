@@ -57,7 +57,7 @@ impl FlowParser<'_> {
         self.warn_ineffective(map, &path);
         let kind = self.trigger_type(&common, &path)?;
         let own = Value::Object(own.into_iter().filter(|(key, _)| key != "workerGroup").collect());
-        self.findings.extend(findings::all_beside(self.document, &path, &own, TRIGGER_FIELDS, kind.check));
+        self.findings.extend(findings::all_with_common_fields(self.document, &path, &own, TRIGGER_FIELDS, kind.check));
         self.templates(&own, &path);
         let conditions = self.all_conditions(&common, kind, &path);
         let on = self.trigger_kind(kind, &own, &path);

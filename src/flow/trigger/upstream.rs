@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_moment_falls_into_its_window() {
+    fn a_time_falls_into_its_window() {
         let at = |from: &str, to: &str| Some((from.to_owned(), to.to_owned()));
         assert_eq!(window_at(json!({}), "2024-05-02T10:00:00Z"), at("02 00:00", "03 00:00"));
         let shifts = json!({"type": "DURATION_WINDOW", "window": "PT8H", "windowAdvance": "PT6H"});
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flow_is_waited_for_by_namespace_id_state_and_labels() {
+    fn upstream_flows_match_by_namespace_id_state_and_labels() {
         let expected: UpstreamFlow =
             serde_json::from_value(json!({"namespace": "n", "flowId": "f", "labels": {"team": "data"}})).unwrap();
         let labels = json!({"team": "data", "x": 1}).as_object().unwrap().clone();

@@ -35,7 +35,7 @@ impl BigQuery {
     async fn ask(&self, what: &str, path: &str, body: &Value) -> Result<Value, TaskError> {
         let path = format!("/bigquery/v2/projects/{}/{path}", self.project);
         let make = || self.api.request(Method::POST, &path).json(body);
-        Ok(self.api.ask_value(&RetryPolicy::never(), what, make).await?)
+        Ok(self.api.call_value(&RetryPolicy::never(), what, make).await?)
     }
 
     /// How many bytes a query would read. Nothing runs.

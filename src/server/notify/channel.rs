@@ -195,5 +195,5 @@ async fn run(settings: &Settings, words: &[String], message: &str) -> Result<(),
     };
     let status =
         process::run(&command, &CancellationToken::new(), &mut on_line).await.map_err(|error| error.to_string())?;
-    if status.success() { Ok(()) } else { Err(format!("it {}: {last}", process::ending(status))) }
+    if status.success() { Ok(()) } else { Err(format!("it {}: {last}", process::exit_description(status))) }
 }

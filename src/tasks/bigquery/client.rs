@@ -70,18 +70,18 @@ impl<'a> BigQuery<'a> {
                 }
             }
         });
-        answer.await?.map_err(|refusal| ApiFailure::Refused(Box::new(refusal)))
+        answer.await?.map_err(|google_error| ApiFailure::Rejected(Box::new(google_error)))
     }
 
     /// A request that the crate cannot make.
-    pub(super) async fn ask(
+    pub(super) async fn request(
         &self,
         what: &str,
         method: Method,
         path: &str,
         body: Option<&Value>,
     ) -> Result<Value, ApiFailure> {
-        let answer = self.api.ask_value(&self.retry, what, || {
+        let answer = self.api.call_value(&self.retry, what, || {
             let request = self.api.request(method.clone(), &format!("/bigquery/v2/projects/{path}"));
             match body {
                 Some(body) => request.json(body),
@@ -89,7 +89,7 @@ impl<'a> BigQuery<'a> {
             }
         });
         answer.await.map_err(|failure| match failure {
-            ApiFailure::Refused(refusal) => ApiFailure::Refused(Box::new(self.explained(*refusal))),
+            ApiFailure::Rejected(google_error) => ApiFailure::Rejected(Box::new(self.explained(*google_error))),
             other => other,
         })
     }
@@ -98,8 +98,8 @@ impl<'a> BigQuery<'a> {
     fn sort(&self, what: &str, error: BQError) -> Result<GoogleError, RequestError> {
         match error {
             BQError::ResponseError { error } => {
-                let refusal = self.refusal(what, error);
-                if refusal.may_pass() { Err(refusal.request_error()) } else { Ok(refusal) }
+                let google_error = self.google_error(what, error);
+                if google_error.is_transient() { Err(google_error.request_error()) } else { Ok(google_error) }
             }
             // Also an answer of a busy frontend, which is a web page and no JSON.
             BQError::RequestError(error) => {
@@ -110,32 +110,32 @@ impl<'a> BigQuery<'a> {
         }
     }
 
-    fn refusal(&self, what: &str, error: ResponseError) -> GoogleError {
+    fn google_error(&self, what: &str, error: ResponseError) -> GoogleError {
         let error = error.error;
         let body = json!({"error": {
             "code": error.code, "message": error.message, "status": error.status, "errors": error.errors,
         }});
         let status = u16::try_from(error.code).unwrap_or(500);
-        self.explained(self.api.refusal_of(what, status, body.to_string().as_bytes()))
+        self.explained(self.api.google_error_of(what, status, body.to_string().as_bytes()))
     }
 
     /// With the remedies that only BigQuery knows.
-    pub(super) fn explained(&self, refusal: GoogleError) -> GoogleError {
-        match remedy::of(&refusal, self.location.as_deref()) {
-            Some(help) if !refusal.may_pass() => refusal.help(help),
-            _ => refusal,
+    pub(super) fn explained(&self, google_error: GoogleError) -> GoogleError {
+        match remedy::of(&google_error, self.location.as_deref()) {
+            Some(help) if !google_error.is_transient() => google_error.help(help),
+            _ => google_error,
         }
     }
 
     /// What Google says of a dataset.
     pub(super) async fn dataset(&self, project: &str, dataset: &str) -> Result<Value, ApiFailure> {
         let what = format!("looking at dataset {project}.{dataset}");
-        self.ask(&what, Method::GET, &format!("{project}/datasets/{dataset}"), None).await
+        self.request(&what, Method::GET, &format!("{project}/datasets/{dataset}"), None).await
     }
 
     /// What Google says of a table.
     pub(super) async fn table(&self, name: &TableName) -> Result<Value, ApiFailure> {
-        self.ask(&format!("looking at table {name}"), Method::GET, &path(name), None).await
+        self.request(&format!("looking at table {name}"), Method::GET, &path(name), None).await
     }
 }
 

@@ -126,7 +126,7 @@ impl CreateDataset {
         body.insert("datasetReference".into(), reference);
         body.extend(self.location.as_ref().map(|place| ("location".to_owned(), place.as_str().into())));
         let path = format!("{}/datasets", bigquery.project);
-        match bigquery.ask(&what, Method::POST, &path, Some(&Value::Object(body))).await {
+        match bigquery.request(&what, Method::POST, &path, Some(&Value::Object(body))).await {
             Ok(created) => Ok(created),
             // A repeat of our own request, whose answer was lost, or somebody was quicker.
             Err(failure) if failure.is(StatusCode::CONFLICT) => {
@@ -142,7 +142,7 @@ impl CreateDataset {
     async fn update(&self, bigquery: &BigQuery<'_>) -> Result<Value, TaskError> {
         let what = format!("updating dataset {}.{}", bigquery.project, self.name);
         let path = format!("{}/datasets/{}", bigquery.project, self.name);
-        Ok(bigquery.ask(&what, Method::PATCH, &path, Some(&Value::Object(self.settings()))).await?)
+        Ok(bigquery.request(&what, Method::PATCH, &path, Some(&Value::Object(self.settings()))).await?)
     }
 
     /// The dataset as Google documents it, without name and place, which never change.

@@ -44,12 +44,13 @@ impl JobRequest<'_> {
     /// When the configuration cannot be written as JSON.
     pub(super) fn identity(configuration: &JobConfiguration) -> Result<String, TaskError> {
         // Maps of labels come in any order, and do not change what a job does.
-        let mut bare = configuration.clone();
-        bare.labels = None;
-        if let Some(load) = bare.load.as_mut() {
+        let mut normalized = configuration.clone();
+        normalized.labels = None;
+        if let Some(load) = normalized.load.as_mut() {
             load.destination_table_properties = None;
         }
-        serde_json::to_string(&bare).map_err(|error| TaskError::permanent("cannot write the job").caused_by(error))
+        serde_json::to_string(&normalized)
+            .map_err(|error| TaskError::permanent("cannot write the job").caused_by(error))
     }
 }
 
@@ -72,7 +73,7 @@ impl BigQuery<'_> {
                 None => return Ok(job),
                 // It failed in an earlier attempt, whose errors have been reported and counted: on to the next number.
                 Some(_) if !is_new => {}
-                Some(refusal) => match refusal.request_error() {
+                Some(google_error) => match google_error.request_error() {
                     RequestError::Fatal(error) => return Err(error),
                     RequestError::Retryable(error, retry_after) => {
                         failed += 1;
@@ -87,8 +88,8 @@ impl BigQuery<'_> {
     /// The id without its number. BigQuery refuses an id that a project has used before, for good, which makes a job
     /// with a derived id exactly-once: after a crash or a lost answer, the same request meets the job that it started.
     pub(super) fn job_id(&self, identity: &str) -> String {
-        let fits = |letter: char| if letter.is_ascii_alphanumeric() { letter } else { '_' };
-        let run: String = self.context.run.as_str().chars().map(fits).take(200).collect();
+        let id_char = |letter: char| if letter.is_ascii_alphanumeric() { letter } else { '_' };
+        let run: String = self.context.run.as_str().chars().map(id_char).take(200).collect();
         // Two runs may look the same once their letters are replaced, so the originals go into the sum too.
         let sum = Sha256::digest(format!("{}\n{}\n{identity}", self.context.execution, self.context.run));
         format!("jitney_{}_{run}_{}", self.context.execution, &hex(&sum)[..16])
@@ -175,8 +176,8 @@ impl BigQuery<'_> {
             message = format!("{message} [{}]", others.join("; "));
         }
         let body = json!({"error": {"message": message, "errors": [{"reason": reason}]}});
-        let refusal = self.api.refusal_of(what, status_of(reason, &message), body.to_string().as_bytes());
-        Some(self.explained(refusal))
+        let google_error = self.api.google_error_of(what, status_of(reason, &message), body.to_string().as_bytes());
+        Some(self.explained(google_error))
     }
 }
 
@@ -212,8 +213,8 @@ pub(super) fn is_done(job: &Job) -> bool {
 
 /// The place in `Already Exists: Job project:EU.id`.
 fn location_in(failure: &ApiFailure) -> Option<String> {
-    let ApiFailure::Refused(refusal) = failure else { return None };
-    let (_, rest) = refusal.message.split_once("Job ")?;
+    let ApiFailure::Rejected(google_error) = failure else { return None };
+    let (_, rest) = google_error.message.split_once("Job ")?;
     let (_, rest) = rest.split_once(':')?;
     let (place, _) = rest.split_once('.')?;
     Some(place.to_owned())

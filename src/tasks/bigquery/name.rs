@@ -42,8 +42,8 @@ impl TableName {
             return Err(wrong("its project is empty, or has characters other than letters, digits and -.:_"));
         }
         let (own, decorator) = table.split_once('$').map_or((table, None), |(own, rest)| (own, Some(rest)));
-        let odd = |letter: char| letter.is_control() || "./@:`*\\'\";()".contains(letter);
-        if own.is_empty() || own.len() > 1024 || own.contains(odd) {
+        let unexpected = |letter: char| letter.is_control() || "./@:`*\\'\";()".contains(letter);
+        if own.is_empty() || own.len() > 1024 || own.contains(unexpected) {
             return Err(wrong("its name is empty, too long, or contains one of ./@:*\\'\";()"));
         }
         if decorator.is_some_and(|part| !is_partition(part)) {

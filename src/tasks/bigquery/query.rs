@@ -23,7 +23,7 @@ use super::parameter;
 use crate::duration::DurationSpec;
 use crate::gcp::google_task;
 use crate::task::{Task, TaskContext, TaskError};
-use crate::tasks::fetch::{Keep, ResultSet};
+use crate::tasks::fetch::{FetchMode, ResultSet};
 
 google_task! {
     /// Runs SQL on BigQuery: a query, DDL, DML, or a script of several statements. The text is sent unchanged.
@@ -43,7 +43,7 @@ google_task! {
         /// What to do with the rows: `NONE`, `FETCH` them all as `rows`, `FETCH_ONE` as `row`, or `STORE` them as a file
         /// of one JSON object per line.
         #[serde(default, alias = "fetchType")]
-        fetch: Keep,
+        fetch: FetchMode,
         /// The table that the rows are written to, `dataset.table`, optionally with a partition:
         /// `dataset.table$202004`.
         #[serde(alias = "destinationTable")]
@@ -340,7 +340,7 @@ impl BigQuery<'_> {
         let place = reference.location.as_deref().map(|place| format!("&location={place}")).unwrap_or_default();
         let fields = "fields=statistics/query/dmlStats";
         let path = format!("{}/jobs/{}?{fields}{place}", self.project, text(&reference.job_id));
-        let job = self.ask(what, Method::GET, &path, None).await?;
+        let job = self.request(what, Method::GET, &path, None).await?;
         Ok(job["statistics"]["query"]["dmlStats"].clone())
     }
 }

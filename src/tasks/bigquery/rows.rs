@@ -14,7 +14,7 @@ use serde_json::{Map, Number, Value};
 use super::client::BigQuery;
 use super::job::text;
 use crate::task::TaskError;
-use crate::tasks::fetch::{Keep, MAX_ROWS, ResultSet};
+use crate::tasks::fetch::{FetchMode, MAX_ROWS, ResultSet};
 
 /// Rows of one answer; Google sends fewer where they are large.
 const PAGE: i32 = 10_000;
@@ -24,15 +24,15 @@ impl BigQuery<'_> {
     ///
     /// # Errors
     /// When they cannot be had, are too many, or cannot be stored.
-    pub(super) async fn rows(&self, reference: &JobReference, keep: Keep) -> Result<ResultSet, TaskError> {
+    pub(super) async fn rows(&self, reference: &JobReference, keep: FetchMode) -> Result<ResultSet, TaskError> {
         let what = format!("reading the rows of {}", text(&reference.job_id));
         let mut collector = Collector::start(self, keep)?;
         let mut token = None;
         loop {
             let most = match keep {
-                Keep::Nothing => 0,
-                Keep::First => 1,
-                Keep::All | Keep::File => PAGE,
+                FetchMode::Nothing => 0,
+                FetchMode::First => 1,
+                FetchMode::All | FetchMode::File => PAGE,
             };
             let parameters = GetQueryResultsParameters {
                 location: reference.location.clone(),
@@ -54,7 +54,7 @@ impl BigQuery<'_> {
                 collector.add(to_json(&fields, &row))?;
                 self.context.progress.add_rows(1);
             }
-            token = page.page_token.filter(|_| matches!(keep, Keep::All | Keep::File));
+            token = page.page_token.filter(|_| matches!(keep, FetchMode::All | FetchMode::File));
             if token.is_none() {
                 return collector.finish();
             }
@@ -63,18 +63,18 @@ impl BigQuery<'_> {
 }
 
 struct Collector {
-    keep: Keep,
+    keep: FetchMode,
     result: ResultSet,
     file: Option<BufWriter<File>>,
 }
 
 impl Collector {
-    fn start(bigquery: &BigQuery<'_>, keep: Keep) -> Result<Self, TaskError> {
+    fn start(bigquery: &BigQuery<'_>, keep: FetchMode) -> Result<Self, TaskError> {
         let mut collector = Self { keep, result: ResultSet::default(), file: None };
-        if keep == Keep::All {
+        if keep == FetchMode::All {
             collector.result.rows = Some(Vec::new());
         }
-        if keep == Keep::File {
+        if keep == FetchMode::File {
             let stored = bigquery.context.output_file("rows.ndjson")?;
             collector.file = Some(BufWriter::new(File::create(&stored.path).map_err(unwritable)?));
             collector.result.uri = Some(stored.uri);
@@ -84,9 +84,9 @@ impl Collector {
 
     fn add(&mut self, row: Map<String, Value>) -> Result<(), TaskError> {
         match self.keep {
-            Keep::Nothing => {}
-            Keep::First => self.result.row = self.result.row.take().or(Some(row)),
-            Keep::All => {
+            FetchMode::Nothing => {}
+            FetchMode::First => self.result.row = self.result.row.take().or(Some(row)),
+            FetchMode::All => {
                 let rows = self.result.rows.get_or_insert_default();
                 if rows.len() == MAX_ROWS {
                     return Err(TaskError::permanent(format!("the SQL returns more than {MAX_ROWS} rows"))
@@ -94,7 +94,7 @@ impl Collector {
                 }
                 rows.push(row);
             }
-            Keep::File => {
+            FetchMode::File => {
                 if let Some(file) = &mut self.file {
                     writeln!(file, "{}", Value::Object(row)).map_err(unwritable)?;
                 }

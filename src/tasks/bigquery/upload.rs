@@ -40,7 +40,7 @@ pub(super) struct MediaUpload<'a> {
 enum UploadProgress {
     Bytes(u64),
     Done(Box<Job>),
-    Refused(ApiFailure),
+    Rejected(ApiFailure),
 }
 
 impl MediaUpload<'_> {
@@ -61,7 +61,7 @@ impl MediaUpload<'_> {
             };
             match outcome {
                 Ok(UploadProgress::Done(job)) => return Ok(*job),
-                Ok(UploadProgress::Refused(failure)) => return Err(failure),
+                Ok(UploadProgress::Rejected(failure)) => return Err(failure),
                 Ok(UploadProgress::Bytes(now)) => {
                     if now > there {
                         failed = 0;
@@ -119,13 +119,17 @@ impl MediaUpload<'_> {
                 })?;
                 Ok(UploadProgress::Done(Box::new(job)))
             }
-            _ => self.refused(response).await.map(UploadProgress::Refused),
+            _ => self.refused(response).await.map(UploadProgress::Rejected),
         }
     }
 
     async fn refused(&self, response: Response) -> Result<ApiFailure, RequestError> {
-        let refusal = self.bigquery.explained(self.bigquery.api.refusal(self.what, response).await);
-        if refusal.may_pass() { Err(refusal.request_error()) } else { Ok(ApiFailure::Refused(Box::new(refusal))) }
+        let google_error = self.bigquery.explained(self.bigquery.api.google_error(self.what, response).await);
+        if google_error.is_transient() {
+            Err(google_error.request_error())
+        } else {
+            Ok(ApiFailure::Rejected(Box::new(google_error)))
+        }
     }
 
     async fn piece(&self, from: u64) -> Result<Bytes, TaskError> {

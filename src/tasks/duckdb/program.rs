@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use crate::process::{ProgramSpec, ending, run_quietly};
+use crate::process::{ProgramSpec, exit_description, run_and_collect};
 use crate::secret::Redactor;
 use crate::task::{TaskContext, TaskError};
 use crate::tasks::script::environment::{Environment, python};
@@ -41,7 +41,6 @@ pub(super) struct ResultFile {
     pub(super) size: u64,
 }
 
-/// DuckDB's error.
 #[derive(Debug, Deserialize)]
 struct DuckdbError {
     kind: String,
@@ -58,8 +57,8 @@ pub(super) async fn ask(context: &TaskContext, workspace: &Workspace, sql: &str)
     // Isolated (`-I`), so that an input file called json.py is data and not a module.
     let program = workspace.guard(ProgramSpec::of(context, python, workspace.folder()));
     let program = program.with(["-I", "-c", PROGRAM, &root]);
-    let (status, said) = run_quietly(&program, &context.cancel).await?;
-    let broken = || TaskError::transient(format!("DuckDB {}: {}", ending(status), said.join("\n")));
+    let (status, said) = run_and_collect(&program, &context.cancel).await?;
+    let broken = || TaskError::transient(format!("DuckDB {}: {}", exit_description(status), said.join("\n")));
     if !status.success() {
         return Err(broken());
     }
@@ -81,7 +80,7 @@ async fn python_with_duckdb(context: &TaskContext) -> Result<PathBuf, TaskError>
         let python = python(context)?;
         let question = ProgramSpec::of(context, &python, context.files.folder());
         let import = format!("import {}", PACKAGES.join(", "));
-        let (status, _) = run_quietly(&question.with(["-I", "-c", &import]), &context.cancel).await?;
+        let (status, _) = run_and_collect(&question.with(["-I", "-c", &import]), &context.cancel).await?;
         if status.success() {
             return Ok(python);
         }

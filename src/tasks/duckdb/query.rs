@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::program::{ResultFile, ask};
 use crate::postgres::sql::statements;
 use crate::task::{Task, TaskContext, TaskError};
-use crate::tasks::fetch::{Keep, MAX_ROWS, ResultSet};
+use crate::tasks::fetch::{FetchMode, MAX_ROWS, ResultSet};
 use crate::tasks::script::inputs::Inputs;
 use crate::tasks::script::workspace::Workspace;
 
@@ -45,7 +45,7 @@ pub struct Query {
     /// What to do with the rows: `NONE`, `FETCH` them all as `rows`, `FETCH_ONE` as `row`, or `STORE` them as a file of
     /// one JSON object per line.
     #[serde(default, alias = "fetchType", alias = "fetch_type")]
-    fetch: Keep,
+    fetch: FetchMode,
     /// Deprecated; use `fetch: STORE`.
     #[serde(default)]
     store: bool,
@@ -125,7 +125,7 @@ impl Query {
         Ok(json!({
             "database": self.database(context, workspace)?,
             "sql": sql,
-            "fetch": self.fetch.or_old(self.store, self.fetch_one),
+            "fetch": self.fetch.or_deprecated(self.store, self.fetch_one),
             "transaction": self.transaction,
             "most_fetched": MAX_ROWS,
             "rows": workspace.root().join("rows"),
@@ -159,11 +159,11 @@ impl Query {
         of: usize,
     ) -> Result<ResultSet, TaskError> {
         let mut result = ResultSet { size: written.size, ..ResultSet::default() };
-        match self.fetch.or_old(self.store, self.fetch_one) {
-            Keep::Nothing => {}
-            Keep::All => result.rows = Some(read_rows(&written.file)?),
-            Keep::First => result.row = read_rows(&written.file)?.into_iter().next(),
-            Keep::File => {
+        match self.fetch.or_deprecated(self.store, self.fetch_one) {
+            FetchMode::Nothing => {}
+            FetchMode::All => result.rows = Some(read_rows(&written.file)?),
+            FetchMode::First => result.row = read_rows(&written.file)?.into_iter().next(),
+            FetchMode::File => {
                 let name = if of == 1 { "rows.ndjson".to_owned() } else { format!("rows-{number}.ndjson") };
                 let stored = context.output_file(&name)?;
                 fs::rename(&written.file, &stored.path)
@@ -184,7 +184,6 @@ fn as_text(value: &Value) -> Value {
 enum Database<'a> {
     /// One in memory, or far away.
     Named(&'a str),
-    /// A file.
     File(&'a str),
 }
 

@@ -88,7 +88,7 @@ impl Task for Decompress {
 impl Decompress {
     fn target_name(&self, source: &Path) -> String {
         let name = source.file_name().unwrap_or_default().to_string_lossy();
-        let stem = name.rsplit_once('.').map(|(stem, _)| stem).filter(|_| Compression::promised_by(&name).is_some());
+        let stem = name.rsplit_once('.').map(|(stem, _)| stem).filter(|_| Compression::of_extension(&name).is_some());
         self.name.clone().unwrap_or_else(|| stem.unwrap_or(&name).to_owned())
     }
 

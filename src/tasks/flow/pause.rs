@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::duration::DurationSpec;
 use crate::flow::Input;
 use crate::flow::input::InputType;
-use crate::task::{Capability, OnPauseTimeout, PauseRequest as Asked, Task, TaskContext, TaskError};
+use crate::task::{Capability, OnPauseTimeout, PauseRequest, Task, TaskContext, TaskError};
 
 /// Pauses the execution until somebody resumes it (`jitney resume`), or for some time. With a `timeout`, the task
 /// fails if nobody has resumed it by then.
@@ -66,7 +66,7 @@ impl Task for Pause {
     type Outputs = Resumed;
 
     async fn run(&self, context: &TaskContext) -> Result<Resumed, TaskError> {
-        context.pause(Asked { duration: self.pause_duration.map(|span| span.0), behavior: self.behavior });
+        context.pause(PauseRequest { duration: self.pause_duration.map(|span| span.0), behavior: self.behavior });
         Ok(Resumed::default())
     }
 }

@@ -172,7 +172,7 @@ impl CreateBucket {
         settings.extend(self.location.as_deref().map(|location| ("location".to_owned(), location.into())));
         let path = format!("/storage/v1/b?project={}", encode(project));
         let created =
-            store.api.ask_value(&store.retry, &what, || store.api.request(Method::POST, &path).json(&settings)).await;
+            store.api.call_value(&store.retry, &what, || store.api.request(Method::POST, &path).json(&settings)).await;
         match created {
             Ok(bucket) => Ok(bucket),
             // A repeat of our own request, whose answer was lost, finds the bucket made.
@@ -193,7 +193,7 @@ impl CreateBucket {
         let (what, settings) = (format!("updating gs://{}", self.name), self.settings());
         let path = format!("/storage/v1/b/{}", encode(&self.name));
         let updated =
-            store.api.ask_value(&store.retry, &what, || store.api.request(Method::PATCH, &path).json(&settings));
+            store.api.call_value(&store.retry, &what, || store.api.request(Method::PATCH, &path).json(&settings));
         Ok(updated.await?)
     }
 
@@ -258,7 +258,7 @@ const LOCATIONS: &str = "`location` is a region such as `europe-west3` or `us-ce
      https://cloud.google.com/storage/docs/locations lists all";
 
 fn mentions(failure: &ApiFailure, words: &str) -> bool {
-    matches!(failure, ApiFailure::Refused(refusal) if refusal.message.to_ascii_lowercase().contains(words))
+    matches!(failure, ApiFailure::Rejected(google_error) if google_error.message.to_ascii_lowercase().contains(words))
 }
 
 /// Google's rules for names, so that a wrong one is known before anything is asked.

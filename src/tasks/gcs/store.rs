@@ -54,7 +54,7 @@ impl<'a> Store<'a> {
             // The client has read the answer's JSON already, and keeps Google's sentence alone.
             let read = error.status().map(|status| json!({"error": {"message": status.message}}).to_string().into());
             let body = read.or_else(|| error.http_payload().cloned()).unwrap_or_default();
-            return self.explained(self.api.refusal_of(what, status, &body)).request_error();
+            return self.explained(self.api.google_error_of(what, status, &body)).request_error();
         }
         // No answer came: the line, or no token. Only the latter will be the same again.
         let lasting = error.is_authentication();
@@ -67,22 +67,24 @@ impl<'a> Store<'a> {
     }
 
     /// With the remedies that only storage knows.
-    pub(super) fn explained(&self, refusal: GoogleError) -> GoogleError {
-        match refusal.help {
-            None if refusal.status == 404 && names_bucket(&refusal) => refusal.help(NO_BUCKET),
-            _ => refusal,
+    pub(super) fn explained(&self, google_error: GoogleError) -> GoogleError {
+        match google_error.help {
+            None if google_error.status == 404 && names_bucket(&google_error) => google_error.help(NO_BUCKET),
+            _ => google_error,
         }
     }
 
     /// An object's own description; none where it is missing.
     pub(super) async fn find(&self, address: &Address) -> Result<Option<Blob>, TaskError> {
         let what = format!("looking at {address}");
-        let found = self.api.ask::<Blob>(&self.retry, &what, || self.api.request(Method::GET, &address.path())).await;
+        let found = self.api.call::<Blob>(&self.retry, &what, || self.api.request(Method::GET, &address.path())).await;
         match found {
             Ok(blob) => Ok(Some(blob.addressed())),
             // Google says `No such object`, or that the bucket is what is missing.
-            Err(ApiFailure::Refused(refusal)) if refusal.status == 404 && !names_bucket(&refusal) => Ok(None),
-            Err(ApiFailure::Refused(refusal)) => Err(self.explained(*refusal).into()),
+            Err(ApiFailure::Rejected(google_error)) if google_error.status == 404 && !names_bucket(&google_error) => {
+                Ok(None)
+            }
+            Err(ApiFailure::Rejected(google_error)) => Err(self.explained(*google_error).into()),
             Err(failure) => Err(failure.into()),
         }
     }
@@ -92,7 +94,7 @@ impl<'a> Store<'a> {
         let what = format!("deleting {address}");
         let query = generation.map(|number| format!("?generation={number}")).unwrap_or_default();
         let path = format!("{}{query}", address.path());
-        match self.api.ask_value(&self.retry, &what, || self.api.request(Method::DELETE, &path)).await {
+        match self.api.call_value(&self.retry, &what, || self.api.request(Method::DELETE, &path)).await {
             Ok(_) => Ok(true),
             Err(failure) if failure.is(StatusCode::NOT_FOUND) => Ok(false),
             Err(failure) => Err(failure.into()),
@@ -112,7 +114,7 @@ impl<'a> Store<'a> {
     /// What Google says of a bucket.
     pub(super) async fn bucket(&self, name: &str) -> Result<Value, ApiFailure> {
         let (what, path) = (format!("looking at gs://{name}"), format!("/storage/v1/b/{}", encode(name)));
-        self.api.ask_value(&self.retry, &what, || self.api.request(Method::GET, &path)).await
+        self.api.call_value(&self.retry, &what, || self.api.request(Method::GET, &path)).await
     }
 }
 
@@ -127,15 +129,15 @@ pub(super) async fn page(
     let token = token.map(|token| format!("&pageToken={}", encode(token))).unwrap_or_default();
     let (bucket, prefix) = (encode(&start.bucket), encode(&start.name));
     let path = format!("/storage/v1/b/{bucket}/o?prefix={prefix}{options}{token}");
-    let page = api.ask(retry, &format!("listing {start}"), || api.request(Method::GET, &path)).await;
+    let page = api.call(retry, &format!("listing {start}"), || api.request(Method::GET, &path)).await;
     page.map_err(|failure| match failure {
         failure if failure.is(StatusCode::NOT_FOUND) => failure.help(NO_BUCKET).into(),
         failure => failure.into(),
     })
 }
 
-fn names_bucket(refusal: &GoogleError) -> bool {
-    refusal.message.to_ascii_lowercase().contains("bucket does not exist")
+fn names_bucket(google_error: &GoogleError) -> bool {
+    google_error.message.to_ascii_lowercase().contains("bucket does not exist")
 }
 
 /// What to do where a bucket is missing.

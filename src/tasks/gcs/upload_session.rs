@@ -52,7 +52,7 @@ impl UploadSession {
                 return Ok(None);
             }
             if !response.status().is_success() {
-                return Err(store.explained(store.api.refusal(&source.what, response).await).request_error());
+                return Err(store.explained(store.api.google_error(&source.what, response).await).request_error());
             }
             let url = response.headers().get(LOCATION).and_then(|url| url.to_str().ok());
             let missing = || TaskError::permanent(format!("{}: Google's response has no session", source.what));
@@ -126,7 +126,7 @@ async fn read(store: &Store<'_>, source: &UploadSource, response: Response) -> R
         StatusCode::NOT_FOUND | StatusCode::GONE => Ok(SessionProgress::Gone),
         status if status.as_u16() == 499 => Ok(SessionProgress::Gone),
         StatusCode::PRECONDITION_FAILED => Ok(SessionProgress::Overtaken),
-        _ => Err(store.explained(store.api.refusal(&source.what, response).await).request_error()),
+        _ => Err(store.explained(store.api.google_error(&source.what, response).await).request_error()),
     }
 }
 

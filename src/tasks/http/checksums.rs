@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::page;
 use crate::secret::Redactor;
-use crate::stream::gzip::{Check, FOLLOWED, MAGIC};
+use crate::stream::gzip::{GzipVerifier, MAGIC, TRAILING_DATA};
 use crate::text::{count, hex};
 
 /// Enough of the beginning to quote a page's title.
@@ -18,7 +18,7 @@ pub(super) struct RunningChecksums {
     length: u64,
     sha256: Sha256,
     head: Vec<u8>,
-    gzip: Option<Check>,
+    gzip: Option<GzipVerifier>,
     broken: Option<io::Error>,
 }
 
@@ -30,7 +30,7 @@ impl RunningChecksums {
         let seen = self.head.len();
         self.head.extend(bytes.iter().take(HEAD_BYTES - seen));
         if seen < MAGIC.len() && self.head.starts_with(&MAGIC) {
-            self.gzip = Some(Check::default());
+            self.gzip = Some(GzipVerifier::default());
             let first = self.head[..seen].to_vec();
             self.decompress(&first);
         }
@@ -65,15 +65,15 @@ impl RunningChecksums {
     ) -> Result<String, String> {
         let offset = self.length;
         if let Some(error) = self.broken {
-            if error.to_string() == FOLLOWED {
-                return Err(format!("is damaged: {FOLLOWED}, within the first {}", count(offset, "byte")));
+            if error.to_string() == TRAILING_DATA {
+                return Err(format!("is damaged: {TRAILING_DATA}, within the first {}", count(offset, "byte")));
             }
             return Err(format!(
                 "is damaged: its gzip stream breaks within the first {} ({error})",
                 count(offset, "byte")
             ));
         }
-        match self.gzip.as_mut().map(Check::finish) {
+        match self.gzip.as_mut().map(GzipVerifier::finish) {
             Some(Err(_)) => {
                 return Err(format!(
                     "is damaged: its gzip stream is cut short or its checksum is wrong ({})",
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn every_member_is_checked_whatever_the_pieces() {
+    fn every_member_is_checked_whatever_the_chunks() {
         let two = [member("a,b\n1,2\n"), member("3,4\n")].concat();
         let first = member("a,b\n1,2\n").len();
         for step in [1, 2, 3, 7, 1000] {
@@ -140,19 +140,21 @@ mod tests {
     }
 
     #[test]
-    fn zero_bytes_pad_a_stream_and_anything_else_behind_it_is_named() {
+    fn padding_is_allowed_and_other_trailing_data_is_named() {
         let padded = [member("a,b\n"), vec![0; 512]].concat();
-        let followed = [member("a,b\n"), b"trailer".to_vec()].concat();
+        let trailing_data = [member("a,b\n"), b"trailer".to_vec()].concat();
         for step in [1, 1000] {
             assert!(verdict(&padded, step).is_ok());
             assert!(
-                verdict(&followed, step).unwrap_err().contains("something that is not gzip follows the gzip stream")
+                verdict(&trailing_data, step)
+                    .unwrap_err()
+                    .contains("something that is not gzip follows the gzip stream")
             );
         }
     }
 
     #[test]
-    fn what_came_in_place_of_gzip_is_quoted() {
+    fn the_start_of_other_data_is_quoted() {
         let page = verdict(b"<!DOCTYPE html><title>Not found</title>", 5).unwrap_err();
         assert_eq!(page, "is a web page, where a gzip file was expected: “Not found”");
         assert!(verdict(b"VendorID,x\n", 100).unwrap_err().contains("“VendorID,x”"));

@@ -83,7 +83,7 @@ impl RequestContent<'_> {
         let kind = self.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
         let kind = self.content_type.or(kind);
         let request = client.request(self.method.into(), url);
-        let request = self.options.log_in(request, &context.settings.redactor)?;
+        let request = self.options.authenticate(request, &context.settings.redactor)?;
         let mut headers = self.headers.clone();
         if kind.is_some() || !self.is_bare() {
             // The content brings its own, such as the boundary of a form's parts.

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::content::{self, Method, RequestContent};
 use super::fetch::{CORRUPT, Fetch, Fetched};
 use super::options::{self, IDLE_TIMEOUT, Options};
-use super::{local, message, neighbours, source_probe};
+use super::{local, message, similar_files, source_probe};
 use crate::duration::DurationSpec;
 use crate::secret::Redactor;
 use crate::storage::{self, StoredFile};
@@ -172,18 +172,18 @@ impl Download {
     async fn fetch(&self, context: &TaskContext) -> Result<Outputs, TaskError> {
         let mut url = message::address(&self.uri, &context.settings.redactor)?;
         content::add_params(&mut url, &self.params);
-        let shown = message::shown(&url, &context.settings.redactor);
+        let display_address = message::display_address(&url, &context.settings.redactor);
         let last = url.path_segments().and_then(|mut segments| segments.next_back()).unwrap_or_default();
         let file = self.place(context, last)?;
-        let limits = [self.idle_timeout.map(|span| span.0), self.options.idle()];
+        let limits = [self.idle_timeout.map(|span| span.0), self.options.idle_timeout()];
         let idle_timeout = limits.into_iter().flatten().min().unwrap_or(IDLE_TIMEOUT);
-        let client = self.options.client_idle(idle_timeout)?;
-        context.info(format!("downloading {shown}"));
+        let client = self.options.client_with_idle_timeout(idle_timeout)?;
+        context.info(format!("downloading {display_address}"));
         let fetch = Fetch {
             context,
             client,
             url,
-            shown,
+            display_address,
             content: self.content(context)?,
             attempts: self.attempts,
             min_speed: self.min_speed.unwrap_or(MIN_SPEED),
@@ -195,7 +195,7 @@ impl Download {
         let fetched = tokio::select! {
             fetched = fetch.run() => fetched?,
             () = context.cancel.cancelled() => {
-                let message = format!("stopped downloading {}", fetch.shown);
+                let message = format!("stopped downloading {}", fetch.display_address);
                 return Err(TaskError::cancelled(message).help("the downloaded part is kept: the next attempt continues from it"));
             }
         };
@@ -256,8 +256,8 @@ impl Download {
     fn explain(&self, context: &TaskContext, error: TaskError) -> TaskError {
         // What lies beside a file that may not be read is nobody's business either.
         let Ok(path) = context.files.resolve(&self.uri) else { return error };
-        match neighbours::in_folder(&path) {
-            Some(near) => error.help(format!("looked at {}; {near}", path.display())),
+        match similar_files::in_folder(&path) {
+            Some(nearest) => error.help(format!("looked at {}; {nearest}", path.display())),
             None => error,
         }
     }

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 
 use super::content::RequestContent;
 use super::partial_file::{self, FileIdentity, PartialFile};
-use super::{neighbours, refusal, room};
+use super::{disk_space, error_response, similar_files};
 use crate::clock;
 use crate::task::{TaskContext, TaskError};
 use crate::text::{count, thousands};
@@ -32,7 +32,7 @@ const MAX_DELAY: Duration = Duration::from_secs(10);
 /// Waiting for a server ends after so long, even if it asks for each pause itself.
 const RETRY_TIMEOUT: Duration = Duration::from_secs(600);
 /// The code of a line that is too slow: what came over it is no progress.
-const SLOW: &str = "too slow";
+const TOO_SLOW: &str = "too slow";
 /// Bytes between two looks at the disk.
 const DISK_CHECK_BYTES: u64 = 16 << 20;
 /// What a file is that came whole and yet cannot be used.
@@ -44,7 +44,7 @@ pub(super) struct Fetch<'a> {
     pub(super) client: Client,
     pub(super) url: Url,
     /// The address as messages show it.
-    pub(super) shown: String,
+    pub(super) display_address: String,
     pub(super) content: RequestContent<'a>,
     /// Tries in a row that get no byte further.
     pub(super) attempts: Option<u32>,
@@ -78,7 +78,7 @@ impl Fetch<'_> {
                 Err(RequestError::Retryable(error, retry_after)) => (error, retry_after),
             };
             let reached = partial_file::bytes_left(&self.target);
-            if failed == 0 || (reached > furthest && error.code.as_deref() != Some(SLOW)) {
+            if failed == 0 || (reached > furthest && error.code.as_deref() != Some(TOO_SLOW)) {
                 (furthest, failed, began) = (reached.max(furthest), 0, Instant::now());
             }
             failed += 1;
@@ -132,7 +132,7 @@ impl Fetch<'_> {
     /// What tells the address from others, without what its query says.
     fn source(&self) -> String {
         let digest = crate::text::hex(&sha2::Sha256::digest(self.url.query().unwrap_or_default()));
-        format!("{} {digest}", self.shown)
+        format!("{} {digest}", self.display_address)
     }
 
     async fn attempt(&self) -> Result<Fetched, RequestError> {
@@ -166,14 +166,14 @@ impl Fetch<'_> {
             }
             status if self.content.options.accept_file(status) => Ok(response),
             StatusCode::NOT_FOUND | StatusCode::GONE => Err(self.missing(response.status()).await),
-            _ => Err(refusal::of_answer(&self.what(), response, &self.context.settings.redactor).await),
+            _ => Err(error_response::read_error(&self.what(), response, &self.context.settings.redactor).await),
         }
     }
 
     async fn missing(&self, status: StatusCode) -> RequestError {
-        let near = neighbours::on_server(&self.client, &self.url, &self.content.headers).await;
-        let help = near.unwrap_or_else(|| "check the address; the server does not list its files".to_owned());
-        let message = format!("there is no file at {}: the server answered {status}", self.shown);
+        let nearest = similar_files::on_server(&self.client, &self.url, &self.content.headers).await;
+        let help = nearest.unwrap_or_else(|| "check the address; the server does not list its files".to_owned());
+        let message = format!("there is no file at {}: the server answered {status}", self.display_address);
         RequestError::Fatal(TaskError::permanent(message).code(status.as_str()).help(help))
     }
 
@@ -254,12 +254,12 @@ impl Fetch<'_> {
         }
         let message = format!("{}: the speed fell to {speed:.0} bytes per second", self.what());
         let help = format!("for a slow server, set a lower `min_speed` than {}", self.min_speed);
-        Err(RequestError::Retryable(TaskError::transient(message).code(SLOW).help(help), None))
+        Err(RequestError::Retryable(TaskError::transient(message).code(TOO_SLOW).help(help), None))
     }
 
     /// Ends the download before it fills the disk, which the journal may need.
     fn check_disk_space(&self, wanted: u64) -> Result<(), RequestError> {
-        match room::lacks(&self.target, wanted) {
+        match disk_space::shortage(&self.target, wanted) {
             None => Ok(()),
             Some(lack) => {
                 // What is here would keep the disk full.
@@ -293,7 +293,7 @@ impl Fetch<'_> {
     }
 
     fn what(&self) -> String {
-        format!("downloading {}", self.shown)
+        format!("downloading {}", self.display_address)
     }
 
     fn cut(&self, reached: u64, error: reqwest::Error) -> RequestError {
@@ -322,7 +322,7 @@ impl Fetch<'_> {
     }
 
     fn damaged(&self, damage: &str, resumed: u64) -> RequestError {
-        let message = format!("the file from {} {damage}", self.shown);
+        let message = format!("the file from {} {damage}", self.display_address);
         if resumed > 0 {
             // The pieces may not fit together: the file deserves one try in one piece.
             return RequestError::Retryable(TaskError::transient(message).code(CORRUPT), None);

@@ -22,9 +22,9 @@ const SECRET: &[&str] = &["authorization", "cookie", "key", "token", "secret"];
 /// # Errors
 /// When it is none.
 pub(super) fn address(text: &str, redactor: &Redactor) -> Result<Url, TaskError> {
-    let shown = || hide_address(without_query(&redactor.without_known(text)));
+    let display_address = || hide_address(without_query(&redactor.without_known(text)));
     let url = Url::parse(text)
-        .map_err(|error| TaskError::permanent(format!("`{}` is not an address", shown())).caused_by(error))?;
+        .map_err(|error| TaskError::permanent(format!("`{}` is not an address", display_address())).caused_by(error))?;
     if redactor.without_known(text) == HIDDEN {
         // As a whole it is a secret, and so it is as the client writes it.
         redactor.learn(url.as_str());
@@ -38,7 +38,7 @@ pub(super) fn address(text: &str, redactor: &Redactor) -> Result<Url, TaskError>
 
 /// The address without known secrets, without user and password, and without the values of its query: any of them may
 /// be a token.
-pub(super) fn shown(url: &Url, redactor: &Redactor) -> String {
+pub(super) fn display_address(url: &Url, redactor: &Redactor) -> String {
     let text = redactor.without_known(url.as_str());
     let query = text.split('#').next().and_then(|text| text.split_once('?')).map_or("", |(_, query)| query);
     let names = query.split('&').filter(|pair| !pair.is_empty()).map(|pair| pair.split('=').next().unwrap_or_default());
@@ -120,15 +120,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_shown_without_login_and_without_what_its_query_says() {
+    fn addresses_are_displayed_without_login_and_query_values() {
         let redactor = Redactor::default();
         let url = address("https://u:pass@h:1/a/b?token=abc&month=4&flag#part", &redactor).unwrap();
-        assert_eq!(shown(&url, &redactor), "https://h:1/a/b?token=***&month=***&flag=***");
+        assert_eq!(display_address(&url, &redactor), "https://h:1/a/b?token=***&month=***&flag=***");
         assert_eq!(place(&url, &redactor), "https://h:1/a/b");
         let secret = "https://Hooks.example/T/abc?x=1";
         redactor.learn(secret);
         let url = address(secret, &redactor).unwrap();
-        assert_eq!((shown(&url, &redactor), place(&url, &redactor)), ("***".to_owned(), "***".to_owned()));
+        assert_eq!((display_address(&url, &redactor), place(&url, &redactor)), ("***".to_owned(), "***".to_owned()));
         let error = address("h:/a b?token=abc", &Redactor::default()).map(|url| url.to_string());
         assert!(error.is_ok() || !error.unwrap_err().message.contains("abc"));
         let error = address("//u:pass@h/?token=abc", &Redactor::default()).unwrap_err().message;
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn logins_of_addresses_and_headers_are_known() {
+    fn logins_in_addresses_and_headers_are_redacted() {
         let redactor = Redactor::default();
         address("http://ada:pass%20word@h/", &redactor).unwrap();
         let headers = [("Authorization", "Basic dTpodW50ZXIyMg=="), ("X-Api-Key", "key-123"), ("Accept", "text/plain")];

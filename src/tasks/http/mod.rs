@@ -5,14 +5,14 @@ pub mod request;
 
 mod checksums;
 mod content;
+mod disk_space;
+mod error_response;
 mod fetch;
 mod form;
 mod local;
 mod message;
-mod neighbours;
 mod options;
 mod page;
 mod partial_file;
-mod refusal;
-mod room;
+mod similar_files;
 mod source_probe;

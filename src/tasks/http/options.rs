@@ -151,16 +151,16 @@ impl Options {
     /// # Errors
     /// When the connection cannot be prepared.
     pub(super) fn client(&self) -> Result<reqwest::Client, TaskError> {
-        self.client_idle(self.idle().unwrap_or(IDLE_TIMEOUT))
+        self.client_with_idle_timeout(self.idle_timeout().unwrap_or(IDLE_TIMEOUT))
     }
 
     /// A client that waits so long for a server that is silent.
     ///
     /// # Errors
     /// When the connection cannot be prepared.
-    pub(super) fn client_idle(&self, idle: Duration) -> Result<reqwest::Client, TaskError> {
-        let own = shortest([self.timeout.connect_timeout, self.connect_timeout]);
-        let builder = client::builder(own.unwrap_or(CONNECT_TIMEOUT.min(idle)), idle);
+    pub(super) fn client_with_idle_timeout(&self, idle_timeout: Duration) -> Result<reqwest::Client, TaskError> {
+        let connect_timeout = shortest([self.timeout.connect_timeout, self.connect_timeout]);
+        let builder = client::builder(connect_timeout.unwrap_or(CONNECT_TIMEOUT.min(idle_timeout)), idle_timeout);
         let builder = builder.danger_accept_invalid_certs(self.ssl.insecure_trust_all_certificates);
         let builder = match &self.proxy {
             None => builder,
@@ -171,7 +171,7 @@ impl Options {
     }
 
     /// How long a server may be silent, if the options say it; the shortest of what they say.
-    pub(super) fn idle(&self) -> Option<Duration> {
+    pub(super) fn idle_timeout(&self) -> Option<Duration> {
         shortest([self.timeout.read_idle_timeout, self.read_timeout, self.read_idle_timeout])
     }
 
@@ -180,7 +180,7 @@ impl Options {
         let basic = self.basic_auth_user.is_some() || self.basic_auth_password.is_some();
         let twice = (basic && self.auth.is_some())
             .then(|| "the login is specified twice, by `auth` and by `basicAuth…`; remove one of them".to_owned());
-        let found = [self.auth.as_ref().and_then(Auth::wrong), self.proxy.as_ref().and_then(Proxy::wrong), twice];
+        let found = [self.auth.as_ref().and_then(Auth::conflict), self.proxy.as_ref().and_then(Proxy::conflict), twice];
         found.into_iter().flatten().map(|message| FieldConflict::between(["options"], message)).collect()
     }
 
@@ -193,7 +193,11 @@ impl Options {
     ///
     /// # Errors
     /// When a part of the login is missing.
-    pub(super) fn log_in(&self, request: RequestBuilder, redactor: &Redactor) -> Result<RequestBuilder, TaskError> {
+    pub(super) fn authenticate(
+        &self,
+        request: RequestBuilder,
+        redactor: &Redactor,
+    ) -> Result<RequestBuilder, TaskError> {
         let missing = |field: &str| TaskError::permanent(format!("`options.auth.{field}` is missing"));
         let (user, password) = match &self.auth {
             Some(Auth { kind: AuthKind::Bearer, token, .. }) => {
@@ -235,7 +239,7 @@ fn shortest<const N: usize>(spans: [Option<DurationSpec>; N]) -> Option<Duration
 
 impl Auth {
     /// What is missing, or too much.
-    fn wrong(&self) -> Option<String> {
+    fn conflict(&self) -> Option<String> {
         let (kind, needed, others): (_, _, [(_, &Option<String>); 2]) = match self.kind {
             AuthKind::Basic => ("BASIC", ("username", &self.username), [("token", &self.token), ("token", &None)]),
             AuthKind::Bearer => {
@@ -252,11 +256,11 @@ impl Auth {
 
 impl Proxy {
     /// What is missing, or too much.
-    fn wrong(&self) -> Option<String> {
-        let is_whole = self.address.is_some() && self.port.is_some();
+    fn conflict(&self) -> Option<String> {
+        let is_complete = self.address.is_some() && self.port.is_some();
         let is_empty = self.address.is_none() && self.port.is_none() && self.username.is_none();
         match self.kind {
-            ProxyKind::Http if !is_whole => Some("`options.proxy` needs `address` and `port`".to_owned()),
+            ProxyKind::Http if !is_complete => Some("`options.proxy` needs `address` and `port`".to_owned()),
             ProxyKind::Direct if !is_empty => {
                 Some("`options.proxy` of type DIRECT means no proxy, and has no address".to_owned())
             }

@@ -149,7 +149,7 @@ impl PartialFile {
             sums.add(&buffer[..count]);
             let is_long = sums.length() > limit;
             let lack = is_long.then(|| format!("its unpacked size exceeds `max_bytes: {limit}`"));
-            let lack = lack.or_else(|| super::room::lacks(&self.target, 0));
+            let lack = lack.or_else(|| super::disk_space::shortage(&self.target, 0));
             if let Some(lack) = lack {
                 remove(&draft)?;
                 return Err(io::Error::other(lack));
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_goes_on_where_a_killed_process_left_it() {
+    fn a_partial_file_is_continued_after_a_kill() {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("f");
         let mut first = PartialFile::open(&target, "http://a/f").unwrap();
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_agree_unless_both_say_something_else() {
+    fn identities_agree_unless_both_differ() {
         assert!(identity("\"1\"", 6).agrees(&FileIdentity::default()));
         assert!(!identity("\"1\"", 6).agrees(&identity("\"2\"", 6)));
         assert!(!identity("\"1\"", 6).agrees(&identity("\"1\"", 7)));

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::content::{self, Method, RequestContent};
 use super::options::Options;
-use super::{message, options, refusal};
+use super::{error_response, message, options};
 use crate::task::{FieldConflict, OutageTracker, Task, TaskContext, TaskError};
 use crate::web::{NO_CONNECTION, RequestError};
 
@@ -83,8 +83,11 @@ impl Task for Request {
 
     async fn run(&self, context: &TaskContext) -> Result<Outputs, TaskError> {
         let url = self.address(context)?;
-        let what =
-            format!("{} {}", reqwest::Method::from(self.method), message::shown(&url, &context.settings.redactor));
+        let what = format!(
+            "{} {}",
+            reqwest::Method::from(self.method),
+            message::display_address(&url, &context.settings.redactor)
+        );
         context.info(&what);
         let mut outage = OutageTracker::none(&context.settings);
         loop {
@@ -132,7 +135,7 @@ impl Request {
         let response = response.map_err(RequestError::into_error)?;
         let status = response.status();
         if !self.options.accept(status) {
-            return Err(refusal::of_answer(what, response, &context.settings.redactor).await.into_error());
+            return Err(error_response::read_error(what, response, &context.settings.redactor).await.into_error());
         }
         if status.is_client_error() || status.is_server_error() {
             context.warn(format!("{what}: the server answered {status}"));

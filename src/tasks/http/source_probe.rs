@@ -21,7 +21,7 @@ use crate::web::{RequestError, follow};
 /// How long a server may be silent.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// What tells one version of a file from another.
-const TELLING: [&str; 2] = ["etag", "last-modified"];
+const VERSION_HEADERS: [&str; 2] = ["etag", "last-modified"];
 
 const FIELDS: &[&str] = &["uri", "headers", "method", "params", "body", "form_data", "formData", "options"];
 
@@ -60,7 +60,7 @@ async fn probe(fields: Value, files: FileAccess, settings: Arc<Settings>) -> Res
     let mut url = message::address(&place.uri, &settings.redactor)?;
     content::add_params(&mut url, &place.params);
     let headers = message::to_send(&place.headers, &settings.redactor)?;
-    let client = place.options.client_idle(IDLE_TIMEOUT)?;
+    let client = place.options.client_with_idle_timeout(IDLE_TIMEOUT)?;
     let request = |method| request(&client, method, &url, (&headers, &place.options), &settings.redactor);
     let head = request(Method::HEAD).await?;
     // Some servers, and most addresses that are signed for a download, refuse to give headers alone.
@@ -77,9 +77,9 @@ async fn request(
     (headers, options): (&HeaderMap, &Options),
     redactor: &Redactor,
 ) -> Result<SourceVersion, TaskError> {
-    let what = format!("requesting the headers of {}", message::shown(url, redactor));
+    let what = format!("requesting the headers of {}", message::display_address(url, redactor));
     let request = client.request(method, url.clone()).header("accept-encoding", "identity").headers(headers.clone());
-    let request = options.log_in(request, redactor)?;
+    let request = options.authenticate(request, redactor)?;
     let response = follow::send(&what, request).await.map_err(RequestError::into_error)?;
     let status = response.status();
     let text = |name: &str| response.headers().get(name)?.to_str().ok().map(str::to_owned);
@@ -90,7 +90,7 @@ async fn request(
         exists: status.is_success(),
         code: Some(status.as_u16()),
         length: text("content-length").and_then(|length| length.parse().ok()),
-        headers: TELLING.iter().filter_map(|name| Some(((*name).to_owned(), text(name)?))).collect(),
+        headers: VERSION_HEADERS.iter().filter_map(|name| Some(((*name).to_owned(), text(name)?))).collect(),
         sha256: None,
     })
 }

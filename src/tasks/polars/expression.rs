@@ -9,8 +9,8 @@ use super::pg_function::{self, PgFunction};
 use super::{dialect, sql};
 use crate::diagnostic::nearest;
 use crate::stream::ColumnType;
-use crate::stream::moment::{parse_date, parse_instant, parse_timestamp, parse_timestamptz};
-use crate::stream::value::complaint;
+use crate::stream::timestamp::{parse_date, parse_instant, parse_timestamp, parse_timestamptz};
+use crate::stream::value::mismatch;
 use crate::task::{NO_COLUMN, TaskError};
 
 /// Columns by name, with what they hold.
@@ -265,7 +265,7 @@ pub fn time_literal(text: &str, kind: ColumnType) -> Option<PolarsResult<Expr>> 
         _ => return None,
     };
     let value = value.map(|value| value.cast(dtype_of(kind)));
-    let message = || format!("'{text}' {}", complaint(bytes, kind));
+    let message = || format!("'{text}' {}", mismatch(bytes, kind));
     Some(value.ok_or_else(|| PolarsError::ComputeError(message().into())))
 }
 

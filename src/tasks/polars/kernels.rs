@@ -6,8 +6,8 @@ use super::decimal;
 use super::pg_function::{is_float, is_whole};
 use super::rows::{FloatValues, IntValues, KernelRows, TextValues};
 use crate::stream::ColumnType;
-use crate::stream::moment::{parse_date, parse_instant, parse_timestamp, parse_timestamptz};
-use crate::stream::value::{complaint, parse_bool, parse_numeric};
+use crate::stream::timestamp::{parse_date, parse_instant, parse_timestamp, parse_timestamptz};
+use crate::stream::value::{mismatch, parse_bool, parse_numeric};
 
 pub(super) fn fitting(value: i64, bits: u8) -> Result<i64, &'static str> {
     match crate::stream::value::fits(value, bits) {
@@ -170,7 +170,7 @@ pub(super) fn parsed(rows: &KernelRows, column: &Column, kind: ColumnType) -> Po
     let text = |row| texts.get(row).map(str::as_bytes);
     let value_error = |row| {
         let described = texts.get(row).unwrap_or_default();
-        PolarsError::ComputeError(format!("`{described}` {}", complaint(described.as_bytes(), kind)).into())
+        PolarsError::ComputeError(format!("`{described}` {}", mismatch(described.as_bytes(), kind)).into())
     };
     let datetimes = |parse: fn(&[u8]) -> Option<i64>| {
         let values = rows.parsed(|row| text(row).map(parse), value_error)?;

@@ -7,7 +7,6 @@ use super::function_table::{self, NumberRule};
 use super::functions::arguments;
 use crate::stream::ColumnType;
 
-/// A type of numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum NumberType {
     /// A whole number of so many bits.

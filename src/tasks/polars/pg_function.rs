@@ -38,7 +38,6 @@ impl FunctionRegistry for PgFunctionRegistry {
     }
 }
 
-/// One of the functions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PgFunction {
     /// Of whole numbers that fit so many bits, as all of these.

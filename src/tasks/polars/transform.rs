@@ -181,16 +181,16 @@ impl TransformJob {
     /// Takes bad rows. The file is read again for the text of those that a step refused, at the end or once there are
     /// too many.
     fn take(&mut self, bad: Vec<BadRow>) -> stream::Result<()> {
-        let (bare, bad): (Vec<_>, Vec<_>) = bad.into_iter().partition(BadRow::is_bare);
+        let (bare, bad): (Vec<_>, Vec<_>) = bad.into_iter().partition(BadRow::lacks_text);
         self.rejected.take(&bad)?;
         self.bare.extend(bare);
-        let room = self.rejected.room().unwrap_or(0);
-        if self.bare.len() as u64 > room { self.take_bare() } else { Ok(()) }
+        let remaining = self.rejected.remaining().unwrap_or(0);
+        if self.bare.len() as u64 > remaining { self.take_by_line() } else { Ok(()) }
     }
 
-    fn take_bare(&mut self) -> stream::Result<()> {
+    fn take_by_line(&mut self) -> stream::Result<()> {
         let rows: Vec<_> = self.bare.drain(..).map(|row| (row, None)).collect();
-        self.rejected.take_bare(&rows, (&self.input.path, &self.options))?;
+        self.rejected.take_by_line(&rows, (&self.input.path, &self.options))?;
         self.rejected.sort()
     }
 
@@ -212,7 +212,7 @@ impl TransformJob {
         });
         let mut written = stream::write(&path, good);
         if written.is_ok() {
-            written = self.take_bare().and(written);
+            written = self.take_by_line().and(written);
         }
         // Only there when a step needed it, and empty by now.
         let _ = std::fs::remove_dir(&folder);

@@ -22,7 +22,7 @@ use crate::postgres::name::quote_name;
 use crate::postgres::sql::quote;
 use crate::postgres::{FlowAddress, WaitMonitor, explain};
 use crate::stream::bytes::FileBytes as Blocks;
-use crate::stream::{Encoding, Text, UnpackLimits, contradicted, seems_utf16};
+use crate::stream::{Encoding, Text, UnpackLimits, bom_conflict, looks_like_utf16};
 use crate::task::{FieldConflict, Level, Task, TaskContext, TaskError};
 use crate::tasks::counts::Counts;
 
@@ -192,9 +192,9 @@ impl CopyIn {
             name: source.name.clone(),
         };
         let worker = tokio::task::spawn_blocking(move || reading.run(&sender));
-        while let Some(block) = watch.unless_refused(&doing, async { Ok(blocks.recv().await) }).await? {
+        while let Some(block) = watch.unless_rejected(&doing, async { Ok(blocks.recv().await) }).await? {
             let sent = async { sink.send(block).await.map_err(failed) };
-            watch.unless_refused(&doing, watch.over(&doing, sent)).await?;
+            watch.unless_rejected(&doing, watch.over(&doing, sent)).await?;
         }
         worker.await.map_err(|error| TaskError::permanent(format!("{doing} broke off")).caused_by(error))??;
         let rows = watch.over(&doing, async { sink.finish().await.map_err(failed) }).await?;
@@ -292,11 +292,11 @@ impl Reading {
 /// Whether the first bytes of a text are in the encoding that the task names, or in UTF-8.
 fn check_encoding(name: &str, named: Option<&Encoding>, start: &[u8]) -> Result<(), TaskError> {
     let utf16 = || {
-        let (found, read_as) = (seems_utf16(start)?, named.map_or("UTF-8", Encoding::name));
+        let (found, read_as) = (looks_like_utf16(start)?, named.map_or("UTF-8", Encoding::name));
         let message = format!("the file is {found}, and is read as {read_as}");
         Some(Box::new(Diagnostic::error(message).help(format!("say so: `encoding: {found}`"))))
     };
-    match contradicted(named, start).or_else(utf16) {
+    match bom_conflict(named, start).or_else(utf16) {
         Some(found) => Err(TaskError::from(Diagnostic { file: name.to_owned(), line: 1, column: 1, ..*found })),
         None => Ok(()),
     }

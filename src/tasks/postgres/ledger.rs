@@ -11,7 +11,7 @@ use crate::postgres::explain;
 use crate::postgres::name::quote_name;
 use crate::postgres::sql::quote;
 use crate::task::{TaskContext, TaskError};
-use crate::tasks::appended::Standing;
+use crate::tasks::appended::PriorRows;
 use crate::tasks::counts::Counts;
 use crate::tasks::file_address::{FileAddress, noted_address};
 use crate::text::count;
@@ -232,9 +232,9 @@ pub(super) async fn committed(
                 ORDER BY id DESC";
     let found = find(transaction, key, rest, &[&context.execution.as_str(), &context.run.as_str()]).await?;
     let Some(own) = found else { return Ok(None) };
-    match rows::of(transaction, &table.sql_name, None, &own).await?.standing(own.counts.loaded) {
-        Standing::Whole => Ok(Some(own)),
-        Standing::Unclear(why) if context.attempt > 1 => Err(TaskError::permanent(format!(
+    match rows::of(transaction, &table.sql_name, None, &own).await?.prior_rows(own.counts.loaded) {
+        PriorRows::Whole => Ok(Some(own)),
+        PriorRows::Unclear(why) if context.attempt > 1 => Err(TaskError::permanent(format!(
             "an earlier attempt of this task committed the file, {}, but {why}",
             count(own.counts.loaded, "row")
         ))

@@ -12,12 +12,12 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{SimpleQueryMessage, SimpleQueryRow};
 
 use crate::postgres::sql::{Statement, statements};
-use crate::postgres::value::Cell;
+use crate::postgres::value::PgValue;
 use crate::postgres::{
     FlowAddress, LOST, PostgresSession, TransactionOutcome, WaitMonitor, connect_for, explain, explain_in, outcome,
 };
 use crate::task::{ErrorClass, Task, TaskContext, TaskError};
-use crate::tasks::fetch::{Keep, MAX_ROWS, ResultSet};
+use crate::tasks::fetch::{FetchMode, MAX_ROWS, ResultSet};
 
 /// Runs SQL statements on Postgres, by default all in one transaction, and can give or store the rows they return.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -47,7 +47,7 @@ pub struct Query {
     /// NULL. Columns need names of their own. Where rows are kept, the session's `DateStyle` is ISO; otherwise the session has the
     /// settings of its database and user.
     #[serde(default, alias = "fetchType")]
-    fetch: Keep,
+    fetch: FetchMode,
     /// An older word for `fetch: STORE`.
     #[serde(default)]
     store: bool,
@@ -100,7 +100,7 @@ impl Task for Query {
             FlowAddress::of(self.url.as_ref(), self.username.as_ref(), self.password.as_ref(), &context.files);
         let session = connect_for(context, Some(&address)).await?;
         let work = async {
-            if self.keeps() != Keep::Nothing {
+            if self.keeps() != FetchMode::Nothing {
                 session.print_iso_dates().await?;
             }
             self.execute(&session, context, &address, &all).await
@@ -126,8 +126,8 @@ impl Query {
         }
     }
 
-    fn keeps(&self) -> Keep {
-        self.fetch.or_old(self.store, self.fetch_one)
+    fn keeps(&self) -> FetchMode {
+        self.fetch.or_deprecated(self.store, self.fetch_one)
     }
 
     /// A single statement is a transaction of its own, and some (VACUUM) can be in no other.
@@ -221,7 +221,7 @@ struct Step<'a> {
     statement: &'a Statement<'a>,
     number: usize,
     of: usize,
-    fetch: Keep,
+    fetch: FetchMode,
 }
 
 /// What came of one statement.
@@ -252,13 +252,13 @@ impl Step<'_> {
                 _ => {}
             }
         }
-        let result = rows.filter(|_| self.fetch != Keep::Nothing).map(Collector::finish).transpose()?;
+        let result = rows.filter(|_| self.fetch != FetchMode::Nothing).map(Collector::finish).transpose()?;
         Ok(Done { result, affected })
     }
 
     /// The columns with their types, which the simple protocol does not tell.
     async fn columns(&self) -> Result<Vec<(String, Type)>, TaskError> {
-        if self.fetch == Keep::Nothing {
+        if self.fetch == FetchMode::Nothing {
             return Ok(Vec::new());
         }
         let prepared = self.session.client.prepare(&self.statement.text).await.map_err(|error| self.failed(&error))?;
@@ -278,7 +278,7 @@ impl Step<'_> {
     fn collector<'a>(&self, columns: &'a [(String, Type)]) -> Result<Collector<'a>, TaskError> {
         let mut collector =
             Collector { fetch: self.fetch, columns, rows: Vec::new(), result: ResultSet::default(), file: None };
-        if self.fetch == Keep::File {
+        if self.fetch == FetchMode::File {
             let name = if self.of == 1 { "rows.ndjson".to_owned() } else { format!("rows-{}.ndjson", self.number) };
             let stored = self.context.output_file(&name)?;
             collector.file = Some(BufWriter::new(File::create(&stored.path).map_err(unwritable)?));
@@ -308,9 +308,9 @@ impl Step<'_> {
 
 /// Takes the rows of one statement as they come.
 struct Collector<'a> {
-    fetch: Keep,
+    fetch: FetchMode,
     columns: &'a [(String, Type)],
-    rows: Vec<Vec<Cell>>,
+    rows: Vec<Vec<PgValue>>,
     result: ResultSet,
     file: Option<BufWriter<File>>,
 }
@@ -319,15 +319,15 @@ impl Collector<'_> {
     fn add(&mut self, row: &SimpleQueryRow) -> Result<(), TaskError> {
         self.result.size += 1;
         match self.fetch {
-            Keep::Nothing => {}
-            Keep::First if self.result.size > 1 => {}
-            Keep::First => self.rows.push(self.cells(row)),
-            Keep::All if self.rows.len() == MAX_ROWS => {
+            FetchMode::Nothing => {}
+            FetchMode::First if self.result.size > 1 => {}
+            FetchMode::First => self.rows.push(self.cells(row)),
+            FetchMode::All if self.rows.len() == MAX_ROWS => {
                 return Err(TaskError::permanent(format!("the SQL returns more than {MAX_ROWS} rows"))
                     .help("use `fetch: STORE` for results of this size, or postgres.copy_out"));
             }
-            Keep::All => self.rows.push(self.cells(row)),
-            Keep::File => {
+            FetchMode::All => self.rows.push(self.cells(row)),
+            FetchMode::File => {
                 let cells = self.cells(row);
                 if let Some(file) = &mut self.file {
                     write_line(file, self.columns, &cells).map_err(unwritable)?;
@@ -337,23 +337,24 @@ impl Collector<'_> {
         Ok(())
     }
 
-    fn cells(&self, row: &SimpleQueryRow) -> Vec<Cell> {
+    fn cells(&self, row: &SimpleQueryRow) -> Vec<PgValue> {
         let columns = self.columns.iter().enumerate();
-        columns.map(|(index, (_, kind))| Cell::from_text(kind, row.try_get(index).ok().flatten())).collect()
+        columns.map(|(index, (_, kind))| PgValue::from_text(kind, row.try_get(index).ok().flatten())).collect()
     }
 
     fn finish(mut self) -> Result<ResultSet, TaskError> {
         if let Some(file) = &mut self.file {
             file.flush().map_err(unwritable)?;
         }
-        let is_of_numbers = |index: usize| self.rows.iter().filter_map(|row| row.get(index)).all(Cell::is_of_doubles);
+        let is_of_numbers =
+            |index: usize| self.rows.iter().filter_map(|row| row.get(index)).all(PgValue::is_of_doubles);
         let are_numbers: Vec<bool> = (0..self.columns.len()).map(is_of_numbers).collect();
         let mut rows = self.rows.into_iter().map(|cells| {
             let named = self.columns.iter().zip(cells).zip(&are_numbers);
             named.map(|(((name, _), cell), is_number)| (name.clone(), cell.into_value(*is_number))).collect()
         });
         match self.fetch {
-            Keep::All => self.result.rows = Some(rows.collect()),
+            FetchMode::All => self.result.rows = Some(rows.collect()),
             _ => self.result.row = rows.next(),
         }
         Ok(self.result)
@@ -361,7 +362,7 @@ impl Collector<'_> {
 }
 
 /// Writes a row as an object of JSON.
-fn write_line(file: &mut impl Write, columns: &[(String, Type)], cells: &[Cell]) -> std::io::Result<()> {
+fn write_line(file: &mut impl Write, columns: &[(String, Type)], cells: &[PgValue]) -> std::io::Result<()> {
     for (index, ((name, _), cell)) in columns.iter().zip(cells).enumerate() {
         let before = if index == 0 { '{' } else { ',' };
         write!(file, "{before}{}:{cell}", Value::from(name.as_str()))?;

@@ -26,7 +26,7 @@ use super::ledger::Earlier;
 use crate::postgres::explain;
 use crate::postgres::sql::quote;
 use crate::task::TaskError;
-use crate::tasks::appended::Standing;
+use crate::tasks::appended::PriorRows;
 use crate::text::{count, thousands};
 
 /// The rows of a table, by who wrote them.
@@ -46,17 +46,17 @@ pub(super) struct Rows {
 
 impl Rows {
     /// What has become of a load that wrote so many rows.
-    pub(super) fn standing(&self, loaded: u64) -> Standing {
+    pub(super) fn prior_rows(&self, loaded: u64) -> PriorRows {
         match self {
-            Self { obstacle: Some(why), .. } => Standing::Unclear(why.clone()),
-            Self { own, .. } if *own == loaded => Standing::Whole,
-            Self { own: 0, same: 0, doubtful: 0, .. } => Standing::Gone,
+            Self { obstacle: Some(why), .. } => PriorRows::Unclear(why.clone()),
+            Self { own, .. } if *own == loaded => PriorRows::Whole,
+            Self { own: 0, same: 0, doubtful: 0, .. } => PriorRows::Gone,
             Self { own, same, doubtful, .. } => {
                 let again = match same {
                     0 => String::new(),
                     same => format!(", {} of other loads of this file", count(*same, "row")),
                 };
-                Standing::Unclear(format!(
+                PriorRows::Unclear(format!(
                     "of these the table holds {own} as they were loaded{again}, and {} that may have come from this \
                      load and been changed since",
                     count(*doubtful, "row")
@@ -72,7 +72,7 @@ impl Rows {
 
     /// Whether these are the rows of a load that wrote so many: all of them, unchanged, and no others.
     pub(super) fn are_those_of(&self, loaded: u64) -> bool {
-        self.all == self.own && self.standing(loaded) == Standing::Whole
+        self.all == self.own && self.prior_rows(loaded) == PriorRows::Whole
     }
 
     /// Why these are not, in words about a table.
@@ -252,12 +252,12 @@ mod tests {
 
     #[test]
     fn gone_is_said_only_where_no_row_can_be_of_the_load() {
-        assert_eq!(rows(2, 0, 5).standing(2), Standing::Whole);
-        assert_eq!(rows(0, 0, 0).standing(2), Standing::Gone);
+        assert_eq!(rows(2, 0, 5).prior_rows(2), PriorRows::Whole);
+        assert_eq!(rows(0, 0, 0).prior_rows(2), PriorRows::Gone);
         for unclear in [rows(1, 0, 0), rows(0, 1, 0), rows(0, 0, 1), rows(1, 0, 1)] {
-            assert!(matches!(unclear.standing(2), Standing::Unclear(_)), "{unclear:?}");
+            assert!(matches!(unclear.prior_rows(2), PriorRows::Unclear(_)), "{unclear:?}");
         }
         let hidden = Rows { obstacle: Some("a policy".to_owned()), ..Rows::default() };
-        assert_eq!(hidden.standing(2), Standing::Unclear("a policy".to_owned()));
+        assert_eq!(hidden.prior_rows(2), PriorRows::Unclear("a policy".to_owned()));
     }
 }

@@ -21,7 +21,6 @@ pub(super) struct Table {
     pub(super) columns: Vec<TableColumn>,
 }
 
-/// A column of the table.
 #[derive(Clone, Debug)]
 pub(super) struct TableColumn {
     pub(super) name: String,

@@ -10,7 +10,7 @@ use super::deprecated;
 use super::environment::{Environment, python};
 use super::inputs::Inputs;
 use super::interpreter::{self, Invocation};
-use super::protocol::Report;
+use super::protocol::ScriptReport;
 use super::runner::TaskRunner;
 use super::workspace::Workspace;
 use super::{ScriptOutputs, SharedFields};
@@ -50,7 +50,7 @@ impl ScriptRun<'_> {
         // Files that the task names itself come later and win.
         self.shared.namespace_files.add_to(&mut inputs, context)?;
         inputs.add(self.shared.input_files)?;
-        let runner = deprecated::translated(&self.shared, context);
+        let runner = deprecated::task_runner_of(&self.shared, context);
         let docker = runner.as_deref().filter(|runner| runner.is_docker(context));
         let environment = self.environment(&mut inputs);
         let own = workspace.folder().join("__script__.py");
@@ -58,7 +58,7 @@ impl ScriptRun<'_> {
         let command = interpreter::command(self.shared.interpreter, text, &workspace, &mut inputs, docker.is_some());
         inputs.place().await?;
         let stderr = if self.shared.warning_on_stderr == Some(false) { Level::Info } else { Level::Warn };
-        let mut report = Report::new(context, stderr);
+        let mut report = ScriptReport::new(context, stderr);
         match docker {
             Some(runner) => {
                 self.run_in_container(context, &workspace, runner, (command, environment), &mut report).await?;
@@ -115,7 +115,7 @@ impl ScriptRun<'_> {
         context: &TaskContext,
         workspace: &Workspace,
         (command, environment): (Invocation, BTreeMap<String, String>),
-        report: &mut Report<'_>,
+        report: &mut ScriptReport<'_>,
     ) -> Result<(), TaskError> {
         let mut words = command.words.into_iter();
         let program = words.next().unwrap_or_default();
@@ -124,8 +124,8 @@ impl ScriptRun<'_> {
         if let Some(programs) = self.python(context, workspace).await? {
             invocation = invocation.with_programs_of(&programs);
         }
-        let status = process::run(&invocation, &context.cancel, &mut |line| report.hear(line)).await?;
-        report.conclude(status)
+        let status = process::run(&invocation, &context.cancel, &mut |line| report.handle_line(line)).await?;
+        report.finish(status)
     }
 
     async fn run_in_container(
@@ -134,17 +134,17 @@ impl ScriptRun<'_> {
         workspace: &Workspace,
         runner: &TaskRunner,
         (command, mut environment): (Invocation, BTreeMap<String, String>),
-        report: &mut Report<'_>,
+        report: &mut ScriptReport<'_>,
     ) -> Result<(), TaskError> {
         environment.extend(command.variable);
         let old = self.shared.docker.and_then(|docker| docker.image.as_deref());
         let image = self.shared.container_image.or(old).unwrap_or(self.default_image);
         let container = Container::prepare(context, workspace, runner, image, &environment, command.words).await?;
-        let ended = process::run(&container.invocation, &context.cancel, &mut |line| report.hear(line)).await;
+        let ended = process::run(&container.invocation, &context.cancel, &mut |line| report.handle_line(line)).await;
         if ended.is_err() {
             container.remove(context, workspace).await;
         }
-        report.conclude(ended?)
+        report.finish(ended?)
     }
 
     /// The folder that `python` is to be found in, unless `PATH` leads there anyway.

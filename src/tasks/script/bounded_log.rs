@@ -26,16 +26,16 @@ impl<'a> BoundedLog<'a> {
     }
 
     /// The beginning of a text, of no more than so many bytes. Secrets go first: half of one would not be known again.
-    pub(super) fn cut<'t>(&self, text: &'t str, most: usize) -> Cow<'t, str> {
-        if text.len() <= most {
+    pub(super) fn truncated<'t>(&self, text: &'t str, max_bytes: usize) -> Cow<'t, str> {
+        if text.len() <= max_bytes {
             return Cow::Borrowed(text);
         }
         let clean = self.context.settings.redactor.clean(text);
-        Cow::Owned(format!("{}…", &clean[..clean.floor_char_boundary(most)]))
+        Cow::Owned(format!("{}…", &clean[..clean.floor_char_boundary(max_bytes)]))
     }
 
     /// Logs a line, or keeps it among the last ones.
-    pub(super) fn say(&mut self, level: Level, text: &str) {
+    pub(super) fn log(&mut self, level: Level, text: &str) {
         if self.lines == 0 && self.context.services.quota.take(text.len()) {
             return self.context.log_line(level, text);
         }
@@ -48,21 +48,21 @@ impl<'a> BoundedLog<'a> {
         self.lines += 1;
         self.bytes += text.len() as u64;
         // The room of the oldest line serves the new one.
-        let mut room =
-            if self.last.len() == MAX_LAST_LINES { self.last.pop_front().map(|(_, room)| room) } else { None };
-        let mut kept = room.take().unwrap_or_default();
-        kept.clear();
-        kept.push_str(&self.cut(text, MAX_LAST_LINE_BYTES));
-        self.last.push_back((level, kept));
+        let mut buffer =
+            if self.last.len() == MAX_LAST_LINES { self.last.pop_front().map(|(_, buffer)| buffer) } else { None };
+        let mut line = buffer.take().unwrap_or_default();
+        line.clear();
+        line.push_str(&self.truncated(text, MAX_LAST_LINE_BYTES));
+        self.last.push_back((level, line));
     }
 }
 
 impl Drop for BoundedLog<'_> {
     fn drop(&mut self) {
-        let left_out = self.lines.saturating_sub(self.last.len() as u64);
-        if left_out > 0 {
+        let omitted = self.lines.saturating_sub(self.last.len() as u64);
+        if omitted > 0 {
             let bytes = self.bytes - self.last.iter().map(|(_, text)| text.len() as u64).sum::<u64>().min(self.bytes);
-            let (lines, bytes) = (count(left_out, "line"), count(bytes, "byte"));
+            let (lines, bytes) = (count(omitted, "line"), count(bytes, "byte"));
             self.context.warn(format!("output truncated: {lines} ({bytes}) omitted; the last ones follow"));
         }
         for (level, text) in &self.last {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::runner::TaskRunner;
 use super::workspace::Workspace;
 use crate::process::mark::ProcessMark;
-use crate::process::{self, ProgramSpec, ending};
+use crate::process::{self, ProgramSpec, exit_description};
 use crate::task::{TaskContext, TaskError};
 
 /// What the Docker client goes by.
@@ -58,13 +58,13 @@ impl Container {
         // A client that is killed leaves its container running.
         let removal = ProgramSpec::new(&context.settings, docker(context)?, workspace.root());
         let removal = removal.inheriting(&context.settings, CLIENT).with(["rm", "--force", &name]);
-        Ok(Self { invocation: workspace.guard(invocation).with_last_act(removal), name })
+        Ok(Self { invocation: workspace.guard(invocation).with_exit_program(removal), name })
     }
 
     /// Removes the container of a stopped client, which does not take it along.
     pub(super) async fn remove(&self, context: &TaskContext, workspace: &Workspace) {
         let removal = client(context, workspace).with(["rm", "--force", &self.name]);
-        if let Err(error) = process::run_quietly(&removal, &Default::default()).await {
+        if let Err(error) = process::run_and_collect(&removal, &Default::default()).await {
             context.warn(format!("the container {} may still be running: {error}", self.name));
         }
     }
@@ -88,12 +88,12 @@ async fn remove_earlier(context: &TaskContext, workspace: &Workspace) -> Result<
     let [.., mark] = labels(context);
     let filter = format!("label={mark}");
     let question = client(context, workspace).with(["ps", "--all", "--quiet", "--filter", &filter]);
-    let (status, containers) = process::run_quietly(&question, &context.cancel).await?;
+    let (status, containers) = process::run_and_collect(&question, &context.cancel).await?;
     if status.success() && containers.is_empty() {
         return Ok(());
     }
     let removal = client(context, workspace).with(["rm", "--force"]).with(containers);
-    let (removed, said) = process::run_quietly(&removal, &context.cancel).await?;
+    let (removed, said) = process::run_and_collect(&removal, &context.cancel).await?;
     if status.success() && removed.success() {
         return Ok(());
     }
@@ -107,11 +107,11 @@ async fn check_daemon(context: &TaskContext, workspace: &Workspace) -> Result<()
                 tasks as processes of this machine: `--script-runner process` or JITNEY_SCRIPT_RUNNER=process";
     docker(context).map_err(|error| error.help(help))?;
     let question = client(context, workspace).with(["version", "--format", "{{.Server.Version}}"]);
-    let (status, said) = process::run_quietly(&question, &context.cancel).await?;
+    let (status, said) = process::run_and_collect(&question, &context.cancel).await?;
     if status.success() {
         return Ok(());
     }
-    let reason = said.last().cloned().unwrap_or_else(|| format!("`docker version` {}", ending(status)));
+    let reason = said.last().cloned().unwrap_or_else(|| format!("`docker version` {}", exit_description(status)));
     Err(TaskError::transient(format!("the task runs in Docker, but no Docker daemon answers: {reason}")).help(help))
 }
 

@@ -12,7 +12,8 @@ use crate::task::TaskContext;
 /// Where a script runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
-pub(super) enum Runner {
+#[schemars(rename = "Runner")]
+pub(super) enum DeprecatedRunner {
     /// As a process.
     Process,
     /// In a container.
@@ -44,13 +45,13 @@ pub(super) struct Docker {
 }
 
 /// The task runner that a task asks for, in whichever words. The newer win.
-pub(super) fn translated<'a>(shared: &SharedFields<'a>, context: &TaskContext) -> Option<Cow<'a, TaskRunner>> {
+pub(super) fn task_runner_of<'a>(shared: &SharedFields<'a>, context: &TaskContext) -> Option<Cow<'a, TaskRunner>> {
     if shared.runner.is_some() || shared.docker.is_some() {
         context.warn("`runner` and `docker` are deprecated: write `taskRunner` and `containerImage`");
     }
     let old = match (shared.runner, shared.docker) {
         (None, None) => None,
-        (Some(Runner::Process), _) => Some(TaskRunner::default()),
+        (Some(DeprecatedRunner::Process), _) => Some(TaskRunner::default()),
         (_, None) => Some(TaskRunner { r#type: RunnerKind::Docker, ..TaskRunner::default() }),
         (_, Some(docker)) => Some(docker.runner()),
     };

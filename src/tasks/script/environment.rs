@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use crate::process::{ProgramSpec, StdinSource, ending, run_quietly};
+use crate::process::{ProgramSpec, StdinSource, exit_description, run_and_collect};
 use crate::task::{DENIED, TaskContext, TaskError};
 
 /// The file that says that an environment is whole.
-const WHOLE: &str = "jitney-complete";
+const COMPLETE_MARKER: &str = "jitney-complete";
 /// What installers go by.
-const INSTALLER: &[&str] = &[
+const INSTALLER_VARIABLES: &[&str] = &[
     "PIP_CONFIG_FILE",
     "PIP_INDEX_URL",
     "PIP_EXTRA_INDEX_URL",
@@ -89,13 +89,12 @@ impl<'a> Environment<'a> {
         packages.sort();
         packages.dedup();
         let python = python(context)?;
-        let question = ProgramSpec::of(context, &python, context.files.folder())
+        let version_query = ProgramSpec::of(context, &python, context.files.folder())
             .with(["-c", "import sys; print(sys.version.replace('\\n', ' '), sys.base_prefix)"]);
-        let (status, said) = run_quietly(&question, &context.cancel).await?;
-        let version = said
-            .last()
-            .filter(|_| status.success())
-            .ok_or_else(|| TaskError::permanent(format!("{} does not run: it {}", python.display(), ending(status))))?;
+        let (status, output) = run_and_collect(&version_query, &context.cancel).await?;
+        let version = output.last().filter(|_| status.success()).ok_or_else(|| {
+            TaskError::permanent(format!("{} does not run: it {}", python.display(), exit_description(status)))
+        })?;
         let named = format!("{version}\n{}", packages.join("\n"));
         let key = crate::text::hex(&Sha256::digest(named.as_bytes())[..8]);
         Ok(Self { folder: context.settings.home.join("python").join(key), context, packages, python })
@@ -108,7 +107,7 @@ impl<'a> Environment<'a> {
 
     /// Whether it is made already.
     pub(in crate::tasks) fn is_ready(&self) -> bool {
-        self.folder.join(WHOLE).is_file()
+        self.folder.join(COMPLETE_MARKER).is_file()
     }
 
     /// Makes it unless it is there; of several that want it at the same time, one does.
@@ -134,7 +133,7 @@ impl<'a> Environment<'a> {
         };
         made.map_err(|error| if uv.is_none() { error.help(VENV) } else { error })?;
         self.install(&lock, uv.as_deref()).await?;
-        fs::write(self.folder.join(WHOLE), self.packages.join("\n")).map_err(unwritable)
+        fs::write(self.folder.join(COMPLETE_MARKER), self.packages.join("\n")).map_err(unwritable)
     }
 
     async fn install(&self, lock: &Arc<File>, uv: Option<&Path>) -> Result<(), TaskError> {
@@ -150,22 +149,23 @@ impl<'a> Environment<'a> {
 
     async fn step(&self, lock: &Arc<File>, program: &Path, arguments: &[&str]) -> Result<(), TaskError> {
         let settings = &self.context.settings;
-        let mut invocation =
-            ProgramSpec::of(self.context, program, self.context.files.folder()).inheriting(settings, INSTALLER);
+        let mut invocation = ProgramSpec::of(self.context, program, self.context.files.folder())
+            .inheriting(settings, INSTALLER_VARIABLES);
         // Nobody else may begin while an installer of a process that was killed still writes.
         invocation.input = StdinSource::File(lock.clone());
         let invocation = invocation.holding(lock);
-        let (status, said) = run_quietly(&invocation.with(arguments.iter().copied()), &self.context.cancel).await?;
+        let (status, output) =
+            run_and_collect(&invocation.with(arguments.iter().copied()), &self.context.cancel).await?;
         if status.success() {
             return Ok(());
         }
-        let said = said.join("\n");
+        let output = output.join("\n");
         let packages = self.packages.join(", ");
         let error = TaskError::transient(format!(
-            "cannot install the Python packages {packages}: the installer {}:\n{said}",
-            ending(status)
+            "cannot install the Python packages {packages}: the installer {}:\n{output}",
+            exit_description(status)
         ));
-        Err(if is_offline(&said) { error.help(OFFLINE) } else { error })
+        Err(if is_offline(&output) { error.help(OFFLINE) } else { error })
     }
 
     async fn lock(&self) -> Result<File, TaskError> {
@@ -192,10 +192,10 @@ const VENV: &str = "Python needs its `venv` module, which is the package python3
 const OFFLINE: &str = "the package index cannot be reached or does not have the packages: check their names, the network and \
                        the proxy; the settings of pip and uv apply. Installed packages are cached";
 
-fn is_offline(said: &str) -> bool {
+fn is_offline(output: &str) -> bool {
     let of_pip = ["from versions: none", "Failed to establish a new connection", "NameResolutionError", "ProxyError"];
     let of_uv = ["dns error", "error sending request", "Connection refused", "Failed to fetch"];
-    of_pip.iter().chain(&of_uv).any(|sign| said.contains(sign))
+    of_pip.iter().chain(&of_uv).any(|sign| output.contains(sign))
 }
 
 /// Removes what an installation that died left behind.

@@ -23,7 +23,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use deprecated::{Docker, Runner};
+use deprecated::{DeprecatedRunner, Docker};
 use namespace::Wanted;
 use runner::TaskRunner;
 
@@ -72,7 +72,7 @@ macro_rules! script_task {
             #[serde(alias = "task_runner")]
             task_runner: Option<super::runner::TaskRunner>,
             /// Deprecated; use `taskRunner`. `PROCESS` or `DOCKER`.
-            runner: Option<super::deprecated::Runner>,
+            runner: Option<super::deprecated::DeprecatedRunner>,
             /// Deprecated; use `containerImage` and the options of the Docker runner.
             docker: Option<super::deprecated::Docker>,
             /// The image that the script runs in, with the Docker runner.
@@ -130,7 +130,7 @@ struct SharedFields<'a> {
     warning_on_stderr: Option<bool>,
     namespace_files: &'a Wanted,
     task_runner: Option<&'a TaskRunner>,
-    runner: Option<Runner>,
+    runner: Option<DeprecatedRunner>,
     docker: Option<&'a Docker>,
     container_image: Option<&'a str>,
 }

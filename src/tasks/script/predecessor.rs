@@ -26,17 +26,17 @@ const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// When something of it will not end, or this attempt is stopped meanwhile.
 pub(super) async fn end(context: &TaskContext, folders: &Path) -> Result<bool, TaskError> {
     let mark = ProcessMark::of(context);
-    let left = left_behind(context, folders, &mark);
+    let left = leftover_folders(context, folders, &mark);
     if left.is_empty() && context.attempt == 1 {
         return Ok(false);
     }
     let until = Instant::now() + EXIT_TIMEOUT;
     for folder in &left {
-        until_free(context, folder, until).await?;
+        wait_for_lock(context, folder, until).await?;
     }
     let killed = tokio::task::spawn_blocking(move || mark.kill_all()).await;
     if !killed.unwrap_or_default() {
-        return Err(still_there());
+        return Err(still_running());
     }
     // What cannot be removed is only untidy.
     for folder in &left {
@@ -45,7 +45,7 @@ pub(super) async fn end(context: &TaskContext, folders: &Path) -> Result<bool, T
     Ok(true)
 }
 
-fn left_behind(context: &TaskContext, folders: &Path, mark: &ProcessMark) -> Vec<PathBuf> {
+fn leftover_folders(context: &TaskContext, folders: &Path, mark: &ProcessMark) -> Vec<PathBuf> {
     let begin = format!("{}.", context.execution);
     let is_ours = |folder: &PathBuf| fs::read_to_string(folder.join(MARK)).is_ok_and(|text| text == mark.as_str());
     let entries = fs::read_dir(folders).into_iter().flatten().flatten();
@@ -53,12 +53,12 @@ fn left_behind(context: &TaskContext, folders: &Path, mark: &ProcessMark) -> Vec
     named.map(|entry| entry.path()).filter(is_ours).collect()
 }
 
-async fn until_free(context: &TaskContext, folder: &Path, until: Instant) -> Result<(), TaskError> {
+async fn wait_for_lock(context: &TaskContext, folder: &Path, until: Instant) -> Result<(), TaskError> {
     loop {
         // A folder that somebody else removes meanwhile has nothing to wait for.
         let Ok(file) = File::open(folder.join(LOCK)) else { return Ok(()) };
         match file.try_lock() {
-            Err(TryLockError::WouldBlock) if Instant::now() > until => return Err(still_there()),
+            Err(TryLockError::WouldBlock) if Instant::now() > until => return Err(still_running()),
             Err(TryLockError::WouldBlock) => {}
             _ => return Ok(()),
         }
@@ -69,7 +69,7 @@ async fn until_free(context: &TaskContext, folder: &Path, until: Instant) -> Res
     }
 }
 
-fn still_there() -> TaskError {
+fn still_running() -> TaskError {
     TaskError::transient("an earlier attempt of this task is still running and cannot be killed").help(
         "its processes have the variable JITNEY_TASK_RUN in their environment; kill them, then resume the execution",
     )

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::bounded_log::BoundedLog;
-use crate::process::{OutputLine, OutputStream, ending, keep_last};
+use crate::process::{OutputLine, OutputStream, exit_description, push_bounded};
 use crate::task::{Level, TaskContext, TaskError};
 
 /// Bytes of an ordinary line that go into the log.
@@ -34,21 +34,21 @@ struct MessageLog {
 }
 
 /// What a script has said so far.
-pub(super) struct Report<'a> {
+pub(super) struct ScriptReport<'a> {
     /// What it gave as outputs.
     pub(super) vars: Map<String, Value>,
     /// What it measured.
     pub(super) metrics: Vec<Value>,
     stderr: Level,
     last_errors: Vec<String>,
-    kept: BoundedLog<'a>,
+    log_output: BoundedLog<'a>,
     /// Bytes of outputs and metrics.
-    given: usize,
+    output_bytes: usize,
     /// Why what it gave cannot be taken.
-    refused: Option<TaskError>,
+    rejected: Option<TaskError>,
 }
 
-impl<'a> Report<'a> {
+impl<'a> ScriptReport<'a> {
     /// Nothing yet; lines of the error output will be logged at the given level.
     pub(super) fn new(context: &'a TaskContext, stderr: Level) -> Self {
         Self {
@@ -56,25 +56,25 @@ impl<'a> Report<'a> {
             metrics: Vec::new(),
             stderr,
             last_errors: Vec::new(),
-            kept: BoundedLog::new(context),
-            given: 0,
-            refused: None,
+            log_output: BoundedLog::new(context),
+            output_bytes: 0,
+            rejected: None,
         }
     }
 
     /// Takes a line in.
-    pub(super) fn hear(&mut self, line: OutputLine) {
+    pub(super) fn handle_line(&mut self, line: OutputLine) {
         if line.text.starts_with("::{") && line.is_cut {
-            return self.refuse("the script printed outputs in a line of more than 1 MiB");
+            return self.reject("the script printed outputs in a line of more than 1 MiB");
         }
         match line.text.trim_end().strip_prefix("::").and_then(|rest| rest.strip_suffix("::")) {
             Some(json) if json.starts_with('{') => match serde_json::from_str(json) {
                 Ok(message) => self.take(message, json.len()),
-                Err(error) => self.kept.say(
+                Err(error) => self.log_output.log(
                     Level::Warn,
                     &format!(
                         "these outputs cannot be parsed ({error}): {}",
-                        self.kept.cut(&line.text, MAX_LOGGED_BYTES)
+                        self.log_output.truncated(&line.text, MAX_LOGGED_BYTES)
                     ),
                 ),
             },
@@ -87,39 +87,39 @@ impl<'a> Report<'a> {
         !self.last_errors.is_empty()
     }
 
-    fn refuse(&mut self, why: &str) {
+    fn reject(&mut self, why: &str) {
         let help = "write large results to a file, and name it in `outputFiles`";
-        self.refused.get_or_insert_with(|| TaskError::permanent(why).help(help));
+        self.rejected.get_or_insert_with(|| TaskError::permanent(why).help(help));
     }
 
     fn take(&mut self, message: ProtocolMessage, bytes: usize) {
         if message.outputs.is_some() || message.metrics.is_some() {
-            self.given += bytes;
+            self.output_bytes += bytes;
         }
-        if self.given > MAX_OUTPUT_BYTES {
-            return self.refuse("the script printed more than 16 MiB of outputs and metrics");
+        if self.output_bytes > MAX_OUTPUT_BYTES {
+            return self.reject("the script printed more than 16 MiB of outputs and metrics");
         }
         self.vars.extend(message.outputs.unwrap_or_default());
         for metric in message.metrics.unwrap_or_default() {
-            self.kept.say(Level::Debug, &format!("metric {metric}"));
+            self.log_output.log(Level::Debug, &format!("metric {metric}"));
             self.metrics.push(metric);
         }
         for line in message.logs.unwrap_or_default() {
-            let text = self.kept.cut(&line.message, MAX_LOGGED_BYTES);
-            self.kept.say(level(&line.level), &text);
+            let text = self.log_output.truncated(&line.message, MAX_LOGGED_BYTES);
+            self.log_output.log(level(&line.level), &text);
         }
     }
 
     fn log(&mut self, line: &OutputLine) {
         let level = if line.stream == OutputStream::Out { Level::Info } else { self.stderr };
-        let text = self.kept.cut(&line.text, MAX_LOGGED_BYTES);
+        let text = self.log_output.truncated(&line.text, MAX_LOGGED_BYTES);
         match (&text, line.is_cut) {
-            (Cow::Borrowed(text), false) => self.kept.say(level, text),
-            (Cow::Borrowed(text), true) => self.kept.say(level, &format!("{text}… (a longer line)")),
-            (Cow::Owned(text), _) => self.kept.say(level, &format!("{text} (a longer line)")),
+            (Cow::Borrowed(text), false) => self.log_output.log(level, text),
+            (Cow::Borrowed(text), true) => self.log_output.log(level, &format!("{text}… (a longer line)")),
+            (Cow::Owned(text), _) => self.log_output.log(level, &format!("{text} (a longer line)")),
         }
         if line.stream == OutputStream::Error {
-            keep_last(&mut self.last_errors, text.into_owned(), MAX_QUOTED_LINES);
+            push_bounded(&mut self.last_errors, text.into_owned(), MAX_QUOTED_LINES);
         }
     }
 
@@ -127,13 +127,13 @@ impl<'a> Report<'a> {
     ///
     /// # Errors
     /// When it did not end with exit code 0, with its last words; or when its outputs could not be taken.
-    pub(super) fn conclude(&mut self, status: ExitStatus) -> Result<(), TaskError> {
+    pub(super) fn finish(&mut self, status: ExitStatus) -> Result<(), TaskError> {
         if status.success() {
-            return self.refused.take().map_or(Ok(()), Err);
+            return self.rejected.take().map_or(Ok(()), Err);
         }
         let said = self.last_errors.join("\n");
         let colon = if said.is_empty() { "" } else { ":\n" };
-        let error = TaskError::transient(format!("the script {}{colon}{said}", ending(status)));
+        let error = TaskError::transient(format!("the script {}{colon}{said}", exit_description(status)));
         Err(match remedy(status, &said) {
             Some(help) => error.help(help),
             None => error,

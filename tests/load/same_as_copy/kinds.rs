@@ -1,6 +1,6 @@
 //! The types that are compared, each with forms of its values, and which of those have a binary form in this program.
 
-use jitney::stream::moment::{parse_date, parse_instant, parse_timestamp, parse_timestamptz};
+use jitney::stream::timestamp::{parse_date, parse_instant, parse_timestamp, parse_timestamptz};
 use jitney::stream::value::{parse_bool, parse_float, parse_int, parse_numeric, parse_real};
 
 use super::numbers::{INTERVALS, MOMENTS, NUMBERS, TRUTHS};

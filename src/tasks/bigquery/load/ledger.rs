@@ -11,7 +11,7 @@ use super::super::job::JobRequest;
 use super::super::name::{TableName, literal};
 use crate::task::TaskError;
 use crate::tasks::counts::Counts;
-use crate::tasks::fetch::Keep;
+use crate::tasks::fetch::FetchMode;
 use crate::tasks::file_address::FileAddress;
 
 const DDL: &str = include_str!("../../../../sql/bigquery/jitney_loads.sql");
@@ -29,7 +29,6 @@ pub(super) struct CommittedLoad {
     pub(super) execution: String,
     /// Its flow's id.
     pub(super) flow: String,
-    /// The partition.
     pub(super) partition: String,
     /// The address of the source, if it is not the partition.
     pub(super) address: Option<String>,
@@ -55,13 +54,18 @@ pub(super) struct LedgerQuery<'a> {
 
 /// Which load of a table is meant.
 pub(super) enum LoadSelector<'a> {
-    /// The newest.
     Newest,
     /// The newest of a partition.
     Partition(&'a str),
     /// The one of this name in the ledger; else what comes nearest to a file: the same, else the same content under
     /// another address, else other content under the same address. The newest of each.
-    Nearest { id: &'a str, address: &'a FileAddress, flow: &'a str, sha256: &'a str, definitions: [&'a str; 2] },
+    Nearest {
+        id: &'a str,
+        address: &'a FileAddress,
+        flow: &'a str,
+        sha256: &'a str,
+        definitions: [&'a str; 2],
+    },
 }
 
 impl LoadSelector<'_> {
@@ -119,7 +123,7 @@ impl BigQuery<'_> {
             query.rows,
         );
         let job = self.statement("reading the ledger", &sql, query.main, &fresh()).await?;
-        let result = self.rows(&job.job_reference.unwrap_or_default(), Keep::First).await?;
+        let result = self.rows(&job.job_reference.unwrap_or_default(), FetchMode::First).await?;
         Ok(result.row.map(|row| CommittedLoad::of(&row)))
     }
 

@@ -156,7 +156,7 @@ impl LedgerReader {
     async fn find(&self, name: &TableName) -> Result<Option<Value>, TaskError> {
         let address = format!("/bigquery/v2/projects/{}", path(name));
         let what = format!("looking at table {name}");
-        match self.api.ask_value(&RetryPolicy::brief(), &what, || self.api.request(Method::GET, &address)).await {
+        match self.api.call_value(&RetryPolicy::brief(), &what, || self.api.request(Method::GET, &address)).await {
             Ok(found) => Ok(Some(found)),
             Err(failure) if failure.is(StatusCode::NOT_FOUND) => Ok(None),
             Err(failure) => Err(failure.into()),
@@ -172,20 +172,20 @@ impl LedgerReader {
     ) -> Result<HashMap<String, (LoadRecord, u64)>, TaskError> {
         let query = json!({"query": sql, "useLegacySql": false, "useQueryCache": false, "timeoutMs": WAIT_MS, "location": location});
         let start = format!("/bigquery/v2/projects/{}/queries", self.project);
-        let ask = |method: Method, address: String, body: Option<Value>| async move {
+        let call = |method: Method, address: String, body: Option<Value>| async move {
             let request = || {
                 let request = self.api.request(method.clone(), &address);
                 body.iter().fold(request, reqwest::RequestBuilder::json)
             };
-            let answer: Result<Value, ApiFailure> = self.api.ask_value(&RetryPolicy::brief(), what, request).await;
+            let answer: Result<Value, ApiFailure> = self.api.call_value(&RetryPolicy::brief(), what, request).await;
             answer
         };
-        let mut answer = ask(Method::POST, start.clone(), Some(query)).await?;
+        let mut answer = call(Method::POST, start.clone(), Some(query)).await?;
         while answer["jobComplete"] == false {
             let job = &answer["jobReference"];
             let text = |name: &str| job[name].as_str().unwrap_or_default().to_owned();
             let place = format!("{start}/{}?timeoutMs={WAIT_MS}&location={}", text("jobId"), text("location"));
-            answer = ask(Method::GET, place, None).await?;
+            answer = call(Method::GET, place, None).await?;
         }
         Ok(answer["rows"].as_array().into_iter().flatten().map(record).collect())
     }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::super::client::BigQuery;
 use crate::gcp::{Api, Login, Service};
-use crate::stream::{Encoding, decoded};
+use crate::stream::{Encoding, decode_excerpt};
 use crate::task::TaskError;
 
 /// Enough for a header of some hundred columns.
@@ -61,7 +61,7 @@ impl<'a> Objects<'a> {
             }
             let retry = &self.bigquery.retry;
             let page: ListingPage =
-                self.api.ask(retry, &what, || self.api.request_to(Method::GET, url.as_str())).await?;
+                self.api.call(retry, &what, || self.api.request_to(Method::GET, url.as_str())).await?;
             found.extend(
                 page.items
                     .into_iter()
@@ -96,7 +96,7 @@ impl<'a> Objects<'a> {
                 self.api.request_to(Method::GET, url.as_str()).header(RANGE, format!("bytes=0-{}", SNIFFED_BYTES - 1));
             let response = self.api.send(&what, request).await?;
             if !response.status().is_success() {
-                return Err(self.api.refusal(&what, response).await.request_error());
+                return Err(self.api.google_error(&what, response).await.request_error());
             }
             response.bytes().await.map_err(|error| crate::web::RequestError::from_reqwest(&what, error))
         });
@@ -128,7 +128,7 @@ fn first_line(head: &[u8], encoding: Option<&Encoding>) -> std::io::Result<Optio
     let reader: Box<dyn Read> = if packed { Box::new(MultiGzDecoder::new(head)) } else { Box::new(head) };
     let mut line = Vec::new();
     BufReader::with_capacity(512, reader).take(SNIFFED_BYTES).read_until(b'\n', &mut line)?;
-    let line = decoded(encoding, &line).trim_end().to_owned();
+    let line = decode_excerpt(encoding, &line).trim_end().to_owned();
     Ok((!line.is_empty()).then_some(line))
 }
 

@@ -37,7 +37,6 @@ pub(super) struct LoadSource {
     pub(super) rows: Option<u64>,
 }
 
-/// Checksums of a file.
 struct FileChecksums {
     bytes: u64,
     sha256: String,

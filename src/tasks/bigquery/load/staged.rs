@@ -22,7 +22,7 @@ use super::source::{LoadSource, find};
 use super::{From, Load, Loaded};
 use crate::fingerprint::Fingerprint;
 use crate::task::{Level, TaskError};
-use crate::tasks::appended::{Before, IfLoaded, Standing, Verdict};
+use crate::tasks::appended::{AppendDecision, IfLoaded, PriorLoad, PriorRows};
 use crate::tasks::counts::Counts;
 use crate::tasks::file_address::{NotedAddress, noted_address};
 use crate::text::{self, hex};
@@ -237,7 +237,7 @@ impl Staged<'_> {
         let table = self.main.to_string();
         let CommittedLoad { address, partition, source: name, .. } = newest_load;
         let address = noted_address(address.clone(), partition.clone(), name.clone(), &source.address);
-        let before = Before {
+        let before = PriorLoad {
             file: &source.name,
             table: &table,
             execution: &newest_load.execution,
@@ -252,24 +252,24 @@ impl Staged<'_> {
             rows: newest_load.counts.loaded,
         };
         let (present, noted) = (newest_load.present, newest_load.noted);
-        let standing = match () {
+        let prior_rows = match () {
             // A merge that brought nothing, since the rows were there, does not tell that they still are.
-            () if present == 0 && !before.has_same_steps => Standing::Gone,
-            () if present == noted || newest_load.counts.loaded == 0 => Standing::Whole,
-            () if present == 0 => Standing::Gone,
-            () => Standing::Unclear(format!(
+            () if present == 0 && !before.has_same_steps => PriorRows::Gone,
+            () if present == noted || newest_load.counts.loaded == 0 => PriorRows::Whole,
+            () if present == 0 => PriorRows::Gone,
+            () => PriorRows::Unclear(format!(
                 "the table holds {}, but its loads have added {}, so it is not known whether the rows are still there",
                 text::count(present, "row"),
                 text::thousands(noted)
             )),
         };
-        match before.decide(if_loaded, &standing)? {
-            Verdict::Load(level, message) => Ok(LoadStatus::New(Some((level, message)))),
-            Verdict::Skip(message) if if_loaded.is_some() || newest_load.counts.loaded == 0 => {
+        match before.decide(if_loaded, &prior_rows)? {
+            AppendDecision::Load(level, message) => Ok(LoadStatus::New(Some((level, message)))),
+            AppendDecision::Skip(message) if if_loaded.is_some() || newest_load.counts.loaded == 0 => {
                 Ok(LoadStatus::Done(self.skipped(source, newest_load, message)))
             }
             // Counts alone say so: rows that were replaced by as many others would not be missed.
-            Verdict::Skip(message) => {
+            AppendDecision::Skip(message) => {
                 let found = format!(
                     "the table holds {}, as many as its loads have added; if the file's are not among them,                      `if_loaded: load` adds them",
                     text::count(present, "row")
@@ -319,7 +319,7 @@ impl Staged<'_> {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let body = json!({"expirationTime": (now.as_millis() + STAGE_LIFE_MS).to_string()});
         let what = format!("letting {stage} expire");
-        match self.bigquery.ask(&what, Method::PATCH, &path(stage), Some(&body)).await {
+        match self.bigquery.request(&what, Method::PATCH, &path(stage), Some(&body)).await {
             // An earlier attempt has come further: it committed and deleted the stage.
             Err(failure) if failure.is(StatusCode::NOT_FOUND) => Ok(()),
             other => Ok(other.map(|_| ())?),

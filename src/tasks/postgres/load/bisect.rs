@@ -6,7 +6,7 @@ use super::savepoint;
 use super::send::Sending;
 use crate::postgres::CopyError;
 use crate::postgres::name::quote_name;
-use crate::stream::kept;
+use crate::stream::row_text;
 use crate::task::TaskError;
 use crate::tasks::postgres::table::Field;
 use crate::tasks::postgres::transaction::{CHECKING, IMMEDIATE};
@@ -44,13 +44,13 @@ impl Parts {
     }
 
     /// Whether a part waits. When more rows do than may be rejected, they may all be bad: no part is taken apart then.
-    fn may_wait(&self, (from, to): (i64, i64), refusal: &CopyError, room: u64) -> bool {
+    fn may_wait(&self, (from, to): (i64, i64), refusal: &CopyError, remaining: u64) -> bool {
         let is_row = from == to;
         match self.waits {
             Waits::Never => false,
-            _ if self.rows().count() as u64 > room => true,
-            Waits::References => refusal.is_of_a_reference(),
-            Waits::ReferencesAndRows => refusal.is_of_a_reference() || is_row,
+            _ if self.rows().count() as u64 > remaining => true,
+            Waits::References => refusal.is_foreign_key_violation(),
+            Waits::ReferencesAndRows => refusal.is_foreign_key_violation() || is_row,
             Waits::Rows => is_row,
         }
     }
@@ -72,13 +72,17 @@ impl Merging<'_> {
 
     /// Finds the rows that the table refuses, and takes the others. Where deferred constraints may speak of several rows,
     /// they are checked once all others are there; if one of them is not kept then, it is checked with each part.
-    pub(super) async fn find_refused(&self, key: &[String], room: Option<u64>) -> Result<(Merged, Refused), TaskError> {
-        if room.is_some() {
+    pub(super) async fn find_refused(
+        &self,
+        key: &[String],
+        remaining: Option<u64>,
+    ) -> Result<(Merged, Refused), TaskError> {
+        if remaining.is_some() {
             Box::pin(self.try_without_rows(key)).await?;
         }
-        if room.is_some() && self.target().nature.wants_one_statement {
+        if remaining.is_some() && self.target().nature.wants_one_statement {
             self.batch("SAVEPOINT jitney_parts").await?;
-            let found = Box::pin(self.sorted(key, room)).await?;
+            let found = Box::pin(self.sorted(key, remaining)).await?;
             if Box::pin(self.behind(async { self.check_deferred().await.map(|()| 0) })).await?.is_ok() {
                 // The ledger's entry must bear the number of the transaction itself.
                 self.batch("RELEASE SAVEPOINT jitney_parts").await?;
@@ -86,16 +90,16 @@ impl Merging<'_> {
             }
             self.batch("ROLLBACK TO SAVEPOINT jitney_parts; RELEASE SAVEPOINT jitney_parts").await?;
         }
-        if room.is_some() {
+        if remaining.is_some() {
             self.check_deferred().await?;
         }
-        Box::pin(self.sorted(key, room)).await
+        Box::pin(self.sorted(key, remaining)).await
     }
 
-    async fn sorted(&self, key: &[String], room: Option<u64>) -> Result<(Merged, Refused), TaskError> {
+    async fn sorted(&self, key: &[String], remaining: Option<u64>) -> Result<(Merged, Refused), TaskError> {
         let (mut merged, mut refused) = (Merged::default(), Refused::default());
-        let (last, room) = (self.choose(key).await?, room.unwrap_or(0));
-        let all = (key, room);
+        let (last, remaining) = (self.choose(key).await?, remaining.unwrap_or(0));
+        let all = (key, remaining);
         match self.target().nature.wants_one_statement {
             true => Box::pin(self.together(all, last, &mut merged, &mut refused)).await?,
             false => {
@@ -128,12 +132,12 @@ impl Merging<'_> {
         &self,
         step: Step,
         parts: &mut Parts,
-        (key, room): (&[String], u64),
+        (key, remaining): (&[String], u64),
         merged: &mut Merged,
         refused: &mut Refused,
     ) -> Result<(), TaskError> {
         let row = quote_name(&self.stage.row);
-        while let Some((from, to)) = parts.open.pop().filter(|_| refused.count() <= room) {
+        while let Some((from, to)) = parts.open.pop().filter(|_| refused.count() <= remaining) {
             let these = format!("FROM {CHOSEN} WHERE {row} BETWEEN {from} AND {to}");
             let source = format!("(SELECT * {these} ORDER BY {row})");
             match Box::pin(self.behind(self.take(step, key, &source))).await? {
@@ -144,7 +148,7 @@ impl Merging<'_> {
                         self.execute(&format!("DELETE {these}")).await?;
                     }
                 }
-                Err(refusal) if parts.may_wait((from, to), &refusal, room) => {
+                Err(refusal) if parts.may_wait((from, to), &refusal, remaining) => {
                     parts.waiting.push(((from, to), refusal));
                 }
                 Err(_) if from < to => {
@@ -177,7 +181,7 @@ impl Merging<'_> {
             Some(_) => Vec::new(),
             None => self.text(number).await?,
         };
-        refused.add(line, prepared.complaint(refusal, relation, text));
+        refused.add(line, prepared.rejection(refusal, relation, text));
         Ok(())
     }
 
@@ -189,7 +193,7 @@ impl Merging<'_> {
         let row = quote_name(&self.stage.row);
         let sql = format!("SELECT concat_ws(E'\\t', {columns}) FROM {CHOSEN} WHERE {row} = {number}");
         let row = savepoint::over(watch, &self.doing(), transaction.query_one(&sql, &[])).await?;
-        Ok(kept(row.get::<_, &str>(0).as_bytes()))
+        Ok(row_text(row.get::<_, &str>(0).as_bytes()))
     }
 
     /// Leaves a row out. The next one of the same key counts instead, if there is one: the table becomes as if the file had

@@ -6,7 +6,7 @@ use tokio_postgres::Transaction;
 use super::Load;
 use super::known::{Known, Planned};
 use crate::task::{Level, TaskError};
-use crate::tasks::appended::{EITHER_WAY, IfLoaded};
+use crate::tasks::appended::{EITHER_WAY_HELP, IfLoaded};
 use crate::tasks::postgres::ledger::{self, Earlier};
 use crate::tasks::postgres::loaded::Loaded;
 use crate::tasks::postgres::rows;
@@ -54,7 +54,7 @@ impl Load {
             wanted => wanted == Some(IfLoaded::Skip),
         };
         if !is_left_out {
-            return Err(TaskError::permanent(known).help(EITHER_WAY));
+            return Err(TaskError::permanent(known).help(EITHER_WAY_HELP));
         }
         let loaded = Loaded::known(&self.table, planned.source, earlier.counts);
         Ok(Known::Done(loaded.noting(Level::Info, format!("{known}; nothing to do"))))

@@ -10,8 +10,8 @@ use tokio_postgres::types::Type;
 
 use super::numeric::put_numeric;
 use crate::stream::float::{push_float, push_real};
-use crate::stream::moment::{parse_date, parse_instant, parse_timestamp, parse_timestamptz};
 use crate::stream::print::{push_date, push_int, push_timestamp};
+use crate::stream::timestamp::{parse_date, parse_instant, parse_timestamp, parse_timestamptz};
 use crate::stream::value::{parse_bool, parse_float, parse_int, parse_real};
 use crate::task::TaskError;
 use crate::tasks::postgres::kind::Kind;
@@ -121,7 +121,7 @@ impl Encoder {
         let (Some(constant), Some(field)) = (self.constant(), self.fields.last()) else { return Ok(Vec::new()) };
         let column = prepared(frame.column(name)?, field.kind)?;
         let cells = cells_of(&column, field.kind)?;
-        let (due, due_binary) = (constant.text(0), self.comparison_rule(&constant, 0));
+        let (due, due_binary) = (constant.text(0), self.comparable(&constant, 0));
         let is_padded = field.oid == Type::BPCHAR.oid();
         let mut mismatches = Vec::new();
         for row in 0..frame.height() {
@@ -129,7 +129,7 @@ impl Encoder {
             let is_same = text == due
                 || text == NULL
                 || is_padded && text.trim_ascii_end() == due.trim_ascii_end()
-                || due_binary.is_some() && self.comparison_rule(&cells, row) == due_binary;
+                || due_binary.is_some() && self.comparable(&cells, row) == due_binary;
             if !is_same {
                 mismatches.push((row, String::from_utf8_lossy(&text).into_owned()));
             }
@@ -139,7 +139,7 @@ impl Encoder {
 
     /// The binary form of a value, by which equal values can be told; none where only the server knows it. The decimals
     /// that a `numeric` shows are no part of its value.
-    fn comparison_rule(&self, cell: &Cells<'_>, row: usize) -> Option<BytesMut> {
+    fn comparable(&self, cell: &Cells<'_>, row: usize) -> Option<BytesMut> {
         let mut out = BytesMut::new();
         self.put(cell, row, &mut out).then_some(())?;
         if let Cells::Text(_, Kind::Numeric) | Cells::Constant(_, Kind::Numeric) = cell {

@@ -76,7 +76,7 @@ impl<'a> HeldBack<'a> {
 
     /// Sets rows apart that have the reference which the server misses; how many.
     pub(super) async fn hold_named(&self, refusal: &CopyError) -> Result<usize, TaskError> {
-        let (mut count, said) = (0, quote(&refusal.sentence()));
+        let (mut count, said) = (0, quote(&refusal.message_with_code()));
         for reference in &self.references {
             count += self.set(&format!("strpos({said}, {}) > 0", reference.named())).await?.len();
         }

@@ -190,7 +190,7 @@ impl Key {
             watch.before_copy();
             over(watch, copy(transaction, TABLE, text)).await
         };
-        Ok(savepoint::behind(transaction, watch, (DOING, &|refusal| refusal.is_of_a_row(TABLE)), work).await?.is_ok())
+        Ok(savepoint::behind(transaction, watch, (DOING, &|error| error.blames_row(TABLE)), work).await?.is_ok())
     }
 
     fn text(&self, rows: &DataFrame) -> Result<Bytes, TaskError> {

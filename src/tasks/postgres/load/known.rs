@@ -7,7 +7,7 @@ use super::mode::Mode;
 use crate::postgres::name::quote_name;
 use crate::postgres::sql::quote;
 use crate::task::{Level, TaskContext, TaskError};
-use crate::tasks::appended::{Before, IfLoaded, Standing, Verdict};
+use crate::tasks::appended::{AppendDecision, IfLoaded, PriorLoad, PriorRows};
 use crate::tasks::file_address::NotedAddress;
 use crate::tasks::postgres::ledger::{self, Earlier, Key};
 use crate::tasks::postgres::loaded::{Loaded, Note};
@@ -118,7 +118,7 @@ impl Load {
             return Ok(known);
         }
         let Some(earlier) = nearest else { return Ok(Known::New(None)) };
-        let before = Before {
+        let before = PriorLoad {
             file: &source.name,
             table: &self.table,
             execution: &earlier.execution,
@@ -132,18 +132,18 @@ impl Load {
             has_same_steps: earlier.has_same_steps,
             rows: earlier.counts.loaded,
         };
-        let standing = match before.depends_on_rows(wanted) {
+        let prior_rows = match before.depends_on_rows(wanted) {
             true => {
                 let rows = rows::of(transaction, &target.table.sql_name, None, &earlier).await?;
                 // A merge that brought nothing, since the rows were there, does not tell that they still are.
                 let is_gone = !earlier.has_same_steps && rows.are_of_others();
-                if is_gone { Standing::Gone } else { rows.standing(earlier.counts.loaded) }
+                if is_gone { PriorRows::Gone } else { rows.prior_rows(earlier.counts.loaded) }
             }
-            false => Standing::Whole,
+            false => PriorRows::Whole,
         };
-        match before.decide(wanted, &standing)? {
-            Verdict::Load(level, message) => Ok(Known::New(Some((level, message)))),
-            Verdict::Skip(message) => {
+        match before.decide(wanted, &prior_rows)? {
+            AppendDecision::Load(level, message) => Ok(Known::New(Some((level, message)))),
+            AppendDecision::Skip(message) => {
                 let skipped = earlier.counts.skipped;
                 if target.nature.may_skip_rows && earlier.counts.loaded == 0 && skipped > 0 {
                     let message = format!(

@@ -14,7 +14,7 @@ use super::refused::{Complaint, Refused};
 use crate::blocking::run_blocking;
 use crate::clock;
 use crate::postgres::CopyError;
-use crate::stream::{LINE, kept};
+use crate::stream::{LINE, row_text};
 use crate::task::{Progress, TaskError};
 use crate::tasks::bad_rows::{BadRows, Rejected};
 
@@ -37,7 +37,7 @@ impl PreparedLoad<'_> {
             _ => return problem,
         };
         let mut refused = Refused::default();
-        refused.add(Some(line), self.complaint(refusal, relation, Vec::new()));
+        refused.add(Some(line), self.rejection(refusal, relation, Vec::new()));
         let located = async {
             let mut first = Rejected::start(&BadRows::Fail, &self.source.name, self.context)?;
             self.take_refused(refused, &mut first).await
@@ -99,9 +99,9 @@ impl PreparedLoad<'_> {
         let line = line(row, 0);
         let text = match line {
             Some(_) => Vec::new(),
-            None => kept(&self.encoder.text(row).map_err(|error| unwritable(&error))?),
+            None => row_text(&self.encoder.text(row).map_err(|error| unwritable(&error))?),
         };
-        refused.add(line, self.complaint(refusal, relation, text));
+        refused.add(line, self.rejection(refusal, relation, text));
         Ok(())
     }
 
@@ -121,17 +121,17 @@ impl PreparedLoad<'_> {
         rename.iter().find(|(_, new)| new == name).map_or(name, |(old, _)| old).to_owned()
     }
 
-    pub(super) fn complaint(&self, refusal: &CopyError, relation: &str, text: Vec<u8>) -> Complaint {
+    pub(super) fn rejection(&self, refusal: &CopyError, relation: &str, text: Vec<u8>) -> Complaint {
         let fields = self.encoder.fields.iter().map(|field| field.name.as_str());
         let named = refusal.column(relation, fields.clone()).or_else(|| self.key_column(refusal));
         let place = named.and_then(|name| fields.clone().position(|other| other == name));
         let column = place.and_then(|place| self.encoder.used.get(place)).map(|name| self.file_column(name));
-        let sentence = self.without_stage(refusal.sentence());
+        let sentence = self.without_stage(refusal.message_with_code());
         let message = match &column {
             Some(column) => format!("`{column}`: {sentence}"),
             None => format!("loading into `{}`: {sentence}", self.load.table),
         };
-        let limit = (refusal.is_of_a_limit() && refusal.row(STAGE_NAME).is_some()).then(|| {
+        let limit = (refusal.is_program_limit() && refusal.row(STAGE_NAME).is_some()).then(|| {
             "the temporary table of the load has columns of its own besides the table's; without `on_bad_row` and `merge` the \
              row goes straight into the table"
                 .to_owned()
@@ -166,7 +166,7 @@ impl PreparedLoad<'_> {
         }
         let (rows, loose) = refused.into_parts();
         let options = self.load.options(self.source)?;
-        run_blocking(|| rejected.take_bare(&rows, (&self.source.file.path, &options)))?;
+        run_blocking(|| rejected.take_by_line(&rows, (&self.source.file.path, &options)))?;
         rejected.take(&loose)?;
         Ok(rejected.sort()?)
     }

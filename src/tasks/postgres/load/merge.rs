@@ -147,7 +147,7 @@ impl Merging<'_> {
         let key = self.merge.map_or(Ok(Vec::new()), |merge| merge.key(self.target()))?;
         self.prepare(&key).await?;
         let source = self.staged(&key);
-        if rejected.room().is_none() && self.target().nature.wants_one_statement {
+        if rejected.remaining().is_none() && self.target().nature.wants_one_statement {
             // Rows may need each other, so that nothing is known of one alone.
             let taken = self.all(&key, &source).await;
             let taken = match taken {
@@ -158,7 +158,7 @@ impl Merging<'_> {
         }
         let whole = async {
             let taken = self.all(&key, &source).await?;
-            if rejected.room().is_some() {
+            if rejected.remaining().is_some() {
                 self.check_deferred().await?;
             }
             Ok(taken)
@@ -166,14 +166,14 @@ impl Merging<'_> {
         if let Ok((taken, part)) = Box::pin(self.behind(whole)).await? {
             return Ok(Merged { taken, parts: vec![part] });
         }
-        let (merged, refused) = Box::pin(self.find_refused(&key, rejected.room())).await?;
+        let (merged, refused) = Box::pin(self.find_refused(&key, rejected.remaining())).await?;
         self.sending.prepared.take_refused(refused, rejected).await?;
         Ok(merged)
     }
 
     async fn located(&self, problem: TaskError) -> TaskError {
         let Sending { watch, relation, prepared, .. } = self.sending;
-        match watch.refusal().filter(|refusal| refusal.is_of_a_row(relation)) {
+        match watch.copy_error().filter(|error| error.blames_row(relation)) {
             Some(refusal) => prepared.locate(&refusal, relation, 0, problem).await,
             None => problem,
         }
@@ -298,13 +298,13 @@ impl Merging<'_> {
         work: impl Future<Output = Result<u64, TaskError>>,
     ) -> Result<Result<(u64, i64), CopyError>, TaskError> {
         let Sending { transaction, watch, relation, .. } = self.sending;
-        let is_of_a_row = |refusal: &CopyError| refusal.is_of_a_row(relation);
+        let blames_row = |refusal: &CopyError| refusal.blames_row(relation);
         let doing = self.doing();
         let work = Box::pin(async {
             watch.before_copy();
             Ok((work.await?, part(transaction, watch, &doing).await?))
         });
-        savepoint::behind(transaction, watch, (&doing, &is_of_a_row), work).await
+        savepoint::behind(transaction, watch, (&doing, &blames_row), work).await
     }
 }
 

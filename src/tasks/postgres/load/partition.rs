@@ -86,7 +86,6 @@ pub(super) struct Misplaced {
     pub(super) line: Option<u64>,
     /// The partition's column, as the steps name it.
     pub(super) column: String,
-    /// Its value.
     pub(super) value: String,
     /// The row as it would be sent.
     pub(super) text: Vec<u8>,

@@ -108,7 +108,6 @@ async fn probe_table(
     Ok(())
 }
 
-/// An entry of the ledger.
 struct LedgerEntry {
     /// Its number.
     load: i64,

@@ -31,10 +31,10 @@ impl Refused {
     }
 
     /// Notes a row.
-    pub(super) fn add(&mut self, line: Option<u64>, complaint: Complaint) {
+    pub(super) fn add(&mut self, line: Option<u64>, rejection: Complaint) {
         match line {
-            Some(line) => drop(self.rows.insert(line, complaint)),
-            None => self.loose.push(complaint),
+            Some(line) => drop(self.rows.insert(line, rejection)),
+            None => self.loose.push(rejection),
         }
     }
 
@@ -43,7 +43,7 @@ impl Refused {
         let bad = |line: u64, Complaint { column, message, text, hint }| {
             (BadRow { message, text, hint, ..BadRow::at(line) }, column)
         };
-        let rows = self.rows.into_iter().map(|(line, complaint)| bad(line, complaint));
-        (rows.collect(), self.loose.into_iter().map(|complaint| bad(0, complaint).0).collect())
+        let rows = self.rows.into_iter().map(|(line, rejection)| bad(line, rejection));
+        (rows.collect(), self.loose.into_iter().map(|rejection| bad(0, rejection).0).collect())
     }
 }

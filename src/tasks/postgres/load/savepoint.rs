@@ -7,14 +7,14 @@ use crate::task::TaskError;
 
 /// Stores rows, and does what belongs to it, behind a savepoint, which is gone afterwards either way. Rows that stay keep
 /// the number of its subtransaction, by which the ledger knows them again. What the server has against one of the rows, as
-/// `is_of_a_row` tells, is the inner error, and nothing of the work stays.
+/// `blames_row` tells, is the inner error, and nothing of the work stays.
 ///
 /// # Errors
 /// What the work says that is about no row, or that the server refuses a statement.
 pub(super) fn behind<T>(
     transaction: &Transaction<'_>,
     watch: &WaitMonitor<'_>,
-    (doing, is_of_a_row): (&str, &(dyn Fn(&CopyError) -> bool + Sync)),
+    (doing, blames_row): (&str, &(dyn Fn(&CopyError) -> bool + Sync)),
     work: impl Future<Output = Result<T, TaskError>>,
 ) -> impl Future<Output = Result<Result<T, CopyError>, TaskError>> {
     let work = Box::pin(work);
@@ -23,7 +23,7 @@ pub(super) fn behind<T>(
         let (end, outcome) = match work.await {
             Ok(done) => ("RELEASE SAVEPOINT jitney_rows", Ok(done)),
             Err(problem) => {
-                let refusal = watch.refusal().filter(is_of_a_row).ok_or(problem)?;
+                let refusal = watch.copy_error().filter(blames_row).ok_or(problem)?;
                 watch.before_copy();
                 ("ROLLBACK TO SAVEPOINT jitney_rows; RELEASE SAVEPOINT jitney_rows", Err(refusal))
             }

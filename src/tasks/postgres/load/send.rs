@@ -111,10 +111,10 @@ impl Sending<'_> {
             has_compared: false,
         };
         let mut refused = Refused::default();
-        if rejected.room().is_some() && self.table != STAGE {
+        if rejected.remaining().is_some() && self.table != STAGE {
             state.over(self.transaction.batch_execute(PARTS)).await?;
         }
-        while let Some(request) = state.unless_refused(async { Ok(requests.recv().await) }).await? {
+        while let Some(request) = state.unless_rejected(async { Ok(requests.recv().await) }).await? {
             let mut batch = match request {
                 ServerRequest::Rows(batch) => batch,
                 ServerRequest::Keys(question) => {
@@ -122,8 +122,8 @@ impl Sending<'_> {
                     continue;
                 }
                 ServerRequest::Compare(comparison) => {
-                    let room = rejected.room().map(|room| room.saturating_sub(refused.count()));
-                    state.compare(comparison, room).await?;
+                    let remaining = rejected.remaining().map(|remaining| remaining.saturating_sub(refused.count()));
+                    state.compare(comparison, remaining).await?;
                     continue;
                 }
             };
@@ -131,11 +131,11 @@ impl Sending<'_> {
             for row in std::mem::take(&mut batch.misplaced) {
                 refused.add(row.line, self.prepared.misplaced(row));
             }
-            let is_bare = |row: &mut BadRow| row.is_bare();
-            for BadRow { line, message, hint, .. } in batch.bad.extract_if(.., is_bare) {
+            let lacks_text = |row: &mut BadRow| row.lacks_text();
+            for BadRow { line, message, hint, .. } in batch.bad.extract_if(.., lacks_text) {
                 refused.add(Some(line), Complaint { column: None, message, text: Vec::new(), hint });
             }
-            match rejected.room() {
+            match rejected.remaining() {
                 None => {
                     let bad = std::mem::take(&mut batch.bad);
                     state.send(batch).await?;
@@ -148,10 +148,10 @@ impl Sending<'_> {
                         break;
                     }
                 }
-                Some(room) => {
+                Some(remaining) => {
                     rejected.take(&batch.bad)?;
                     state.send_what_fits(batch, &mut refused).await?;
-                    if refused.count() > room {
+                    if refused.count() > remaining {
                         break;
                     }
                 }
@@ -186,7 +186,7 @@ impl Sending<'_> {
         watch.before_copy();
         let checked = savepoint::over(watch, CHECKING, transaction.batch_execute(IMMEDIATE)).await;
         let Err(problem) = checked else { return Ok(()) };
-        match watch.refusal().filter(|refusal| refusal.is_of_a_row(relation)) {
+        match watch.copy_error().filter(|error| error.blames_row(relation)) {
             Some(refusal) => Err(prepared.locate(&refusal, relation, 0, problem).await),
             None => Err(problem),
         }
@@ -227,17 +227,17 @@ impl CopyState<'_> {
 
     /// Has the server compare values with the partition's, between two statements. Where all rows must go in one, it can
     /// be asked before their statement begins.
-    async fn compare(&mut self, comparison: Comparison, room: Option<u64>) -> Result<(), TaskError> {
+    async fn compare(&mut self, comparison: Comparison, remaining: Option<u64>) -> Result<(), TaskError> {
         let Sending { transaction, watch, table, prepared, .. } = self.sending;
         let has_begun = self.copying.is_some() || self.rows > 0;
-        if has_begun && room.is_none() && prepared.target.nature.wants_one_statement && *table != STAGE {
+        if has_begun && remaining.is_none() && prepared.target.nature.wants_one_statement && *table != STAGE {
             comparison.deny();
             return Ok(());
         }
         self.finish().await?;
         let is_first = !std::mem::replace(&mut self.has_compared, true);
         let asked = (&prepared.load.mode, prepared.target);
-        comparison.answer(transaction, watch, asked, (room.unwrap_or_default(), is_first)).await
+        comparison.answer(transaction, watch, asked, (remaining.unwrap_or_default(), is_first)).await
     }
 
     /// Sends a batch after the ones before it.
@@ -255,7 +255,7 @@ impl CopyState<'_> {
         };
         copying.rows += rows;
         let sink = &mut copying.sink;
-        self.unless_refused(self.over(send_all(sink, batch.bytes))).await?;
+        self.unless_rejected(self.over(send_all(sink, batch.bytes))).await?;
         self.copying = Some(copying);
         Ok(())
     }
@@ -298,7 +298,7 @@ impl CopyState<'_> {
     /// What the server has against the statement itself, such as a default that cannot be computed. No row is to blame.
     fn without_rows(&self, problem: TaskError) -> TaskError {
         let Sending { watch, relation, .. } = self.sending;
-        let is_of_values = watch.refusal().is_some_and(|refusal| refusal.is_of_a_row(relation));
+        let is_of_values = watch.copy_error().is_some_and(|error| error.blames_row(relation));
         watch.before_copy();
         if !is_of_values {
             return problem;
@@ -321,9 +321,9 @@ impl CopyState<'_> {
     }
 
     /// Waits for `work` unless the server complains of a row before.
-    async fn unless_refused<T>(&self, work: impl Future<Output = Result<T, TaskError>>) -> Result<T, TaskError> {
+    async fn unless_rejected<T>(&self, work: impl Future<Output = Result<T, TaskError>>) -> Result<T, TaskError> {
         let ended = match self.copying.is_some() {
-            true => self.sending.watch.unless_refused(&self.sending.doing(), work).await,
+            true => self.sending.watch.unless_rejected(&self.sending.doing(), work).await,
             false => work.await,
         };
         match ended {
@@ -335,7 +335,7 @@ impl CopyState<'_> {
     /// The problem with the place in the file, if the server complains of a row.
     async fn located(&self, problem: TaskError) -> TaskError {
         let Sending { watch, relation, prepared, .. } = self.sending;
-        match watch.refusal().filter(|refusal| refusal.is_of_a_row(relation)) {
+        match watch.copy_error().filter(|error| error.blames_row(relation)) {
             Some(refusal) => prepared.locate(&refusal, relation, self.rows, problem).await,
             None => CopyError::without_row(relation, problem),
         }
@@ -385,8 +385,8 @@ impl CopyState<'_> {
         };
         let Sending { transaction, watch, relation, .. } = self.sending;
         let work = Box::pin(async { Ok((self.copy(form, bytes).await?, self.part().await?)) });
-        let is_of_a_row = |refusal: &CopyError| refusal.is_of_a_row(relation);
-        let ended = savepoint::behind(transaction, watch, (&self.sending.doing(), &is_of_a_row), work).await;
+        let blames_row = |refusal: &CopyError| refusal.blames_row(relation);
+        let ended = savepoint::behind(transaction, watch, (&self.sending.doing(), &blames_row), work).await;
         match ended.map_err(|problem| CopyError::without_row(relation, problem))? {
             Ok((stored, part)) => {
                 self.sent.parts.extend(part);
@@ -409,7 +409,7 @@ impl CopyState<'_> {
         let mut copying = self.begin(form).await?;
         let doing = self.sending.doing();
         let sent = self.over(send_all(&mut copying.sink, bytes));
-        self.sending.watch.unless_refused(&doing, sent).await?;
+        self.sending.watch.unless_rejected(&doing, sent).await?;
         self.end(copying).await
     }
 }

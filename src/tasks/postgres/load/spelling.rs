@@ -82,7 +82,7 @@ impl Comparison {
         let _ = self.reply.send(none);
     }
 
-    /// Has the server compare. Once more than `room` values cannot be read at all, the rest is taken for different: the
+    /// Has the server compare. Once more than `remaining` values cannot be read at all, the rest is taken for different: the
     /// load fails with those.
     ///
     /// # Errors
@@ -92,7 +92,7 @@ impl Comparison {
         transaction: &Transaction<'_>,
         watch: &WaitMonitor<'_>,
         (mode, target): (&Mode, &Target),
-        (room, is_first): (u64, bool),
+        (remaining, is_first): (u64, bool),
     ) -> Result<(), TaskError> {
         let Some((column, value)) = mode.partition()? else {
             self.deny();
@@ -108,7 +108,7 @@ impl Comparison {
         }
         let mut parts = vec![(0, self.values.len())];
         let mut unreadable = 0;
-        while let Some((start, count)) = parts.pop().filter(|_| unreadable <= room) {
+        while let Some((start, count)) = parts.pop().filter(|_| unreadable <= remaining) {
             if self.try_values(transaction, watch, (start, count)).await? {
                 continue;
             }
@@ -146,7 +146,7 @@ impl Comparison {
             watch.before_copy();
             savepoint::over(watch, DOING, copy(transaction, TABLE, Bytes::from(text))).await
         };
-        let tried = savepoint::behind(transaction, watch, (DOING, &|refusal| refusal.is_of_a_row(TABLE)), work);
+        let tried = savepoint::behind(transaction, watch, (DOING, &|error| error.blames_row(TABLE)), work);
         Ok(tried.await?.is_ok())
     }
 }

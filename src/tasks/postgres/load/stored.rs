@@ -10,8 +10,8 @@ use crate::postgres::explain;
 use crate::postgres::name::quote_name;
 use crate::stream::ColumnType;
 use crate::stream::float::{push_float, push_real};
-use crate::stream::moment::{parse_date, parse_timestamp, parse_timestamptz};
 use crate::stream::print::{push_date, push_int, push_numeric, push_timestamp};
+use crate::stream::timestamp::{parse_date, parse_timestamp, parse_timestamptz};
 use crate::stream::value::{parse_bool, parse_float, parse_int, parse_numeric, parse_real};
 use crate::task::TaskError;
 use crate::tasks::polars::text_column::TextColumn;
@@ -228,8 +228,8 @@ fn round(text: &str, scale: usize) -> String {
         let point = if scale > 0 { "." } else { "" };
         return format!("{whole}{point}{fraction:0<scale$}");
     }
-    let (kept, rest) = fraction.split_at(scale);
-    let mut digits: Vec<u8> = whole.trim_start_matches(['+', '-']).bytes().chain(kept.bytes()).collect();
+    let (digits_kept, rest) = fraction.split_at(scale);
+    let mut digits: Vec<u8> = whole.trim_start_matches(['+', '-']).bytes().chain(digits_kept.bytes()).collect();
     if rest.as_bytes().first().is_some_and(|digit| *digit >= b'5') {
         let nines = digits.iter().rev().take_while(|digit| **digit == b'9').count();
         let at = digits.len() - nines;
@@ -241,10 +241,10 @@ fn round(text: &str, scale: usize) -> String {
     }
     let point = digits.len() - scale;
     let shown = |digits: &[u8]| String::from_utf8_lossy(digits).into_owned();
-    let (whole, kept) = digits.split_at(point);
+    let (whole, digits_kept) = digits.split_at(point);
     let sign = if text.starts_with('-') { "-" } else { "" };
     let dot = if scale > 0 { "." } else { "" };
-    format!("{sign}{}{dot}{}", shown(whole), shown(kept))
+    format!("{sign}{}{dot}{}", shown(whole), shown(digits_kept))
 }
 
 /// A moment as `timestamp(n)` keeps it. Source: `AdjustTimestampForTypmod` in Postgres's `timestamp.c`.

@@ -91,7 +91,7 @@ impl Merging<'_> {
     /// Adds rows until nothing more can be added, and rejects what is left.
     async fn added(
         &self,
-        (key, room): (&[String], u64),
+        (key, remaining): (&[String], u64),
         merged: &mut Merged,
         refused: &mut Refused,
     ) -> Result<(), TaskError> {
@@ -113,13 +113,14 @@ impl Merging<'_> {
         loop {
             let (mut layers, mut left) = (Vec::new(), Parts::new(Vec::new(), Waits::Never));
             for strategy in strategies {
-                left = Box::pin(self.until_stuck(*strategy, (&held_back, &mut layers), (key, room), merged, refused))
-                    .await?;
+                left =
+                    Box::pin(self.until_stuck(*strategy, (&held_back, &mut layers), (key, remaining), merged, refused))
+                        .await?;
                 if left.waiting.is_empty() && self.rest().await?.is_empty() {
                     break;
                 }
             }
-            if left.waiting.is_empty() || refused.count() > room {
+            if left.waiting.is_empty() || refused.count() > remaining {
                 return Ok(());
             }
             self.give_up(&left, &layers, key, refused).await?;
@@ -163,7 +164,7 @@ impl Merging<'_> {
             Box::pin(self.bisect(Step::Insert, &mut parts, all, merged, refused)).await?;
             if matches!(strategy, Strategy::Named(_)) {
                 // A row that is refused for another reason keeps the server from naming what is missed.
-                let others = parts.rows().filter(|(_, refusal)| !refusal.is_of_a_reference());
+                let others = parts.rows().filter(|(_, refusal)| !refusal.is_foreign_key_violation());
                 let others: Vec<String> = others.map(|(row, _)| row.to_string()).collect();
                 if held_back.hold_rows(&others).await? > 0 {
                     Box::pin(self.without_named(held_back, all, merged)).await?;
@@ -183,13 +184,13 @@ impl Merging<'_> {
     async fn without_named(
         &self,
         held_back: &HeldBack<'_>,
-        (key, room): (&[String], u64),
+        (key, remaining): (&[String], u64),
         merged: &mut Merged,
     ) -> Result<(), TaskError> {
         let source = format!("(SELECT * FROM {CHOSEN} ORDER BY {})", quote_name(&self.stage.row));
         let left = self.number(&format!("SELECT count(*) FROM {CHOSEN}")).await?.unwrap_or_default().unsigned_abs();
         let tries = (MAX_ROWS_TRIED / left.max(1)).max(MIN_TRIES);
-        for _ in 0..=room.min(tries) {
+        for _ in 0..=remaining.min(tries) {
             match Box::pin(self.behind(self.take(Step::Insert, key, &source))).await? {
                 Ok((taken, part)) => {
                     merged.taken += taken;
@@ -197,7 +198,7 @@ impl Merging<'_> {
                     self.execute(&format!("DELETE FROM {CHOSEN}")).await?;
                     break;
                 }
-                Err(refusal) if refusal.is_of_a_reference() && held_back.hold_named(&refusal).await? > 0 => {}
+                Err(refusal) if refusal.is_foreign_key_violation() && held_back.hold_named(&refusal).await? > 0 => {}
                 Err(_) => break,
             }
         }

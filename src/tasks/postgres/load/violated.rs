@@ -46,7 +46,7 @@ impl PreparedLoad<'_> {
         let is_from_file = !refusal.has_context() && !self.target.nature.may_skip_rows;
         let Some(key) = self.key(refusal).filter(|_| is_from_file) else { return Ok(None) };
         let is_merge = matches!(self.load.mode, Mode::Merge(_));
-        let is_each = refusal.is_of_a_reference() && !is_merge;
+        let is_each = refusal.is_foreign_key_violation() && !is_merge;
         let (mut first, mut is_again) = (None, false);
         let found = self.scan_frames(&mut |frame| {
             for row in key.rows(frame, &self.session) {

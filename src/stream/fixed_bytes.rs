@@ -2,7 +2,7 @@
 
 /// What the bytes of a column mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stored {
+pub(super) enum FixedBytes {
     /// A floating-point number of two bytes.
     Half,
     Uuid,

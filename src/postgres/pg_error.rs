@@ -4,7 +4,7 @@ use tokio_postgres::error::{DbError, SqlState};
 
 /// The fields of the server's error that a user gets to see.
 #[derive(Clone, Debug)]
-pub(super) struct ServerError {
+pub(super) struct PgError {
     pub(super) code: SqlState,
     /// Whether the server closes the connection after it.
     pub(super) is_fatal: bool,
@@ -22,7 +22,7 @@ pub(super) struct ServerError {
 /// The server's own routine behind RAISE.
 const RAISE: &str = "exec_stmt_raise";
 
-impl From<&DbError> for ServerError {
+impl From<&DbError> for PgError {
     fn from(error: &DbError) -> Self {
         Self {
             code: error.code().clone(),
@@ -37,7 +37,7 @@ impl From<&DbError> for ServerError {
     }
 }
 
-impl ServerError {
+impl PgError {
     /// Reads the body of an `ErrorResponse`: fields that end with a zero byte, each after a letter for its kind.
     pub(super) fn read(body: &[u8]) -> Self {
         let field = |kind: u8| {
@@ -58,7 +58,7 @@ impl ServerError {
     }
 
     /// The message with its SQLSTATE.
-    pub(super) fn sentence(&self) -> String {
+    pub(super) fn message_with_code(&self) -> String {
         format!("{} ({})", self.message, self.code.code())
     }
 }

@@ -8,12 +8,12 @@ use crate::storage::DiskSpace;
 const RESERVED_BYTES: u64 = 256 << 20;
 
 /// What to say when `expected` more bytes beside `target` would leave too little; nothing where the disk cannot be asked.
-pub(super) fn lacks(target: &Path, expected: u64) -> Option<String> {
+pub(super) fn shortage(target: &Path, expected: u64) -> Option<String> {
     let disk = DiskSpace::of(target.parent()?).ok()?;
-    verdict(expected, disk.free, disk.all)
+    shortage_of(expected, disk.free, disk.all)
 }
 
-fn verdict(expected: u64, free: u64, all: u64) -> Option<String> {
+fn shortage_of(expected: u64, free: u64, all: u64) -> Option<String> {
     let reserve = RESERVED_BYTES.min(all / 20);
     (expected.saturating_add(reserve) > free).then(|| {
         let mebibytes = |bytes: u64| bytes >> 20;
@@ -31,13 +31,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_part_of_the_disk_stays_free() {
+    fn some_disk_space_stays_free() {
         let gib = 1 << 30;
-        assert_eq!(verdict(gib, 2 * gib, 100 * gib), None);
-        let lack = verdict(2 * gib, 2 * gib, 100 * gib).unwrap();
+        assert_eq!(shortage_of(gib, 2 * gib, 100 * gib), None);
+        let lack = shortage_of(2 * gib, 2 * gib, 100 * gib).unwrap();
         assert_eq!(lack, "the disk has 2048 MiB left, of which 256 MiB stay free; 2048 MiB are still to come");
-        assert_eq!(verdict(100_000, 7 << 20, 8 << 20), None, "a small disk keeps a twentieth");
-        assert!(verdict(u64::MAX, gib, gib).is_some());
-        assert_eq!(lacks(Path::new("/no/such/folder/file"), 1), None);
+        assert_eq!(shortage_of(100_000, 7 << 20, 8 << 20), None, "a small disk keeps a twentieth");
+        assert!(shortage_of(u64::MAX, gib, gib).is_some());
+        assert_eq!(shortage(Path::new("/no/such/folder/file"), 1), None);
     }
 }

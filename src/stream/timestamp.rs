@@ -9,29 +9,29 @@ const SECONDS_PER_DAY: i64 = 86_400;
 pub fn parse_date(text: &[u8]) -> Option<i32> {
     let text = trim(text);
     let (days, rest) = date(text)?;
-    if rest.is_empty() || zoned(text).is_some() { i32::try_from(days).ok() } else { None }
+    if rest.is_empty() || timestamp_and_offset(text).is_some() { i32::try_from(days).ok() } else { None }
 }
 
 /// `2020-04-01 00:44:02.5` as microseconds since 1970. The time, its seconds and their decimals may be missing; an offset
 /// from UTC counts for nothing, as to the server.
 pub fn parse_timestamp(text: &[u8]) -> Option<i64> {
-    zoned(trim(text)).map(|(micros, _)| micros)
+    timestamp_and_offset(trim(text)).map(|(micros, _)| micros)
 }
 
 /// The same with an offset from UTC, as microseconds since 1970 in UTC.
 pub fn parse_timestamptz(text: &[u8]) -> Option<i64> {
-    let (micros, offset) = zoned(trim(text))?;
+    let (micros, offset) = timestamp_and_offset(trim(text))?;
     Some(micros - offset.unwrap_or(0) * MICROS_PER_SECOND)
 }
 
 /// The same; none without an offset.
 pub fn parse_instant(text: &[u8]) -> Option<i64> {
-    let (micros, offset) = zoned(trim(text))?;
+    let (micros, offset) = timestamp_and_offset(trim(text))?;
     offset.map(|offset| micros - offset * MICROS_PER_SECOND)
 }
 
 /// A timestamp, and the seconds of its offset from UTC if there is one.
-fn zoned(text: &[u8]) -> Option<(i64, Option<i64>)> {
+fn timestamp_and_offset(text: &[u8]) -> Option<(i64, Option<i64>)> {
     let (micros, rest) = timestamp(text)?;
     if rest.is_empty() {
         return Some((micros, None));
@@ -56,26 +56,26 @@ fn timestamp(text: &[u8]) -> Option<(i64, &[u8])> {
 
 fn date(text: &[u8]) -> Option<(i64, &[u8])> {
     let [y1, y2, y3, y4, b'-', rest @ ..] = text else { return None };
-    let year = pair(*y1, *y2)? * 100 + pair(*y3, *y4)?;
-    let (month, rest) = one_or_two(rest)?;
+    let year = two_digits(*y1, *y2)? * 100 + two_digits(*y3, *y4)?;
+    let (month, rest) = up_to_two_digits(rest)?;
     let [b'-', rest @ ..] = rest else { return None };
-    let (day, rest) = one_or_two(rest)?;
+    let (day, rest) = up_to_two_digits(rest)?;
     let is_real = year > 0 && (1..=12).contains(&month) && day > 0 && day <= days_in_month(year, month);
     is_real.then(|| (days_since_1970(year, month, day), rest))
 }
 
 fn time(text: &[u8]) -> Option<(i64, &[u8])> {
-    let (hour, rest) = one_or_two(text)?;
+    let (hour, rest) = up_to_two_digits(text)?;
     let [b':', m1, m2, rest @ ..] = rest else { return None };
-    let minute = pair(*m1, *m2)?;
+    let minute = two_digits(*m1, *m2)?;
     // Without seconds, a point is no part of `12:30`: `12:30.5` are minutes and seconds, says the server.
     let (second, micros, rest) = match rest {
         [b'.', ..] => return None,
         [b':', s1, s2, b'.', rest @ ..] => {
             let (micros, rest) = fraction(rest)?;
-            (pair(*s1, *s2)?, micros, rest)
+            (two_digits(*s1, *s2)?, micros, rest)
         }
-        [b':', s1, s2, rest @ ..] => (pair(*s1, *s2)?, 0, rest),
+        [b':', s1, s2, rest @ ..] => (two_digits(*s1, *s2)?, 0, rest),
         _ => (0, 0, rest),
     };
     let is_real = hour < 24 && minute < 60 && second < 60;
@@ -105,23 +105,23 @@ fn offset_seconds(text: &[u8]) -> Option<i64> {
         _ => return None,
     };
     let (hours, minutes) = match rest {
-        [h1, h2] => (pair(*h1, *h2)?, 0),
-        [h1, h2, b':', m1, m2] | [h1, h2, m1, m2] => (pair(*h1, *h2)?, pair(*m1, *m2)?),
+        [h1, h2] => (two_digits(*h1, *h2)?, 0),
+        [h1, h2, b':', m1, m2] | [h1, h2, m1, m2] => (two_digits(*h1, *h2)?, two_digits(*m1, *m2)?),
         _ => return None,
     };
     (hours < 16 && minutes < 60).then_some(direction * (hours * 60 + minutes) * 60)
 }
 
 /// A number of one or two digits. Without the year first, the server's settings decide which number is the day.
-fn one_or_two(text: &[u8]) -> Option<(i64, &[u8])> {
+fn up_to_two_digits(text: &[u8]) -> Option<(i64, &[u8])> {
     match text {
-        [tens, ones @ b'0'..=b'9', rest @ ..] => Some((pair(*tens, *ones)?, rest)),
-        [ones, rest @ ..] => Some((pair(b'0', *ones)?, rest)),
+        [tens, ones @ b'0'..=b'9', rest @ ..] => Some((two_digits(*tens, *ones)?, rest)),
+        [ones, rest @ ..] => Some((two_digits(b'0', *ones)?, rest)),
         [] => None,
     }
 }
 
-fn pair(tens: u8, ones: u8) -> Option<i64> {
+fn two_digits(tens: u8, ones: u8) -> Option<i64> {
     let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
     (tens < 10 && ones < 10).then(|| i64::from(tens) * 10 + i64::from(ones))
 }

@@ -737,7 +737,7 @@ pub(super) fn with_lines(rows: &DataFrame) -> DataFrame {
 }
 
 /// Does work of Polars on a thread without a runtime, as tasks do.
-pub(super) fn aside<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+pub(super) fn off_runtime<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| scope.spawn(work).join().unwrap())
 }
 
@@ -800,7 +800,7 @@ async fn expressions_have_postgres_results() {
         for row in 0..5 {
             let sql = format!("SELECT CAST(({expression}) AS text) FROM self WHERE r = {row}");
             let theirs = place.client.query_one(&sql, &[]).await.map(|row| row.get::<_, Option<String>>(0));
-            let ours = aside(|| computed(expression, &rows, row));
+            let ours = off_runtime(|| computed(expression, &rows, row));
             let is_right = match (&ours, &theirs) {
                 (Ok(ours), Ok(theirs)) => are_equal(ours.as_deref(), theirs.as_deref()),
                 // What no row could give is an error before one is read.
@@ -867,7 +867,7 @@ async fn a_numeric_value_keeps_its_digits() {
         for row in 0..5 {
             let query = format!("SELECT CAST(({sql}) AS text) FROM self WHERE r = {row}");
             let theirs: Option<String> = place.client.query_one(&query, &[]).await.unwrap().get(0);
-            let ours = aside(|| stored(&steps, kind, &rows, row));
+            let ours = off_runtime(|| stored(&steps, kind, &rows, row));
             if ours.as_ref() != Ok(&theirs) {
                 wrong.push(format!("{sql} in row {row}: {ours:?}, and Postgres says {theirs:?}"));
             }
@@ -876,7 +876,7 @@ async fn a_numeric_value_keeps_its_digits() {
     let long = "123456789012345678901234567890.1234567890";
     rows.with_column(Column::new("n".into(), vec![long; 5])).unwrap();
     for expression in ["n", "coalesce(n, 0)", "CASE WHEN r = 0 THEN n ELSE 1 END", "greatest(n, 1)"] {
-        assert_eq!(aside(|| computed(expression, &rows, 0)), Ok(Some(long.to_owned())), "{expression}");
+        assert_eq!(off_runtime(|| computed(expression, &rows, 0)), Ok(Some(long.to_owned())), "{expression}");
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
@@ -1098,7 +1098,7 @@ async fn queries_have_postgres_results() {
         let theirs = place.client.query(&format!("SELECT CAST(v AS text) FROM ({sql}) AS x"), &[]).await;
         let theirs = theirs.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
         let theirs: Vec<Option<String>> = theirs.iter().map(|row| row.get(0)).collect();
-        let ours = aside(|| queried(sql));
+        let ours = off_runtime(|| queried(sql));
         let is_same = |ours: &Vec<Option<String>>| {
             ours.len() == theirs.len()
                 && ours.iter().zip(&theirs).all(|(ours, theirs)| are_equal(ours.as_deref(), theirs.as_deref()))
@@ -1108,7 +1108,7 @@ async fn queries_have_postgres_results() {
         }
     }
     for sql in REFUSED_QUERIES {
-        match aside(|| queried(sql)) {
+        match off_runtime(|| queried(sql)) {
             Err(error) => assert_says(&error, &["refused: `sql`:"]),
             Ok(values) => wrong.push(format!("{sql} is not refused: {values:?}")),
         }
@@ -1127,7 +1127,7 @@ async fn queries_keep_the_digits_of_numeric_values() {
         let theirs = place.client.query(&format!("SELECT CAST(v AS text) FROM ({sql}) AS x"), &[]).await;
         let theirs = theirs.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
         let theirs: Vec<Option<String>> = theirs.iter().map(|row| row.get(0)).collect();
-        let ours = aside(|| queried_over(sql, &rows));
+        let ours = off_runtime(|| queried_over(sql, &rows));
         if ours.as_ref() != Ok(&theirs) {
             wrong.push(format!("{sql}: {ours:?}, and Postgres says {theirs:?}"));
         }
@@ -1138,5 +1138,5 @@ async fn queries_keep_the_digits_of_numeric_values() {
 #[test]
 fn a_sum_beyond_64_bits_is_an_error() {
     let twice = "SELECT sum(k) AS v FROM (SELECT k FROM self UNION ALL SELECT k FROM self) x WHERE k > 0";
-    assert!(aside(|| queried(twice)).is_err());
+    assert!(off_runtime(|| queried(twice)).is_err());
 }

@@ -14,19 +14,19 @@ const MAX_LISTING_BYTES: usize = 256 << 10;
 
 /// A help line that names the nearest files of the same kind beside `url`, if the server lists that folder.
 pub(super) async fn on_server(client: &Client, url: &Url, headers: &HeaderMap) -> Option<String> {
-    let wanted = url.path_segments()?.next_back()?.to_owned();
+    let missing = url.path_segments()?.next_back()?.to_owned();
     let mut folder = url.join(".").ok()?;
     folder.set_query(None);
     let listing = tokio::time::timeout(LISTING_TIMEOUT, listing(client, folder, headers)).await.ok()??;
-    help("the server", near(&wanted, names(&listing)))
+    help_line("the server", nearest(&missing, names(&listing)))
 }
 
 /// The same beside a file of this machine.
 pub(super) fn in_folder(path: &Path) -> Option<String> {
-    let wanted = path.file_name()?.to_str()?;
+    let missing = path.file_name()?.to_str()?;
     let entries = path.parent()?.read_dir().ok()?;
     let names: Vec<_> = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
-    help("the folder", near(wanted, names.iter().map(String::as_str)))
+    help_line("the folder", nearest(missing, names.iter().map(String::as_str)))
 }
 
 async fn listing(client: &Client, folder: Url, headers: &HeaderMap) -> Option<String> {
@@ -48,23 +48,23 @@ fn names(listing: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Up to two names before and two after the wanted one.
-fn near<'a>(wanted: &'a str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    let kind = kind(wanted);
-    let alike: BTreeSet<&str> = names.filter(|name| *name != wanted && self::kind(name) == kind).collect();
-    let mut near: Vec<&str> = alike.range(..wanted).rev().take(2).copied().collect();
-    near.reverse();
-    near.extend(alike.range(wanted..).take(2));
-    near
+fn nearest<'a>(missing: &'a str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let pattern = pattern(missing);
+    let similar: BTreeSet<&str> = names.filter(|name| *name != missing && self::pattern(name) == pattern).collect();
+    let mut nearest: Vec<&str> = similar.range(..missing).rev().take(2).copied().collect();
+    nearest.reverse();
+    nearest.extend(similar.range(missing..).take(2));
+    nearest
 }
 
 /// A name with every digit alike.
-fn kind(name: &str) -> String {
+fn pattern(name: &str) -> String {
     name.replace(|c: char| c.is_ascii_digit(), "0")
 }
 
-fn help(place: &str, names: Vec<&str>) -> Option<String> {
-    let (last, others) = names.split_last()?;
-    let list = if others.is_empty() { (*last).to_owned() } else { format!("{} and {last}", others.join(", ")) };
+fn help_line(place: &str, names: Vec<&str>) -> Option<String> {
+    let (last, earlier) = names.split_last()?;
+    let list = if earlier.is_empty() { (*last).to_owned() } else { format!("{} and {last}", earlier.join(", ")) };
     Some(format!("{place} has {list}"))
 }
 
@@ -72,22 +72,26 @@ fn help(place: &str, names: Vec<&str>) -> Option<String> {
 mod tests {
     use super::*;
 
-    const WANTED: &str = "green_tripdata_2020-04.csv.gz";
+    const MISSING: &str = "green_tripdata_2020-04.csv.gz";
 
     #[test]
-    fn the_months_around_a_missing_one_are_found_in_any_listing() {
+    fn nearest_months_are_found_in_any_listing() {
         let months = [1, 2, 3, 5, 6, 7].map(|month| format!("green_tripdata_2020-{month:02}.csv.gz"));
         let html: String = months.iter().map(|name| format!("<li><a href=\"{name}\">{name}</a>\n")).collect();
         let json = format!("{{\"files\":{months:?}}} yellow_tripdata_2020-04.csv.gz green_tripdata_2020-04.csv");
         for listing in [html, json, months.join("\n")] {
-            assert_eq!(near(WANTED, names(&listing)), [&months[1], &months[2], &months[3], &months[4]], "{listing}");
+            assert_eq!(
+                nearest(MISSING, names(&listing)),
+                [&months[1], &months[2], &months[3], &months[4]],
+                "{listing}"
+            );
         }
-        let hint = help("the server", near(WANTED, names(&months[2..4].join(" "))));
+        let hint = help_line("the server", nearest(MISSING, names(&months[2..4].join(" "))));
         assert_eq!(
             hint.as_deref(),
             Some("the server has green_tripdata_2020-03.csv.gz and green_tripdata_2020-05.csv.gz")
         );
-        assert_eq!(help("the server", near(WANTED, names("<p>nothing here"))), None);
+        assert_eq!(help_line("the server", nearest(MISSING, names("<p>nothing here"))), None);
     }
 
     #[test]

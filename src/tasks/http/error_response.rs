@@ -7,7 +7,7 @@ use reqwest::{Response, StatusCode};
 use super::page;
 use crate::secret::Redactor;
 use crate::task::TaskError;
-use crate::web::{RequestError, may_pass, retry_after};
+use crate::web::{RequestError, is_transient, retry_after};
 
 /// More of a page is not looked at,
 const MAX_PAGE_BYTES: usize = 64 << 10;
@@ -15,13 +15,13 @@ const MAX_PAGE_BYTES: usize = 64 << 10;
 const PAGE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What to make of an answer that is no file; `what` was being done.
-pub(super) async fn of_answer(what: &str, mut response: Response, redactor: &Redactor) -> RequestError {
+pub(super) async fn read_error(what: &str, mut response: Response, redactor: &Redactor) -> RequestError {
     let status = response.status();
     let retry_after = retry_after(response.headers());
     let words = page::words(&head(&mut response).await, redactor);
     let quoted = if words.is_empty() { words } else { format!(": {words}") };
     let message = format!("{what}: the server answered {status}{quoted}");
-    if may_pass(status) {
+    if is_transient(status) {
         return RequestError::Retryable(TaskError::transient(message).code(status.as_str()), retry_after);
     }
     let error = TaskError::permanent(message).code(status.as_str());
