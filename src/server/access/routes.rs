@@ -175,10 +175,11 @@ mod tests {
             let (_, rest) = call.split_once('"').unwrap();
             let (path, handlers) = rest.split_once('"').unwrap();
             for method in ["get", "post", "put", "delete", "patch", "any"] {
-                let called = handlers.match_indices(&format!("{method}("));
+                let call = format!("{method}(");
+                let mut called = handlers.match_indices(&call);
                 let is_word =
                     |at: usize| !handlers[..at].ends_with(|letter: char| letter.is_alphanumeric() || letter == '_');
-                if called.into_iter().any(|(at, _)| is_word(at)) {
+                if called.any(|(at, _)| is_word(at)) {
                     found.push(format!("{} {path}", method.to_uppercase()));
                 }
             }
