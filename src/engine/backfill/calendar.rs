@@ -9,7 +9,7 @@ use crate::flow::trigger::CronTimes;
 use crate::flow::{Flow, Trigger};
 
 /// The most partitions of one backfill.
-const MAX_PARTITIONS: usize = 20_000;
+const MAX_PARTITIONS: usize = 50_000;
 /// How many moments are looked at to know how far apart they are.
 const SAMPLED: usize = 40;
 

@@ -51,7 +51,7 @@ pub(super) fn write(graph: &FlowGraph) -> String {
     let inner = layout.width.max(title).max(char_count(&description) * 7 + 10);
     let (width, height) = (inner + 2 * MARGIN + data_margin(graph), layout.height + HEADER_HEIGHT + 2 * MARGIN);
     let mut out = String::new();
-    opening(&mut out, graph, "xmlns=\"http://www.w3.org/2000/svg\"", (width, height));
+    opening(&mut out, graph, ("xmlns=\"http://www.w3.org/2000/svg\"", "img"), (width, height));
     let _ = writeln!(
         out,
         "<style>{STYLE}</style>\n{TIPS}\n<rect class=\"paper\" width=\"{width}\" height=\"{height}\" rx=\"8\"/>"
@@ -76,7 +76,8 @@ pub(super) fn write_inline(graph: &FlowGraph, marks: &BTreeMap<String, TaskMark>
     let layout = GraphLayout::of(graph);
     let size = (layout.width + 2 * INLINE_MARGIN + data_margin(graph), layout.height + 2 * INLINE_MARGIN);
     let mut out = String::new();
-    opening(&mut out, graph, "class=\"topology\"", size);
+    // Its tasks are links, which a picture cannot hold.
+    opening(&mut out, graph, ("class=\"topology\"", "group"), size);
     let _ = writeln!(out, "{TIPS}");
     drawing(&mut out, graph, &layout, (INLINE_MARGIN, INLINE_MARGIN), marks);
     out
@@ -86,11 +87,11 @@ fn data_margin(graph: &FlowGraph) -> i32 {
     if graph.data.is_empty() { 0 } else { 40 }
 }
 
-fn opening(out: &mut String, graph: &FlowGraph, attribute: &str, (width, height): (i32, i32)) {
+fn opening(out: &mut String, graph: &FlowGraph, (attribute, role): (&str, &str), (width, height): (i32, i32)) {
     let name = escape(&format!("The flow {}", graph.id));
     let _ = writeln!(
         out,
-        "<svg {attribute} viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" role=\"img\" \
+        "<svg {attribute} viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" role=\"{role}\" \
          aria-label=\"{name}\">"
     );
 }

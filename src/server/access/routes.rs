@@ -48,6 +48,7 @@ const RULES: [(Role, &[&str]); 4] = [
             "GET /ui",
             "GET /ui/{*rest}",
             "GET /live",
+            "GET /palette",
             "GET /metrics",
             "GET /api/v1/flows/search",
             "GET /api/v1/flows/{namespace}/{id}",

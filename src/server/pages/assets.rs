@@ -1,15 +1,14 @@
 //! The files that pages load: part of the program, at an address that changes with their content.
 
-use std::io::Write;
 use std::sync::LazyLock;
 
 use axum::extract::Path;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use flate2::Compression;
-use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
 
+use super::packing::{packed, takes_gzip};
 use crate::server::api::error::ApiError;
 use crate::text::hex;
 
@@ -27,7 +26,7 @@ macro_rules! asset {
             name: $name,
             kind: $kind,
             content: include_bytes!(concat!("assets/built/", $name)),
-            packed: LazyLock::new(|| packed(include_bytes!(concat!("assets/built/", $name)))),
+            packed: LazyLock::new(|| packed(include_bytes!(concat!("assets/built/", $name)), Compression::best())),
         }
     };
 }
@@ -48,12 +47,6 @@ pub(super) static VERSION: LazyLock<String> = LazyLock::new(|| {
     hex(&digest.finalize()[..6])
 });
 
-fn packed(content: &[u8]) -> Option<Vec<u8>> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-    encoder.write_all(content).ok()?;
-    encoder.finish().ok().filter(|packed| packed.len() < content.len() * 9 / 10)
-}
-
 /// A file. A browser keeps it for good, unless its page is of another version of the program.
 pub(super) async fn serve(Path((version, name)): Path<(String, String)>, request: HeaderMap) -> Response {
     let Some(asset) = ALL.iter().find(|asset| asset.name == name) else {
@@ -62,8 +55,7 @@ pub(super) async fn serve(Path((version, name)): Path<(String, String)>, request
     let kept = if version == *VERSION { "public, max-age=31536000, immutable" } else { "no-store" };
     let headers =
         [(header::CONTENT_TYPE, asset.kind), (header::CACHE_CONTROL, kept), (header::VARY, "accept-encoding")];
-    let accepts = request.get(header::ACCEPT_ENCODING).and_then(|accepted| accepted.to_str().ok()).unwrap_or_default();
-    match asset.packed.as_deref().filter(|_| accepts.contains("gzip")) {
+    match asset.packed.as_deref().filter(|_| takes_gzip(&request)) {
         Some(packed) => (StatusCode::OK, headers, [(header::CONTENT_ENCODING, "gzip")], packed).into_response(),
         None => (StatusCode::OK, headers, asset.content).into_response(),
     }

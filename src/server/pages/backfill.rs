@@ -17,6 +17,10 @@ use crate::server::App;
 use crate::server::api::backfills::{CreateBackfillRequest, start as start_backfill};
 use crate::server::api::error::ApiError;
 use crate::server::api::parameters::QueryParameters;
+use crate::text::thousands;
+
+/// The most partitions that the preview lists.
+const MAX_PREVIEW_ROWS: usize = 500;
 
 /// A partition of the preview.
 struct PreviewRow {
@@ -39,6 +43,9 @@ struct BackfillPage {
     only: &'static str,
     parallel: u32,
     preview: Vec<PreviewRow>,
+    /// How many partitions there are, how many more than the preview lists, and how many run.
+    all: String,
+    more: String,
     runs: usize,
     warnings: Vec<String>,
     problem: String,
@@ -108,7 +115,17 @@ pub(super) async fn show(
         parallel: parallel(&parameters)?,
         runs: planned.as_ref().map_or(0, |plan| plan.runs()),
         warnings: planned.as_ref().map(|plan| plan.warnings()).unwrap_or_default(),
-        preview: preview.into_iter().map(|(partition, last, runs)| PreviewRow { partition, last, runs }).collect(),
+        all: thousands(preview.len() as u64),
+        more: preview
+            .len()
+            .checked_sub(MAX_PREVIEW_ROWS + 1)
+            .map(|more| thousands(more as u64 + 1))
+            .unwrap_or_default(),
+        preview: preview
+            .into_iter()
+            .take(MAX_PREVIEW_ROWS)
+            .map(|(partition, last, runs)| PreviewRow { partition, last, runs })
+            .collect(),
         problem,
         id,
         namespace,

@@ -68,7 +68,8 @@ impl Watch {
         }
         tokio::time::sleep(PAUSE).await;
         while !matches!(self.updates.try_recv(), Err(TryRecvError::Empty | TryRecvError::Closed)) {}
-        Some((Ok(Event::default().event("change").data("")), self))
+        // Browsers drop an event without data.
+        Some((Ok(Event::default().event("change").data("changed")), self))
     }
 }
 

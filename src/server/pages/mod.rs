@@ -17,6 +17,8 @@ mod kestra;
 mod kv;
 mod live;
 mod overview;
+mod packing;
+mod palette;
 mod partitions;
 mod run;
 mod schedules;
@@ -78,10 +80,12 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route("/ui", get(kestra::redirect_home))
         .route("/ui/{*rest}", get(kestra::redirect))
         .route("/live", get(live::stream))
+        .route("/palette", get(palette::find))
         .route("/assets/{version}/{name}", get(assets::serve))
         .with_state(app)
         .layer(middleware::map_response(with_policy))
         .layer(middleware::from_fn(noting_json))
+        .layer(middleware::from_fn(packing::pack))
 }
 
 fn page(template: &impl Template) -> PageResult {

@@ -71,7 +71,10 @@ struct PartitionsPage {
     notes: Vec<String>,
     backfills: Vec<ShownBackfill>,
     details: Option<Details>,
+    /// Queries of this page: with the sources looked at, without the details, and of all partitions when it shows some.
     check: String,
+    close: String,
+    all: Option<String>,
 }
 
 /// What was read of a flow's partitions.
@@ -88,8 +91,8 @@ pub(super) async fn show(
 ) -> PageResult {
     let flow = app.catalog.flow(&namespace, &id).ok_or_else(|| ApiError::flow_not_found(&namespace, &id))?;
     let request = grid_request(&app, &flow, &parameters)?;
-    let (owner, reader, looked_at) = (app.clone(), flow.clone(), parameters.one("cell").map(str::to_owned));
-    let reading = async move || read(&owner, &reader, &request, looked_at.as_deref()).await;
+    let (owner, reader, given) = (app.clone(), flow.clone(), parameters.clone());
+    let reading = async move || read(&owner, &reader, &request, &given).await;
     let Read { panels, notes, details } = run_on_pool(reading).await?;
     let backfills = run_blocking(|| backfills(&app, &flow))?;
     page(&PartitionsPage {
@@ -100,27 +103,29 @@ pub(super) async fn show(
         backfills,
         details,
         check: parameters.with("check", "true"),
+        close: parameters.without("cell").text(),
+        all: parameters.one("from").or(parameters.one("to")).map(|_| parameters.without("from").without("to").text()),
         id,
         namespace,
     })
 }
 
-async fn read(app: &App, flow: &Flow, request: &GridRequest, looked_at: Option<&str>) -> Result<Read, ApiError> {
+async fn read(app: &App, flow: &Flow, request: &GridRequest, parameters: &QueryParameters) -> Result<Read, ApiError> {
     let grid = app.executor.runner().grid(flow, request, clock::now()).await?;
     let address = format!("{}/backfill", flow_address(&flow.namespace, flow.id.as_str()));
-    let details = grid.columns.iter().find_map(|column| details(column, looked_at?));
-    let panels = grid.columns.iter().map(|column| panel(column, &address, looked_at)).collect();
+    let details = grid.columns.iter().find_map(|column| details(column, parameters));
+    let panels = grid.columns.iter().map(|column| panel(column, &address, parameters)).collect();
     Ok(Read { panels, notes: grid.notes, details })
 }
 
-fn panel(column: &GridColumn, address: &str, looked_at: Option<&str>) -> Panel {
+fn panel(column: &GridColumn, address: &str, parameters: &QueryParameters) -> Panel {
     let loaded = column.known.iter().filter(|known| matches!(known.status, PartitionStatus::Loaded { .. })).count();
     let failed = column.known.iter().filter(|known| known.status.is_failed()).count();
     let waiting =
         |known: &&PartitionReport| matches!(known.status, PartitionStatus::Waiting | PartitionStatus::Stopped);
     let missing = column.known.iter().filter(waiting).count();
     let rows: u64 = column.known.iter().filter_map(|known| cells::rows(&known.status)).sum();
-    let (heads, grid_rows) = rows_of(column, looked_at);
+    let (heads, grid_rows) = rows_of(column, parameters);
     Panel {
         name: column.name.clone(),
         summary: format!("{loaded} of {} loaded · {}", column.known.len(), count(rows, "row")),
@@ -148,7 +153,8 @@ fn backfill_query(column: &GridColumn) -> String {
     query.text()
 }
 
-fn details(column: &GridColumn, looked_at: &str) -> Option<Details> {
+fn details(column: &GridColumn, parameters: &QueryParameters) -> Option<Details> {
+    let looked_at = parameters.one("cell")?;
     let known = column.known.iter().find(|known| cells::name(column, known) == looked_at)?;
     let message = match &known.status {
         PartitionStatus::Failed { message, .. } => message.clone(),
@@ -157,7 +163,7 @@ fn details(column: &GridColumn, looked_at: &str) -> Option<Details> {
     };
     Some(Details {
         column: column.name.clone(),
-        cell: Cell::of(column, known, false, false),
+        cell: Cell::of(column, known, parameters),
         message,
         note: known.note.clone().unwrap_or_default(),
         loaded: known.loaded.map(Moment::of),

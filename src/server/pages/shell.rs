@@ -123,6 +123,11 @@ impl Shell {
     }
 }
 
+/// The pages of the rail: name and address.
+pub(super) fn places() -> impl Iterator<Item = (&'static str, &'static str)> {
+    PLACES.iter().copied().flatten().map(|&(_, name, address)| (name, address))
+}
+
 /// The address of a flow's page.
 pub(super) fn flow_address(namespace: &str, id: &str) -> String {
     format!("/flows/{}/{}", segment(namespace), segment(id))

@@ -69,6 +69,7 @@ async function refresh() {
     times(next);
     Idiomorph.morph(old, next, { ignoreActiveValue: true, callbacks: { beforeNodeMorphed: isReplaced, beforeAttributeUpdated: isServers } });
   }
+  showSelection();
   const { again } = reading;
   reading = null;
   if (again) refresh();
@@ -90,19 +91,27 @@ async function view() {
 }
 
 let stream = null;
+function leave() {
+  stream?.close();
+  stream = null;
+}
 function follow() {
   const of = document.querySelector("[data-live]")?.dataset.live;
-  if (!of || document.hidden) {
-    stream?.close();
-    stream = null;
-  } else if (!stream) {
-    stream = new EventSource(`/live?${of}`);
-    stream.addEventListener("change", refresh);
+  if (!of || document.hidden) return leave();
+  if (stream) return;
+  stream = new EventSource(`/live?${of}`);
+  stream.addEventListener("change", refresh);
+  stream.addEventListener("open", () => {
+    html.classList.remove("offline");
     // Whatever happened while there was no stream is seen now.
-    stream.addEventListener("open", refresh);
-    stream.addEventListener("open", () => html.classList.remove("offline"));
-    stream.addEventListener("error", () => html.classList.add("offline"));
-  }
+    refresh();
+  });
+  stream.addEventListener("error", () => {
+    html.classList.add("offline");
+    // A browser gives up for good where a server that starts has refused it.
+    leave();
+    setTimeout(follow, 2000);
+  });
 }
 document.addEventListener("visibilitychange", follow);
 follow();
@@ -121,14 +130,134 @@ const keys = {
   Enter: () => document.activeElement.querySelector?.("a")?.click(),
   r: () => document.querySelector("[data-key=r]")?.click(),
   e: () => document.querySelector("[data-key=e]")?.click(),
+  ".": () => document.querySelector(".head .actions")?.querySelector("button, a")?.focus(),
+  "?": () => document.getElementById("help").showModal(),
 };
 document.addEventListener("keydown", (event) => {
+  if ((event.ctrlKey || event.metaKey) && event.key === "k") {
+    event.preventDefault();
+    return openPalette();
+  }
+  if (document.querySelector("dialog[open]")) return;
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.key === "Escape" && isTyping(event.target)) return event.target.blur();
   if (isTyping(event.target) || !keys[event.key]) return;
   if (event.key === "Enter" && !event.target.matches("[data-row]")) return;
   event.preventDefault();
   keys[event.key]();
+});
+
+// --- Partitions: a drag, a click with Shift or Shift with an arrow selects a range, for which a backfill is offered.
+let selection = null;
+const cellsOf = (grid) => [...grid.querySelectorAll(".cell")];
+function select(grid, anchor, end) {
+  selection = { panel: grid.closest(".panel").id, anchor, end };
+  showSelection();
+}
+function showSelection() {
+  for (const panel of document.querySelectorAll(".panel:has(.grid)")) {
+    const cells = cellsOf(panel);
+    const [anchor, end] = panel.id === selection?.panel ? [selection.anchor, selection.end] : [-1, -1];
+    const range = anchor < 0 ? [] : cells.slice(Math.min(anchor, end), Math.max(anchor, end) + 1);
+    for (const cell of cells) cell.classList.toggle("selected", range.includes(cell));
+    const link = panel.querySelector("[data-selection]");
+    link.hidden = range.length === 0;
+    if (link.hidden) continue;
+    const address = new URL(link.href);
+    address.searchParams.set("from", range[0].dataset.from);
+    address.searchParams.set("to", range.at(-1).dataset.to);
+    link.href = address;
+    link.textContent = `Backfill ${range.length} selected…`;
+  }
+}
+let dragged = null;
+document.addEventListener("pointerdown", (event) => {
+  const cell = event.button === 0 && event.pointerType === "mouse" && event.target.closest(".grid .cell");
+  if (!cell) return;
+  const grid = cell.closest(".grid");
+  const at = cellsOf(grid).indexOf(cell);
+  dragged = { grid, at: event.shiftKey && selection?.panel === grid.closest(".panel").id ? selection.anchor : at, moved: event.shiftKey };
+  if (event.shiftKey) select(grid, dragged.at, at);
+});
+document.addEventListener("pointerover", (event) => {
+  const cell = dragged && event.target.closest(".grid .cell");
+  if (!cell || cell.closest(".grid") !== dragged.grid) return;
+  const at = cellsOf(dragged.grid).indexOf(cell);
+  dragged.moved ||= at !== dragged.at;
+  if (dragged.moved) select(dragged.grid, dragged.at, at);
+});
+document.addEventListener("dragstart", (event) => event.target.closest?.(".grid") && event.preventDefault());
+document.addEventListener("pointerup", () => setTimeout(() => (dragged = null)));
+// The click that ends a drag opens nothing.
+document.addEventListener("click", (event) => dragged?.moved && event.target.closest(".grid .cell") && event.preventDefault(), true);
+const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+document.addEventListener("keydown", (event) => {
+  const cell = event.target.closest?.(".grid .cell");
+  if (event.key === "Escape" && selection) {
+    selection = null;
+    showSelection();
+  }
+  if (!cell || !steps[event.key] || event.ctrlKey || event.metaKey || event.altKey) return;
+  event.preventDefault();
+  const [across, down] = steps[event.key];
+  const grid = cell.closest(".grid");
+  const cells = cellsOf(grid);
+  const at = cells.indexOf(cell);
+  let next = cells[at + across];
+  for (let row = cell.closest("tr"); down; ) {
+    row = down < 0 ? row.previousElementSibling : row.nextElementSibling;
+    next = row?.children[cell.closest("td").cellIndex].querySelector(".cell");
+    if (next || !row) break;
+  }
+  if (!next) return;
+  next.focus();
+  if (event.shiftKey) select(grid, selection?.panel === grid.closest(".panel").id ? selection.anchor : at, cells.indexOf(next));
+});
+
+// --- The palette: what the server finds for the words typed, the first entry chosen.
+const palette = document.getElementById("palette");
+const [sought, found] = palette.children;
+function openPalette() {
+  if (!palette.open) palette.showModal();
+  sought.select();
+  search();
+}
+let searches = 0;
+async function search() {
+  const search = ++searches;
+  const answer = await fetch(`/palette?q=${encodeURIComponent(sought.value)}`).catch(() => null);
+  if (!answer?.ok || search !== searches) return;
+  const entries = await answer.json();
+  if (search !== searches) return;
+  found.replaceChildren(...entries.map(({ title, kind, address }, at) => {
+    const [item, link, note] = ["li", "a", "span"].map((name) => document.createElement(name));
+    [item.id, item.role, link.href, link.textContent, note.textContent, link.tabIndex] = [`palette-${at}`, "option", address, title, kind, -1];
+    item.append(link, note);
+    return item;
+  }));
+  choose(0);
+}
+function choose(at) {
+  const items = [...found.children];
+  const chosen = items[Math.min(Math.max(at, 0), items.length - 1)];
+  for (const item of items) item.setAttribute("aria-selected", item === chosen);
+  sought.setAttribute("aria-activedescendant", chosen?.id ?? "");
+  chosen?.scrollIntoView({ block: "nearest" });
+}
+sought.addEventListener("input", search);
+sought.addEventListener("keydown", (event) => {
+  const at = [...found.children].findIndex((item) => item.ariaSelected === "true");
+  if (event.key === "ArrowDown") choose(at + 1);
+  else if (event.key === "ArrowUp") choose(at - 1);
+  else if (event.key === "Enter") found.children[at]?.querySelector("a").click();
+  else return;
+  event.preventDefault();
+});
+document.addEventListener("click", (event) => {
+  if (event.target.closest("[data-palette]")) openPalette();
+  if (event.target.closest("[data-help]")) document.getElementById("help").showModal();
+  // A click next to a dialog closes it.
+  if (event.target.matches("dialog[open]")) event.target.close();
 });
 
 // --- Forms that ask first, and filters that apply as they change.
