@@ -386,28 +386,46 @@ fn paths(text: &str) -> Vec<&str> {
     code_spans(text).into_iter().chain(pictures).filter(|word| is_path(word)).collect()
 }
 
-#[test]
-fn architecture_names_files_that_exist() {
-    let text = architecture();
-    let paths = paths(&text);
-    assert!(paths.len() > 30, "only {paths:?}");
-    for path in paths {
-        let exists = [root().to_path_buf(), root().join("src")].iter().any(|folder| folder.join(path).exists());
-        assert!(exists, "ARCHITECTURE.md names `{path}`, which is neither there nor in src");
-    }
+/// The texts for people who change the code.
+fn guides() -> [(&'static str, String); 2] {
+    ["src/ARCHITECTURE.md", "docs/development.md"].map(|name| (name, fs::read_to_string(root().join(name)).unwrap()))
 }
 
 #[test]
-fn architecture_names_functions_and_types_that_exist() {
-    let text = architecture();
+fn guides_name_files_that_exist() {
+    for (guide, text) in guides() {
+        let paths = paths(&text);
+        assert!(paths.len() > 10, "only {paths:?}");
+        // `SUBJECT.rs` is for the reader to fill in, and what a build makes need not be there.
+        let is_made = |path: &str| path.starts_with("target/") || path.starts_with("tmp/");
+        let is_meant = |path: &&str| !path.contains(|c: char| c.is_ascii_uppercase()) && !is_made(path);
+        for path in paths.into_iter().filter(is_meant) {
+            let exists = [root().to_path_buf(), root().join("src")].iter().any(|folder| folder.join(path).exists());
+            assert!(exists, "{guide} names `{path}`, which is neither there nor in src");
+        }
+    }
+}
+
+/// The name of a type or function that a text between backticks is, such as `Executor`, `plan::next` or `run_blocking(…)`.
+fn item_name(span: &str) -> Option<&str> {
+    let name = span.split_once('(').map_or(span, |(name, _)| name);
+    let is_name = name.chars().all(|c| c.is_alphanumeric() || "_:".contains(c)) && !name.is_empty();
+    let is_type = name.starts_with(char::is_uppercase) && name.contains(char::is_lowercase);
+    let is_call = span.ends_with(')') && name.starts_with(char::is_lowercase);
+    (is_name && (name.contains("::") || is_type || is_call)).then_some(name)
+}
+
+#[test]
+fn guides_name_functions_and_types_that_exist() {
     let code: String = sources().into_iter().map(|source| source.code + "\n").collect();
     let words: BTreeSet<&str> = code.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
-    let is_name = |span: &&str| span.contains("::") && span.chars().all(|c| c.is_alphanumeric() || "_:".contains(c));
-    let names: Vec<&str> = code_spans(&text).into_iter().filter(is_name).collect();
-    assert!(names.len() > 10, "only {names:?}");
-    for name in names {
-        let gone = name.split("::").find(|part| !words.contains(part));
-        assert_eq!(gone, None, "ARCHITECTURE.md names `{name}`");
+    for (guide, text) in guides() {
+        let names: Vec<&str> = code_spans(&text).into_iter().filter_map(item_name).collect();
+        assert!(names.len() > 5, "only {names:?}");
+        for name in names {
+            let gone = name.split("::").find(|part| !words.contains(part));
+            assert_eq!(gone, None, "{guide} names `{name}`");
+        }
     }
 }
 

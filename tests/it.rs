@@ -5,6 +5,7 @@ mod common;
 mod architecture;
 mod backfill;
 mod bad_files;
+mod browser;
 mod cli;
 mod convert;
 mod course;

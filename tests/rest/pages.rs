@@ -271,7 +271,7 @@ async fn a_long_log_is_shown_in_windows_and_searched_by_the_server() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_is_told_when_what_it_shows_changes() {
+async fn a_page_hears_when_what_it_shows_changes() {
     let place = place();
     place.write("flows/rest.yaml", "id: rest\nnamespace: shop\ntasks:\n  - {id: p, type: pause}\n");
     let server = place.server();
@@ -292,8 +292,8 @@ async fn a_page_is_told_when_what_it_shows_changes() {
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     submit(&server, &format!("{execution}/resume"), &[]);
     let heard = |child: std::process::Child| String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
-    assert!(heard(own).contains("event: change"));
-    assert!(heard(list).contains("event: change"));
+    assert!(heard(own).contains("event: change\ndata: changed\n\n"));
+    assert!(heard(list).contains("event: change\ndata: changed\n\n"));
     assert!(!heard(other).contains("event: change"));
 }
 
