@@ -22,6 +22,7 @@ mod input_host;
 mod interrupted;
 pub mod leftovers;
 mod literal;
+pub mod live;
 pub mod lock;
 mod lock_name;
 pub mod lookup;

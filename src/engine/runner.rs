@@ -10,6 +10,7 @@ use crate::config::Settings;
 use crate::engine::context::ExecutionContext;
 use crate::engine::error::EngineError;
 use crate::engine::host::ExecutionHost;
+use crate::engine::live::LiveProgress;
 use crate::engine::lookup::Lookup;
 use crate::engine::notice::{Notice, Observer};
 use crate::engine::plan::Start;
@@ -32,12 +33,21 @@ pub struct Runner {
     pub catalog: Option<Arc<dyn Lookup>>,
     /// Which kind of process this is: executions that it starts belong to it.
     pub started_by: StartedBy,
+    /// How far what runs has come.
+    pub live: LiveProgress,
 }
 
 impl Runner {
     /// A terminal's runner of flows that find others beside themselves.
     pub fn new(settings: Arc<Settings>, journal: Arc<Journal>, observer: Observer) -> Self {
-        Self { settings, journal, observer, catalog: None, started_by: StartedBy::Terminal }
+        Self {
+            settings,
+            journal,
+            observer,
+            catalog: None,
+            started_by: StartedBy::Terminal,
+            live: LiveProgress::default(),
+        }
     }
 
     /// What plans need to know beside the state.

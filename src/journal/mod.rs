@@ -7,7 +7,9 @@
 
 mod backfill;
 mod batch;
+mod causes;
 mod children;
+mod days;
 mod ends;
 mod event;
 mod firings;
@@ -53,6 +55,8 @@ pub use backfill::{
     PartitionFilter,
 };
 pub use batch::EventBatch;
+pub use causes::FailureCause;
+pub use days::DayTotal;
 pub use ends::ExecutionEnd;
 pub use event::{Event, ExecutionSpec, Parent, Triggered};
 pub use firings::{TriggerFiring, TriggerKey, TriggerProgress};

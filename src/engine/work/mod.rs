@@ -191,6 +191,7 @@ impl<'a> Work<'a> {
         let context = self.task_context(&start, state);
         if !step.task.is_flowable() {
             let progress = context.progress.clone();
+            self.runner.live.begin(&self.run.id, &run, &progress);
             (self.runner.observer)(Notice::TaskStarted { run: &run, step, attempt, progress });
         }
         let (timeout, fields) = (start.timeout.map(|span| span.0), start.fields);

@@ -18,9 +18,14 @@ const RULES: [(Role, &[&str]); 4] = [
             "GET /flows/{namespace}/{id}",
             "GET /flows/{namespace}/{id}/graph.svg",
             "GET /flows/{namespace}/{id}/run",
+            "GET /flows/{namespace}/{id}/run.json",
             "GET /flows/{namespace}/{id}/partitions",
             "GET /flows/{namespace}/{id}/backfill",
             "GET /executions",
+            "GET /executions.csv",
+            "GET /executions.json",
+            "GET /executions/bulk",
+            "GET /overview.json",
             "GET /executions/{id}",
             "GET /executions/{id}/graph.svg",
             "GET /schedules",
@@ -77,6 +82,7 @@ const RULES: [(Role, &[&str]); 4] = [
             "POST /flows/{namespace}/{id}/run",
             "POST /flows/{namespace}/{id}/backfill",
             "POST /backfills/{id}/{action}",
+            "POST /executions/bulk/{action}",
             "POST /executions/{id}/resume",
             "POST /executions/{id}/{action}",
             "POST /schedules",
@@ -113,7 +119,12 @@ const RULES: [(Role, &[&str]); 4] = [
     ),
     (
         Role::Admin,
-        &["POST /executions/{id}/delete", "POST /api/v1/executions/delete/by-query", "DELETE /api/v1/executions/{id}"],
+        &[
+            "POST /executions/bulk/delete",
+            "POST /executions/{id}/delete",
+            "POST /api/v1/executions/delete/by-query",
+            "DELETE /api/v1/executions/{id}",
+        ],
     ),
 ];
 

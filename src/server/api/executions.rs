@@ -98,7 +98,9 @@ pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) ->
 /// Executions, the newest first.
 #[utoipa::path(get, path = "/executions/search", tag = "executions",
     params(("namespace" = Option<String>, Query), ("flowId" = Option<String>, Query), ("state" = Option<Vec<String>>, Query),
-        ("labels" = Option<Vec<String>>, Query), ("startDate" = Option<String>, Query), ("endDate" = Option<String>, Query),
+        ("id" = Option<Vec<String>>, Query), ("labels" = Option<Vec<String>>, Query),
+        ("startDate" = Option<String>, Query, description = "A moment or a day"),
+        ("endDate" = Option<String>, Query, description = "A moment, or the last day"),
         ("q" = Option<String>, Query), ("page" = Option<u32>, Query), ("size" = Option<u32>, Query)),
     responses((status = 200, description = "A page of executions", body = Object), (status = 422, body = ApiError)))]
 pub(super) async fn search(

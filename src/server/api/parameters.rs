@@ -5,11 +5,12 @@ use std::str::FromStr;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Days, NaiveDate, Utc};
 use reqwest::Url;
 use serde_json::{Map, Value};
 
 use crate::engine::{INTERRUPTED, interrupted};
+use crate::id::ExecutionId;
 use crate::journal::{ExecutionQuery, ExecutionState};
 use crate::server::App;
 use crate::server::api::error::ApiError;
@@ -91,8 +92,25 @@ impl QueryParameters {
         self.one(name).map(|text| text.parse().map_err(|_| wrong(text))).transpose()
     }
 
+    /// A moment, or a day: its beginning in UTC.
     pub(crate) fn time(&self, name: &str) -> Result<Option<DateTime<Utc>>, ApiError> {
-        self.read(name, "2020-04-01T00:00:00Z")
+        match self.day(name) {
+            Some(day) => Ok(Some(day)),
+            None => self.read(name, "2020-04-01T00:00:00Z"),
+        }
+    }
+
+    /// A moment, or a day: its end.
+    fn end_time(&self, name: &str) -> Result<Option<DateTime<Utc>>, ApiError> {
+        match self.day(name) {
+            Some(day) => Ok(day.checked_add_days(Days::new(1))),
+            None => self.time(name),
+        }
+    }
+
+    fn day(&self, name: &str) -> Option<DateTime<Utc>> {
+        let day = NaiveDate::parse_from_str(self.one(name)?, "%Y-%m-%d").ok()?;
+        day.and_hms_opt(0, 0, 0).map(|start| start.and_utc())
     }
 
     /// The level of log lines that a name has.
@@ -128,11 +146,18 @@ impl QueryParameters {
         Ok((size, size.saturating_mul(page - 1)))
     }
 
-    /// The executions that the query selects, interrupted ones included if it names that state.
+    /// The executions that the query selects, by their ids if it has some, interrupted ones included if it names that state.
     pub(crate) fn query_in(&self, app: &App) -> Result<ExecutionQuery, ApiError> {
         let mut query = self.query()?;
         if query.ids.is_some() {
             query.ids = Some(interrupted(&app.settings, app.executor.journal())?);
+        }
+        let ids = self.all("id").map(str::parse).collect::<Result<Vec<ExecutionId>, _>>()?;
+        if !ids.is_empty() {
+            if query.ids.is_some() || !query.states.is_empty() {
+                return Err(ApiError::unprocessable("`id` cannot be combined with `state`"));
+            }
+            query.ids = Some(ids);
         }
         Ok(query)
     }
@@ -154,7 +179,7 @@ impl QueryParameters {
             labels: self.labels()?,
             trigger: self.one("trigger").map(str::to_owned),
             since: self.time("startDate")?,
-            until: self.time("endDate")?,
+            until: self.end_time("endDate")?,
             text: self.one("q").map(str::to_owned),
         })
     }

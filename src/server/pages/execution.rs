@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::{Path, State as AppState};
-use axum::response::Response;
+use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::{Map, Value};
 
 use self::evaluate::Evaluation;
@@ -31,9 +31,9 @@ use super::error::PageError;
 use super::flow;
 use super::format::{Moment, duration, filters, pairs};
 use super::input_fields::{self, Element, Field};
-use super::shell::{Place, Shell, flow_address};
+use super::page;
+use super::shell::{Place, Shell, flow_address, segment};
 use super::state::StateBadge;
-use super::{PageResult, page};
 use crate::blocking::run_blocking;
 use crate::engine::wanted_by_pauses;
 use crate::flow::input::resolve_partial_without_host;
@@ -156,10 +156,13 @@ pub(super) async fn show(
     AppState(app): AppState<Arc<App>>,
     Path(id): Path<String>,
     parameters: QueryParameters,
-) -> PageResult {
+) -> Result<Response, PageError> {
+    if let Some(id) = id.strip_suffix(".json") {
+        return Ok(Redirect::to(&format!("/api/v1/executions/{}", segment(id))).into_response());
+    }
     let id: ExecutionId = id.parse().map_err(ApiError::from)?;
     let shown = run_blocking(|| of(&app, &id, &parameters))?;
-    page(&shown)
+    Ok(page(&shown)?.into_response())
 }
 
 fn of(app: &App, id: &ExecutionId, parameters: &QueryParameters) -> Result<ExecutionPage, ApiError> {
@@ -191,7 +194,7 @@ fn of(app: &App, id: &ExecutionId, parameters: &QueryParameters) -> Result<Execu
         tasks: flow.iter().flat_map(|flow| &flow.steps).map(|step| step.id.to_string()).collect(),
         questions: flow.map(|flow| questions(&state, flow)).unwrap_or_default(),
         rows: reconciliation(&state),
-        timeline: timeline::of(journal, id, &state, flow, parameters)?,
+        timeline: timeline::of(app, id, &state, flow, parameters)?,
         topology: flow.and_then(|flow| topology::of(&state, flow)),
         is_flow_known: flow.is_some(),
         tabs: tabs(app, id, parameters),

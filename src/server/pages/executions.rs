@@ -1,12 +1,19 @@
 //! The list of executions, with its filters in the address.
 
+pub(super) mod bulk;
+pub(super) mod causes;
+pub(super) mod csv;
+
 use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::State;
+use axum::response::Redirect;
 use serde::Serialize;
 
-use super::format::{Moment, duration, pairs};
+use self::bulk::BulkLink;
+use self::causes::ShownCause;
+use super::format::{Moment, duration, filters, pairs};
 use super::shell::{Place, Shell};
 use super::state::StateBadge;
 use super::{PageResult, page};
@@ -23,6 +30,7 @@ const STATES: [&str; 9] =
     ["FAILED", "RUNNING", "QUEUED", "SUCCESS", "WARNING", "PAUSED", "KILLED", "CANCELLED", "INTERRUPTED"];
 
 /// An execution in a list.
+#[derive(Serialize)]
 pub(super) struct ListedExecution {
     pub(super) id: String,
     pub(super) flow: String,
@@ -57,49 +65,96 @@ pub(super) struct Choice {
     pub(super) is_chosen: bool,
 }
 
+/// The filters of the list as the form has them.
+struct Filters {
+    states: Vec<Choice>,
+    flows: Vec<Choice>,
+    text: String,
+    label: String,
+    from: String,
+    to: String,
+    is_empty: bool,
+}
+
+/// The parameters that filter.
+const FILTERS: [&str; 8] = ["state", "flowId", "q", "labels", "namespace", "startDate", "endDate", "id"];
+
+impl Filters {
+    fn of(app: &App, parameters: &QueryParameters) -> Self {
+        let choice = |name: &'static str| {
+            let chosen: Vec<&str> = parameters.all(name).collect();
+            move |value: String| Choice {
+                is_chosen: chosen.iter().any(|chosen| chosen.eq_ignore_ascii_case(&value)),
+                value,
+            }
+        };
+        let mut flows: Vec<String> = app.catalog.list().iter().map(|entry| entry.id.clone()).collect();
+        flows.dedup();
+        let one = |name| parameters.one(name).unwrap_or_default().to_owned();
+        Self {
+            states: STATES.map(str::to_owned).into_iter().map(choice("state")).collect(),
+            flows: flows.into_iter().map(choice("flowId")).collect(),
+            text: one("q"),
+            label: one("labels"),
+            from: one("startDate"),
+            to: one("endDate"),
+            is_empty: FILTERS.iter().all(|name| parameters.one(name).is_none()),
+        }
+    }
+}
+
 #[derive(Template)]
 #[template(path = "executions.html")]
 struct ExecutionsPage {
     shell: Shell,
     total: String,
-    states: Vec<Choice>,
-    flows: Vec<Choice>,
-    text: String,
+    filters: Filters,
     executions: Vec<ListedExecution>,
+    /// The failures by their cause, where these are wanted.
+    causes: Option<Vec<ShownCause>>,
     newer: Option<String>,
     older: Option<String>,
-    has_filter: bool,
+    /// The query of the filters, that by cause, and that of the list.
+    query: String,
+    by_cause: String,
+    as_list: String,
+    bulk: Vec<BulkLink>,
 }
 
 pub(super) async fn show(State(app): State<Arc<App>>, parameters: QueryParameters) -> PageResult {
+    let shown = run_blocking(|| of(&app, &parameters))?;
+    page(&shown)
+}
+
+/// The list as the API gives it.
+pub(super) async fn json(parameters: QueryParameters) -> Redirect {
+    Redirect::to(&format!("/api/v1/executions/search?{}", parameters.text()))
+}
+
+fn of(app: &App, parameters: &QueryParameters) -> Result<ExecutionsPage, ApiError> {
     let (size, skipped) = parameters.page()?;
-    let (total, executions) = run_blocking(|| {
-        let found = app.executor.journal().search(&parameters.query_in(&app)?, size, skipped)?;
-        let listed = found.executions.iter().map(|summary| ListedExecution::of(&app, summary));
-        Ok::<_, ApiError>((found.total, listed.collect::<Result<Vec<_>, _>>()?))
-    })?;
-    let number = skipped / size.max(1) + 1;
-    let is_last = u64::from(skipped) + executions.len() as u64 >= total;
-    let choice = |name: &'static str| {
-        let chosen: Vec<&str> = parameters.all(name).collect();
-        move |value: String| Choice {
-            is_chosen: chosen.iter().any(|chosen| chosen.eq_ignore_ascii_case(&value)),
-            value,
-        }
+    let query = parameters.query_in(app)?;
+    let found = app.executor.journal().search(&query, size, skipped)?;
+    let causes = match parameters.one("group") {
+        Some("cause") => Some(causes::of(app, &query, causes::MAX_FAILURES)?),
+        _ => None,
     };
-    let mut flows: Vec<String> = app.catalog.list().iter().map(|entry| entry.id.clone()).collect();
-    flows.dedup();
-    page(&ExecutionsPage {
-        shell: Shell::of(&app, Place::Executions, "all"),
-        total: thousands(total),
-        states: STATES.map(str::to_owned).into_iter().map(choice("state")).collect(),
-        flows: flows.into_iter().map(choice("flowId")).collect(),
-        text: parameters.one("q").unwrap_or_default().to_owned(),
-        has_filter: ["state", "flowId", "q", "labels", "namespace", "startDate", "endDate"]
-            .iter()
-            .any(|name| parameters.one(name).is_some()),
+    let listed = found.executions.iter().map(|summary| ListedExecution::of(app, summary));
+    let executions = listed.collect::<Result<Vec<_>, _>>()?;
+    let number = skipped / size.max(1) + 1;
+    let is_last = u64::from(skipped) + executions.len() as u64 >= found.total;
+    let filters = ["page", "size", "group"].iter().fold(parameters.clone(), |query, name| query.without(name));
+    Ok(ExecutionsPage {
+        shell: Shell::of(app, Place::Executions, "all"),
+        total: thousands(found.total),
+        filters: Filters::of(app, parameters),
         newer: (number > 1).then(|| parameters.with("page", &(number - 1).to_string())),
         older: (!is_last).then(|| parameters.with("page", &(number + 1).to_string())),
+        query: filters.text(),
+        by_cause: filters.with("group", "cause"),
+        as_list: filters.text(),
+        bulk: bulk::links(&filters, found.total),
         executions,
+        causes,
     })
 }

@@ -8,7 +8,8 @@ use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::clock;
-use crate::text::{plain, shortened, size, thousands};
+use crate::engine::live::ProgressSnapshot;
+use crate::text::{count, plain, shortened, size, thousands};
 
 /// The most letters of a value that a list shows.
 const MAX_VALUE_LENGTH: usize = 60;
@@ -59,6 +60,21 @@ pub(super) fn duration(took: Duration) -> String {
         60..3600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
         _ => format!("{} h {:02} min", seconds / 3600, seconds % 3600 / 60),
     }
+}
+
+/// `402,118 rows · 612,000 rows/s`, `41.0 of 61.0 MB · 18.0 MB/s`
+pub(super) fn progress_text(progress: &ProgressSnapshot) -> String {
+    let rate = |amount: u64| (amount as f64 / progress.seconds.max(0.1)) as u64;
+    let bytes = match (progress.bytes, progress.total_bytes) {
+        (0, _) => None,
+        (bytes, 0) => Some(size(bytes)),
+        (bytes, total) => Some(format!("{} of {}", size(bytes), size(total))),
+    };
+    let done = match progress.rows {
+        0 => bytes.map(|bytes| format!("{bytes} · {}/s", size(rate(progress.bytes)))),
+        rows => Some(format!("{} · {} rows/s", count(rows, "row"), thousands(rate(rows)))),
+    };
+    progress.waiting.as_ref().map(|what| format!("waits for {what}")).or(done).unwrap_or_default()
 }
 
 /// Filters that templates use.

@@ -1,39 +1,67 @@
 //! The first page: what needs attention, what runs, what is next, and how many rows were loaded.
 
+mod unusual;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use askama::Template;
 use axum::extract::State as AppState;
-use chrono::{Days, Local, NaiveDate, TimeDelta};
+use chrono::{Days, Local, TimeDelta};
+use serde::Serialize;
 
+use self::unusual::Unusual;
 use super::executions::ListedExecution;
-use super::format::Moment;
+use super::executions::causes::{self, ShownCause};
+use super::format::{Moment, duration, filters, progress_text};
 use super::shell::{Place, Shell, failures_of_a_day, flow_address};
-use super::{PageResult, page};
+use super::{PageResult, page_or_json};
 use crate::blocking::run_blocking;
 use crate::clock;
-use crate::journal::{ExecutionQuery, ExecutionState};
+use crate::engine::scheduler::TriggerStatus;
+use crate::journal::{ExecutionQuery, ExecutionState, Summary};
 use crate::server::App;
 use crate::server::api::error::ApiError;
-use crate::text::{count, shortened};
+use crate::server::retention::HomeUsage;
+use crate::storage::DiskSpace;
+use crate::text::{count, size};
 
-/// How many failures are looked at, and how many of the others are shown.
-const MAX_FAILURES: u32 = 100;
+/// How many failures are looked at.
+const MAX_FAILURES: u32 = 200;
+/// How many of anything are shown.
 const SHOWN: usize = 10;
 /// The days of the chart.
 const DAYS: u64 = 30;
-/// The most executions that the chart looks at.
-const MAX_COUNTED: u32 = 20_000;
+/// How late a schedule may be without being noticed, in minutes.
+const MAX_DELAY: i64 = 2;
+/// How long the page waits for the size of the home folder.
+const DISK_TIMEOUT: Duration = Duration::from_millis(150);
 
-/// Failures with one cause.
-struct Attention {
+/// A trigger that does not start what it should.
+#[derive(Serialize)]
+struct LateTrigger {
+    address: String,
+    flow: String,
+    trigger: String,
+    problem: String,
+    since: Option<Moment>,
+}
+
+/// An execution that has not ended.
+#[derive(Serialize)]
+struct Running {
     execution: ListedExecution,
-    message: String,
-    others: usize,
+    /// The task that runs, and how far it has come.
+    task: String,
+    progress: String,
+    /// In per cent, where it is known.
+    percent: Option<u32>,
+    left: String,
 }
 
 /// What a schedule does next.
+#[derive(Serialize)]
 struct Next {
     address: String,
     flow: String,
@@ -42,6 +70,7 @@ struct Next {
 }
 
 /// The rows that were loaded on a day.
+#[derive(Serialize)]
 struct DayBar {
     label: String,
     x: usize,
@@ -49,62 +78,114 @@ struct DayBar {
     height: String,
 }
 
-#[derive(Template)]
+/// What the home folder takes, and what is free.
+#[derive(Serialize)]
+struct Disk {
+    used: String,
+    free: String,
+    is_short: bool,
+}
+
+#[derive(Serialize, Template)]
 #[template(path = "overview.html")]
 struct OverviewPage {
+    #[serde(skip)]
     shell: Shell,
-    attention: Vec<Attention>,
-    running: Vec<ListedExecution>,
+    attention: Vec<ShownCause>,
+    late: Vec<LateTrigger>,
+    unusual: Vec<Unusual>,
+    running: Vec<Running>,
     load: String,
     next: Vec<Next>,
     days: Vec<DayBar>,
     rows: String,
+    disk: Option<Disk>,
     has_flows: bool,
+    has_run: bool,
 }
 
 pub(super) async fn show(AppState(app): AppState<Arc<App>>) -> PageResult {
-    let shown = run_blocking(|| of(&app))?;
-    page(&shown)
+    page_or_json(&read(&app).await?)
+}
+
+async fn read(app: &App) -> Result<OverviewPage, ApiError> {
+    let measured = tokio::time::timeout(DISK_TIMEOUT, app.metrics.disk(app.settings.clone())).await;
+    let used = measured.ok().and_then(Result::ok);
+    let disk = used.and_then(|used| run_blocking(|| disk(app, used)));
+    Ok(OverviewPage { disk, ..run_blocking(|| of(app))? })
 }
 
 fn of(app: &App) -> Result<OverviewPage, ApiError> {
     let load = app.executor.load()?;
-    let (days, rows) = days(app)?;
+    let (days, rows, has_run) = days(app)?;
     Ok(OverviewPage {
         shell: Shell::of(app, Place::Overview, "all"),
-        attention: attention(app)?,
-        running: listed(app, &[ExecutionState::Running, ExecutionState::Queued, ExecutionState::Paused])?,
+        attention: causes::of(app, &failures_of_a_day(), MAX_FAILURES)?,
+        late: late(app),
+        unusual: unusual::of(app)?,
+        running: running(app)?,
         load: format!("{} of {} slots, {} queued", load.running, load.parallel, load.queued),
         next: next(app),
         days,
         rows: count(rows, "row"),
+        disk: None,
         has_flows: !app.catalog.list().is_empty(),
+        has_run,
     })
 }
 
-/// The failures of the last day, those of one cause together.
-fn attention(app: &App) -> Result<Vec<Attention>, ApiError> {
-    let journal = app.executor.journal();
-    let mut causes: Vec<Attention> = Vec::new();
-    for summary in journal.search(&failures_of_a_day(), MAX_FAILURES, 0)?.executions {
-        let state = journal.state(&summary.id)?;
-        let error = state.iter().flat_map(|state| state.tasks.values()).find_map(|task| task.error.as_ref());
-        let message =
-            error.map_or("it failed without a reason", |error| error.message.lines().next().unwrap_or_default());
-        let message = shortened(message, 300).into_owned();
-        let same = |known: &&mut Attention| known.message == message && known.execution.flow == summary.flow;
-        match causes.iter_mut().find(same) {
-            Some(known) => known.others += 1,
-            None => causes.push(Attention { execution: ListedExecution::of(app, &summary)?, message, others: 0 }),
-        }
-    }
-    Ok(causes)
+fn disk(app: &App, used: HomeUsage) -> Option<Disk> {
+    let space = DiskSpace::of(&app.settings.home).ok()?;
+    let used = format!("{} journal, {} files", size(used.journal), size(used.files));
+    Some(Disk { used, free: size(space.free), is_short: space.free < space.all / 10 })
 }
 
-fn listed(app: &App, states: &[ExecutionState]) -> Result<Vec<ListedExecution>, ApiError> {
-    let query = ExecutionQuery { states: states.to_vec(), ..ExecutionQuery::default() };
+/// Triggers that have a problem, and schedules whose time has passed.
+fn late(app: &App) -> Vec<LateTrigger> {
+    let deadline = clock::now() - TimeDelta::minutes(MAX_DELAY);
+    let is_late = |trigger: &TriggerStatus| trigger.next.is_some_and(|next| next < deadline);
+    let triggers = app.scheduler.triggers().into_iter().filter(|trigger| !trigger.disabled);
+    let shown = triggers.filter(|trigger| trigger.problem.is_some() || is_late(trigger)).take(SHOWN).map(|trigger| {
+        let waits = trigger.waits_for.as_ref().map(|id| format!("it waits for the end of the execution {id}"));
+        LateTrigger {
+            since: trigger.next.filter(|next| *next < deadline).map(Moment::of),
+            problem: trigger.problem.or(waits).unwrap_or_else(|| "it is late".to_owned()),
+            address: flow_address(&trigger.namespace, &trigger.flow),
+            flow: trigger.flow,
+            trigger: trigger.id,
+        }
+    });
+    shown.collect()
+}
+
+/// The executions that run, wait or are paused, with how far those have come that run in this process.
+fn running(app: &App) -> Result<Vec<Running>, ApiError> {
+    let states = vec![ExecutionState::Running, ExecutionState::Queued, ExecutionState::Paused];
+    let query = ExecutionQuery { states, ..ExecutionQuery::default() };
     let found = app.executor.journal().search(&query, SHOWN as u32, 0)?.executions;
-    Ok(found.iter().map(|summary| ListedExecution::of(app, summary)).collect::<Result<_, _>>()?)
+    let shown = |summary: &Summary| {
+        let execution = ListedExecution::of(app, summary)?;
+        let live = app.executor.runner().live.of(&summary.id);
+        let Some(latest) = live.last() else {
+            return Ok(Running {
+                execution,
+                task: String::new(),
+                progress: String::new(),
+                percent: None,
+                left: String::new(),
+            });
+        };
+        let part = |total: u64| u32::try_from(100 * latest.bytes.min(total) / total).unwrap_or(100);
+        let left = latest.seconds_left().and_then(|left| Duration::try_from_secs_f64(left).ok());
+        Ok(Running {
+            execution,
+            task: latest.run.to_string(),
+            progress: progress_text(latest),
+            percent: (latest.total_bytes > 0).then(|| part(latest.total_bytes)),
+            left: left.map(|left| format!("{} left", duration(left))).unwrap_or_default(),
+        })
+    };
+    found.iter().map(shown).collect()
 }
 
 fn next(app: &App) -> Vec<Next> {
@@ -119,26 +200,25 @@ fn next(app: &App) -> Vec<Next> {
     shown.collect()
 }
 
-/// The rows loaded on each of the last days, and their sum.
-fn days(app: &App) -> Result<(Vec<DayBar>, u64), ApiError> {
+/// The rows loaded on each of the last days, their sum, and whether anything has ended at all.
+fn days(app: &App) -> Result<(Vec<DayBar>, u64, bool), ApiError> {
     let today = clock::now().with_timezone(&Local).date_naive();
     let first = today.checked_sub_days(Days::new(DAYS - 1)).unwrap_or(today);
-    let query =
-        ExecutionQuery { since: Some(clock::now() - TimeDelta::days(DAYS as i64)), ..ExecutionQuery::default() };
-    let mut rows: BTreeMap<NaiveDate, u64> = first.iter_days().take(DAYS as usize).map(|day| (day, 0)).collect();
-    for summary in app.executor.journal().search(&query, MAX_COUNTED, 0)?.executions {
-        let day = summary.ended.unwrap_or(summary.created).with_timezone(&Local).date_naive();
-        if let Some(sum) = rows.get_mut(&day) {
-            *sum += summary.rows;
+    let mut rows: BTreeMap<String, u64> =
+        first.iter_days().take(DAYS as usize).map(|day| (day.format("%Y-%m-%d").to_string(), 0)).collect();
+    let totals = app.executor.journal().days(clock::now() - TimeDelta::days(DAYS as i64))?;
+    for total in &totals {
+        if let Some(sum) = rows.get_mut(&total.day) {
+            *sum += total.rows;
         }
     }
     let most = rows.values().copied().max().unwrap_or_default().max(1);
-    let bar = |(index, (day, rows)): (usize, (&NaiveDate, &u64))| {
+    let bar = |(index, (day, rows)): (usize, (&String, &u64))| {
         let height = 78.0 * *rows as f64 / most as f64;
         let height = if *rows > 0 { height.max(2.0) } else { 0.0 };
-        let label = format!("{}: {}", day.format("%Y-%m-%d"), count(*rows, "row"));
+        let label = format!("{day}: {}", count(*rows, "row"));
         DayBar { label, x: index * 10, y: format!("{:.1}", 80.0 - height), height: format!("{height:.1}") }
     };
     let bars = rows.iter().enumerate().map(bar).collect();
-    Ok((bars, rows.values().sum()))
+    Ok((bars, rows.values().sum(), !totals.is_empty()))
 }

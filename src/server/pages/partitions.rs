@@ -7,6 +7,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::extract::{Path, State};
 
+pub(super) use self::cells::is_unusual;
 use self::cells::{Cell, GridRow, rows_of};
 use super::format::Moment;
 use super::shell::{Place, Shell, flow_address};

@@ -106,6 +106,11 @@ pub(super) async fn show(
     })
 }
 
+/// The flow with its inputs, as the API gives it.
+pub(super) async fn json(Path((namespace, id)): Path<(String, String)>) -> Redirect {
+    Redirect::to(&format!("/api/v1{}", flow_address(&namespace, &id)))
+}
+
 /// Starts the flow and shows the execution; what is wrong with the inputs is shown in the form. With `show` it starts nothing.
 pub(super) async fn start(
     State(app): State<Arc<App>>,

@@ -6,10 +6,11 @@ use super::log::{self, ShownLine};
 use crate::clock;
 use crate::flow::Flow;
 use crate::id::{ExecutionId, RunId};
-use crate::journal::{AttemptRecord, Journal, State, TaskRun, TaskState};
+use crate::journal::{AttemptRecord, State, TaskRun, TaskState};
+use crate::server::App;
 use crate::server::api::error::ApiError;
 use crate::server::api::parameters::QueryParameters;
-use crate::server::pages::format::duration;
+use crate::server::pages::format::{duration, progress_text};
 use crate::server::pages::state::StateBadge;
 use crate::text::count;
 
@@ -31,6 +32,8 @@ pub(super) struct TimelineRow {
     pub(super) state: Option<StateBadge>,
     pub(super) bars: Vec<Bar>,
     pub(super) took: String,
+    /// How far it has come, while it runs in this process.
+    pub(super) progress: String,
     /// The query of the page on which the row's log is open, or closed if it is open on this one.
     pub(super) toggle: String,
     /// Its log, if it is open.
@@ -59,13 +62,14 @@ struct Span {
 }
 
 pub(super) fn of(
-    journal: &Journal,
+    app: &App,
     id: &ExecutionId,
     state: &State,
     flow: Option<&Flow>,
     parameters: &QueryParameters,
 ) -> Result<Timeline, ApiError> {
-    let now = clock::now();
+    let (journal, now) = (app.executor.journal(), clock::now());
+    let running = app.executor.runner().live.of(id);
     let span = Span { first: state.started.unwrap_or(now), last: state.ended.unwrap_or(now) };
     let mut runs: Vec<_> = state.tasks.iter().collect();
     runs.sort_by_key(|(run, task)| (task.since.unwrap_or(span.last), (*run).clone()));
@@ -78,6 +82,8 @@ pub(super) fn of(
     for (run, task) in &runs {
         let own = attempts.iter().filter(|attempt| attempt.run == **run).collect::<Vec<_>>();
         let mut row = span.row(run, task, &own, parameters);
+        let own = running.iter().find(|own| own.run == **run);
+        row.progress = own.map(progress_text).unwrap_or_default();
         if open == Some(run.as_str()) {
             let (task, lines) = (run.task().to_owned(), log::last(journal, id, run.task())?);
             row.log = Some(RowLog { task, lines });
@@ -101,7 +107,15 @@ fn summary(rows: &[TimelineRow], runs: &[(&RunId, &TaskRun)]) -> String {
 
 fn waiting(task: &str, parameters: &QueryParameters) -> TimelineRow {
     let toggle = parameters.with("open", task);
-    TimelineRow { run: task.to_owned(), state: None, bars: Vec::new(), took: String::new(), toggle, log: None }
+    TimelineRow {
+        run: task.to_owned(),
+        state: None,
+        bars: Vec::new(),
+        took: String::new(),
+        progress: String::new(),
+        toggle,
+        log: None,
+    }
 }
 
 impl Span {
@@ -126,6 +140,7 @@ impl Span {
             bars,
             took: took.to_std().map(duration).unwrap_or_default(),
             toggle: if is_open { parameters.without("open").text() } else { parameters.with("open", run.as_str()) },
+            progress: String::new(),
             log: None,
         }
     }

@@ -141,7 +141,7 @@ pub(super) fn rows_of(column: &GridColumn, parameters: &QueryParameters) -> (Vec
 }
 
 /// Whether a count is less than a quarter, or more than four times, of what is usual around it.
-fn is_unusual(counts: &[Option<u64>], index: usize) -> bool {
+pub(in crate::server::pages) fn is_unusual(counts: &[Option<u64>], index: usize) -> bool {
     let Some(Some(own)) = counts.get(index) else { return false };
     let around = index.saturating_sub(3)..(index + 4).min(counts.len());
     let mut others: Vec<u64> = around.filter(|other| *other != index).filter_map(|other| counts[other]).collect();

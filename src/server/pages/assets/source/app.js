@@ -86,6 +86,7 @@ document.addEventListener("click", (event) => {
 addEventListener("popstate", view);
 async function view() {
   await refresh();
+  views();
   const place = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
   if (place) place.scrollIntoView({ block: "nearest" });
 }
@@ -284,6 +285,44 @@ function showAgain(event) {
 }
 document.addEventListener("input", showAgain);
 document.addEventListener("change", showAgain);
+
+// --- Saved views: the filters of a list under a name, in this browser.
+function views() {
+  const place = document.querySelector("[data-views]");
+  if (!place) return;
+  const kept = JSON.parse(localStorage.getItem("views") || "[]");
+  const here = location.search.replace(/^\?/, "");
+  const save = (list) => {
+    localStorage.setItem("views", JSON.stringify(list));
+    views();
+  };
+  const button = (text, label, action) => {
+    const made = Object.assign(document.createElement("button"), { type: "button", textContent: text });
+    made.setAttribute("aria-label", label);
+    made.addEventListener("click", action);
+    return made;
+  };
+  const shown = kept.map(({ name, query }) => {
+    const chip = Object.assign(document.createElement("span"), { className: "chip" });
+    chip.append(
+      Object.assign(document.createElement("a"), { href: `${location.pathname}?${query}`, textContent: name }),
+      button("✕", `Forget the view ${name}`, () => save(kept.filter((view) => view.name !== name))),
+    );
+    return chip;
+  });
+  const isNew = here && !kept.some(({ query }) => query === here);
+  const add = button("Save this view", "Save this view", () => {
+    const name = prompt("What is this view called?")?.trim();
+    if (name) save([...kept.filter((view) => view.name !== name), { name, query: here }]);
+  });
+  place.replaceChildren(...shown, ...(isNew ? [add] : []));
+}
+views();
+
+// --- What a task counts is no event: while one counts, the page is read again now and then.
+setInterval(() => {
+  if (!document.hidden && document.querySelector("[data-progress]")) refresh();
+}, 3000);
 
 // A menu closes with whatever is done elsewhere.
 document.addEventListener("click", (event) => {
