@@ -131,12 +131,13 @@ impl FlowGraph {
         svg::write_inline(self, marks)
     }
 
-    /// Adds a line to a task's box.
+    /// Adds what a task has done to its box. What its box said of attempts is left out: it is known now.
     pub fn add_note(&mut self, task: &str, note: String) {
         let mut open: Vec<&mut GraphLane> = self.lanes.iter_mut().collect();
         while let Some(lane) = open.pop() {
             for node in &mut lane.nodes {
                 if node.id == task {
+                    node.notes.retain(|known| !known.ends_with(" attempts"));
                     node.notes.push(note);
                     return;
                 }
