@@ -35,6 +35,7 @@ mod server;
 mod signals;
 mod target;
 mod tasks;
+mod user;
 mod validate;
 
 use std::io::Write;
@@ -113,6 +114,8 @@ enum Command {
     Doctor(doctor::Arguments),
     /// Run flows on their triggers and serve the HTTP API until stopped
     Server(server::Arguments),
+    /// Add users who may log in to the server
+    User(user::Arguments),
     /// Try jitney with sample months that are generated and served on this machine
     Demo(demo::Arguments),
 }
@@ -212,6 +215,7 @@ async fn dispatch(command: Command, settings: &Arc<Settings>) -> anyhow::Result<
         Command::Postgres(arguments) => postgres::run(arguments, settings).await,
         Command::Doctor(arguments) => doctor::run(arguments, settings).await,
         Command::Server(arguments) => server::run(arguments, settings).await,
+        Command::User(arguments) => user::run(arguments, settings),
         Command::Demo(arguments) => demo::run(arguments, settings).await,
     }
 }

@@ -132,6 +132,21 @@ impl Prompts {
         }
     }
 
+    /// Prompts for a password; none if the user cancels.
+    ///
+    /// # Errors
+    /// When the terminal fails.
+    pub(super) fn password(&self, title: &str) -> anyhow::Result<Option<String>> {
+        self.terminal.write_str(&format!("{title}, hidden: "))?;
+        let line = self.hidden_line();
+        self.terminal.write_line("")?;
+        match line {
+            Ok(line) => Ok(Some(line)),
+            Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::UnexpectedEof) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     fn hidden_line(&self) -> std::io::Result<String> {
         let _raw = NoEcho::begin()?;
         let mut line = String::new();

@@ -14,6 +14,7 @@ const STEPS: &[&str] = &[
     include_str!("work_time.sql"),
     include_str!("ends.sql"),
     include_str!("descendants.sql"),
+    include_str!("audit.sql"),
 ];
 
 /// Brings the tables up to date, all or nothing. The caller sees to it that no other process does the same.

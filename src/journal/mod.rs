@@ -5,6 +5,7 @@
 //! moment, and a power cut may take the newest events but never leaves a torn one. That is enough, because a task whose
 //! end was lost runs again, and every load is idempotent.
 
+mod audit;
 mod backfill;
 mod batch;
 mod causes;
@@ -30,6 +31,7 @@ mod retention;
 mod revisions;
 mod row;
 mod search;
+mod sessions;
 mod state;
 mod summary;
 mod target;
@@ -50,6 +52,7 @@ use crate::task::{Level, LogSource};
 use logs::LogBuffer;
 
 pub use crate::execution_state::ExecutionState;
+pub use audit::{AuditQuery, AuditRow};
 pub use backfill::{
     BACKFILL_LABEL, Backfill, BackfillEnd, BackfillPartition, BackfillSpec, DesiredState, PARTITION_LABEL,
     PartitionFilter,
@@ -72,6 +75,7 @@ use reader::ReadConnection;
 pub use reserve::release as release_reserve;
 pub use revisions::Revision;
 pub use search::{ExecutionQuery, SearchPage};
+pub use sessions::Session;
 pub use state::{IllegalTransition, State};
 pub use summary::Summary;
 pub use target::{ExecutionTarget, ExplicitTargets, GoogleTarget, PostgresTarget, StartedBy};

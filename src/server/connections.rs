@@ -17,13 +17,16 @@ use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::engine::health::{Component, Health};
+use crate::server::access::OverTls;
 use crate::server::api::error::ApiError;
 use crate::server::router::HEALTH;
 use crate::server::timeouts::WriteTimeout;
@@ -69,19 +72,14 @@ impl ConnectionLimits {
     }
 
     /// Accepts and answers until `shutdown`, and returns when the last request in progress has its answer.
-    pub(super) async fn serve(
-        &self,
-        listener: TcpListener,
-        router: Router,
-        health: Health,
-        shutdown: CancellationToken,
-    ) {
-        let health_router = router.clone().layer(middleware::from_fn(health_only));
+    pub(super) async fn serve(&self, listener: TcpListener, answers: Answers, health: Health) {
+        let health_router = answers.router.clone().layer(middleware::from_fn(health_only));
+        let of_health = Answers { router: health_router, ..answers.clone() };
         let (tasks, mut reserve) = (TaskTracker::new(), VecDeque::new());
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
-                () = shutdown.cancelled() => break,
+                () = answers.shutdown.cancelled() => break,
             };
             let (stream, peer) = match accepted {
                 Ok(accepted) => accepted,
@@ -95,14 +93,14 @@ impl ConnectionLimits {
             };
             match self.all.clone().try_acquire_owned() {
                 Ok(permit) => {
-                    let answering = answer(stream, peer, router.clone(), true, shutdown.clone());
+                    let answering = answers.clone().accept(stream, peer, true);
                     tasks.spawn(async move {
                         answering.await;
                         drop(permit);
                     });
                 }
                 Err(_) => {
-                    let answering = tasks.spawn(answer(stream, peer, health_router.clone(), false, shutdown.clone()));
+                    let answering = tasks.spawn(of_health.clone().accept(stream, peer, false));
                     reserve_for_health(&mut reserve, answering.abort_handle());
                 }
             }
@@ -125,23 +123,46 @@ fn reserve_for_health(reserve: &mut VecDeque<AbortHandle>, newest: AbortHandle) 
     reserve.push_back(newest);
 }
 
-/// Answers the requests of one connection.
-async fn answer(stream: TcpStream, peer: SocketAddr, router: Router, keep_alive: bool, shutdown: CancellationToken) {
-    let router = TowerToHyperService::new(router);
-    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
-        request.extensions_mut().insert(ConnectInfo(peer));
-        router.call(request)
-    });
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).keep_alive(keep_alive);
-    let connection = http.serve_connection(TokioIo::new(WriteTimeout::new(stream)), service);
-    tokio::pin!(connection);
-    // An error means that the client left or was too slow, and concerns nobody else.
-    tokio::select! {
-        _ = connection.as_mut() => return,
-        () = shutdown.cancelled() => connection.as_mut().graceful_shutdown(),
+/// What connections are answered with.
+#[derive(Clone)]
+pub(super) struct Answers {
+    pub(super) router: Router,
+    /// How TLS begins, if the server speaks it.
+    pub(super) tls: Option<TlsAcceptor>,
+    pub(super) shutdown: CancellationToken,
+}
+
+impl Answers {
+    /// Answers the requests of one connection, once it has shaken hands where TLS is spoken.
+    async fn accept(self, stream: TcpStream, peer: SocketAddr, keep_alive: bool) {
+        let stream = WriteTimeout::new(stream);
+        let Some(acceptor) = self.tls.clone() else { return self.answer(stream, peer, keep_alive).await };
+        // A client that cannot shake hands concerns nobody else.
+        if let Ok(Ok(stream)) = tokio::time::timeout(HEAD_TIMEOUT, acceptor.accept(stream)).await {
+            self.answer(stream, peer, keep_alive).await;
+        }
     }
-    let _ = connection.await;
+
+    async fn answer(self, stream: impl AsyncRead + AsyncWrite + Unpin + 'static, peer: SocketAddr, keep_alive: bool) {
+        let (router, is_secure) = (TowerToHyperService::new(self.router), self.tls.is_some());
+        let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+            request.extensions_mut().insert(ConnectInfo(peer));
+            if is_secure {
+                request.extensions_mut().insert(OverTls);
+            }
+            router.call(request)
+        });
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).keep_alive(keep_alive);
+        let connection = http.serve_connection(TokioIo::new(stream), service);
+        tokio::pin!(connection);
+        // An error means that the client left or was too slow, and concerns nobody else.
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            () = self.shutdown.cancelled() => connection.as_mut().graceful_shutdown(),
+        }
+        let _ = connection.await;
+    }
 }
 
 /// Answers health checks, and everything else with 503.

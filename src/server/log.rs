@@ -10,6 +10,7 @@ use crate::diagnostic::Diagnostic;
 use crate::engine::catalog::{Change, ChangeKind, Entry};
 use crate::id::ExecutionId;
 use crate::journal::{Event, ExecutionState, JournalUpdate, LogLine};
+use crate::server::access::AccessControl;
 use crate::task::{Level, LogSource};
 use crate::text::count;
 
@@ -117,4 +118,17 @@ fn level_of(status: ExecutionState, event: &Event) -> Option<Level> {
         _ => Level::Info,
     };
     matches!(event, Event::Started | Event::Queued | Event::Paused | Event::Ended { .. }).then_some(level)
+}
+
+/// Prints the code that lets the first person in, where nobody can log in before there is a user.
+pub(super) fn first_code(access: &AccessControl, scheme: &str, address: &str) {
+    let Some(code) = access.first_code() else { return };
+    let port = address.rsplit(':').next().unwrap_or_default();
+    let host = address.strip_suffix(port).unwrap_or_default().trim_end_matches(':');
+    let host = if ["0.0.0.0", "[::]"].contains(&host) { "localhost" } else { host };
+    tracing::warn!(
+        target: "jitney::server",
+        "there are no users yet; this link lets one person in as admin: {scheme}://{host}:{port}/login?code={code}  Then add users \
+         with `jitney user add NAME`"
+    );
 }

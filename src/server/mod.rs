@@ -3,6 +3,7 @@
 
 pub mod access;
 mod api;
+mod audit;
 mod connections;
 mod databases;
 mod guard;
@@ -18,6 +19,7 @@ mod router;
 pub mod sensors;
 pub mod settings;
 mod timeouts;
+pub mod tls;
 mod traces;
 
 use std::io;
@@ -43,13 +45,15 @@ use crate::engine::health::Component;
 use crate::engine::scheduler::Scheduler;
 use crate::engine::{EngineError, Runner, SettingsHost};
 use crate::journal::{Journal, JournalError, JournalUpdate, StartedBy};
-use crate::server::access::AccessControl;
-use crate::server::connections::ConnectionLimits;
+use crate::server::access::{AccessControl, TrustedProxies};
+use crate::server::audit::AnonymousLimit;
+use crate::server::connections::{Answers, ConnectionLimits};
 use crate::server::log::ExecutionLog;
 use crate::server::metrics::Metrics;
 use crate::server::observers::Observers;
 use crate::server::sensors::{BucketSource, FileSource, FolderSource, Sensors};
 use crate::server::settings::ServerSettings;
+use crate::server::tls::{Tls, TlsFiles};
 use crate::task::TaskType;
 use crate::text;
 use crate::web::client::client;
@@ -71,6 +75,10 @@ pub struct ServerOptions {
     pub tasks: &'static [TaskType],
     /// The most executions that run at a time.
     pub parallel: usize,
+    /// The addresses of proxies that are trusted, besides those that `config` has.
+    pub trust_proxy: Vec<String>,
+    /// The files of the certificate and key with which the server speaks TLS, if it does.
+    pub tls: Option<TlsFiles>,
     /// `jitney.yaml`, as it was read.
     pub config: ServerSettings,
 }
@@ -105,6 +113,9 @@ pub struct App {
     pub scheduler: Arc<Scheduler>,
     pub(crate) backfills: BackfillController,
     pub(crate) settings: Arc<Settings>,
+    pub(crate) access: AccessControl,
+    pub(crate) proxies: TrustedProxies,
+    pub(crate) anonymous: AnonymousLimit,
     pub(crate) connections: ConnectionLimits,
     pub(crate) metrics: Metrics,
     /// What of the server's own settings cannot work at present.
@@ -118,7 +129,7 @@ pub struct App {
 pub struct Server {
     app: Arc<App>,
     listener: TcpListener,
-    access: Arc<AccessControl>,
+    tls: Option<Tls>,
     observers: Observers,
     sensors: Arc<Sensors>,
     /// Subscribed before the executor takes over what an earlier process left, so that the log has all of it.
@@ -132,11 +143,14 @@ impl Server {
     /// # Errors
     /// When a setting is wrong, the address is in use, or a folder cannot be used.
     pub fn build(settings: &Arc<Settings>, options: ServerOptions) -> Result<Self, ServerError> {
-        let ServerOptions { listen, hosts, flows, tasks, parallel, config } = options;
+        let ServerOptions { listen, hosts, flows, tasks, parallel, trust_proxy, tls, config } = options;
         let host = Arc::new(SettingsHost::new(settings.clone()));
         let config = config.rendered(settings, &*host).map_err(ServerError::Settings)?;
         let hosts = [&hosts[..], &config.hosts].concat();
         let access = AccessControl::at(listen, &config.users, &config.tokens, &hosts).map_err(ServerError::Settings)?;
+        let proxies = TrustedProxies::parse(&[trust_proxy, config.trust_proxy.clone()].concat())
+            .map_err(ServerError::Settings)?;
+        let tls = tls.map(Tls::new).transpose().map_err(ServerError::Settings)?;
         remove_uploads(settings);
         let listener = bind(listen).map_err(|error| ServerError::Listen(listen, error))?;
         let journal = Arc::new(Journal::open(&settings.journal())?);
@@ -167,13 +181,16 @@ impl Server {
             catalog,
             scheduler,
             settings: settings.clone(),
+            access,
+            proxies,
+            anonymous: AnonymousLimit::default(),
             connections: ConnectionLimits::default(),
             metrics: Metrics::default(),
             warnings,
             started: clock::now(),
             facts,
         });
-        Ok(Self { app, listener, access: Arc::new(access), observers, sensors, updates })
+        Ok(Self { app, listener, tls, observers, sensors, updates })
     }
 
     /// The address that it listens on.
@@ -195,7 +212,7 @@ impl Server {
     /// # Errors
     /// When a part panicked, or the journal cannot be read at the end.
     pub async fn run(self, shutdown: CancellationToken, grace: Duration) -> Result<usize, ServerError> {
-        let Self { app, listener, access, observers, sensors, updates } = self;
+        let Self { app, listener, tls, observers, sensors, updates } = self;
         let log = tokio::spawn(ExecutionLog::default().follow(updates));
         let address = listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
         let mut parts = JoinSet::new();
@@ -208,8 +225,10 @@ impl Server {
         let (controller, stop) = (app.clone(), shutdown.clone());
         parts.spawn(async move { controller.backfills.run(stop).await });
         let (flows, home) = (app.catalog.list().len() as u64, app.settings.home.display());
-        tracing::info!(target: "jitney::server", "listening on http://{address}  {}  home {home}", text::count(flows, "flow"));
-        parts.spawn(serve(listener, app.clone(), access, shutdown.clone()));
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        tracing::info!(target: "jitney::server", "listening on {scheme}://{address}  {}  home {home}", text::count(flows, "flow"));
+        log::first_code(&app.access, scheme, &address);
+        parts.spawn(serve(listener, app.clone(), tls, shutdown.clone()));
         shutdown.cancelled().await;
         let text = "stopping; press Ctrl-C again to exit immediately. Running executions are resumed at the next start";
         tracing::info!(target: "jitney::server", "{text}");
@@ -229,14 +248,21 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Answers requests until `shutdown`, and then those in progress for as long as [`SHUTDOWN_TIMEOUT`].
-async fn serve(listener: TcpListener, app: Arc<App>, access: Arc<AccessControl>, shutdown: CancellationToken) {
+async fn serve(listener: TcpListener, app: Arc<App>, tls: Option<Tls>, shutdown: CancellationToken) {
     let (connections, health) = (app.connections.clone(), app.executor.health().clone());
-    let serving = connections.serve(listener, router::router(app, access), health, shutdown.clone());
+    let acceptor = tls.as_ref().map(|tls| tls.acceptor.clone());
+    let watching = async {
+        if let Some(tls) = &tls {
+            tls.watch(health.clone(), shutdown.clone()).await;
+        }
+    };
+    let answers = Answers { router: router::router(app), tls: acceptor, shutdown: shutdown.clone() };
+    let serving = async { tokio::join!(connections.serve(listener, answers, health.clone()), watching) };
     let timeout = async {
         shutdown.cancelled().await;
         tokio::time::sleep(SHUTDOWN_TIMEOUT).await;
     };
-    tokio::select! { () = serving => {}, () = timeout => {} }
+    tokio::select! { _ = serving => {}, () = timeout => {} }
 }
 
 /// Reads flows again when their files change, and reports what is wrong with them.

@@ -13,6 +13,7 @@ use crate::config::Settings;
 use crate::duration::DurationSpec;
 use crate::id::ExecutionId;
 use crate::journal::{Journal, JournalError};
+use crate::server::access::sweep_sessions;
 
 /// How long what has run is kept. Executions that have not ended are never touched.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -27,13 +28,16 @@ pub struct Retention {
     /// The files of their tasks; 7 days by default.
     #[serde(default = "seven_days")]
     pub files: DurationSpec,
+    /// Rows of the audit log; a year by default.
+    #[serde(default = "a_year")]
+    pub audit: DurationSpec,
     /// How much the files may take in all, such as `20GB`; the oldest go first. Without it any amount.
     pub disk: Option<ByteSize>,
 }
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { executions: a_year(), logs: ninety_days(), files: seven_days(), disk: None }
+        Self { executions: a_year(), logs: ninety_days(), files: seven_days(), audit: a_year(), disk: None }
     }
 }
 
@@ -117,6 +121,8 @@ impl Retention {
         let mut swept = self.sweep_files(journal, settings, now, stop)?;
         // Then log lines, a few at a time: deleting an execution with many of them takes more room than there may be.
         swept.log_lines = journal.delete_logs_before(self.logs_cutoff(now), || stop.is_cancelled())?;
+        journal.delete_audit_before(before(now, self.audit))?;
+        sweep_sessions(journal, now)?;
         while !stop.is_cancelled() {
             let removed = journal.delete_ended_before(self.executions_cutoff(now))?;
             if removed.is_empty() {

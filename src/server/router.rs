@@ -14,18 +14,17 @@ use serde_json::{Value, json};
 use super::App;
 use crate::blocking::run_blocking;
 use crate::engine::health::{Component, Health};
-use crate::server::access::AccessControl;
 use crate::server::api;
 use crate::server::api::error::{ApiError, FailureMessage, as_json};
-use crate::server::guard::{Authenticated, guard, recognize};
+use crate::server::guard::{Authenticated, guard, guard_site, recognize, record_webhook};
 use crate::server::pages;
 use crate::server::readiness::{Readiness, ReadinessStatus};
 use crate::server::timeouts;
 
-/// All routes. Everything needs a login but `/health`, `/ready` (which gives its reasons to clients with one) and webhooks,
-/// which have keys of their own. A route that is added to `guarded` is safe by default:
+/// All routes. Everything needs a login but the login page and its files, `/health`, `/ready` (which gives its reasons to
+/// clients with one) and webhooks, which have keys of their own. A route that is added to `guarded` is safe by default:
 /// without a rule in `access/routes.rs` it needs the role admin.
-pub(super) fn router(app: Arc<App>, access: Arc<AccessControl>) -> Router {
+pub(super) fn router(app: Arc<App>) -> Router {
     let state = app.executor.health().clone();
     let guarded = Router::new()
         .route("/metrics", get(metrics))
@@ -33,14 +32,17 @@ pub(super) fn router(app: Arc<App>, access: Arc<AccessControl>) -> Router {
         .merge(api::router(app.clone()))
         .merge(pages::router(app.clone()))
         .fallback(not_found)
-        .layer(middleware::from_fn_with_state(access.clone(), guard));
+        .layer(middleware::from_fn_with_state(app.clone(), guard));
+    let login = pages::login_router(app.clone()).layer(middleware::from_fn_with_state(app.clone(), guard_site));
     let readiness = Router::new()
         .route("/ready", get(ready))
         .with_state(app.clone())
-        .layer(middleware::from_fn_with_state(access, recognize));
-    let open = Router::new().route(HEALTH, get(health)).with_state(app.clone()).merge(api::webhooks(app));
-    let all = open.merge(readiness).merge(guarded);
+        .layer(middleware::from_fn_with_state(app.clone(), recognize));
+    let webhooks = api::webhooks(app.clone()).layer(middleware::from_fn_with_state(app.clone(), record_webhook));
+    let open = Router::new().route(HEALTH, get(health)).with_state(app.clone()).merge(webhooks);
+    let all = open.merge(pages::assets_router()).merge(login).merge(readiness).merge(guarded);
     all.layer(middleware::map_request(timeouts::limited))
+        .layer(middleware::map_request(move |request| std::future::ready(app.proxies.apply(request))))
         .layer(middleware::map_response(as_json))
         .layer(middleware::from_fn_with_state(state, observe))
 }

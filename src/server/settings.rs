@@ -13,7 +13,7 @@ use crate::engine::secrets_named_in;
 use crate::flow::expression::{Host, Names, render};
 use crate::flow::{Document, all_findings};
 use crate::secret::hide_address;
-use crate::server::access::{Role, Token, User, secret_problem, user_problem};
+use crate::server::access::{Role, Token, User, is_hash, secret_problem, user_problem};
 use crate::server::lineage::LineageCollector;
 use crate::server::notify::NotificationRule;
 use crate::server::retention::Retention;
@@ -45,6 +45,10 @@ pub struct ServerSettings {
     /// such as that of a proxy in front of it. A server that listens on all addresses answers to each of them.
     #[serde(default)]
     pub hosts: Vec<String>,
+    /// Proxies whose `X-Forwarded-For`, `-Proto` and `-Host` are believed, by address or network, such as `127.0.0.1` or
+    /// `172.16.0.0/12`; besides those of `--trust-proxy`.
+    #[serde(default)]
+    pub trust_proxy: Vec<String>,
     /// Where OpenTelemetry traces go by OTLP over HTTP, such as `http://localhost:4318`; else where
     /// `OTEL_EXPORTER_OTLP_ENDPOINT` says.
     pub opentelemetry: Option<String>,
@@ -67,12 +71,17 @@ impl ServerSettings {
     /// # Errors
     /// Every problem of the file, each with its place.
     pub fn load(named: Option<&Path>, settings: &Settings) -> Result<Self, Vec<Diagnostic>> {
-        let usual = || [PathBuf::from(FILE), settings.home.join(FILE)].into_iter().find(|file| file.is_file());
+        let usual = || Self::file(settings);
         let Some(file) = named.map(Path::to_path_buf).or_else(usual) else { return Ok(Self::default()) };
         let name = file.display().to_string();
         let text = std::fs::read_to_string(&file)
             .map_err(|error| vec![Diagnostic::error(format!("cannot read the settings `{name}`: {error}"))])?;
         Self::parse(&name, &text)
+    }
+
+    /// The file that is read where none is named, if it is there.
+    pub fn file(settings: &Settings) -> Option<PathBuf> {
+        [PathBuf::from(FILE), settings.home.join(FILE)].into_iter().find(|file| file.is_file())
     }
 
     /// The settings with the secrets of logins and collectors rendered, and with those of the environment added.
@@ -88,14 +97,16 @@ impl ServerSettings {
             settings.redactor.learn_for_good(template);
             Ok(())
         };
-        self.users.iter_mut().try_for_each(|user| text(&mut user.password))?;
+        // A hash is no template, and needs to be hidden from nobody who knows its parts.
+        let plain = |user: &&mut User| !is_hash(&user.password);
+        self.users.iter_mut().filter(plain).try_for_each(|user| text(&mut user.password))?;
         self.tokens.iter_mut().try_for_each(|token| text(&mut token.token))?;
         self.check_logins()?;
         self.openlineage.iter_mut().filter_map(|collector| collector.token.as_mut()).try_for_each(text)?;
         self.users.extend(user_of_environment(settings)?);
         self.tokens.extend(token_of_environment(settings)?);
         self.tokens.iter().for_each(|token| settings.redactor.learn_for_good(&token.token));
-        for user in &self.users {
+        for user in self.users.iter().filter(|user| !is_hash(&user.password)) {
             settings.redactor.learn_for_good(&user.password);
             settings.redactor.learn_for_good(&format!("{}:{}", user.name, user.password));
         }
@@ -146,10 +157,10 @@ impl ServerSettings {
     /// What is in force, without secrets, each with its name in words.
     pub(super) fn facts(&self) -> Vec<(&'static str, String)> {
         let logins = match (self.users.len(), self.tokens.len()) {
-            (0, 0) => "none: whoever reaches the server may do everything".to_owned(),
+            (0, 0) => "none".to_owned(),
             (users, tokens) => format!("{}, {}", count(users as u64, "user"), count(tokens as u64, "token")),
         };
-        let Retention { executions, logs, files, disk } = &self.retention;
+        let Retention { executions, logs, files, audit, disk } = &self.retention;
         let mut facts = vec![
             (
                 "Settings file",
@@ -159,6 +170,7 @@ impl ServerSettings {
             ("Executions are kept", in_days(executions)),
             ("Logs are kept", in_days(logs)),
             ("Files are kept", in_days(files)),
+            ("The audit log is kept", in_days(audit)),
             ("Files take at most", disk.map_or_else(|| "any amount".to_owned(), |most| size(most.0))),
             ("Notifications", count(self.notifications.len() as u64, "rule")),
         ];

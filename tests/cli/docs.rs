@@ -14,7 +14,8 @@ use serde_yaml::{Mapping, Value};
 use crate::cli::world::World;
 
 /// Top keys of jitney.yaml.
-const SETTINGS: [&str; 7] = ["notifications", "retention", "users", "tokens", "hosts", "openlineage", "opentelemetry"];
+const SETTINGS: [&str; 8] =
+    ["notifications", "retention", "users", "tokens", "hosts", "trust_proxy", "openlineage", "opentelemetry"];
 
 struct Page {
     /// The path from the project's folder.

@@ -5,6 +5,7 @@ mod access;
 mod backfills;
 mod files;
 mod leaks;
+mod logins;
 mod pages;
 mod roles;
 mod scripts;

@@ -114,7 +114,8 @@ impl Place {
         let address = loop {
             let line = lines.next().unwrap_or_else(|| panic!("the server ended: {said:?}")).unwrap();
             said.lock().unwrap().push(line.clone());
-            if let Some((_, rest)) = line.split_once("listening on http://") {
+            if let Some((_, rest)) = line.split_once("listening on http") {
+                let rest = rest.split_once("://").unwrap().1;
                 break rest.split_whitespace().next().unwrap().to_owned();
             }
         };

@@ -182,6 +182,8 @@ impl World {
             flows: vec![self.flows()],
             tasks: TASKS,
             parallel,
+            trust_proxy: Vec::new(),
+            tls: None,
             config: ServerSettings::default(),
         };
         let server = jitney::server::Server::build(&self.settings(), options).unwrap();

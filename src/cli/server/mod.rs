@@ -18,6 +18,7 @@ use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
 use crate::engine::catalog::CatalogError;
 use crate::server::settings::ServerSettings;
+use crate::server::tls::TlsFiles;
 use crate::server::{Server, ServerError, ServerOptions};
 use crate::tasks;
 use crate::text;
@@ -59,6 +60,15 @@ pub(super) struct Arguments {
     /// A host name of the server, in addition to localhost and the address that it listens on; may be repeated
     #[arg(long, value_name = "NAME")]
     host: Vec<String>,
+    /// The PEM file of the certificate with which the server speaks TLS; it is read again when it changes
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The PEM file of its private key
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// A proxy whose X-Forwarded-For, -Proto and -Host are believed, by address or network; may be repeated
+    #[arg(long, value_name = "ADDRESS")]
+    trust_proxy: Vec<String>,
     /// The maximum number of executions that run at a time
     #[arg(long, value_name = "COUNT", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
     parallel: u16,
@@ -86,6 +96,8 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
         flows: arguments.flows,
         tasks: tasks::ALL,
         parallel: usize::from(arguments.parallel),
+        trust_proxy: arguments.trust_proxy,
+        tls: arguments.tls_cert.zip(arguments.tls_key).map(|(certificate, key)| TlsFiles { certificate, key }),
         config,
     };
     let (shutdown, grace) = (CancellationToken::new(), arguments.grace.0);

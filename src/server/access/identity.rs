@@ -41,6 +41,11 @@ impl Identity {
         ANYBODY.clone()
     }
 
+    /// Whoever has not logged in.
+    pub(in crate::server) fn nobody() -> Arc<Self> {
+        NOBODY.clone()
+    }
+
     /// The sender of the request that this task answers. It is kept beside the request, so that every page's frame, those of
     /// errors included, knows it without each handler passing it on.
     pub(in crate::server) fn current() -> Arc<Self> {

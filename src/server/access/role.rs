@@ -10,13 +10,13 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// Reads everything but the audit log.
+    /// Reads everything but settings, names of secrets and the audit log.
     Viewer,
     /// Runs, stops and repeats executions and backfills, and switches triggers.
     Operator,
     /// Changes flows and the values that they keep.
     Editor,
-    /// Does everything else: deletes executions, reads the audit log.
+    /// Does everything else: deletes executions, sees settings, names of secrets and the audit log.
     #[default]
     Admin,
 }

@@ -3,9 +3,11 @@
 
 use axum::RequestExt;
 use axum::extract::{MatchedPath, RawPathParams, Request};
-use axum::http::Method;
+use axum::http::{Method, StatusCode};
 
+use super::identity::Identity;
 use super::role::Role;
+use crate::server::api::error::ApiError;
 
 /// Methods with routes as the routers have them, under the role that they need. A part that a route takes as a parameter may
 /// be written out (`POST /executions/{id}/delete`), where one value needs more than the others.
@@ -36,15 +38,11 @@ const RULES: [(Role, &[&str]); 4] = [
             "GET /data/quality",
             "GET /kv",
             "GET /kv/{namespace}/{key}",
-            "GET /secrets",
             "GET /tasks",
             "GET /tasks/{name}",
             "GET /api",
-            "GET /settings",
             "GET /schedules.json",
             "GET /kv.json",
-            "GET /secrets.json",
-            "GET /settings.json",
             "GET /tasks.json",
             "GET /api.json",
             "GET /data.json",
@@ -54,6 +52,7 @@ const RULES: [(Role, &[&str]); 4] = [
             "GET /ui/{*rest}",
             "GET /live",
             "GET /palette",
+            "POST /logout",
             "GET /metrics",
             "GET /api/v1/flows/search",
             "GET /api/v1/flows/{namespace}/{id}",
@@ -124,37 +123,111 @@ const RULES: [(Role, &[&str]); 4] = [
             "POST /executions/{id}/delete",
             "POST /api/v1/executions/delete/by-query",
             "DELETE /api/v1/executions/{id}",
+            "GET /audit",
+            "GET /audit.json",
+            "GET /api/v1/audit",
+            "GET /secrets",
+            "GET /secrets.json",
+            "GET /settings",
+            "GET /settings.json",
         ],
     ),
 ];
 
-/// The least role for a request.
-pub(super) async fn needed(request: &mut Request) -> Role {
-    let Some(path) = request.extensions().get::<MatchedPath>().cloned() else { return Role::Viewer };
-    let method = if request.method() == Method::HEAD { Method::GET } else { request.method().clone() };
-    match request.extract_parts::<RawPathParams>().await {
-        Ok(parameters) => least(method.as_str(), path.as_str(), &parameters.iter().collect::<Vec<_>>()),
-        Err(_) => Role::Admin,
+/// What a request asks for, by method and route.
+#[derive(Clone, Debug)]
+pub(in crate::server) struct Call {
+    method: Method,
+    /// The route, and its parameters; none where no route matches.
+    route: Option<(String, Vec<(String, String)>)>,
+    query: String,
+}
+
+impl Call {
+    pub(in crate::server) async fn of(request: &mut Request) -> Self {
+        let method = if request.method() == Method::HEAD { Method::GET } else { request.method().clone() };
+        let query = request.uri().query().unwrap_or_default().to_owned();
+        let path = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+        let parameters = request.extract_parts::<RawPathParams>().await;
+        // No rule is about a parameter that is not UTF-8.
+        let own = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        let parameters = parameters.map_or_else(|_| Vec::new(), |all| all.iter().map(own).collect());
+        // The addresses of Kestra's scripts are others for the same.
+        let route = path.map(|path| (path.replace("/api/v1/main/", "/api/v1/"), parameters));
+        Self { method, route, query }
+    }
+
+    /// Why somebody may not do it, or none if they may.
+    pub(in crate::server) fn refusal(&self, identity: &Identity) -> Option<ApiError> {
+        let missing = identity.missing(self.needed());
+        missing.map(|missing| ApiError::new(StatusCode::FORBIDDEN, missing))
+    }
+
+    /// The least role for it.
+    fn needed(&self) -> Role {
+        self.route.as_ref().map_or(Role::Viewer, |(route, parameters)| least(self.method.as_str(), route, parameters))
+    }
+
+    /// Whether it changes something.
+    pub(in crate::server) fn is_change(&self) -> bool {
+        self.method != Method::GET && (self.needed() > Role::Viewer || self.action() == SIGN_OUT)
+    }
+
+    /// What it does, in words made of its route, such as `restart execution`.
+    pub(in crate::server) fn action(&self) -> String {
+        let Some((route, parameters)) = &self.route else { return self.method.to_string().to_lowercase() };
+        let words: Vec<&str> = route.trim_start_matches("/api/v1").split('/').filter(|part| !part.is_empty()).collect();
+        if words == ["logout"] {
+            return SIGN_OUT.to_owned();
+        }
+        let is_name = |part: &&&str| !part.starts_with('{');
+        let named = parameters.iter().find(|(name, _)| name == "action").map(|(_, value)| value.as_str());
+        let last = words.last().filter(|last| words.len() > 1 && is_name(last) && !["by-query", "kv"].contains(last));
+        let verb = named.or(last.copied()).unwrap_or(match self.method.as_str() {
+            "POST" => "create",
+            "DELETE" => "delete",
+            _ => "change",
+        });
+        let thing = if words.contains(&"kv") { "kv" } else { words.first().copied().unwrap_or_default() };
+        let plural = if words.contains(&"by-query") { "s" } else { "" };
+        format!("{verb} {}{plural}", thing.trim_end_matches('s'))
+    }
+
+    /// The flow of a webhook; its key stays out of the audit log.
+    pub(in crate::server) fn webhook(&self) -> String {
+        let parameters = self.route.iter().flat_map(|(_, parameters)| parameters);
+        let flow: Vec<&str> = parameters.filter(|(name, _)| name != "key").map(|(_, value)| value.as_str()).collect();
+        flow.join(".")
+    }
+
+    /// What it does that with: the parameters of the route, or the query that chooses many.
+    pub(in crate::server) fn target(&self) -> String {
+        let Some((route, parameters)) = &self.route else { return String::new() };
+        let values: Vec<&str> =
+            parameters.iter().filter(|(name, _)| name != "action").map(|(_, value)| value.as_str()).collect();
+        if route.ends_with("/by-query") { self.query.clone() } else { values.join(".") }
     }
 }
 
+/// The action of whoever signs out.
+const SIGN_OUT: &str = "sign out";
+
 /// The least role for a method of a route with these parameters: the highest of all rules that are about it.
-fn least(method: &str, route: &str, parameters: &[(&str, &str)]) -> Role {
-    // The addresses of Kestra's scripts are others for the same.
-    let route = route.replace("/api/v1/main/", "/api/v1/");
+fn least(method: &str, route: &str, parameters: &[(String, String)]) -> Role {
     let applies = |rule: &str| {
-        rule.split_once(' ').is_some_and(|(verb, path)| verb == method && is_about(path, &route, parameters))
+        rule.split_once(' ').is_some_and(|(verb, path)| verb == method && is_about(path, route, parameters))
     };
     let roles = RULES.iter().filter(|(_, rules)| rules.iter().any(|rule| applies(rule)));
     roles.map(|(role, _)| *role).max().unwrap_or(Role::Admin)
 }
 
-fn is_about(rule: &str, route: &str, parameters: &[(&str, &str)]) -> bool {
+fn is_about(rule: &str, route: &str, parameters: &[(String, String)]) -> bool {
     let mut parts = rule.split('/');
     let agrees = |part: &str| {
         let meant = parts.next().unwrap_or_default();
         let name = part.strip_prefix('{').and_then(|part| part.strip_suffix('}'));
-        meant == part || name.is_some_and(|name| parameters.contains(&(name, meant)))
+        meant == part
+            || name.is_some_and(|name| parameters.iter().any(|(known, value)| known == name && value == meant))
     };
     route.split('/').all(agrees) && parts.next().is_none()
 }
@@ -213,14 +286,8 @@ mod tests {
         found
     }
 
-    /// Routes that need no login.
-    const OPEN: &[&str] = &[
-        "GET /assets/{version}/{name}",
-        "GET /ready",
-        "POST /api/v1/executions/webhook/{namespace}/{id}/{key}",
-        "GET /api/v1/executions/webhook/{namespace}/{id}/{key}",
-        "PUT /api/v1/executions/webhook/{namespace}/{id}/{key}",
-    ];
+    /// Routes that need no login, besides health checks and webhooks.
+    const OPEN: &[&str] = &["GET /assets/{version}/{name}", "GET /ready", "GET /login", "POST /login"];
 
     #[test]
     fn every_route_has_a_least_role_and_every_rule_a_route() {
@@ -244,12 +311,42 @@ mod tests {
         }
     }
 
+    fn owned(parameters: &[(&str, &str)]) -> Vec<(String, String)> {
+        parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn the_audit_log_says_in_words_what_a_route_does() {
+        let words = |method: Method, route: &str, parameters: &[(&str, &str)]| {
+            let route = Some((route.to_owned(), owned(parameters)));
+            let call = Call { method, route, query: "state=FAILED".to_owned() };
+            (call.action(), call.target())
+        };
+        let flow: &[(&str, &str)] = &[("namespace", "shop"), ("id", "hello")];
+        let none: &[(&str, &str)] = &[];
+        let key: &[(&str, &str)] = &[("namespace", "shop"), ("key", "k")];
+        let id: &[(&str, &str)] = &[("id", "1"), ("action", "delete")];
+        for (method, route, parameters, action, target) in [
+            (Method::POST, "/flows/{namespace}/{id}/run", flow, "run flow", "shop.hello"),
+            (Method::POST, "/executions/{id}/{action}", id, "delete execution", "1"),
+            (Method::POST, "/api/v1/executions/{namespace}/{id}", flow, "create execution", "shop.hello"),
+            (Method::DELETE, "/api/v1/executions/{id}/kill", &id[..1], "kill execution", "1"),
+            (Method::POST, "/api/v1/executions/{action}/by-query", &id[1..], "delete executions", "state=FAILED"),
+            (Method::POST, "/api/v1/flows", none, "create flow", ""),
+            (Method::PUT, "/api/v1/namespaces/{namespace}/kv/{key}", key, "change kv", "shop.k"),
+            (Method::PUT, "/api/v1/triggers", none, "change trigger", ""),
+            (Method::POST, "/logout", none, "sign out", ""),
+        ] {
+            assert_eq!(words(method, route, parameters), (action.to_owned(), target.to_owned()), "{route}");
+        }
+    }
+
     #[test]
     fn a_value_may_need_more_than_the_others_and_what_is_unknown_needs_the_most() {
-        let of = |method, route, parameters: &[(&str, &str)]| least(method, route, parameters);
+        let of = |method, route, parameters: &[(&str, &str)]| least(method, route, &owned(parameters));
         let action = |name| of("POST", "/executions/{id}/{action}", &[("id", "1"), ("action", name)]);
         assert_eq!([action("restart"), action("delete")], [Role::Operator, Role::Admin]);
-        let bulk = |name| of("POST", "/api/v1/main/executions/{action}/by-query", &[("action", name)]);
+        let bulk = |name| of("POST", "/api/v1/executions/{action}/by-query", &[("action", name)]);
         assert_eq!([bulk("kill"), bulk("delete")], [Role::Operator, Role::Admin]);
         assert_eq!(of("GET", "/flows", &[]), Role::Viewer);
         assert_eq!(of("PATCH", "/flows", &[]), Role::Admin);

@@ -5,12 +5,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 /// How long the answer to a wrong login is delayed.
 const RESPONSE_DELAY: Duration = Duration::from_millis(250);
-/// How many wrong logins of one address are delayed at a time; further ones wait. A right login is never delayed.
+/// How many logins of one address are checked at a time, and delayed if they are wrong; further ones wait. A login that has
+/// been right before never waits.
 const MAX_CONCURRENT: usize = 8;
 /// How many addresses have slots of their own; all further ones share theirs.
 const MAX_PEERS: usize = 256;
@@ -75,17 +76,30 @@ struct ThrottledLog {
     suppressed: u64,
 }
 
+/// One of the logins of an address that are checked at a time.
+pub(super) struct LoginSlot {
+    log: Arc<Mutex<ThrottledLog>>,
+    peer: Option<SocketAddr>,
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
 impl LoginThrottle {
-    /// Logs a wrong login, and waits for as long as its answer is delayed.
-    pub(super) async fn delay(&self, peer: Option<SocketAddr>) {
-        let line = self.log.lock().unwrap_or_else(PoisonError::into_inner).line(peer, Instant::now());
-        if let Some(line) = line {
-            tracing::warn!(target: "jitney::http", "{line}");
-        }
+    /// Waits until a login of an address may be checked.
+    pub(super) async fn enter(&self, peer: Option<SocketAddr>) -> LoginSlot {
         let address = peer.map(|peer| peer.ip());
         let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner).of(address, Instant::now());
         // The semaphore is never closed.
-        let _slot = slots.acquire().await;
+        LoginSlot { log: self.log.clone(), peer, _permit: slots.acquire_owned().await.ok() }
+    }
+}
+
+impl LoginSlot {
+    /// Logs that the login was wrong, and waits for as long as its answer is delayed.
+    pub(super) async fn reject(self) {
+        let line = self.log.lock().unwrap_or_else(PoisonError::into_inner).line(self.peer, Instant::now());
+        if let Some(line) = line {
+            tracing::warn!(target: "jitney::http", "{line}");
+        }
         tokio::time::sleep(RESPONSE_DELAY).await;
     }
 }
@@ -127,7 +141,8 @@ mod tests {
     async fn wrong_logins_are_delayed_and_only_so_many_at_a_time() {
         let throttle = LoginThrottle::default();
         let start = Instant::now();
-        futures_util::future::join_all((0..MAX_CONCURRENT * 2).map(|_| throttle.delay(None))).await;
+        let wrong = (0..MAX_CONCURRENT * 2).map(|_| async { throttle.enter(None).await.reject().await });
+        futures_util::future::join_all(wrong).await;
         assert!(start.elapsed() >= RESPONSE_DELAY * 2, "{:?}", start.elapsed());
     }
 

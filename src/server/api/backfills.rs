@@ -23,6 +23,7 @@ use crate::server::api::error::ApiError;
 use crate::server::api::parameters::QueryParameters;
 use crate::server::api::pool::run_on_pool;
 use crate::server::api::response::ResultsPage;
+use crate::server::audit::note_target;
 use crate::text::plain;
 
 type BackfillResult = Result<Json<BackfillResponse>, ApiError>;
@@ -199,6 +200,7 @@ pub(in crate::server) async fn start(
     request: CreateBackfillRequest,
 ) -> Result<BackfillPlanResponse, ApiError> {
     let (namespace, id) = (&request.namespace, &request.flow_id);
+    note_target(format!("{namespace}.{id}"));
     let entry = app.catalog.get(namespace, id).ok_or_else(|| ApiError::flow_not_found(namespace, id))?;
     let spec = request.spec(entry.file.display().to_string())?;
     ApiError::check_file_inputs(app, &entry.flow, &spec.inputs)?;

@@ -39,10 +39,6 @@ impl ApiError {
         Self { status: status.as_u16(), message: message.into(), findings: Vec::new() }
     }
 
-    pub(crate) fn has_status(&self, status: StatusCode) -> bool {
-        self.status == status.as_u16()
-    }
-
     /// The status of its response.
     pub(crate) fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)

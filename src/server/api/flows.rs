@@ -21,6 +21,7 @@ use crate::server::api::error::ApiError;
 use crate::server::api::form::{FormUpload, form_error};
 use crate::server::api::parameters::QueryParameters;
 use crate::server::api::pool::run_on_pool;
+use crate::server::audit::note_target;
 use crate::tasks;
 
 /// A flow as the API shows it: its own keys, and a few more.
@@ -46,6 +47,7 @@ fn to_json(entry: &Entry) -> Value {
     responses((status = 200, description = "The flow", body = Object), (status = 409, body = ApiError), (status = 422, body = ApiError)))]
 pub(super) async fn create(State(app): State<Arc<App>>, text: String) -> Result<Json<Value>, ApiError> {
     let (namespace, id) = run_blocking(|| name_of(&text));
+    note_target(format!("{namespace}.{id}"));
     if app.catalog.get(&namespace, &id).is_some() {
         return Err(ApiError::conflict(format!("the flow `{id}` already exists; change it with PUT")));
     }
@@ -103,6 +105,8 @@ pub(super) async fn import(State(app): State<Arc<App>>, upload: FormUpload) -> R
             continue;
         }
         for text in texts(&field.text().await.map_err(form_error)?) {
+            let (namespace, id) = run_blocking(|| name_of(&text));
+            note_target(format!("{namespace}.{id}"));
             saved.push(save(&app, text).await?.0);
         }
     }

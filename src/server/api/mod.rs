@@ -1,6 +1,7 @@
 //! The HTTP interface under `/api/v1` (and `/api/v1/main`, where Kestra's scripts look), described by itself at
 //! `/api/v1/openapi.json`.
 
+pub(super) mod audit;
 mod backfill_response;
 pub(super) mod backfills;
 mod body;
@@ -35,6 +36,7 @@ const MAX_TEXT_BYTES: usize = 4 << 20;
     info(title = "Jitney", description = "Flows, their executions, backfills and logs."),
     servers((url = "/api/v1")),
     paths(
+        audit::list,
         backfills::cancel, backfills::create, backfills::pause, backfills::resume, backfills::retry, backfills::search,
         backfills::show, executions::bulk, executions::create, executions::delete, executions::evaluate, executions::kill, executions::pause,
         executions::replay, executions::restart, executions::resume, executions::search, executions::show,
@@ -60,6 +62,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route("/flows/search", get(flows::search))
         .route("/flows/{namespace}/{id}", get(flows::show).put(flows::update).delete(flows::remove))
         .route("/flows/{namespace}/{id}/partitions", get(flows::partitions))
+        .route("/audit", get(audit::list))
         .route("/backfills", get(backfills::search).post(backfills::create))
         .route("/backfills/{id}", get(backfills::show))
         .route("/backfills/{id}/pause", post(backfills::pause))

@@ -19,6 +19,7 @@ use crate::server::api::body::read;
 use crate::server::api::error::ApiError;
 use crate::server::api::parameters::QueryParameters;
 use crate::server::api::response::ResultsPage;
+use crate::server::audit::note_target;
 
 /// A trigger.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -108,6 +109,7 @@ pub(super) async fn search(
         (status = 422, body = ApiError)))]
 pub(super) async fn switch(State(app): State<Arc<App>>, body: Bytes) -> Result<Json<TriggerResponse>, ApiError> {
     let TriggerSwitch { namespace, flow_id, trigger_id, disabled, backfill } = read(&body)?;
+    note_target(format!("{namespace}.{flow_id}.{trigger_id}"));
     let key = TriggerKey { namespace, flow: flow_id, trigger: trigger_id };
     if disabled.is_none() && backfill.is_none() {
         return Err(ApiError::unprocessable("the body has neither `disabled` nor `backfill`"));

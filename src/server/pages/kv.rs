@@ -21,6 +21,7 @@ use crate::server::App;
 use crate::server::api::error::ApiError;
 use crate::server::api::kv::store;
 use crate::server::api::parameters::QueryParameters;
+use crate::server::audit::note_target;
 use crate::text::plain;
 
 /// How many keys one page shows.
@@ -218,6 +219,7 @@ pub(super) async fn set(State(app): State<Arc<App>>, body: String) -> Result<Res
         ttl: text("ttl"),
         description: text("description"),
     };
+    note_target(format!("{}.{}", form.namespace, form.key));
     let exists = fields.is_on("exists");
     match run_blocking(|| save(&app, &form, exists)) {
         Ok(()) => Ok(Redirect::to(&address(&form.namespace, &form.key)).into_response()),

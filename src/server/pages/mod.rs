@@ -4,6 +4,7 @@
 mod actions;
 mod api;
 mod assets;
+mod audit;
 mod backfill;
 mod data;
 mod error;
@@ -16,6 +17,7 @@ mod input_fields;
 mod kestra;
 mod kv;
 mod live;
+mod login;
 mod overview;
 mod packing;
 mod palette;
@@ -40,7 +42,9 @@ use axum::{Json, Router};
 use serde::Serialize;
 
 use self::error::PageError;
+pub(super) use self::login::login_address;
 use crate::server::App;
+use crate::server::api::error::ApiError;
 
 type PageResult = Result<Response, PageError>;
 
@@ -85,13 +89,32 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .merge(data::router())
         .route("/ui", get(kestra::redirect_home))
         .route("/ui/{*rest}", get(kestra::redirect))
+        .route("/audit", get(audit::show))
+        .route("/audit.json", get(audit::json))
         .route("/live", get(live::stream))
         .route("/palette", get(palette::find))
-        .route("/assets/{version}/{name}", get(assets::serve))
+        .route("/logout", post(login::sign_out))
         .with_state(app)
         .layer(middleware::map_response(with_policy))
         .layer(middleware::from_fn(noting_json))
         .layer(middleware::from_fn(packing::pack))
+}
+
+/// The login page.
+pub(super) fn login_router(app: Arc<App>) -> Router {
+    let login = Router::new().route("/login", get(login::show).post(login::sign_in));
+    login.with_state(app).layer(middleware::map_response(with_policy))
+}
+
+/// The files that pages load, the login page too.
+pub(super) fn assets_router() -> Router {
+    let assets = Router::new().route("/assets/{version}/{name}", get(assets::serve));
+    assets.layer(middleware::map_response(with_policy))
+}
+
+/// An error as a page.
+pub(super) fn error_page(error: ApiError) -> Response {
+    with_headers(PageError::from(error).into_response())
 }
 
 fn page(template: &impl Template) -> PageResult {
@@ -122,7 +145,11 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
                       connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; \
                       require-trusted-types-for 'script'";
 
-async fn with_policy(mut response: Response) -> Response {
+async fn with_policy(response: Response) -> Response {
+    with_headers(response)
+}
+
+fn with_headers(mut response: Response) -> Response {
     let headers = response.headers_mut();
     let is_html = headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
     if is_html {

@@ -25,6 +25,7 @@ use crate::server::App;
 use crate::server::api::error::ApiError;
 use crate::server::api::parameters::QueryParameters;
 use crate::server::api::triggers::set_disabled;
+use crate::server::audit::note_target;
 
 /// How many triggers one page shows.
 const PAGE_SIZE: usize = 50;
@@ -192,6 +193,7 @@ pub(super) async fn switch(
         form.one(name).map(str::to_owned).ok_or_else(missing)
     };
     let key = TriggerKey { namespace: field("namespace")?, flow: field("flow")?, trigger: field("trigger")? };
+    note_target(format!("{}.{}.{} {}", key.namespace, key.flow, key.trigger, field("to")?));
     set_disabled(&app, &key, field("to")? == "off")?;
     let query = query.text();
     Ok(Redirect::to(&if query.is_empty() { "/schedules".to_owned() } else { format!("/schedules?{query}") }))

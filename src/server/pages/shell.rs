@@ -25,6 +25,7 @@ pub(super) enum Place {
     Tasks,
     Api,
     Settings,
+    Audit,
 }
 
 /// A link of the rail.
@@ -68,8 +69,12 @@ const PLACES: &[&[(Place, &str, &str)]] = &[
         (Place::Tasks, "Tasks", "/tasks"),
         (Place::Api, "API", "/api"),
         (Place::Settings, "Settings", "/settings"),
+        (Place::Audit, "Audit log", "/audit"),
     ],
 ];
+
+/// Those that only admins may see.
+const OF_ADMINS: [Place; 3] = [Place::Secrets, Place::Settings, Place::Audit];
 
 impl Shell {
     /// The frame of a page that belongs to a place of the rail.
@@ -87,14 +92,11 @@ impl Shell {
             let count = if *place == Place::Overview { failures } else { 0 };
             RailLink { name, address, is_here: here == Some(*place), count }
         };
-        let groups = PLACES.iter().map(|group| group.iter().map(link).collect()).collect();
-        Self {
-            groups,
-            live,
-            version: env!("CARGO_PKG_VERSION"),
-            identity: Identity::current(),
-            assets: &assets::VERSION,
-        }
+        let identity = Identity::current();
+        let is_admin = identity.missing(Role::Admin).is_none();
+        let is_shown = |place: &&(Place, &str, &str)| is_admin || !OF_ADMINS.contains(&place.0);
+        let groups = PLACES.iter().map(|group| group.iter().filter(is_shown).map(link).collect()).collect();
+        Self { groups, live, version: env!("CARGO_PKG_VERSION"), identity, assets: &assets::VERSION }
     }
 
     /// Whether whoever looks at the page has a role.
@@ -108,6 +110,15 @@ impl Shell {
             Ok(needed) => self.identity.missing(needed).unwrap_or_default(),
             Err(unknown) => unknown.to_string(),
         }
+    }
+
+    /// The name of whoever has logged in; empty where nobody needs to.
+    pub(super) fn user(&self) -> &str {
+        if self.identity.login == Login::None { "" } else { &self.identity.name }
+    }
+
+    pub(super) fn role(&self) -> &'static str {
+        self.identity.role.name()
     }
 
     /// The token that forms must bring; empty where nobody has signed in on the login page.

@@ -49,7 +49,11 @@ function read(address) {
     const request = new XMLHttpRequest();
     request.open("GET", address);
     request.responseType = "document";
-    request.addEventListener("loadend", () => resolve(request.status === 200 ? request.response : null));
+    request.addEventListener("loadend", () => {
+      // Whoever is signed out is led to the login page.
+      if (request.status === 401) location.reload();
+      resolve(request.status === 200 ? request.response : null);
+    });
     request.send();
   });
 }
