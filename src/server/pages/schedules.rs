@@ -32,7 +32,7 @@ const PAGE_SIZE: usize = 50;
 /// How many of its next moments a schedule shows.
 const SHOWN_TIMES: usize = 5;
 /// Among how many of a flow's latest executions the last one of a trigger is looked for.
-const MAX_LOOKED_AT: u32 = 200;
+const MAX_LOOKED_AT: u32 = 50;
 
 /// The choices of the filter by state.
 const STATES: [&str; 4] = ["on", "off", "held back", "failed last"];
@@ -64,18 +64,6 @@ struct ListedTrigger {
     last: Option<LastRun>,
 }
 
-impl ListedTrigger {
-    fn has_state(&self, state: &str) -> bool {
-        match state {
-            "on" => self.is_on,
-            "off" => !self.is_on,
-            "held back" => self.waits_for.is_some() || !self.problem.is_empty(),
-            "failed last" => self.last.as_ref().is_some_and(|last| last.state.class == "fail"),
-            _ => true,
-        }
-    }
-}
-
 #[derive(Serialize, Template)]
 #[template(path = "schedules.html")]
 struct SchedulesPage {
@@ -101,17 +89,16 @@ pub(super) async fn show(State(app): State<Arc<App>>, parameters: QueryParameter
         (kind.is_empty() || status.kind == kind) && names.iter().any(|name| name.contains(text))
     };
     let number = parameters.read("page", "1")?.unwrap_or(1_usize).max(1);
-    let all = run_blocking(|| listed(&app, is_meant))?;
-    let found: Vec<ListedTrigger> = all.into_iter().filter(|trigger| trigger.has_state(state)).collect();
+    let skipped = PAGE_SIZE.saturating_mul(number - 1);
+    let (total, triggers) = run_blocking(|| listed(&app, is_meant, state, skipped))?;
     let choice = |chosen: &str, value: &&str| Choice { value: (*value).to_owned(), is_chosen: *value == chosen };
-    let total = found.len();
     let to = |page: usize| parameters.with("page", &page.to_string());
     page_or_json(&SchedulesPage {
         shell: Shell::of(&app, Place::Schedules, "all"),
         total,
         states: STATES.iter().map(|value| choice(state, value)).collect(),
         kinds: KINDS.iter().map(|value| choice(kind, value)).collect(),
-        triggers: found.into_iter().skip(PAGE_SIZE.saturating_mul(number - 1)).take(PAGE_SIZE).collect(),
+        triggers,
         has_filter: ["q", "state", "type"].iter().any(|name| parameters.one(name).is_some()),
         previous: (number > 1).then(|| to(number - 1)),
         next: (total > PAGE_SIZE.saturating_mul(number)).then(|| to(number.saturating_add(1))),
@@ -120,8 +107,33 @@ pub(super) async fn show(State(app): State<Arc<App>>, parameters: QueryParameter
     })
 }
 
-fn listed(app: &App, is_meant: impl Fn(&TriggerStatus) -> bool) -> Result<Vec<ListedTrigger>, JournalError> {
-    let found: Vec<TriggerStatus> = app.scheduler.triggers().into_iter().filter(is_meant).collect();
+/// How many triggers there are in a state, and those of a page. Their last executions are looked up for the page alone, unless
+/// these decide what is on it.
+fn listed(
+    app: &App,
+    is_meant: impl Fn(&TriggerStatus) -> bool,
+    state: &str,
+    skipped: usize,
+) -> Result<(usize, Vec<ListedTrigger>), JournalError> {
+    let has_state = |status: &TriggerStatus| match state {
+        "on" => !status.disabled,
+        "off" => status.disabled,
+        "held back" => status.waits_for.is_some() || status.problem.is_some(),
+        _ => true,
+    };
+    let mut found = app.scheduler.triggers();
+    found.retain(|status| is_meant(status) && has_state(status));
+    if state == "failed last" {
+        let mut all = with_last_runs(app, found)?;
+        all.retain(|trigger| trigger.last.as_ref().is_some_and(|last| last.state.class == "fail"));
+        return Ok((all.len(), all.into_iter().skip(skipped).take(PAGE_SIZE).collect()));
+    }
+    let total = found.len();
+    let page = found.into_iter().skip(skipped).take(PAGE_SIZE).collect();
+    Ok((total, with_last_runs(app, page)?))
+}
+
+fn with_last_runs(app: &App, found: Vec<TriggerStatus>) -> Result<Vec<ListedTrigger>, JournalError> {
     let mut latest: BTreeMap<String, Vec<Summary>> = BTreeMap::new();
     for status in &found {
         if !latest.contains_key(&status.flow) {

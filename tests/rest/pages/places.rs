@@ -212,3 +212,29 @@ fn pages_are_there_as_json_under_the_same_address() {
     let wrong = server.get("/data.json?db=elsewhere");
     assert!(wrong["message"].as_str().unwrap().contains("elsewhere"), "errors are JSON too: {wrong}");
 }
+
+#[test]
+fn texts_from_outside_are_texts_in_these_pages_too() {
+    let hostile = "</pre><script>alert(1)</script><img src=x onerror=alert(1)>\"'&{{";
+    let place = place();
+    let quoted = hostile.replace('"', "");
+    place.write(
+        "flows/odd.yaml",
+        format!(
+            "id: odd\nnamespace: shop\ntriggers:\n  - {{id: waits, type: file, from: \"{quoted}/*.csv\"}}\ntasks:\n  \
+             - {{id: a, type: log, message: \"{{{{ secret('<b>x') }}}}\"}}\n"
+        ),
+    );
+    let server = place.server();
+    let (value, about) = (format!("value={hostile}"), format!("description={hostile}"));
+    let address = submit_form(&server, "/kv", &["namespace=shop", "key=odd", "type=STRING", &value, &about]);
+    assert_eq!(text(&page(&server, &address), "main pre"), hostile.split_whitespace().collect::<Vec<_>>().join(" "));
+    let query = "%22%3E%3Cscript%3Ealert(1)%3C/script%3E";
+    let named = ["/schedules", "/kv", "/secrets", "/tasks", "/api", "/data"].map(|page| format!("{page}?q={query}"));
+    let with_sql = [format!("/data/query?sql={query}"), format!("/tasks/{query}"), format!("/kv?namespace={query}")];
+    let plain = ["/schedules", "/kv", "/secrets", "/settings", "/data/quality"].map(str::to_owned);
+    for address in plain.iter().chain(&named).chain(&with_sql) {
+        let shown = page(&server, address);
+        assert!(!shown.html.contains("<script>") && !shown.html.contains("<img src=x"), "{address}: {}", shown.html);
+    }
+}

@@ -94,7 +94,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, parameters: QueryParameter
     let to = |page: u32| parameters.with("page", &page.to_string());
     let target = filter.target.as_deref().unwrap_or_default();
     page_or_json(&LoadsPage {
-        shell: Shell::of(&app, Place::Data, "all"),
+        shell: Shell::of(&app, Place::Data, ""),
         head,
         has_ledger: found.has_ledger,
         summary: format!("{} · {}", count(loads, "load"), count(rows, "row")),

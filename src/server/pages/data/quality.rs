@@ -22,7 +22,7 @@ use crate::tasks::polars::expect::is_verdict;
 use crate::text::shortened;
 
 /// How many flows are looked at, and how many executions of each.
-const MAX_FLOWS: usize = 30;
+const MAX_FLOWS: usize = 12;
 const MAX_EXECUTIONS: u32 = 24;
 /// How many warnings of one task run are read, and how long the shown one may be.
 const MAX_WARNINGS: u32 = 10;
@@ -69,7 +69,7 @@ struct QualityPage {
 pub(super) async fn show(State(app): State<Arc<App>>, parameters: QueryParameters) -> PageResult {
     let (head, _) = head(&app, "quality", &parameters).await?;
     let rules = run_blocking(|| all(&app))?;
-    page_or_json(&QualityPage { shell: Shell::of(&app, Place::Data, "all"), head, rules })
+    page_or_json(&QualityPage { shell: Shell::of(&app, Place::Data, ""), head, rules })
 }
 
 fn all(app: &App) -> Result<Vec<Rules>, JournalError> {

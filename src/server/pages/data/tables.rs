@@ -54,7 +54,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, parameters: QueryParameter
     }
     let others = tables.len().saturating_sub(MAX_TABLES);
     let shown = tables.into_iter().take(MAX_TABLES).map(|table| shown(table, &parameters)).collect();
-    page_or_json(&TablesPage { shell: Shell::of(&app, Place::Data, "all"), head, tables: shown, others })
+    page_or_json(&TablesPage { shell: Shell::of(&app, Place::Data, ""), head, tables: shown, others })
 }
 
 async fn read(app: &App, database: &Database) -> Result<Vec<LoadedTable>, TaskError> {
