@@ -182,7 +182,7 @@ async fn a_failure_says_why_and_is_restarted_from_where_it_failed() {
     assert_eq!(texts(&shown, ".timeline a"), ["✓ first", "✗ stop", "– never"]);
     assert!(texts(&shown, ".head .actions button").contains(&"Restart from stop".to_owned()));
     let overview = page(&server, "/");
-    assert_eq!(texts(&overview, ".rows .state"), ["✗ failed ×2"]);
+    assert_eq!(texts(&overview, ".rows .state"), ["✗failed ×2"]);
     assert_eq!(text(&overview, ".rail .count"), "2");
     place.write("flows/broken.yaml", BROKEN.replace("type: fail, errorMessage", "type: log, message"));
     until("the flow is read again", async || page(&server, "/flows/shop/broken").html.contains("revision 2")).await;
