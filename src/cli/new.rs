@@ -12,14 +12,7 @@ use crate::cli::exit::io_error;
 use crate::cli::out::{errln, outln};
 use crate::cli::{ExitStatus, InvalidFlow};
 use crate::diagnostic::Diagnostic;
-
-/// The templates: name and text. Each runs without changes.
-const TEMPLATES: &[(&str, &str)] = &[
-    ("hello", include_str!("../../templates/hello.yaml")),
-    ("http_python", include_str!("../../templates/http_python.yaml")),
-    ("postgres_report", include_str!("../../templates/postgres_report.yaml")),
-    ("postgres_taxi", include_str!("../../templates/postgres_taxi.yaml")),
-];
+use crate::flow::template::{self, FlowTemplate};
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -35,27 +28,22 @@ pub(super) struct Arguments {
 }
 
 fn names() -> PossibleValuesParser {
-    PossibleValuesParser::new(TEMPLATES.iter().map(|(name, _)| *name))
+    PossibleValuesParser::new(template::ALL.iter().map(|template| template.name))
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitStatus> {
     let Some(name) = arguments.name.as_deref().filter(|_| !arguments.list) else {
-        TEMPLATES.iter().for_each(|(name, text)| outln!("{name:<16} {}", description(text)));
+        template::ALL.iter().for_each(|template| outln!("{:<16} {}", template.name, template.description()));
         return Ok(ExitStatus::Ok);
     };
-    let template =
-        TEMPLATES.iter().find(|(name, _)| *name == arguments.template).context("there is no such template")?;
-    let file = create(name, template)?;
+    let template = template::find(&arguments.template).context("there is no such template")?;
+    let file = create(name, &template)?;
     errln!("Wrote {file}. Run it:  jitney run {file}", file = file.display());
     Ok(ExitStatus::Ok)
 }
 
-fn description(text: &str) -> &str {
-    text.lines().find_map(|line| line.strip_prefix("description: ")).unwrap_or_default()
-}
-
 /// Writes a template under a new name and returns its path. An existing file is not overwritten.
-fn create(name: &Path, (template, text): &(&str, &str)) -> anyhow::Result<PathBuf> {
+fn create(name: &Path, template: &FlowTemplate) -> anyhow::Result<PathBuf> {
     let stem = name.file_name().unwrap_or_default().to_string_lossy();
     let id = stem.trim_end_matches(".yaml").trim_end_matches(".yml");
     let is_name = id.starts_with(|c: char| c.is_ascii_alphabetic())
@@ -68,8 +56,8 @@ fn create(name: &Path, (template, text): &(&str, &str)) -> anyhow::Result<PathBu
         .into());
     }
     let file = name.with_file_name(format!("{id}.yaml"));
-    let text = text.replace(&format!("{template}.yaml"), &file.display().to_string());
-    let text = text.replacen(&format!("\nid: {template}\n"), &format!("\nid: {id}\n"), 1);
+    let text = template.text.replace(&format!("{}.yaml", template.name), &file.display().to_string());
+    let text = text.replacen(&format!("\nid: {}\n", template.name), &format!("\nid: {id}\n"), 1);
     if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         fs::create_dir_all(folder)
             .map_err(|error| io_error(format_args!("create the folder {}", folder.display()), &error))?;

@@ -55,5 +55,5 @@ pub use request::{Request, SubmitError};
 pub use resume::wanted_by_pauses;
 pub use runner::Runner;
 pub use secrets::{available as available_secrets, named_in as secrets_named_in, source_of as source_of_secret};
-pub use snapshot::Recorded;
+pub use snapshot::{Recorded, is_whole};
 pub use target::{target_mismatch, target_of};

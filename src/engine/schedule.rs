@@ -12,6 +12,9 @@ use crate::flow::trigger::{ConditionContext, CronTimes, Recover, Schedule, Trigg
 /// The most moments that are tried in search of one at which a trigger's conditions hold: each hour of eleven years.
 const MAX_TRIED: usize = 100_000;
 
+/// The most moments that are looked at to list those that come next.
+const MAX_LOOKED_AT: usize = 1_000;
+
 /// The longest that a search evaluates conditions.
 const LONGEST: Time = Time::from_secs(60);
 
@@ -32,6 +35,13 @@ impl Host for ClockHost {
 pub fn next(trigger: &Trigger, after: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, String> {
     let Some(times) = trigger.times() else { return Ok(None) };
     first(trigger, times, std::iter::successors(times.next(after), |moment| times.next(*moment)))
+}
+
+/// The next moments after this one at which a trigger starts its flow, as far as a short look finds them.
+pub fn upcoming(trigger: &Trigger, after: DateTime<Utc>, count: usize) -> Vec<DateTime<Utc>> {
+    let Some(times) = trigger.times() else { return Vec::new() };
+    let moments = std::iter::successors(times.next(after), |moment| times.next(*moment)).take(MAX_LOOKED_AT);
+    held(trigger, times, moments).map_while(Result::ok).take(count).collect()
 }
 
 /// The last moment before this one at which a trigger started its flow.

@@ -6,7 +6,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::flow::Document;
-use crate::journal::ExecutionSpec;
+use crate::journal::{ExecutionSpec, Revision};
 use crate::secret::{hide_address, hide_literals};
 
 /// A flow's text, found again for an execution.
@@ -87,6 +87,11 @@ fn is_secret_value(document: &Document, path: &[&str]) -> bool {
 /// SHA-256 in hex.
 pub(super) fn fingerprint(text: &str) -> String {
     crate::text::hex(&Sha256::digest(text.as_bytes()))
+}
+
+/// Whether a revision's text is the flow's own, with no password blanked.
+pub fn is_whole(revision: &Revision) -> bool {
+    fingerprint(&revision.text) == revision.sha256
 }
 
 impl Recorded {

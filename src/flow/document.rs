@@ -173,6 +173,11 @@ impl Document {
         node.is_some()
     }
 
+    /// The line of the value of `path`, from 1, or of its deepest ancestor that exists.
+    pub fn line(&self, path: &[String]) -> usize {
+        self.position(path, false).line
+    }
+
     /// Places a finding at the value of `path`, or at its deepest ancestor that exists.
     pub fn locate(&self, path: &[String], finding: Diagnostic) -> Diagnostic {
         self.at(self.position(path, false), finding)
@@ -234,6 +239,12 @@ impl Document {
         }
         text.extend(&chars[copied..]);
         text
+    }
+
+    /// The keys of the map at `path`, or the indices of the list, in the order of the text.
+    pub fn keys(&self, path: &[String]) -> Vec<String> {
+        let found = path.iter().try_fold(&self.root, |node, part| node.child(part).map(|child| &child.value));
+        found.map(|node| node.children.iter().map(|child| child.key.clone()).collect()).unwrap_or_default()
     }
 
     /// The range of characters of the value of `path`, or of its last key.

@@ -4,7 +4,7 @@
 use crate::diagnostic::nearest;
 
 /// Roots that are not listed, such as `vars` and `envs`, have members that users define.
-const MEMBERS: &[(&str, &[&str])] = &[
+pub(super) const MEMBERS: &[(&str, &[&str])] = &[
     ("execution", &["id", "originalId", "startDate", "state"]),
     ("flow", &["id", "namespace", "revision"]),
     ("item", &["index", "key", "parent", "parents", "value"]),

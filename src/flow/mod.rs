@@ -4,12 +4,15 @@
 //! `steps.rs`, `contract.rs`, `input/` and `trigger/` for its parts; `check.rs` then follows the references between
 //! the parts. Each pass continues after an error, and skips what an earlier one has reported (`InvalidParts`).
 
+pub mod assist;
 mod bounds;
 mod check;
 mod contract;
 pub mod convert;
 mod defaults;
 mod document;
+pub mod documentation;
+pub mod edit;
 pub mod expression;
 mod findings;
 pub mod graph;
@@ -22,6 +25,7 @@ mod schema;
 mod steps;
 mod suggestion;
 mod syntax_error;
+pub mod template;
 pub mod trigger;
 
 use std::collections::BTreeSet;

@@ -74,6 +74,23 @@ impl Journal {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
+    /// The numbers and times of a flow's newest texts, the newest first.
+    pub fn revision_times(&self, namespace: &str, flow: &str, most: u32) -> Result<Vec<(u32, DateTime<Utc>)>> {
+        let connection = self.lock();
+        let sql = "SELECT number, time FROM revisions WHERE namespace = ? AND flow = ? ORDER BY number DESC LIMIT ?";
+        let mut statement = connection.prepare_cached(sql)?;
+        let rows = statement.query_map(params![namespace, flow, most], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// One of the texts that a flow has had.
+    pub fn revision(&self, namespace: &str, flow: &str, number: u32) -> Result<Option<Revision>> {
+        let connection = self.lock();
+        let sql = format!("SELECT {COLUMNS} FROM revisions WHERE namespace = ? AND flow = ? AND number = ?");
+        let mut statement = connection.prepare_cached(&sql)?;
+        Ok(statement.query_row(params![namespace, flow, number], revision).optional()?)
+    }
+
     /// The newest text that each of the flows in a file has had.
     pub fn revisions_of_file(&self, file: &str) -> Result<Vec<Revision>> {
         let connection = self.lock();

@@ -1,8 +1,10 @@
 //! The pages, as a browser gets them: what they say, where their links and forms lead, and what they never let through.
 
 mod data;
+mod editor;
 mod execution;
 mod executions;
+mod flow;
 mod places;
 mod run;
 

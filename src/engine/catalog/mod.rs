@@ -2,6 +2,7 @@
 //! keeps its last good flow.
 
 mod duplicates;
+mod edit;
 mod files;
 mod lookup;
 mod watch;
@@ -24,6 +25,7 @@ use crate::task::TaskType;
 use files::{LoadedFile, StaleFile};
 
 pub use duplicates::duplicate;
+pub use edit::EditedText;
 
 /// The longest id or namespace of a flow that is saved: file systems take names of 255 bytes, and a file that is being
 /// written has a longer one.
@@ -102,6 +104,17 @@ pub enum CatalogError {
     /// There is no such flow.
     #[error("there is no flow {0}")]
     NotFound(FlowKey),
+    /// There is such a flow already.
+    #[error("the flow {0} already exists")]
+    Exists(FlowKey),
+    /// The file has another text than the one that was edited.
+    #[error("the file {} has changed since the edit began", file.display())]
+    Changed {
+        /// The file.
+        file: PathBuf,
+        /// Its text now; empty if it is gone.
+        text: String,
+    },
 }
 
 /// What has changed in the folders since they were last read.
@@ -139,6 +152,8 @@ pub struct Catalog {
     /// Never locked while the journal is called: the journal's transactions ask it for the limits of flows.
     view: RwLock<CatalogView>,
     changes: channel::Sender<u64>,
+    /// Locked while a flow is saved, so that of two edits the second sees the first.
+    saving: Mutex<()>,
     /// The reports of refreshes by calls, which the watcher has not passed on yet.
     unreported: Mutex<Vec<RefreshReport>>,
 }
@@ -174,7 +189,8 @@ impl Catalog {
             std::fs::read_dir(folder).map_err(file_error("read the folder", folder))?;
         }
         let (files, view, changes) = (Mutex::default(), RwLock::default(), channel::Sender::new(0));
-        let catalog = Self { folders, made, tasks, journal, files, view, changes, unreported: Mutex::default() };
+        let (saving, unreported) = (Mutex::default(), Mutex::default());
+        let catalog = Self { folders, made, tasks, journal, files, view, changes, saving, unreported };
         catalog.refresh()?;
         Ok(Arc::new(catalog))
     }
@@ -297,6 +313,11 @@ impl Catalog {
     /// # Errors
     /// When the text is no flow, or the file cannot be written; nothing is changed then.
     pub fn save(&self, text: &str) -> Result<Arc<Entry>, CatalogError> {
+        let _saving = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
+        self.write(text)
+    }
+
+    fn write(&self, text: &str) -> Result<Arc<Entry>, CatalogError> {
         let parsed = parse("flow.yaml", text, self.tasks);
         let flow = parsed.flow.ok_or(CatalogError::Invalid(parsed.findings))?;
         let (namespace, id) = (flow.namespace.as_str(), flow.id.as_str());

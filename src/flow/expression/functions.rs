@@ -75,8 +75,7 @@ pub(super) fn signatures() -> impl Iterator<Item = String> {
 }
 
 /// Every function's name.
-#[cfg(test)]
-pub(super) fn names() -> impl Iterator<Item = &'static str> {
+pub(in crate::flow) fn names() -> impl Iterator<Item = &'static str> {
     ALL.iter().map(|function| function.name)
 }
 

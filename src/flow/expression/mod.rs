@@ -33,6 +33,8 @@ use serde_json::{Map, Value};
 use crate::task::is_template;
 use limits::Budget;
 
+pub(super) use filters::names as filter_names;
+pub(super) use functions::names as function_names;
 pub use host::{Host, NoHost};
 pub use value::is_truthy;
 

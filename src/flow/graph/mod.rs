@@ -80,7 +80,7 @@ pub struct GraphNode {
 pub struct TaskMark {
     /// The class of the page's stylesheet.
     pub class: &'static str,
-    /// The sign of its state.
+    /// The sign of its state; empty where no state is shown.
     pub sign: &'static str,
     /// The word for its state.
     pub word: &'static str,

@@ -131,15 +131,14 @@ fn drawing(
 fn marked(out: &mut String, marks: &BTreeMap<String, TaskMark>, placed: &PlacedNode, draw: impl FnOnce(&mut String)) {
     let id = &placed.node.id;
     let Some(mark) = marks.get(id).filter(|_| !placed.is_trigger) else { return draw(out) };
-    let _ = writeln!(
-        out,
-        "<a href=\"{}\"><g class=\"task {}\" data-task=\"{}\"><title>{}: {}</title>",
-        escape(&mark.link),
-        mark.class,
-        escape(id),
-        escape(id),
-        mark.word
-    );
+    let (link, name) = (escape(&mark.link), escape(id));
+    let _ = writeln!(out, "<a href=\"{link}\"><g class=\"task {}\" data-task=\"{name}\">", mark.class);
+    if mark.sign.is_empty() {
+        draw(out);
+        out.push_str("</g></a>\n");
+        return;
+    }
+    let _ = writeln!(out, "<title>{name}: {}</title>", mark.word);
     draw(out);
     let (x, y) = (placed.x + placed.width - 3, placed.y + 3);
     let _ = writeln!(

@@ -198,6 +198,10 @@ impl From<CatalogError> for ApiError {
         match error {
             CatalogError::Invalid(findings) => Self::findings(findings),
             CatalogError::NotFound(flow) => Self::flow_not_found(&flow.namespace, &flow.id),
+            CatalogError::Exists(flow) => {
+                Self::conflict(format!("the flow `{}` already exists; change it with PUT", flow.id))
+            }
+            CatalogError::Changed { .. } => Self::conflict(error.to_string()),
             other => Self::internal(&other),
         }
     }

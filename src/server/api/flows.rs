@@ -48,10 +48,10 @@ fn to_json(entry: &Entry) -> Value {
 pub(super) async fn create(State(app): State<Arc<App>>, text: String) -> Result<Json<Value>, ApiError> {
     let (namespace, id) = run_blocking(|| name_of(&text));
     note_target(format!("{namespace}.{id}"));
-    if app.catalog.get(&namespace, &id).is_some() {
-        return Err(ApiError::conflict(format!("the flow `{id}` already exists; change it with PUT")));
-    }
-    save(&app, text).await
+    let catalog = app.catalog.clone();
+    let saved = tokio::task::spawn_blocking(move || catalog.create(&text)).await;
+    let entry = saved.map_err(|error| ApiError::internal(&error))??;
+    Ok(Json(run_blocking(|| to_json(&entry))))
 }
 
 /// Saves an existing flow.
@@ -117,7 +117,7 @@ pub(super) async fn import(State(app): State<Arc<App>>, upload: FormUpload) -> R
 }
 
 /// The texts between lines of `---`.
-fn texts(file: &str) -> Vec<String> {
+pub(in crate::server) fn texts(file: &str) -> Vec<String> {
     let mut texts = vec![String::new()];
     for line in file.lines() {
         if line.trim_end() == "---" {

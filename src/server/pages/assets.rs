@@ -31,10 +31,11 @@ macro_rules! asset {
     };
 }
 
-static ALL: [Asset; 6] = [
+static ALL: [Asset; 7] = [
     asset!("app.js", "text/javascript; charset=utf-8"),
     asset!("api.js", "text/javascript; charset=utf-8"),
     asset!("data.js", "text/javascript; charset=utf-8"),
+    asset!("editor.js", "text/javascript; charset=utf-8"),
     asset!("style.css", "text/css; charset=utf-8"),
     asset!("icon.svg", "image/svg+xml"),
     asset!("inter.woff2", "font/woff2"),

@@ -1,5 +1,8 @@
 //! A flow: its tasks as a picture, its text, its triggers, revisions and last executions.
 
+mod revisions;
+mod triggers;
+
 use std::sync::Arc;
 
 use askama::Template;
@@ -9,27 +12,25 @@ use axum::response::{IntoResponse, Response};
 
 use super::error::PageError;
 use super::executions::ListedExecution;
-use super::format::Moment;
+use super::format::pairs;
 use super::shell::{Place, Shell, flow_address};
-use super::{PageResult, page};
+use super::yaml::{self, CodeLine};
+use super::{PageResult, page, topology};
 use crate::blocking::run_blocking;
-use crate::engine::scheduler::TriggerStatus;
 use crate::flow::Flow;
 use crate::flow::graph::FlowGraph;
 use crate::journal::ExecutionQuery;
 use crate::server::App;
 use crate::server::api::error::ApiError;
+use crate::server::api::parameters::QueryParameters;
+use revisions::{OpenRevision, ShownRevision};
+use triggers::ShownTrigger;
+
+pub(super) use revisions::restore;
+pub(super) use triggers::switch;
 
 /// How many executions are shown.
 const SHOWN: u32 = 20;
-
-struct ShownTrigger {
-    id: String,
-    kind: &'static str,
-    is_on: bool,
-    next: Option<Moment>,
-    problem: String,
-}
 
 #[derive(Template)]
 #[template(path = "flow.html")]
@@ -39,49 +40,52 @@ struct FlowPage {
     id: String,
     namespace: String,
     description: String,
+    labels: Vec<String>,
     revision: u32,
     file: String,
-    text: String,
+    topology: String,
+    lines: Vec<CodeLine>,
     findings: Vec<(String, bool)>,
     triggers: Vec<ShownTrigger>,
+    revisions: Vec<ShownRevision>,
+    open: Option<OpenRevision>,
     executions: Vec<ListedExecution>,
     is_broken: bool,
 }
 
-pub(super) async fn show(State(app): State<Arc<App>>, Path((namespace, id)): Path<(String, String)>) -> PageResult {
+pub(super) async fn show(
+    State(app): State<Arc<App>>,
+    Path((namespace, id)): Path<(String, String)>,
+    parameters: QueryParameters,
+) -> PageResult {
     let entry = app.catalog.get(&namespace, &id).ok_or_else(|| ApiError::flow_not_found(&namespace, &id))?;
+    let asked = parameters.read::<u32>("revision", "3")?;
     let query =
         ExecutionQuery { namespace: Some(namespace.clone()), flow: Some(id.clone()), ..ExecutionQuery::default() };
-    let (executions, triggers) = run_blocking(|| {
+    let (executions, triggers, revisions, open) = run_blocking(|| {
         let found = app.executor.journal().search(&query, SHOWN, 0)?.executions;
         let listed = found.iter().map(|summary| ListedExecution::of(&app, summary)).collect::<Result<Vec<_>, _>>()?;
-        Ok::<_, ApiError>((listed, app.scheduler.triggers()))
+        let open = asked.map(|number| OpenRevision::of(&app, &entry, number)).transpose()?;
+        Ok::<_, ApiError>((listed, triggers::of(&app, &entry), revisions::of(&app, &entry)?, open))
     })?;
-    let own = triggers.into_iter().filter(|status| status.namespace == namespace && status.flow == id);
     page(&FlowPage {
         address: flow_address(&namespace, &id),
         shell: Shell::of(&app, Place::Flows, format!("namespace={namespace}&flow={id}")),
         description: entry.flow.description.clone().unwrap_or_default(),
+        labels: pairs(&entry.flow.labels),
         revision: entry.revision,
         file: entry.file.display().to_string(),
-        text: entry.text().to_owned(),
+        topology: run_blocking(|| topology::with_lines(&entry.flow)),
+        lines: yaml::lines(entry.text()),
         findings: entry.findings.iter().map(|finding| (finding.to_string(), finding.is_error())).collect(),
-        triggers: own.map(shown).collect(),
+        triggers,
+        revisions,
+        open,
         executions,
         is_broken: entry.is_broken,
         id,
         namespace,
     })
-}
-
-fn shown(status: TriggerStatus) -> ShownTrigger {
-    ShownTrigger {
-        id: status.id,
-        kind: status.kind,
-        is_on: !status.disabled,
-        next: status.next.map(Moment::of),
-        problem: status.problem.unwrap_or_default(),
-    }
 }
 
 /// The flow's tasks as a picture.

@@ -1,11 +1,12 @@
 //! The list of flows, each with its last executions and when it runs next.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::State;
 
-use super::format::Moment;
+use super::format::{Moment, pairs};
 use super::shell::{Place, Shell, flow_address};
 use super::state::StateBadge;
 use super::{PageResult, page};
@@ -18,6 +19,8 @@ use crate::server::api::parameters::QueryParameters;
 
 /// How many executions of a flow its strip shows.
 const STRIP: u32 = 12;
+/// How many labels the filter offers.
+const MAX_LABELS: usize = 200;
 
 /// A bar of a strip: one execution.
 pub(super) struct Bar {
@@ -36,9 +39,42 @@ struct ListedFlow {
     namespace: String,
     description: String,
     is_broken: bool,
+    labels: Vec<FlowLabel>,
     bars: Vec<Bar>,
     last: Option<(String, StateBadge, Moment)>,
     next: Option<Moment>,
+}
+
+/// A label, and the list of the flows that have it.
+struct FlowLabel {
+    text: String,
+    address: String,
+}
+
+/// Which flows are meant.
+struct FlowFilter {
+    text: String,
+    namespace: String,
+    label: String,
+}
+
+impl FlowFilter {
+    fn of(parameters: &QueryParameters) -> Self {
+        let field = |name: &str| parameters.one(name).unwrap_or_default().to_owned();
+        Self { text: field("q").to_lowercase(), namespace: field("namespace"), label: field("label") }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.text.is_empty() && self.namespace.is_empty() && self.label.is_empty()
+    }
+
+    fn takes(&self, entry: &Entry) -> bool {
+        let description = entry.flow.description.as_deref().unwrap_or_default();
+        let texts = [&entry.id, &entry.namespace, description];
+        (self.namespace.is_empty() || self.namespace == entry.namespace)
+            && (self.label.is_empty() || pairs(&entry.flow.labels).contains(&self.label))
+            && texts.iter().any(|text| text.to_lowercase().contains(&self.text))
+    }
 }
 
 #[derive(Template)]
@@ -46,20 +82,35 @@ struct ListedFlow {
 struct FlowsPage {
     shell: Shell,
     flows: Vec<ListedFlow>,
-    text: String,
+    filter: FlowFilter,
+    namespaces: Vec<String>,
+    labels: Vec<String>,
     problems: Vec<String>,
 }
 
 pub(super) async fn show(State(app): State<Arc<App>>, parameters: QueryParameters) -> PageResult {
-    let text = parameters.one("q").unwrap_or_default().to_owned();
-    let is_meant = |entry: &&Arc<Entry>| entry.id.contains(&text) || entry.namespace.contains(&text);
+    let filter = FlowFilter::of(&parameters);
     let entries = app.catalog.list();
     let flows = run_blocking(|| {
         let triggers = app.scheduler.triggers();
-        entries.iter().filter(is_meant).map(|entry| listed(&app, entry, &triggers)).collect::<Result<_, _>>()
+        let meant = entries.iter().filter(|entry| filter.takes(entry));
+        meant.map(|entry| listed(&app, entry, &triggers)).collect::<Result<_, _>>()
     })?;
+    let namespaces: BTreeSet<String> = entries.iter().map(|entry| entry.namespace.clone()).collect();
+    let labels: BTreeSet<String> = entries.iter().flat_map(|entry| pairs(&entry.flow.labels)).collect();
     let problems = app.catalog.problems().iter().map(ToString::to_string).collect();
-    page(&FlowsPage { shell: Shell::of(&app, Place::Flows, "all"), flows, text, problems })
+    page(&FlowsPage {
+        shell: Shell::of(&app, Place::Flows, "all"),
+        flows,
+        filter,
+        namespaces: namespaces.into_iter().collect(),
+        labels: labels.into_iter().take(MAX_LABELS).collect(),
+        problems,
+    })
+}
+
+fn label(text: String) -> FlowLabel {
+    FlowLabel { address: format!("/flows?{}", QueryParameters::default().with("label", &text)), text }
 }
 
 fn listed(app: &App, entry: &Entry, triggers: &[TriggerStatus]) -> Result<ListedFlow, JournalError> {
@@ -88,6 +139,7 @@ fn listed(app: &App, entry: &Entry, triggers: &[TriggerStatus]) -> Result<Listed
             .unwrap_or_default()
             .to_owned(),
         is_broken: entry.is_broken,
+        labels: pairs(&entry.flow.labels).into_iter().map(label).collect(),
         bars: bars.collect(),
         last,
         next: own_triggers.filter_map(|trigger| trigger.next).min().map(Moment::of),

@@ -7,12 +7,15 @@ mod assets;
 mod audit;
 mod backfill;
 mod data;
+mod diff;
+mod editor;
 mod error;
 mod execution;
 mod executions;
 mod flow;
 mod flows;
 mod format;
+mod import;
 mod input_fields;
 mod kestra;
 mod kv;
@@ -29,6 +32,8 @@ mod settings;
 mod shell;
 mod state;
 mod tasks;
+mod topology;
+mod yaml;
 
 use std::sync::Arc;
 
@@ -54,6 +59,14 @@ pub(super) fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/", get(overview::show))
         .route("/flows", get(flows::show))
+        .route("/flows/import", get(import::show).post(import::import).layer(DefaultBodyLimit::max(import::MAX_BYTES)))
+        .route("/flows/new", get(editor::new).post(editor::create))
+        .route("/flows/{namespace}/{id}/edit", get(editor::show).post(editor::save))
+        .route("/flows/{namespace}/{id}/restore", post(flow::restore))
+        .route("/flows/{namespace}/{id}/triggers/{trigger}/{state}", post(flow::switch))
+        .route("/editor/diagnose", post(editor::diagnose))
+        .route("/editor/complete", post(editor::complete))
+        .route("/editor/describe", post(editor::describe))
         .route("/flows/{namespace}/{id}", get(flow::show))
         .route("/flows/{namespace}/{id}/graph.svg", get(flow::graph))
         .route("/flows/{namespace}/{id}/run.json", get(run::json))

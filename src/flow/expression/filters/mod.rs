@@ -19,7 +19,7 @@ pub(super) fn find(name: &str) -> Option<&'static Builtin> {
 }
 
 /// Every filter's name.
-pub(super) fn names() -> impl Iterator<Item = &'static str> {
+pub(in crate::flow) fn names() -> impl Iterator<Item = &'static str> {
     ALL.iter().flat_map(|filters| filters.iter()).map(|filter| filter.name)
 }
 

@@ -144,9 +144,11 @@ document.addEventListener("keydown", (event) => {
     return openPalette();
   }
   if (document.querySelector("dialog[open]")) return;
-  if (event.ctrlKey || event.metaKey || event.altKey) return;
-  if (event.key === "Escape" && isTyping(event.target)) return event.target.blur();
-  if (isTyping(event.target) || !keys[event.key]) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+  // The editor is in a root of its own.
+  const [target] = event.composedPath();
+  if (event.key === "Escape" && isTyping(target)) return target.blur();
+  if (isTyping(target) || !keys[event.key]) return;
   if (event.key === "Enter" && !event.target.matches("[data-row]")) return;
   event.preventDefault();
   keys[event.key]();

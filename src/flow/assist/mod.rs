@@ -1,0 +1,13 @@
+//! Help for whoever writes a flow: what may stand at a place of the text, what stands there, and how a mistake is put right.
+//! The text is looked at line by line, since one that is being written is seldom YAML.
+
+mod candidates;
+mod described;
+mod fix;
+mod names;
+mod place;
+mod schema_walk;
+
+pub use candidates::{Candidate, Completion, complete};
+pub use described::{DescribedPlace, describe};
+pub use fix::{Fix, fix};
