@@ -159,7 +159,7 @@ impl<'a> Lines<'a> {
         let range = self.document.chars(path, false)?;
         let text = self.chars.get(range.clone())?;
         // What the parser ends behind a comment ends with its quote or its brace.
-        if let Some(length) = closed(text) {
+        if let Some(length) = closed(&self.chars[range.start..]) {
             return Some((range.start, range.start + length));
         }
         let blanks = text.iter().rev().take_while(|letter| letter.is_whitespace()).count();
