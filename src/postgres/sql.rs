@@ -43,6 +43,17 @@ impl Statement<'_> {
         self
     }
 
+    /// The text with a blank for each comment.
+    pub fn code(&self) -> String {
+        let (mut code, mut at) = (String::with_capacity(self.text.len()), 0);
+        while let Some(letter) = self.text.get(at..).and_then(|rest| rest.chars().next()) {
+            let (end, is_comment) = opaque(&self.text, at).unwrap_or((at + letter.len_utf8(), false));
+            code.push_str(if is_comment { " " } else { self.text.get(at..end).unwrap_or_default() });
+            at = end;
+        }
+        code
+    }
+
     /// Line and column in the source, from 1, of the server's position: a character of `text`, from 1.
     pub fn place(&self, position: u32) -> (usize, usize) {
         let wanted = (position as usize).saturating_sub(1);

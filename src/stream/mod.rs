@@ -43,6 +43,7 @@ mod split;
 mod text;
 mod thrift;
 pub mod timestamp;
+mod timestamp_forms;
 mod type_shape;
 mod unsupported;
 pub mod value;

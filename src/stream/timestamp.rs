@@ -1,15 +1,22 @@
 //! Dates and timestamps by hand: their layout is fixed, and a general parser takes ten times as long.
 
+use super::timestamp_forms::usual;
 use super::value::{digits, trim};
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
 const SECONDS_PER_DAY: i64 = 86_400;
+/// The end of the year 9999.
+const END: i64 = 2_932_897 * SECONDS_PER_DAY * MICROS_PER_SECOND;
 
 /// `2020-04-01` as days since 1970. A time behind it counts for nothing, as to the server.
 pub fn parse_date(text: &[u8]) -> Option<i32> {
     let text = trim(text);
+    plain_date(text).or_else(|| plain_date(&usual(text)?))
+}
+
+fn plain_date(text: &[u8]) -> Option<i32> {
     let (days, rest) = date(text)?;
-    if rest.is_empty() || timestamp_and_offset(text).is_some() { i32::try_from(days).ok() } else { None }
+    if rest.is_empty() || plain_timestamp_and_offset(text).is_some() { i32::try_from(days).ok() } else { None }
 }
 
 /// `2020-04-01 00:44:02.5` as microseconds since 1970. The time, its seconds and their decimals may be missing; an offset
@@ -32,6 +39,10 @@ pub fn parse_instant(text: &[u8]) -> Option<i64> {
 
 /// A timestamp, and the seconds of its offset from UTC if there is one.
 fn timestamp_and_offset(text: &[u8]) -> Option<(i64, Option<i64>)> {
+    plain_timestamp_and_offset(text).or_else(|| plain_timestamp_and_offset(&usual(text)?))
+}
+
+fn plain_timestamp_and_offset(text: &[u8]) -> Option<(i64, Option<i64>)> {
     let (micros, rest) = timestamp(text)?;
     if rest.is_empty() {
         return Some((micros, None));
@@ -51,7 +62,9 @@ fn timestamp(text: &[u8]) -> Option<(i64, &[u8])> {
         [b' ' | b'T' | b't', clock @ ..] => time(clock)?,
         _ => (0, rest),
     };
-    Some((days * SECONDS_PER_DAY * MICROS_PER_SECOND + micros, rest))
+    let moment = days * SECONDS_PER_DAY * MICROS_PER_SECOND + micros;
+    // What is rounded or written as the hour 24 may be in the year 10000.
+    (moment < END).then_some((moment, rest))
 }
 
 fn date(text: &[u8]) -> Option<(i64, &[u8])> {
@@ -78,21 +91,23 @@ fn time(text: &[u8]) -> Option<(i64, &[u8])> {
         [b':', s1, s2, rest @ ..] => (two_digits(*s1, *s2)?, 0, rest),
         _ => (0, 0, rest),
     };
-    let is_real = hour < 24 && minute < 60 && second < 60;
+    // The last moment of a day may be written as its hour 24, and that of a minute as its second 60.
+    let is_real = hour < 24 && minute < 60 && second <= 60 || (hour, minute, second, micros) == (24, 0, 0, 0);
     is_real.then(|| (((hour * 60 + minute) * 60 + second) * MICROS_PER_SECOND + micros, rest))
 }
 
-/// Decimals of a second, in microseconds. Further digits may follow as long as they are zeros.
+/// Decimals of a second, in microseconds. Further digits are rounded as the server rounds them, in double precision.
 fn fraction(text: &[u8]) -> Option<(i64, &[u8])> {
     let (count, rest) = digits(text);
+    if count > 6 {
+        let decimals = std::str::from_utf8(text.get(..count)?).ok()?;
+        let seconds: f64 = format!("0.{decimals}").parse().ok()?;
+        return Some(((seconds * 1e6).round_ties_even() as i64, rest));
+    }
     let mut micros = 0;
-    for place in 0..count.max(6) {
+    for place in 0..6 {
         let digit = if place < count { i64::from(text.get(place)? - b'0') } else { 0 };
-        match place {
-            0..6 => micros = micros * 10 + digit,
-            _ if digit != 0 => return None,
-            _ => {}
-        }
+        micros = micros * 10 + digit;
     }
     (count > 0).then_some((micros, rest))
 }
@@ -195,10 +210,10 @@ mod tests {
         assert_eq!(parse_timestamp(b"2020-4-1 0:44:02"), Some(base + second * MICROS_PER_SECOND));
         assert_eq!(parse_timestamp(b"1969-12-31 23:59:59.999999"), Some(-1));
         for text in [
-            "2020-04-01 24:00:00",
+            "2020-04-01 24:00:01",
             "2020-04-01 00:60:00",
+            "2020-04-01 00:44:61",
             "2020-04-01 00:44:02 CET",
-            "2020-04-01 00:44:02.0000001",
             "2020-04-01 00:44:02.",
             "2020-04-01 00:44.5",
             "2020-04-01 00:44.",

@@ -115,6 +115,35 @@ async fn a_table_is_made_by_a_file_of_sql_and_goes_with_a_failed_load() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_of_sql_runs_in_the_transaction_of_the_load() {
+    let place = Place::new("columns_ddl_transaction").await;
+    place.file("a.csv", "id\n1\n");
+    let yaml = "{from: a.csv, table: t, ddl: t.sql, transform: {expect: [{row_count: {min: 5}}]}}";
+    for (sql, at, help) in [
+        ("BEGIN;\nCREATE TABLE t (id int);\nCOMMIT;\n", "t.sql:1:1: `BEGIN`", "the transaction of the load"),
+        ("CREATE TABLE t (id int); commit work", "t.sql:1:26: `commit work`", "the transaction of the load"),
+        (
+            "/* x */ Start /* y */ Transaction; CREATE TABLE t (id int)",
+            "t.sql:1:9: `Start",
+            "the transaction of the load",
+        ),
+        ("CREATE TABLE t (id int);\nROLLBACK", "t.sql:2:1: `ROLLBACK`", "the transaction of the load"),
+        (
+            "CREATE TABLE t (id int);\nCOPY t FROM stdin;\n1\n\\.\n",
+            "t.sql:2:1: `COPY t FROM stdin`",
+            "leave the rows out",
+        ),
+    ] {
+        place.file("t.sql", sql);
+        assert_says(&place.refused(yaml).await, &[at, "cannot stand in a `ddl` file", help]);
+        assert_eq!(place.rows("SELECT to_regclass('t'), to_regclass('jitney_loads')").await, "NULL NULL");
+    }
+    place.file("t.sql", "\u{feff}CREATE TABLE t (id int);");
+    place.load("{from: a.csv, table: t, ddl: t.sql}").await.unwrap();
+    assert_eq!(place.t().await, "1");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_table_that_is_not_there_and_cannot_be_made_is_an_error_with_a_remedy() {
     let place = Place::new("columns_no_table").await;
     place.file("a.csv", "id\n1\n");

@@ -3,16 +3,28 @@
 use sqlparser::ast::{DataType, Expr, TimezoneInfo};
 
 use super::class::{Class, describe};
+use super::datetimes::{Time, of_interval};
 use super::dialect::{Rewriter, call, is_float, sql, text_of};
 use super::function_table::PREFIX;
 use super::number::NumberType;
 use super::unsupported::{SqlResult, session_time_zone, unsupported};
-use crate::stream::ColumnType;
 
 impl Rewriter<'_> {
     /// A cast as Postgres makes it.
     pub(super) fn cast(&self, expr: &Expr, to: &DataType) -> SqlResult<Option<Expr>> {
-        let from = self.class(expr);
+        let (from, time) = (self.class(expr), self.time(expr));
+        if time == Some(Time::Interval) {
+            return of_interval(&describe(expr));
+        }
+        if matches!(to, DataType::Timestamp(None, TimezoneInfo::Tz | TimezoneInfo::WithTimeZone)) {
+            return match time {
+                Some(Time::TimestampTz | Time::Instant) => sql(&expr.to_string()).map(Some),
+                _ => unsupported(
+                    format!("a cast of {} to {to}", describe(expr)),
+                    "let the step `cast` or the table's column convert it",
+                ),
+            };
+        }
         let has_no_cast = match to {
             DataType::Date | DataType::Timestamp(..) => matches!(from, Some(Class::Number | Class::Boolean)),
             DataType::Boolean | DataType::Bool => {
@@ -32,7 +44,7 @@ impl Rewriter<'_> {
             );
         }
         let is_about_days = |to: &DataType| matches!(to, DataType::Text | DataType::Date | DataType::Timestamp(..));
-        if self.kind(expr) == Some(ColumnType::Instant) && is_about_days(to) {
+        if time == Some(Time::Instant) && is_about_days(to) {
             return session_time_zone(&describe(expr));
         }
         if let Some(help) = self.unsupported_cast_help(expr, from, to) {
@@ -71,9 +83,6 @@ impl Rewriter<'_> {
             DataType::Date if is_text => call("date", &[expr]).map(Some),
             DataType::Timestamp(None, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) if is_text => {
                 call("timestamp", &[expr]).map(Some)
-            }
-            DataType::Timestamp(..) if is_text => {
-                unsupported(format!("a cast of a text to {to}"), "let the step `cast` or the table's column convert it")
             }
             DataType::Timestamp(Some(_), _) => {
                 unsupported(format!("a cast to {to}, which would not be rounded"), "write `timestamp`")

@@ -2,6 +2,7 @@
 
 use sqlparser::ast::{BinaryOperator, DataType, Expr, UnaryOperator, Value};
 
+use super::datetimes::Time;
 use super::dialect::Rewriter;
 use super::function_table::{self, ClassRule, PREFIX};
 use super::functions::arguments;
@@ -15,6 +16,7 @@ pub(super) enum Class {
     Number,
     Boolean,
     Time,
+    Interval,
 }
 
 impl Class {
@@ -24,6 +26,7 @@ impl Class {
             Self::Number => "a number",
             Self::Boolean => "a boolean",
             Self::Time => "a date or time",
+            Self::Interval => "an interval",
         }
     }
 
@@ -54,6 +57,11 @@ impl Class {
 impl Rewriter<'_> {
     /// The class of an expression; none where it is not known, or takes that of its neighbours.
     pub(super) fn class(&self, expr: &Expr) -> Option<Class> {
+        match self.time(expr) {
+            Some(Time::Interval) => return Some(Class::Interval),
+            Some(_) => return Some(Class::Time),
+            None => {}
+        }
         match expr {
             Expr::Nested(inner) => self.class(inner),
             Expr::Value(value) => match &value.value {
@@ -119,14 +127,17 @@ impl Rewriter<'_> {
         let is_text =
             |value: &&&Expr| matches!(value, Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_)));
         let fits = match first {
-            Some(Class::Number | Class::Boolean) => false,
+            Some(Class::Number | Class::Boolean | Class::Interval) => false,
             Some(Class::Time) => has_times,
             _ => true,
         };
         match values.iter().find(is_text).filter(|_| !fits) {
             Some(text) => unsupported(
                 format!("the text {text} where {} is expected", first.map_or("", Class::name)),
-                "leave out the quotes, or write it with CAST",
+                match first {
+                    Some(Class::Interval) => "write it as `INTERVAL '10 minutes'`",
+                    _ => "leave out the quotes, or write it with CAST",
+                },
             ),
             None => Ok(()),
         }

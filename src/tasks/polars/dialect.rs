@@ -9,7 +9,7 @@ use sqlparser::ast::{
 };
 
 use super::class::{Class, describe, is_comparison};
-use super::datetimes::{check_interval, check_typed};
+use super::datetimes::{Time, check_interval, check_typed, of_interval};
 use super::expression::Columns;
 use super::function_table::PREFIX;
 use super::functions::{arguments, milliseconds, position, seconds, substring};
@@ -51,7 +51,7 @@ pub(super) fn expression(
         SelectItem::UnnamedExpr(expr) => rewriter.finish(expr).map_err(|unsupported| unsupported.error(field))?,
         _ => None,
     };
-    let kind = kind.filter(|kind| matches!(kind, ColumnType::Numeric | ColumnType::Real));
+    let kind = kind.filter(|kind| matches!(kind, ColumnType::Numeric | ColumnType::Real | ColumnType::Instant));
     if !rewriter.is_changed {
         return Ok((text.to_owned(), kind));
     }
@@ -124,6 +124,9 @@ impl<'a> Rewriter<'a> {
             return Ok(Some(ColumnType::Numeric));
         }
         self.check_numeric_columns(&mut expr.clone())?;
+        if let Some(kind) = self.time(expr).and_then(Time::kind) {
+            return Ok(Some(kind));
+        }
         Ok(match (self.number(expr), self.class(expr)) {
             (Some(NumberType::Whole(bits)), _) => Some(ColumnType::Int(bits)),
             (Some(NumberType::Real), _) => Some(ColumnType::Real),
@@ -154,17 +157,37 @@ impl<'a> Rewriter<'a> {
             Expr::IsNotUnknown(inner) => Some(sql(&format!("({inner}) IS NOT NULL"))?),
             Expr::BinaryOp { left, op, right } => self.operator(left, op, right)?,
             Expr::InList { expr, list, negated } if (1..=MAX_COMPARED).contains(&list.len()) => {
+                self.require_same_class(&std::iter::once(expr.as_ref()).chain(list).collect::<Vec<_>>(), true)?;
                 Some(sql(&self.among(expr, list, *negated)?)?)
             }
-            Expr::Between { expr, negated, low, high } => self.between((expr, low, high), *negated)?,
-            Expr::Case { conditions, else_result, .. } => {
+            Expr::Between { expr, negated, low, high } => {
+                self.require_same_class(&[expr, low, high], true)?;
+                self.between((expr, low, high), *negated)?
+            }
+            Expr::IsDistinctFrom(left, right) | Expr::IsNotDistinctFrom(left, right) => {
+                self.require_same_class(&[left, right], false)?;
+                self.want_one_zone(&[left, right])?;
+                None
+            }
+            Expr::Case { operand, conditions, else_result, .. } => {
                 let results = conditions.iter().map(|when| &when.result).chain(else_result.as_deref());
-                self.require_same_class(&results.collect::<Vec<_>>(), false)?;
+                let results: Vec<_> = results.collect();
+                self.require_same_class(&results, false)?;
+                self.want_one_zone(&results)?;
+                if let Some(operand) = operand {
+                    let wanted = conditions.iter().map(|when| &when.condition);
+                    let compared: Vec<_> = std::iter::once(operand.as_ref()).chain(wanted).collect();
+                    self.require_same_class(&compared, false)?;
+                    self.want_one_zone(&compared)?;
+                }
                 self.case(expr.clone())?
             }
             Expr::Cast { kind, expr, data_type, .. } if *kind != CastKind::TryCast => self.cast(expr, data_type)?,
+            Expr::Extract { expr, .. } if self.time(expr) == Some(Time::Interval) => {
+                return of_interval(&describe(expr));
+            }
             Expr::Extract { field, expr, .. }
-                if *field != DateTimeField::Epoch && self.kind(expr) == Some(ColumnType::Instant) =>
+                if *field != DateTimeField::Epoch && self.time(expr) == Some(Time::Instant) =>
             {
                 return session_time_zone(&describe(expr));
             }
@@ -176,7 +199,7 @@ impl<'a> Rewriter<'a> {
             }
             Expr::UnaryOp { op: UnaryOperator::Minus, expr: inner } if !matches!(**inner, Expr::Value(_)) => {
                 self.reject_decimal_text(inner)?;
-                match self.is_temporal(inner) {
+                match self.time(inner).is_some() {
                     true => None,
                     false => Some(call(&format!("negate{}", self.bits(inner).unwrap_or(64)), &[inner])?),
                 }
@@ -252,7 +275,7 @@ impl<'a> Rewriter<'a> {
             BinaryOperator::StringConcat => return self.joined(left, right).map(Some),
             op => return operator_of_texts(left, op, right),
         };
-        if self.is_temporal(left) || self.is_temporal(right) {
+        if self.time(left).is_some() || self.time(right).is_some() {
             return self.shifted(left, op, right);
         }
         let numbers = [self.number(left), self.number(right)];
@@ -338,30 +361,6 @@ impl<'a> Rewriter<'a> {
         match self.number(expr)? {
             NumberType::Whole(bits) => Some(bits),
             _ => None,
-        }
-    }
-
-    /// Whether an expression may be a date, a timestamp or an interval.
-    fn is_temporal(&self, expr: &Expr) -> bool {
-        let is = |expr: &Expr| self.is_temporal(expr);
-        match expr {
-            Expr::Interval(_) | Expr::TypedString(_) => true,
-            Expr::Nested(inner) | Expr::UnaryOp { expr: inner, .. } => is(inner),
-            Expr::Cast { data_type, .. } => {
-                matches!(data_type, DataType::Date | DataType::Timestamp(..) | DataType::Datetime(..))
-            }
-            Expr::BinaryOp { left, right, .. } => is(left) || is(right),
-            Expr::Case { conditions, else_result, .. } => {
-                conditions.iter().map(|when| &when.result).chain(else_result.as_deref()).any(is)
-            }
-            Expr::Function(_) if self.class(expr) == Some(Class::Time) => true,
-            Expr::Function(function) => {
-                let name = function.name.to_string().to_lowercase();
-                let is_number = ["date_part", "length", "count", "strpos"].contains(&name.as_str());
-                let is_internal = name.starts_with(PREFIX) && name != format!("{PREFIX}largest");
-                !is_number && !is_internal && arguments(function).iter().any(is)
-            }
-            expr => self.class(expr) == Some(Class::Time),
         }
     }
 

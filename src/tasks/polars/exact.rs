@@ -8,11 +8,12 @@ use sqlparser::ast::{
 };
 
 use super::class::describe;
+use super::datetimes::{Time, of_interval};
 use super::dialect::{Rewriter, call, sql};
 use super::function_table::{self, NumberRule, PREFIX, SqlFunction};
 use super::functions::{arguments, values_of};
 use super::number::NumberType;
-use super::unsupported::{SqlResult, unsupported, unsupported_arithmetic};
+use super::unsupported::{SqlResult, session_time_zone, unsupported, unsupported_arithmetic};
 use crate::stream::ColumnType;
 
 impl Rewriter<'_> {
@@ -23,6 +24,9 @@ impl Rewriter<'_> {
             (Some(left), _) => return sql(&format!("{left} {op} {right}")).map(Some),
             (_, Some(right)) => return sql(&format!("{left} {op} {right}")).map(Some),
             _ => {}
+        }
+        if let Some((left, right)) = self.in_one_zone(left, right)? {
+            return sql(&format!("{left} {op} {right}")).map(Some);
         }
         let numbers = [self.number(left), self.number(right)];
         if !numbers.contains(&Some(NumberType::Numeric)) {
@@ -201,6 +205,11 @@ impl Rewriter<'_> {
 
     /// The text that Postgres casts a value to.
     pub(super) fn text(&self, expr: &Expr) -> SqlResult<Expr> {
+        match self.time(expr) {
+            Some(Time::Interval) => return of_interval(&describe(expr)),
+            Some(Time::Instant) => return session_time_zone(&describe(expr)),
+            _ => {}
+        }
         match self.digits(expr)? {
             Some(digits) => call("text", &[&sql(&digits)?]),
             None if self.number(expr) == Some(NumberType::Real) => call("realtext", &[expr]),

@@ -59,6 +59,12 @@ pub fn column_type_of(dtype: &DataType) -> ColumnType {
 pub fn converted(field: &str, expression: Expr, from: ColumnType, kind: ColumnType) -> Result<Expr, TaskError> {
     match is_castable(from, kind) {
         true => Ok(convert(expression, from, kind)),
+        false if from == ColumnType::Instant => {
+            let message =
+                format!("`{field}`: a timestamptz as {kind} depends on the session's time zone, which is not UTC");
+            Err(TaskError::permanent(message)
+                .help("compute it in SQL after the load, or set the session's time zone to UTC"))
+        }
         false => Err(TaskError::permanent(format!("`{field}`: values of type {from} cannot be converted to {kind}"))
             .help("write an expression in `with_columns` that says what is meant")),
     }

@@ -149,7 +149,7 @@ static SQL_FUNCTIONS: &[SqlFunction] = &[
     text("strftime"),
     text("string_agg").aggregate(),
     number("strpos", NumberRule::Is(Whole(32))).compares(Comparability::Equality),
-    function("strptime", ClassRule::Unknown, Unknown),
+    time("strptime"),
     text("substr"),
     text("substring"),
     number("sum", OfSum).aggregate().arithmetic(),
@@ -163,9 +163,11 @@ static SQL_FUNCTIONS: &[SqlFunction] = &[
 
 static INTERNAL_FUNCTIONS: &[SqlFunction] = &[
     number("abs", OfSign).by(PgFunction::Abs),
+    time("adddays").by(|_| PgFunction::AddDays),
     boolean("bool").by(|_| PgFunction::Parse(ColumnType::Bool)),
     number("compare", NumberRule::Is(Whole(32))).digits().by(|_| PgFunction::Compare),
     time("date").by(|_| PgFunction::Parse(ColumnType::Date)),
+    number("days", NumberRule::Is(Whole(32))).by(|_| PgFunction::Days),
     number("decimal", NumberRule::Is(Numeric)).digits().by(|_| PgFunction::Decimal),
     number("divide", OfOperator).by(PgFunction::Divide),
     number("double", NumberRule::Is(Double)).digits().by(|_| PgFunction::Double),
@@ -176,6 +178,8 @@ static INTERNAL_FUNCTIONS: &[SqlFunction] = &[
     number("isnan", NumberRule::Is(Whole(32))).by(|_| PgFunction::IsNan),
     function("largest", ClassRule::Unknown, OfFirst).aggregate().by(|_| PgFunction::Largest),
     number("least", NumberRule::Is(Numeric)).digits().by(|_| PgFunction::Least),
+    number("maximum", OfAll).by(|_| PgFunction::Maximum),
+    number("minimum", OfAll).by(|_| PgFunction::Minimum),
     number("minus", OfOperator).by(PgFunction::Minus),
     number("modulo", OfOperator).by(PgFunction::Modulo),
     number("nearest", Unknown).digits().by(PgFunction::Nearest),
@@ -193,6 +197,7 @@ static INTERNAL_FUNCTIONS: &[SqlFunction] = &[
     text("text").by(|_| PgFunction::Text),
     number("times", OfOperator).by(PgFunction::Times),
     time("timestamp").by(|_| PgFunction::Parse(ColumnType::Timestamp)),
+    time("timestamptz").by(|_| PgFunction::Parse(ColumnType::TimestampTz)),
     text("total").by(|_| PgFunction::Total),
 ];
 

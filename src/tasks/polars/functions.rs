@@ -3,6 +3,7 @@
 use sqlparser::ast::{Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Value, WindowType};
 
 use super::class::{Class, describe};
+use super::datetimes::{Time, of_interval};
 use super::dialect::{Rewriter, call, sql, text_of};
 use super::function_table::{self, PREFIX, SqlFunction};
 use super::number::NumberType;
@@ -39,11 +40,12 @@ impl Rewriter<'_> {
                 "left" | "right" | "split_part" | "replace" | "lpad" | "rpad" | "ltrim" | "rtrim",
                 [text, others @ ..],
             ) if others.iter().any(may_be_null) => null_if_any_is_null(&name, function, text, others).map(Some),
+            ("date_part", [_, time]) if self.time(time) == Some(Time::Interval) => of_interval(&describe(time)),
             ("date_part", [field, time]) if text_of(field).is_some_and(|field| field.eq_ignore_ascii_case("epoch")) => {
                 call("epoch", &[time]).map(Some)
             }
-            ("date_part", [_, time]) if self.kind(time) == Some(ColumnType::Instant) => {
-                session_time_zone(&describe(time))
+            ("date_part" | "strftime", values) if values.iter().any(|time| self.time(time) == Some(Time::Instant)) => {
+                session_time_zone(&function.to_string())
             }
             ("mod", [left, right]) => call("modulo", &[left, right]).map(Some),
             ("abs", [number]) => call(&format!("abs{}", self.bits(number).unwrap_or(64)), &[number]).map(Some),
@@ -60,10 +62,14 @@ impl Rewriter<'_> {
             ("concat" | "concat_ws", values) => self.concat(function, values).map(Some),
             ("coalesce" | "greatest" | "least" | "nullif", values) => {
                 self.require_same_class(&values.iter().collect::<Vec<_>>(), false)?;
+                self.want_one_zone(&values.iter().collect::<Vec<_>>())?;
                 let mut choice = function.clone();
                 let values: Vec<_> = values_of(&mut choice).collect();
                 let is_changed = self.of_one_type(values)?;
-                self.of_single(Expr::Function(choice), is_changed)
+                match self.extreme(&name, &choice)? {
+                    Some(extreme) => Ok(Some(extreme)),
+                    None => self.of_single(Expr::Function(choice), is_changed),
+                }
             }
             ("date_part", [field, time])
                 if text_of(field).is_some_and(|field| field.to_lowercase().starts_with("sec")) =>
@@ -102,6 +108,23 @@ impl Rewriter<'_> {
             }
             _ => Ok(None),
         }
+    }
+
+    /// The greatest or least of numbers of floating point, among which NaN is the greatest.
+    fn extreme(&self, name: &str, choice: &Function) -> SqlResult<Option<Expr>> {
+        let word = match name {
+            "greatest" => "maximum",
+            "least" => "minimum",
+            _ => return Ok(None),
+        };
+        let number = self.number(&Expr::Function(choice.clone()));
+        if number < Some(NumberType::Real) {
+            return Ok(None);
+        }
+        let values = arguments(choice);
+        let extreme = call(word, &values.iter().collect::<Vec<_>>())?;
+        let is_single = number == Some(NumberType::Real) && values.iter().any(|value| self.number(value) != number);
+        if is_single { call("single", &[&extreme]).map(Some) } else { Ok(Some(extreme)) }
     }
 
     /// Texts in a row. Truth values would be `t` and `f`.
@@ -160,7 +183,7 @@ impl Rewriter<'_> {
         let class = self.class(argument);
         let is_unsupported = match name {
             "sum" | "avg" | "stddev" | "stddev_samp" | "variance" | "var_samp" => {
-                matches!(class, Some(Class::Boolean | Class::Time | Class::Text))
+                matches!(class, Some(Class::Boolean | Class::Time | Class::Interval | Class::Text))
             }
             "min" | "max" => class == Some(Class::Boolean),
             _ => false,

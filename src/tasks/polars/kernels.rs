@@ -1,5 +1,7 @@
 //! What functions of [`super::pg_function`] compute, row by row.
 
+use std::cmp::Ordering;
+
 use polars::prelude::*;
 
 use super::decimal;
@@ -68,6 +70,45 @@ pub(super) fn compared(rows: &KernelRows, name: PlSmallStr, columns: &[Column]) 
         let (Some(left), Some(right)) = (left.get(row), right.get(row)) else { return Ok(None) };
         let order = decimal::compare(left, right).ok_or("a numeric value is not a number")?;
         Ok(Some(order as i64))
+    })
+}
+
+/// The days from one date to another.
+pub(super) fn days(rows: &KernelRows, name: PlSmallStr, columns: &[Column]) -> PolarsResult<Column> {
+    let [left, right] = columns else { return Err(PolarsError::ComputeError("two dates are wanted".into())) };
+    let day_numbers = |column: &Column| IntValues::of(&column.cast(&DataType::Date)?.to_physical_repr());
+    let (left, right) = (day_numbers(left)?, day_numbers(right)?);
+    rows.ints(name, |row| Ok(left.get(row).zip(right.get(row)).map(|(left, right)| left - right)))
+}
+
+/// A date so many days later.
+pub(super) fn later(rows: &KernelRows, name: PlSmallStr, columns: &[Column]) -> PolarsResult<Column> {
+    /// The days of the years 1 and 9999, which are all that steps have.
+    const DAYS: std::ops::RangeInclusive<i64> = -719_162..=2_932_896;
+    let [date, days] = columns else { return Err(PolarsError::ComputeError("a date and a number are wanted".into())) };
+    let (date, days) = (IntValues::of(&date.cast(&DataType::Date)?.to_physical_repr())?, IntValues::of(days)?);
+    let result = rows.ints(name, |row| {
+        let Some((date, days)) = date.get(row).zip(days.get(row)) else { return Ok(None) };
+        date.checked_add(days).filter(|day| DAYS.contains(day)).map(Some).ok_or("date out of range")
+    })?;
+    result.cast(&DataType::Int32)?.cast(&DataType::Date)
+}
+
+/// The greatest or least of numbers, of which NaN is the greatest; NULLs do not count.
+pub(super) fn extreme_float(
+    rows: &KernelRows,
+    name: PlSmallStr,
+    columns: &[Column],
+    wanted: Ordering,
+) -> PolarsResult<Column> {
+    let all: Vec<FloatValues> = columns.iter().map(FloatValues::of).collect::<PolarsResult<_>>()?;
+    let order = |one: f64, other: f64| match (one.is_nan(), other.is_nan()) {
+        (false, false) => one.partial_cmp(&other).unwrap_or(Ordering::Equal),
+        (one, other) => one.cmp(&other),
+    };
+    rows.floats(name, |row| {
+        let values = all.iter().filter_map(|values| values.get(row));
+        Ok(values.reduce(|best, value| if order(value, best) == wanted { value } else { best }))
     })
 }
 

@@ -21,6 +21,7 @@ pub mod expect;
 pub mod expression;
 mod function_table;
 mod functions;
+mod joins;
 mod kernels;
 pub mod keys;
 mod number;

@@ -13,8 +13,8 @@ use polars_plan::prelude::FunctionOptions;
 
 use super::function_table::{self, PREFIX};
 use super::kernels::{
-    compared, finite, fitting, is_nan, largest, last_characters, magnitude, out_of_range, parsed, rounded, singles,
-    sort_keys, summed, totals, whole_text,
+    compared, days, extreme_float, finite, fitting, is_nan, largest, last_characters, later, magnitude, out_of_range,
+    parsed, rounded, singles, sort_keys, summed, totals, whole_text,
 };
 use super::pg_text::{decimals, epoch, extreme, reals, significant, texts};
 use super::rows::{FloatValues, IntValues, KernelRows, TextValues};
@@ -77,6 +77,14 @@ pub(super) enum PgFunction {
     Parse(ColumnType),
     /// Seconds since 1970.
     Epoch,
+    /// The days from the second date to the first.
+    Days,
+    /// A date so many days later.
+    AddDays,
+    /// The greatest of numbers of floating point: NaN, if it is among them.
+    Maximum,
+    /// The least of numbers of floating point, none of which is less than NaN alone.
+    Minimum,
     /// -1, 0 or 1 by the order of two decimal numbers, each kept as its text.
     Compare,
     /// The first argument, which is finite if all others are.
@@ -135,7 +143,8 @@ impl PgFunction {
         Ok(Field::new(
             name,
             match self {
-                Self::Whole(_) | Self::Nearest(_) | Self::IsNan | Self::Compare => DataType::Int64,
+                Self::Whole(_) | Self::Nearest(_) | Self::IsNan | Self::Compare | Self::Days => DataType::Int64,
+                Self::AddDays => DataType::Date,
                 Self::Sum | Self::Largest => match fields.first().map(Field::dtype) {
                     Some(dtype) if self == Self::Sum && is_whole(dtype) => DataType::Int64,
                     dtype => dtype.cloned().unwrap_or(DataType::Null),
@@ -148,6 +157,7 @@ impl PgFunction {
                 Self::Round | Self::Finite | Self::NonZero | Self::Sign | Self::Single | Self::Double | Self::Epoch => {
                     DataType::Float64
                 }
+                Self::Maximum | Self::Minimum => DataType::Float64,
                 _ if are_whole => DataType::Int64,
                 _ => DataType::Float64,
             },
@@ -214,6 +224,10 @@ impl PgFunction {
                 rows.ints(name, |row| texts.get(row).map(|text| fitting(whole(text)?, bits)).transpose())?
             }
             Self::Epoch => epoch(&rows, name, first)?,
+            Self::Days => days(&rows, name, columns)?,
+            Self::AddDays => later(&rows, name, columns)?,
+            Self::Maximum => extreme_float(&rows, name, columns, Ordering::Greater)?,
+            Self::Minimum => extreme_float(&rows, name, columns, Ordering::Less)?,
             Self::Compare => compared(&rows, name, columns)?,
             Self::Finite | Self::NonZero => finite(&rows, name, columns, self == Self::NonZero)?,
             Self::Right => last_characters(&rows, columns)?.with_name(name),

@@ -11,6 +11,7 @@ use sqlparser::ast::{
 
 use super::dialect::{Rewriter, sql};
 use super::function_table::PREFIX;
+use super::joins::check_joins;
 use super::queries::{join_constraint, output_position};
 use super::sql::{INPUT, parser};
 use super::unsupported::{SqlResult, unsupported};
@@ -105,6 +106,7 @@ impl Rewriter<'_> {
     }
 
     fn select(&mut self, select: &mut Select) -> SqlResult<Vec<ScopeColumn>> {
+        check_joins(select)?;
         let mut from = std::mem::take(&mut select.from);
         let fields = self.from(&mut from)?;
         self.fields = Some(fields.clone());

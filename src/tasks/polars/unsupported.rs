@@ -54,7 +54,7 @@ pub(super) fn decimal_arithmetic<T>() -> SqlResult<T> {
 /// Always.
 pub(super) fn session_time_zone<T>(time: &str) -> SqlResult<T> {
     unsupported(
-        format!("the day or hour of {time}, a timestamptz, since the session is not in UTC"),
+        format!("the day, hour or text of {time}, a timestamptz, since the session is not in UTC"),
         "compute it in SQL after the load, or set the session's time zone to UTC",
     )
 }

@@ -7,7 +7,7 @@ use tokio_postgres::Transaction;
 
 use crate::diagnostic::nearest;
 use crate::postgres::name::TableName;
-use crate::postgres::sql::statements;
+use crate::postgres::sql::{Statement, statements};
 use crate::postgres::{explain, explain_in};
 use crate::stream::{ColumnType, TypeShape};
 use crate::task::{NO_COLUMN, TaskError};
@@ -243,6 +243,9 @@ impl Target {
     }
 }
 
+/// What to do with a statement that begins or ends a transaction.
+const ENDS_TRANSACTION: &str = "leave it out: the table is made in the transaction of the load";
+
 /// What is allowed to differ between file and table.
 #[derive(Clone, Copy)]
 pub(super) struct Leniency {
@@ -265,6 +268,25 @@ fn field(column: &TableColumn) -> Result<Field, TaskError> {
     Ok(column.into())
 }
 
+/// Refuses what would end the load's transaction, or wants rows from a client.
+fn check_statement(statement: &Statement<'_>) -> Result<(), TaskError> {
+    let text = statement.code().to_ascii_lowercase();
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let help = match words.as_slice() {
+        ["start" | "prepare", "transaction", ..] | ["begin" | "commit" | "end" | "rollback" | "abort", ..] => {
+            ENDS_TRANSACTION
+        }
+        ["copy", ..] if text.contains("stdin") || text.contains("stdout") => {
+            "leave the rows out of the file, and load them by a task of their own"
+        }
+        _ => return Ok(()),
+    };
+    let (line, column) = statement.place(1);
+    let first = statement.text.lines().next().unwrap_or_default();
+    Err(TaskError::permanent(format!("{}:{line}:{column}: `{first}` cannot stand in a `ddl` file", statement.file))
+        .help(help))
+}
+
 async fn make(
     transaction: &Transaction<'_>,
     (name, table): (&str, &TableName),
@@ -278,7 +300,9 @@ async fn make(
             transaction.batch_execute(&sql).await.map_err(|error| explain(&format!("creating table `{name}`"), &error))
         }
         CreateTable::File { name: file, text } => {
-            for statement in statements(file, text, &Value::Null).map_err(TaskError::permanent)? {
+            let all = statements(file, text, &Value::Null).map_err(TaskError::permanent)?;
+            all.iter().try_for_each(check_statement)?;
+            for statement in all {
                 let doing = format!("creating table `{name}`");
                 transaction
                     .batch_execute(&statement.text)

@@ -267,7 +267,7 @@ impl Load {
         let Some(name) = &self.ddl else { return Ok(None) };
         let path = context.input_file("ddl", name)?;
         std::fs::read_to_string(&path)
-            .map(Some)
+            .map(|text| Some(text.trim_start_matches('\u{feff}').to_owned()))
             .map_err(|error| TaskError::permanent(format!("cannot read the DDL file `{name}`")).caused_by(error))
     }
 
