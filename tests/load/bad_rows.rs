@@ -226,7 +226,7 @@ async fn a_query_over_all_rows_says_that_it_has_no_row_to_name() {
     let place = Place::with("bad_query", "CREATE TABLE t (r int)").await;
     place.file("a.csv", "a\n1\n2\n");
     let yaml = "{from: a.csv, table: t, on_bad_row: {reject: {}}, transform: {schema: {a: int}, sql: 'SELECT sum(a) / 0 AS r FROM self'}}";
-    assert_says(&place.refused(yaml).await, &["`sql`: division by zero", "does not tell which row"]);
+    assert_says(&place.refused(yaml).await, &["`sql`: division by zero", "cannot name the row"]);
 }
 
 /// Conditions over numbers of more digits than a double has.
