@@ -13,22 +13,22 @@ const VERSION: u32 = 2;
 /// Settings by name: those that decide which rows a load brings, or who gets a notification. A setting that has its
 /// default is left out, so that one which is added later changes no fingerprint where it is not used.
 #[derive(Clone, Debug, Default)]
-pub struct FingerprintBuilder(Map<String, Value>);
+pub(crate) struct FingerprintBuilder(Map<String, Value>);
 
 impl FingerprintBuilder {
     /// Adds a setting unless it has its default.
-    pub fn with<T: Serialize>(self, name: &str, value: &T, default: &T) -> Self {
+    pub(crate) fn with<T: Serialize>(self, name: &str, value: &T, default: &T) -> Self {
         let [value, default] = [json!(value), json!(default)];
         self.with_json(name, value, &default)
     }
 
     /// Adds a setting that is there.
-    pub fn with_some<T: Serialize>(self, name: &str, value: Option<T>) -> Self {
+    pub(crate) fn with_some<T: Serialize>(self, name: &str, value: Option<T>) -> Self {
         self.with_json(name, json!(value), &Value::Null)
     }
 
     /// Adds the settings of a part of the task under the part's name.
-    pub fn with_part(self, name: &str, part: Self) -> Self {
+    pub(crate) fn with_part(self, name: &str, part: Self) -> Self {
         self.with_json(name, Value::Object(part.0), &json!({}))
     }
 
@@ -45,7 +45,7 @@ impl FingerprintBuilder {
     }
 
     /// Its fingerprint, which also knows what earlier versions kept for the same settings: the hash of `former`.
-    pub fn fingerprint(self, former: &str) -> Fingerprint {
+    pub(crate) fn fingerprint(self, former: &str) -> Fingerprint {
         let sha256 = |text: &str| hex(&Sha256::digest(text.as_bytes()));
         Fingerprint { sha256: sha256(&self.canonical()), former: sha256(former) }
     }
@@ -65,7 +65,7 @@ fn sorted(value: Value) -> Value {
 
 /// What stands for settings where they are stored: SHA-256 in hex.
 #[derive(Clone, Debug)]
-pub struct Fingerprint {
+pub(crate) struct Fingerprint {
     /// What is written now.
     pub sha256: String,
     /// What earlier versions wrote for the same settings.
@@ -74,18 +74,18 @@ pub struct Fingerprint {
 
 impl Fingerprint {
     /// One that no earlier version wrote otherwise.
-    pub fn of_text(text: &str) -> Self {
+    pub(crate) fn of_text(text: &str) -> Self {
         let sha256 = hex(&Sha256::digest(text.as_bytes()));
         Self { former: sha256.clone(), sha256 }
     }
 
     /// What may be stored for the same settings.
-    pub fn known(&self) -> [&str; 2] {
+    pub(crate) fn known(&self) -> [&str; 2] {
         [&self.sha256, &self.former]
     }
 
     /// Whether what is stored is of the same settings.
-    pub fn knows(&self, sha256: &str) -> bool {
+    pub(crate) fn knows(&self, sha256: &str) -> bool {
         self.known().contains(&sha256)
     }
 }

@@ -15,7 +15,7 @@ const KNOWN_BY: [&str; 2] = ["journal.db", "postgres"];
 ///
 /// # Errors
 /// When it cannot be made.
-pub fn make_private(home: &Path) -> io::Result<()> {
+pub(crate) fn make_private(home: &Path) -> io::Result<()> {
     if let Some(above) = home.parent() {
         fs::create_dir_all(above)?;
     }

@@ -1,26 +1,26 @@
 #![doc = include_str!("ARCHITECTURE.md")]
 #![warn(unreachable_pub)]
 
-pub mod blocking;
+mod blocking;
 pub mod clock;
 pub mod config;
 pub mod diagnostic;
-pub mod duration;
-pub mod execution_state;
-pub mod fingerprint;
+mod duration;
+mod execution_state;
+mod fingerprint;
 pub mod id;
-pub mod log;
-pub mod secret;
+mod log;
+mod secret;
 pub mod text;
 
 pub mod file_access;
-pub mod gcp;
-pub mod home;
+mod gcp;
+mod home;
 pub mod journal;
 pub mod jq;
-pub mod namespace_files;
+mod namespace_files;
 pub mod postgres;
-pub mod process;
+mod process;
 pub mod storage;
 pub mod stream;
 pub mod task;

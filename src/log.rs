@@ -11,7 +11,7 @@ const ALL: &str = "jitney";
 /// What tasks log. Its author chose the level of each line, so that all are written.
 const TASKS: &str = "jitney::tasks";
 /// The targets of this program.
-pub const TARGETS: [&str; 9] = [
+pub(crate) const TARGETS: [&str; 9] = [
     "jitney::backfills",
     "jitney::executions",
     "jitney::flows",

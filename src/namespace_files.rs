@@ -17,7 +17,7 @@ const FILE: &str = "file://";
 
 /// The files of one namespace.
 #[derive(Clone, Debug)]
-pub struct NamespaceFiles {
+pub(crate) struct NamespaceFiles {
     flows: PathBuf,
     namespace: String,
 }
@@ -27,7 +27,7 @@ impl NamespaceFiles {
     ///
     /// # Errors
     /// When the namespace is no name.
-    pub fn new(flows: &Path, namespace: &str) -> Result<Self, String> {
+    pub(crate) fn new(flows: &Path, namespace: &str) -> Result<Self, String> {
         let is_name = !namespace.is_empty()
             && !namespace.starts_with('.')
             && namespace.chars().all(|letter| letter.is_ascii_alphanumeric() || "-_.".contains(letter));
@@ -39,7 +39,7 @@ impl NamespaceFiles {
     }
 
     /// The folder of the namespace's files, which need not be there.
-    pub fn folder(&self) -> PathBuf {
+    pub(crate) fn folder(&self) -> PathBuf {
         self.flows.join(FOLDER).join(&self.namespace)
     }
 
@@ -47,7 +47,7 @@ impl NamespaceFiles {
     ///
     /// # Errors
     /// When nothing is there, or the path leads outside.
-    pub fn find(&self, path: &str) -> Result<PathBuf, String> {
+    pub(crate) fn find(&self, path: &str) -> Result<PathBuf, String> {
         let folders = [self.folder(), self.flows.clone()];
         let candidates = match path.strip_prefix(FILE) {
             Some(absolute) => vec![PathBuf::from(absolute)],
@@ -71,7 +71,7 @@ impl NamespaceFiles {
     ///
     /// # Errors
     /// As [`NamespaceFiles::find`].
-    pub fn uri(&self, path: &str) -> Result<String, String> {
+    pub(crate) fn uri(&self, path: &str) -> Result<String, String> {
         Ok(format!("{FILE}{}", self.find(path)?.display()))
     }
 
@@ -80,7 +80,7 @@ impl NamespaceFiles {
     ///
     /// # Errors
     /// When there is no such folder, or it cannot be read.
-    pub fn all(&self) -> io::Result<Vec<String>> {
+    pub(crate) fn all(&self) -> io::Result<Vec<String>> {
         let folder = self.folder();
         let mut found = Vec::new();
         files_below(&folder, "", &mut found)?;
@@ -94,7 +94,7 @@ impl NamespaceFiles {
 ///
 /// # Errors
 /// When a folder cannot be read, or a name in it is not UTF-8 text.
-pub fn files_below(folder: &Path, prefix: &str, found: &mut Vec<String>) -> io::Result<()> {
+pub(crate) fn files_below(folder: &Path, prefix: &str, found: &mut Vec<String>) -> io::Result<()> {
     let mut entries: Vec<_> = fs::read_dir(folder)?.collect::<io::Result<_>>()?;
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
@@ -115,7 +115,7 @@ fn not_utf8(file: &Path) -> io::Error {
 }
 
 /// A file below a folder, all links followed; none when it lies elsewhere.
-pub fn real_file(folder: &Path, name: &str) -> Option<PathBuf> {
+pub(crate) fn real_file(folder: &Path, name: &str) -> Option<PathBuf> {
     let file = folder.join(name);
     is_below(&file, &[folder.to_owned()]).then(|| file.canonicalize().ok()).flatten()
 }
@@ -124,7 +124,7 @@ pub fn real_file(folder: &Path, name: &str) -> Option<PathBuf> {
 ///
 /// # Errors
 /// When it cannot be opened.
-pub fn open_no_link(file: &Path) -> io::Result<fs::File> {
+pub(crate) fn open_no_link(file: &Path) -> io::Result<fs::File> {
     let no_link = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
     fs::File::options().read(true).custom_flags(no_link).open(file)
 }

@@ -56,7 +56,7 @@ impl From<TaskError> for ApiFailure {
 
 /// A service, and who speaks to it.
 #[derive(Clone, Debug)]
-pub struct Api {
+pub(crate) struct Api {
     /// Who speaks.
     pub access: GoogleAccess,
     /// The address that paths are added to.
@@ -70,7 +70,7 @@ impl Api {
     ///
     /// # Errors
     /// When there are no credentials.
-    pub async fn open(context: &TaskContext, service: Service, login: &Login<'_>) -> Result<Self, TaskError> {
+    pub(crate) async fn open(context: &TaskContext, service: Service, login: &Login<'_>) -> Result<Self, TaskError> {
         Self::find(&context.settings, &context.files, service, login).await
     }
 
@@ -78,7 +78,7 @@ impl Api {
     ///
     /// # Errors
     /// When there are no credentials.
-    pub async fn find(
+    pub(crate) async fn find(
         settings: &Settings,
         files: &FileAccess,
         service: Service,
@@ -91,12 +91,12 @@ impl Api {
     }
 
     /// A request to a path such as `/storage/v1/b`, not signed yet.
-    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("{}{path}", self.endpoint))
     }
 
     /// A request to an address that the service gave.
-    pub fn request_to(&self, method: Method, url: &str) -> RequestBuilder {
+    pub(crate) fn request_to(&self, method: Method, url: &str) -> RequestBuilder {
         self.client.request(method, url)
     }
 
@@ -104,23 +104,23 @@ impl Api {
     ///
     /// # Errors
     /// When no token is to be had, or no answer comes.
-    pub async fn send(&self, what: &str, request: RequestBuilder) -> Result<Response, RequestError> {
+    pub(crate) async fn send(&self, what: &str, request: RequestBuilder) -> Result<Response, RequestError> {
         let headers = self.access.headers().await?;
         request.headers(headers).send().await.map_err(|error| RequestError::from_reqwest(what, error))
     }
 
     /// What a response says no with.
-    pub async fn google_error(&self, what: &str, response: Response) -> GoogleError {
+    pub(crate) async fn google_error(&self, what: &str, response: Response) -> GoogleError {
         GoogleError::of(what, self.service, &self.access, response).await
     }
 
     /// The same for an answer that a client of somebody else's has fetched.
-    pub fn google_error_of(&self, what: &str, status: u16, body: &[u8]) -> GoogleError {
+    pub(crate) fn google_error_of(&self, what: &str, status: u16, body: &[u8]) -> GoogleError {
         GoogleError::read(what, self.service, &self.access, status, &Default::default(), body)
     }
 
     /// Sends what `make` makes until Google answers for good, and reads the answer as JSON.
-    pub async fn call<T: DeserializeOwned>(
+    pub(crate) async fn call<T: DeserializeOwned>(
         &self,
         retry: &RetryPolicy<'_>,
         what: &str,
@@ -140,7 +140,7 @@ impl Api {
     }
 
     /// As [`Api::call`], for an answer that nobody reads field by field.
-    pub async fn call_value(
+    pub(crate) async fn call_value(
         &self,
         retry: &RetryPolicy<'_>,
         what: &str,

@@ -133,7 +133,7 @@ impl GoogleAccess {
 
 /// The project of tasks that name none, as far as it is known without asking the machine: the credentials' own, else
 /// the environment's.
-pub fn default_project(settings: &Settings) -> Option<String> {
+pub(crate) fn default_project(settings: &Settings) -> Option<String> {
     // Credentials that cannot be read are told of by the task that needs them.
     let key = CredentialsFile::from_environment(settings).ok().flatten();
     key.and_then(|key| project_of(&key)).or_else(|| from_variables(settings))

@@ -11,11 +11,11 @@ mod metadata;
 mod retry;
 mod role;
 
-pub use api::{Api, ApiFailure};
-pub use auth::{GoogleAccess, default_project};
-pub use endpoint::Service;
-pub use error::GoogleError;
-pub use login::Login;
+pub(crate) use api::{Api, ApiFailure};
+pub(crate) use auth::{GoogleAccess, default_project};
+pub(crate) use endpoint::Service;
+pub(crate) use error::GoogleError;
+pub(crate) use login::Login;
 pub(crate) use login::google_task;
-pub use retry::RetryPolicy;
-pub use role::Role;
+pub(crate) use retry::RetryPolicy;
+pub(crate) use role::Role;

@@ -11,7 +11,7 @@ use crate::web::{RequestError, backoff};
 const MAX_ATTEMPTS: u32 = 12;
 
 /// How patient a caller is, and whom it tells.
-pub struct RetryPolicy<'a> {
+pub(crate) struct RetryPolicy<'a> {
     tries: u32,
     cancel: Option<&'a CancellationToken>,
     say: Box<dyn Fn(&str) + Send + Sync + 'a>,
@@ -19,17 +19,17 @@ pub struct RetryPolicy<'a> {
 
 impl<'a> RetryPolicy<'a> {
     /// For a task: twelve tries, each told in its log, until the user stops it.
-    pub fn of(context: &'a TaskContext) -> Self {
+    pub(crate) fn of(context: &'a TaskContext) -> Self {
         Self { tries: MAX_ATTEMPTS, cancel: Some(&context.cancel), say: Box::new(|line| context.warn(line)) }
     }
 
     /// For somebody who wants an answer soon, and whom nobody stops: three tries.
-    pub fn brief() -> Self {
+    pub(crate) fn brief() -> Self {
         Self { tries: 3, ..Self::never() }
     }
 
     /// For somebody who looks around and wants to hear at once how things stand.
-    pub fn never() -> Self {
+    pub(crate) fn never() -> Self {
         Self { tries: 1, cancel: None, say: Box::new(|_| {}) }
     }
 
@@ -37,7 +37,7 @@ impl<'a> RetryPolicy<'a> {
     ///
     /// # Errors
     /// The last try's, or that the user stopped the task.
-    pub async fn run<T, F>(&self, mut attempt: impl FnMut() -> F) -> Result<T, TaskError>
+    pub(crate) async fn run<T, F>(&self, mut attempt: impl FnMut() -> F) -> Result<T, TaskError>
     where
         F: Future<Output = Result<T, RequestError>>,
     {
@@ -62,7 +62,7 @@ impl<'a> RetryPolicy<'a> {
     ///
     /// # Errors
     /// The failure itself when it was one too many, or that the user stopped the task.
-    pub async fn pause(
+    pub(crate) async fn pause(
         &self,
         failed: u32,
         mut error: TaskError,

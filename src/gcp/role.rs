@@ -12,7 +12,7 @@ enum GrantScope {
 
 /// A role of Google's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Role {
+pub(crate) struct Role {
     /// Its name, such as `roles/storage.objectUser`.
     pub name: &'static str,
     on: GrantScope,
@@ -37,19 +37,19 @@ const ROLES: &[(&str, Role)] = &[
 
 impl Role {
     /// The role that gives a permission.
-    pub fn with(permission: &str) -> Option<Self> {
+    pub(crate) fn with(permission: &str) -> Option<Self> {
         ROLES.iter().find(|(start, _)| permission.starts_with(start)).map(|(_, role)| *role)
     }
 
     /// The permission that a refusal of Google's names, as in `… does not have storage.objects.create access to …`.
-    pub fn missing(message: &str) -> Option<(&str, Self)> {
+    pub(crate) fn missing(message: &str) -> Option<(&str, Self)> {
         let ends = |letter: char| letter.is_whitespace() || "'\"`,()".contains(letter);
         let words = message.split(ends).map(|word| word.trim_end_matches(['.', ':', ';']));
         words.filter(|word| word.matches('.').count() >= 2).find_map(|word| Some((word, Self::with(word)?)))
     }
 
     /// The command that grants it. `bucket` is a plain name, as everything on Cloud Storage has one.
-    pub fn grant(self, access: &GoogleAccess, bucket: Option<&str>) -> String {
+    pub(crate) fn grant(self, access: &GoogleAccess, bucket: Option<&str>) -> String {
         let member = access.member.as_deref().unwrap_or("user:YOUR-ADDRESS");
         let project = access.project().unwrap_or("PROJECT");
         let binding = format!("--member={member} --role={}", self.name);

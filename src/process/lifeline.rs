@@ -37,7 +37,7 @@ kill -KILL 0
 
 /// What there is to do when this process is gone, beside killing the group.
 #[derive(Default)]
-pub struct ExitCommand<'a> {
+pub(crate) struct ExitCommand<'a> {
     /// Whose processes end, those too that have left the group.
     pub mark: Option<&'a ProcessMark>,
     /// A command to run.
@@ -47,7 +47,7 @@ pub struct ExitCommand<'a> {
 }
 
 /// A process group; what is left of it is killed when this is dropped.
-pub struct ProcessGroup {
+pub(crate) struct ProcessGroup {
     // Its standard input is the pipe.
     watcher: Child,
     mark: Option<ProcessMark>,
@@ -58,7 +58,7 @@ impl ProcessGroup {
     ///
     /// # Errors
     /// When there is no shell, or no room for one more process.
-    pub fn start(testament: &ExitCommand<'_>) -> io::Result<Self> {
+    pub(crate) fn start(testament: &ExitCommand<'_>) -> io::Result<Self> {
         let mut shell = Command::new("/bin/sh");
         shell.args(["-c", WATCH, "jitney-watch"]).arg(testament.mark.map_or("", ProcessMark::as_str));
         shell.env_clear().env("PATH", "/usr/bin:/bin").current_dir("/");
@@ -71,13 +71,13 @@ impl ProcessGroup {
     }
 
     /// The number of the group.
-    pub fn group(&self) -> i32 {
+    pub(crate) fn group(&self) -> i32 {
         // Of the type that the system itself has for it.
         self.watcher.id().cast_signed()
     }
 
     /// Sends a signal to all in the group. The shell hears none but `KILL`.
-    pub fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         // It fails when nobody is left, which is what is wanted.
         let _ = kill_process_group(Pid::from_child(&self.watcher), signal);
     }

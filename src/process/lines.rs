@@ -11,7 +11,7 @@ const MAX_LINE_BYTES: usize = 1 << 20;
 
 /// Where a line came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OutputStream {
+pub(crate) enum OutputStream {
     /// The standard output.
     Out,
     /// The standard error output.
@@ -20,7 +20,7 @@ pub enum OutputStream {
 
 /// A line that a program printed.
 #[derive(Debug)]
-pub struct OutputLine {
+pub(crate) struct OutputLine {
     /// Where it came from.
     pub stream: OutputStream,
     /// The line without its end; what is no UTF-8 is replaced.

@@ -14,7 +14,7 @@ use crate::task::TaskContext;
 use crate::text::hex;
 
 /// The variable that holds the mark.
-pub const VARIABLE: &str = "JITNEY_TASK_RUN";
+pub(crate) const VARIABLE: &str = "JITNEY_TASK_RUN";
 /// How long killed processes may take to be gone.
 const KILL_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long between two looks.
@@ -22,23 +22,23 @@ const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// What is the same for all attempts of a task run, and differs from all else.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProcessMark(String);
+pub(crate) struct ProcessMark(String);
 
 impl ProcessMark {
     /// The mark of an attempt's task run.
-    pub fn of(context: &TaskContext) -> Self {
+    pub(crate) fn of(context: &TaskContext) -> Self {
         let home = context.settings.home.display();
         let named = format!("{home}\n{}\n{}", context.execution, context.run);
         Self(hex(&Sha256::digest(named.as_bytes())[..16]))
     }
 
     /// Its text: 32 hexadecimal digits.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 
     /// Kills all processes that carry the mark and waits until they are gone; false when some will not go.
-    pub fn kill_all(&self) -> bool {
+    pub(crate) fn kill_all(&self) -> bool {
         let until = Instant::now() + KILL_TIMEOUT;
         loop {
             let found = self.processes();

@@ -3,7 +3,7 @@
 
 mod lifeline;
 mod lines;
-pub mod mark;
+pub(crate) mod mark;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -23,8 +23,8 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Settings;
 use crate::task::{TaskContext, TaskError};
 
-pub use lifeline::{ExitCommand, ProcessGroup};
-pub use lines::{OutputLine, OutputStream};
+pub(crate) use lifeline::{ExitCommand, ProcessGroup};
+pub(crate) use lines::{OutputLine, OutputStream};
 use mark::ProcessMark;
 
 /// How long a program may take to end after it was asked to.
@@ -65,7 +65,7 @@ const INHERITED: &[&str] = &[
 
 /// A program to start.
 #[derive(Clone, Debug)]
-pub struct ProgramSpec {
+pub(crate) struct ProgramSpec {
     /// The program: a path, or a name to be found on the environment's `PATH`.
     pub program: PathBuf,
     /// What follows its name.
@@ -86,7 +86,7 @@ pub struct ProgramSpec {
 
 /// What a program reads on its standard input.
 #[derive(Clone, Debug, Default)]
-pub enum StdinSource {
+pub(crate) enum StdinSource {
     /// Nothing.
     #[default]
     Nothing,
@@ -98,7 +98,7 @@ pub enum StdinSource {
 
 impl ProgramSpec {
     /// A program in the environment that all programs get.
-    pub fn new(settings: &Settings, program: impl Into<PathBuf>, folder: &Path) -> Self {
+    pub(crate) fn new(settings: &Settings, program: impl Into<PathBuf>, folder: &Path) -> Self {
         let inherited =
             INHERITED.iter().filter_map(|name| Some(((*name).to_owned(), settings.variable(name)?.to_owned())));
         let mut environment: BTreeMap<String, String> = inherited.collect();
@@ -117,7 +117,7 @@ impl ProgramSpec {
     }
 
     /// A program of an attempt: all that it starts is known as that task run's.
-    pub fn of(context: &TaskContext, program: impl Into<PathBuf>, folder: &Path) -> Self {
+    pub(crate) fn of(context: &TaskContext, program: impl Into<PathBuf>, folder: &Path) -> Self {
         let (mark, mut invocation) = (ProcessMark::of(context), Self::new(&context.settings, program, folder));
         invocation.environment.insert(mark::VARIABLE.to_owned(), mark.as_str().to_owned());
         invocation.mark = Some(mark);
@@ -125,25 +125,25 @@ impl ProgramSpec {
     }
 
     /// Has a lock held until nothing of the program runs any more, should this process die first.
-    pub fn holding(mut self, lock: &Arc<File>) -> Self {
+    pub(crate) fn holding(mut self, lock: &Arc<File>) -> Self {
         self.lock = Some(lock.clone());
         self
     }
 
     /// Has another program run should this process die.
-    pub fn with_exit_program(mut self, exit_program: Self) -> Self {
+    pub(crate) fn with_exit_program(mut self, exit_program: Self) -> Self {
         self.exit_program = Some(Box::new(exit_program));
         self
     }
 
     /// Adds arguments.
-    pub fn with<A: Into<String>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
+    pub(crate) fn with<A: Into<String>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
         self.arguments.extend(arguments.into_iter().map(Into::into));
         self
     }
 
     /// Gives it more of our environment.
-    pub fn inheriting(mut self, settings: &Settings, names: &[&str]) -> Self {
+    pub(crate) fn inheriting(mut self, settings: &Settings, names: &[&str]) -> Self {
         for (name, value) in names.iter().filter_map(|name| Some((*name, settings.variable(name)?))) {
             self.environment.insert(name.to_owned(), value.to_owned());
         }
@@ -151,7 +151,7 @@ impl ProgramSpec {
     }
 
     /// Puts a folder of programs before all others.
-    pub fn with_programs_of(mut self, folder: &Path) -> Self {
+    pub(crate) fn with_programs_of(mut self, folder: &Path) -> Self {
         let rest = self.environment.get("PATH").cloned().unwrap_or_default();
         self.environment.insert("PATH".to_owned(), format!("{}:{rest}", folder.display()));
         self
@@ -190,7 +190,7 @@ impl ProgramSpec {
 ///
 /// # Errors
 /// When it cannot be started, or was stopped.
-pub async fn run(
+pub(crate) async fn run(
     invocation: &ProgramSpec,
     stop: &CancellationToken,
     on_line: &mut (dyn FnMut(OutputLine) + Send),
@@ -241,7 +241,7 @@ async fn run_with_grace(
 ///
 /// # Errors
 /// As [`run`].
-pub async fn run_and_collect(
+pub(crate) async fn run_and_collect(
     invocation: &ProgramSpec,
     stop: &CancellationToken,
 ) -> Result<(ExitStatus, Vec<String>), TaskError> {
@@ -251,7 +251,7 @@ pub async fn run_and_collect(
 }
 
 /// Adds a line to the last few that are kept.
-pub fn push_bounded(lines: &mut Vec<String>, line: String, most: usize) {
+pub(crate) fn push_bounded(lines: &mut Vec<String>, line: String, most: usize) {
     if line.trim().is_empty() {
         return;
     }
@@ -262,7 +262,7 @@ pub fn push_bounded(lines: &mut Vec<String>, line: String, most: usize) {
 }
 
 /// How a program ended, in words: `ended with exit code 3`.
-pub fn exit_description(status: ExitStatus) -> String {
+pub(crate) fn exit_description(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("ended with exit code {code}"),
         (None, Some(signal)) => format!("was killed by signal {signal}"),

@@ -19,9 +19,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use forms::MIN_FORM;
 use known::KnownSecrets;
-pub use patterns::{has_odd_password, hide_address, hide_line, hide_literals, hide_passwords, is_secret_name};
+pub(crate) use patterns::{has_odd_password, hide_address, hide_line, hide_literals, hide_passwords, is_secret_name};
 use serde_json::Value;
-pub use views::percent_decoded;
+pub(crate) use views::percent_decoded;
 
 const MASK: &str = "***";
 
@@ -182,14 +182,14 @@ impl Redactor {
 }
 
 /// The passwords in an address, as they stand there and as they are meant; the rest of it may be seen.
-pub fn passwords_in(address: &str) -> Vec<String> {
+pub(crate) fn passwords_in(address: &str) -> Vec<String> {
     let both = |range: Range<usize>| [address[range.clone()].to_owned(), percent_decoded(&address[range])];
     patterns::passwords_of_address(address).into_iter().flat_map(both).collect()
 }
 
 /// What is secret of a text that shows a password: of an address its passwords, since everything else may be seen, and the
 /// whole text where a password is too short to be looked for by itself or stands elsewhere.
-pub fn secret_parts(text: &str) -> Vec<String> {
+pub(crate) fn secret_parts(text: &str) -> Vec<String> {
     let passwords = passwords_in(text);
     let is_found = !passwords.is_empty() && passwords.iter().all(|password| password.len() >= MIN_FORM);
     match (is_found, hide_passwords(text) == text) {
@@ -200,7 +200,7 @@ pub fn secret_parts(text: &str) -> Vec<String> {
 }
 
 /// Whether a file holds secrets by its name: nothing but `secret()` reads it.
-pub fn is_of_secrets(file: &Path) -> bool {
+pub(crate) fn is_of_secrets(file: &Path) -> bool {
     let name = file.canonicalize().unwrap_or_else(|_| file.to_owned());
     let name = name.file_name().unwrap_or_default().to_string_lossy();
     name == ".env" || name.starts_with(".env.")

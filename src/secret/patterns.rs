@@ -20,29 +20,29 @@ const MIN_LOGIN: usize = 8;
 
 /// Replaces the password of every `scheme://user:password@host`, every `password=…`, every login of an `Authorization`
 /// header and every private key in a text by `***`.
-pub fn hide_passwords(text: &str) -> String {
+pub(crate) fn hide_passwords(text: &str) -> String {
     hide(text, false)
 }
 
 /// As [`hide_passwords`], and what else is written out in a flow that would better be a secret: tokens and keys in the
 /// queries of addresses and in JSON.
-pub fn hide_literals(text: &str) -> String {
+pub(crate) fn hide_literals(text: &str) -> String {
     hide(text, true)
 }
 
 /// A text that is an address as a whole, however it is misspelt, without its passwords.
-pub fn hide_address(text: &str) -> String {
+pub(crate) fn hide_address(text: &str) -> String {
     hide_literals(&masked(text, &passwords_of_address(text)))
 }
 
 /// Whether an address has a password with letters that would have to be escaped there.
-pub fn has_odd_password(address: &str) -> bool {
+pub(crate) fn has_odd_password(address: &str) -> bool {
     let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-._~%!$*+".contains(letter);
     passwords_of_address(address).into_iter().any(|place| !address[place].trim_matches('\'').chars().all(is_plain))
 }
 
 /// A line of a flow, as messages show it: what is written there in a field such as `password:` is hidden too.
-pub fn hide_line(line: &str) -> String {
+pub(crate) fn hide_line(line: &str) -> String {
     let (head, value) = line.split_once(": ").unwrap_or((line, ""));
     let name = head.trim_start_matches(['-', ' ', '{']).trim_matches(['"', '\'']);
     let is_secret = name.chars().all(is_of_name) && is_secret_name(name);
@@ -96,7 +96,7 @@ pub(super) fn passwords_of_address(text: &str) -> Vec<Range<usize>> {
 }
 
 /// Whether a value of this name is secret by its name alone.
-pub fn is_secret_name(name: &str) -> bool {
+pub(crate) fn is_secret_name(name: &str) -> bool {
     is_named(name, PASSWORDS) || is_named(name, SECRETS)
 }
 

@@ -64,7 +64,7 @@ impl UnescapedView {
 }
 
 /// A text with its `%41` undone.
-pub fn percent_decoded(text: &str) -> String {
+pub(crate) fn percent_decoded(text: &str) -> String {
     let view = UnescapedView::of(text.as_bytes(), b"%", percent);
     view.map_or_else(|| text.to_owned(), |view| String::from_utf8_lossy(&view.bytes).into_owned())
 }
