@@ -175,3 +175,16 @@ fn partitions_are_selected_by_keyboard() {
     place.write("flows/months.yaml", MONTHS);
     play("selects_by_keyboard", &place.server(), &[]);
 }
+
+#[test]
+fn people_sign_in_and_do_what_their_role_allows() {
+    if !has_browser() {
+        return;
+    }
+    let place = Place::new();
+    place.write("flows/hello.yaml", HELLO);
+    let users = "users:\n  - {name: ada, password: a-long-password-1, role: admin}\n  \
+        - {name: vic, password: a-long-password-2, role: viewer}\n";
+    place.write("home/jitney.yaml", users);
+    play("signs_in", &place.server(), &[]);
+}
