@@ -89,7 +89,7 @@ fn write(file: &Path, user: &User, settings: &Settings) -> anyhow::Result<()> {
     let text = match fs::read_to_string(file) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(io_error(&format!("read {}", file.display()), &error).into()),
+        Err(error) => return Err(io_error(format!("read {}", file.display()), &error).into()),
     };
     let Some(edited) = edited(&text, user).map_err(InvalidFlow::from)? else {
         let message = format!("{} is written so that no user can be added to it", file.display());
@@ -106,7 +106,7 @@ fn write(file: &Path, user: &User, settings: &Settings) -> anyhow::Result<()> {
     });
     written
         .and_then(|()| fs::rename(&beside, file))
-        .map_err(|error| io_error(&format!("write {}", file.display()), &error).into())
+        .map_err(|error| io_error(format!("write {}", file.display()), &error).into())
 }
 
 /// The text with one more user; none if it does not mean just that afterwards.

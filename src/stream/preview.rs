@@ -226,14 +226,14 @@ fn guessed<'a>(values: impl Iterator<Item = &'a str> + Clone) -> &'static str {
     if values.clone().any(has_leading_zero) {
         return "text";
     }
-    let kinds: [(&'static str, fn(&str) -> bool); 5] = [
-        ("integer", |value| value.parse::<i64>().is_ok()),
-        ("number", |value| value.parse::<f64>().is_ok()),
-        ("boolean", |value| ["true", "false"].contains(&value.to_ascii_lowercase().as_str())),
-        ("date", |value| measure("date", value).is_some()),
-        ("timestamp", |value| measure("timestamp", value).is_some()),
-    ];
-    kinds.into_iter().find(|(_, is)| all(*is)).map_or("text", |(kind, _)| kind)
+    match () {
+        () if all(|value| value.parse::<i64>().is_ok()) => "integer",
+        () if all(|value| value.parse::<f64>().is_ok()) => "number",
+        () if all(|value| ["true", "false"].contains(&value.to_ascii_lowercase().as_str())) => "boolean",
+        () if all(|value| measure("date", value).is_some()) => "date",
+        () if all(|value| measure("timestamp", value).is_some()) => "timestamp",
+        () => "text",
+    }
 }
 
 /// A value on a scale, of kinds that have one.

@@ -1,4 +1,6 @@
 //! A folder with flows, servers that start and die in it, and what curl says of them.
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+#![allow(dead_code, reason = "each test program uses a part of it")]
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};

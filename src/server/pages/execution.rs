@@ -268,7 +268,7 @@ fn reconciliation(state: &State) -> Option<Reconciliation> {
         state.tasks.values().map(|task| &task.outputs).filter(|outputs| outputs.contains_key("rows_read")).collect();
     let sum = |name: &str| loads.iter().filter_map(|outputs| outputs.get(name)?.as_u64()).sum::<u64>();
     let (bytes, seconds) = (sum("bytes"), state.took().map_or(0.0, |took| took.as_secs_f64()));
-    let rate = (seconds > 0.0).then(|| format!(", {}/s", size((bytes as f64 / seconds) as u64))).unwrap_or_default();
+    let rate = if seconds > 0.0 { format!(", {}/s", size((bytes as f64 / seconds) as u64)) } else { String::new() };
     (!loads.is_empty()).then(|| Reconciliation {
         bytes: if bytes > 0 { format!("{} read{rate}", size(bytes)) } else { "in all".to_owned() },
         read: thousands(sum("rows_read")),

@@ -87,7 +87,7 @@ pub(super) mod filters {
     pub(crate) fn code(text: impl std::fmt::Display, _: &dyn askama::Values) -> askama::Result<Safe<String>> {
         let text = super::escaped(&text.to_string());
         let parts: Vec<&str> = text.split('`').collect();
-        if parts.len() % 2 == 0 {
+        if parts.len().is_multiple_of(2) {
             return Ok(Safe(text));
         }
         let part = |(index, part): (usize, &&str)| {

@@ -51,7 +51,7 @@ fn figures(run: String, task: &TaskRun) -> RunMetrics {
         rejected: number("rows_rejected").filter(|rows| *rows > 0).map(thousands).unwrap_or_default(),
         bytes: bytes.map(size).unwrap_or_default(),
         rate,
-        own: own.map(|metric| metric_text(metric)).collect(),
+        own: own.map(metric_text).collect(),
     }
 }
 
