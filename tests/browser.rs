@@ -115,6 +115,9 @@ fn every_page_is_open_to_everybody() {
         "/flows/shop/hello",
         "/flows/shop/hello/run",
         "/flows/shop/hello/partitions",
+        "/flows/shop/hello/edit",
+        "/flows/new",
+        "/flows/import",
         "/executions",
         &good,
         &bad,
@@ -127,6 +130,7 @@ fn every_page_is_open_to_everybody() {
         "/tasks/sleep",
         "/api",
         "/settings",
+        "/audit",
     ];
     play("is_open_to_everybody", &server, &pages);
 }
@@ -187,4 +191,34 @@ fn people_sign_in_and_do_what_their_role_allows() {
         - {name: vic, password: a-long-password-2, role: viewer}\n";
     place.write("home/jitney.yaml", users);
     play("signs_in", &place.server(), &[]);
+}
+
+#[test]
+fn a_flow_that_fails_is_fixed_in_the_editor() {
+    if !has_browser() {
+        return;
+    }
+    let (_place, server) = shop();
+    start(&server, "broken", true);
+    play("fixes_a_flow_that_fails", &server, &[]);
+}
+
+#[test]
+fn two_tabs_that_edit_a_flow_lose_nothing() {
+    if has_browser() {
+        play("two_tabs_edit_a_flow", &shop().1, &[]);
+    }
+}
+
+#[test]
+fn a_task_is_edited_in_the_form() {
+    if !has_browser() {
+        return;
+    }
+    let place = Place::new();
+    let flow =
+        "id: noted\nnamespace: shop\ntasks:\n  - id: greet\n    type: log\n    message: Hello   # said to everybody\n";
+    let file = place.write("flows/noted.yaml", flow);
+    play("edits_in_the_form", &place.server(), &[]);
+    assert_eq!(fs::read_to_string(file).unwrap(), flow.replace("Hello ", "Good morning "));
 }
