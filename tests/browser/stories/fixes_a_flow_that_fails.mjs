@@ -3,11 +3,10 @@ import { sees, story } from "../story.mjs";
 
 await story(async (page) => {
   await page.goto("/");
-  await sees(page, "column `borough` does not exist");
-  await page.goto("/executions?state=FAILED");
-  await page.locator("tbody a, .rows a").filter({ hasText: "broken" }).first().click();
-  await page.waitForURL(/\/executions\/|\/flows\//);
-  await sees(page, "column `borough` does not exist");
+  await sees(page, "does not exist");
+  await page.getByRole("link", { name: "Open" }).first().click();
+  await page.waitForURL(/\/executions\//);
+  await sees(page, "does not exist");
   await page.goto("/flows/shop/broken/edit");
   const code = page.locator(".cm-content");
   await code.waitFor();

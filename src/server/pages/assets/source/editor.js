@@ -212,7 +212,7 @@ function begin() {
         highlightActiveLineGutter(), highlightSelectionMatches(), bracketMatching(), closeBrackets(), search({ top: true }),
         indentUnit.of("  "), EditorState.tabSize.of(2), yaml(), syntaxHighlighting(colours), look, hover,
         autocompletion({ override: [complete], activateOnTyping: true }),
-        EditorView.contentAttributes.of({ "aria-label": "The flow as YAML" }),
+        EditorView.contentAttributes.of({ "aria-label": "The flow as YAML", tabindex: "0" }),
         keymap.of([
           { key: "Mod-s", preventDefault: true, run: () => (save(view, "save"), true) },
           ...closeBracketsKeymap, ...completionKeymap, ...searchKeymap, ...historyKeymap, ...foldKeymap, ...lintKeymap, ...defaultKeymap, indentWithTab,
