@@ -277,7 +277,11 @@ fn backfill_warnings_are_printed_before_it_runs() {
     let dated = world.jitney(&months(&["--dry-run"])).ended(0);
     assert!(!dated.err.contains("warning"), "{dated}");
     let later = world.jitney(&["backfill", "nap.yaml", "--from", "2019-01", "--to", "9000-01", "--dry-run"]).ended(3);
-    later.says("partitions; choose a shorter period");
+    later.says("the period ends after the year 4999");
+    world.write("often.yaml", "id: often\nnamespace: n\ntasks:\n  - {id: nap, type: sleep, duration: 1ms}\n");
+    let often =
+        ["backfill", "often.yaml", "--every", "hour", "--from", "2010-01-01", "--to", "2019-12-31", "--dry-run"];
+    world.jitney(&often).ended(3).says("more than 50000 partitions; choose a shorter period");
     let later = world.jitney(&["backfill", "nap.yaml", "--from", "2999-01", "--to", "2999-03", "--dry-run"]).ended(0);
     later.says("warning: 3 of 3 partitions are in the future, from 2999-01 on");
 }

@@ -1,6 +1,6 @@
 //! Which partitions there are: the moments of a schedule between two ends, each with a name.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 use chrono_tz::Tz;
 
 use super::period::Period;
@@ -10,6 +10,9 @@ use crate::flow::{Flow, Trigger};
 
 /// The most partitions of one backfill.
 const MAX_PARTITIONS: usize = 50_000;
+
+/// The last year whose times are computed; of later ones the cron library says nothing.
+const MAX_YEAR: i32 = 4999;
 /// How many moments are looked at to know how far apart they are.
 const SAMPLED: usize = 40;
 
@@ -123,8 +126,11 @@ impl<'a> PartitionSchedule<'a> {
     /// The moments from `begin` on and before `end`.
     ///
     /// # Errors
-    /// When a condition of the trigger cannot be decided, or there are too many.
+    /// When a condition of the trigger cannot be decided, the end is too far away, or there are too many.
     pub fn between(&self, begin: DateTime<Utc>, end: DateTime<Utc>) -> Result<Vec<DateTime<Utc>>, String> {
+        if end.year() > MAX_YEAR {
+            return Err(format!("the period ends after the year {MAX_YEAR}; choose a shorter one"));
+        }
         let dates: Vec<DateTime<Utc>> = match self {
             Self::Trigger(trigger, _) => {
                 schedule::between(trigger, begin, end).take(MAX_PARTITIONS + 1).collect::<Result<_, _>>()?
