@@ -19,7 +19,7 @@ use crate::journal::{State as ExecutionRecord, Summary};
 use crate::server::App;
 use crate::server::api::error::ApiError;
 use crate::server::api::form::{FormUpload, InputForm};
-use crate::server::api::parameters::QueryParameters;
+use crate::server::api::parameters::{FlowPath, QueryParameters};
 use crate::server::api::response::{ExecutionResponse, ResultsPage};
 use crate::text::json_or_text;
 
@@ -70,7 +70,7 @@ fn existing(app: &App, id: &str) -> Result<ExecutionId, ApiError> {
     responses((status = 200, body = ExecutionResponse), (status = 404, body = ApiError), (status = 422, body = ApiError)))]
 pub(super) async fn create(
     State(app): State<Arc<App>>,
-    Path((namespace, id)): Path<(String, String)>,
+    FlowPath { namespace, id }: FlowPath,
     parameters: QueryParameters,
     upload: FormUpload,
 ) -> ExecutionResult {

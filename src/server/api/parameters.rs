@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use crate::engine::{INTERRUPTED, interrupted};
 use crate::id::ExecutionId;
 use crate::journal::{ExecutionQuery, ExecutionState};
+use crate::secret::percent_decoded;
 use crate::server::App;
 use crate::server::api::error::ApiError;
 use crate::task::Level;
@@ -25,6 +26,25 @@ impl<S: Sync> FromRequestParts<S> for QueryParameters {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         Ok(Self::parse(parts.uri.query().unwrap_or_default()))
+    }
+}
+
+/// The flow that a path ends with: its namespace and its id, whatever the route calls them. A route such as
+/// `/executions/{id}/file` is also the address of a flow `file`.
+pub(crate) struct FlowPath {
+    pub(crate) namespace: String,
+    pub(crate) id: String,
+}
+
+impl<S: Sync> FromRequestParts<S> for FlowPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let path = parts.uri.path();
+        let mut segments = path.rsplit('/').map(percent_decoded);
+        let flow = segments.next().zip(segments.next());
+        let (id, namespace) = flow.ok_or_else(|| ApiError::not_found(format!("no flow at {path}")))?;
+        Ok(Self { namespace, id })
     }
 }
 
