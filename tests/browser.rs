@@ -1,4 +1,5 @@
 //! Stories of people at the pages, each played by a real browser: see `tests/browser/run`.
+#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};

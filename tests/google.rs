@@ -5,5 +5,4 @@ mod common;
 mod bigquery;
 mod gcs;
 #[path = "rest/world.rs"]
-#[allow(dead_code, reason = "other programs use more of it")]
 mod world;
