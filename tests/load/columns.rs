@@ -114,6 +114,45 @@ async fn a_table_is_made_by_a_file_of_sql_and_goes_with_a_failed_load() {
     assert_eq!(place.t().await, "1");
 }
 
+/// Steps see a value as its column stores it: `transform`, the type of the column, the values of the file, and the table.
+const STORED: &[(&str, &str, &str, &str)] = &[
+    ("dedupe: [m]", "numeric(10,2)", "0 1.005 1.01 1", "0.00 1.01 1.00"),
+    ("filter: m = 1.01", "numeric(10,2)", "1.005 1.01 1", "1.01 1.01"),
+    ("with_columns: {z: concat(m)}", "numeric(10,2)", "1.005 0", "1.01 0.00"),
+    ("dedupe: [m]", "numeric(5)", "1.5 2 2.4", "2"),
+    ("sql: SELECT m FROM self WHERE m = 2", "numeric(5)", "1.5 2 2.4", "2 2 2"),
+    ("dedupe: [m]", "timestamp(0)", "'2020-01-01 10:00:00.6' '2020-01-01 10:00:01'", "'2020-01-01 10:00:01'"),
+    ("dedupe: [m]", "timestamptz(0)", "'2020-01-01 10:00:00.6Z' '2020-01-01 10:00:01Z'", "'2020-01-01 10:00:01+00'"),
+    ("dedupe: [m]", "varchar(2)", "'ab ' 'ab'", "'ab'"),
+    ("{schema: {m: text}, dedupe: [m]}", "numeric(10,2)", "1.005 1.01", "1.01 1.01"),
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn steps_see_a_value_as_its_column_stores_it() {
+    let place = Place::new("columns_as_stored").await;
+    let words = |texts: &str| -> Vec<String> {
+        let quoted = texts.split('\'').enumerate();
+        let parts = quoted.flat_map(|(at, part)| match at % 2 {
+            0 => part.split_whitespace().map(str::to_owned).collect::<Vec<_>>(),
+            _ => vec![part.to_owned()],
+        });
+        parts.collect()
+    };
+    for (steps, kind, values, stored) in STORED {
+        place.run(&format!("DROP TABLE IF EXISTS t, jitney_loads; CREATE TABLE t (m {kind}, z text)")).await;
+        let rows: String = words(values).iter().map(|value| format!("{value}\n")).collect();
+        place.file("a.csv", format!("m\n{rows}"));
+        let steps = if steps.starts_with('{') { (*steps).to_owned() } else { format!("{{{steps}}}") };
+        let yaml = format!("{{from: a.csv, table: t, on_missing_column: empty, transform: {steps}}}");
+        place.load(&yaml).await.unwrap_or_else(|error| panic!("{steps} {kind}: {error}"));
+        let column = if steps.contains("z:") { "z" } else { "m::text" };
+        let found = place.rows(&format!("SELECT {column} FROM t")).await;
+        let mut stored = words(stored);
+        stored.sort();
+        assert_eq!(found, stored.join("\n"), "{steps} {kind}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_of_sql_runs_in_the_transaction_of_the_load() {
     let place = Place::new("columns_ddl_transaction").await;

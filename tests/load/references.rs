@@ -249,6 +249,27 @@ async fn a_trigger_may_add_what_the_rows_refer_to() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_trigger_after_the_row_may_add_what_a_deferred_key_wants() {
+    let tables = "CREATE TABLE p (a int PRIMARY KEY); INSERT INTO p VALUES (1);
+        CREATE TABLE t (a int, b int REFERENCES p DEFERRABLE INITIALLY DEFERRED);";
+    let row = "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN
+            IF new.a = 5 THEN INSERT INTO p VALUES (new.b) ON CONFLICT DO NOTHING; END IF; RETURN NULL; END';
+        CREATE TRIGGER tr AFTER INSERT ON t FOR EACH ROW EXECUTE FUNCTION f()";
+    let statement = "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN
+            INSERT INTO p SELECT b FROM nt WHERE a = 5 ON CONFLICT DO NOTHING; RETURN NULL; END';
+        CREATE TRIGGER tr AFTER INSERT ON t REFERENCING NEW TABLE AS nt FOR EACH STATEMENT EXECUTE FUNCTION f()";
+    for (name, trigger) in [("row", row), ("statement", statement)] {
+        let place = Place::with(&format!("references_after_{name}"), &format!("{tables}{trigger}")).await;
+        for (rows, lines) in [("1,1\n6,4\n5,8\n5,9\n2,9\n", &[3][..]), ("6,4\n5,8\n", &[2]), ("5,8\n6,4\n", &[3])] {
+            place.run("TRUNCATE t; DELETE FROM p WHERE a > 1; DROP TABLE IF EXISTS jitney_loads").await;
+            place.file("a.csv", format!("a,b\n{rows}"));
+            let outputs = place.load("{from: a.csv, table: t, on_bad_row: {reject: {}}}").await.unwrap();
+            assert_eq!(rejected(&place, &outputs).0, lines, "{name} {rows}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_that_is_there_twice_costs_no_other_row() {
     let place = Place::with("references_twice", "CREATE TABLE t (id int PRIMARY KEY, r int REFERENCES t)").await;
     let reject = "on_bad_row: {reject: {}}";

@@ -25,6 +25,9 @@ use crate::task::TaskError;
 /// Makes the column of a row id for a batch.
 pub type KeyMaker = Box<dyn Fn(&DataFrame) -> PolarsResult<polars::prelude::Column> + Send + Sync>;
 
+/// Changes the rows of a batch before the first step.
+pub type ReadStep = Box<dyn Fn(DataFrame) -> PolarsResult<DataFrame> + Send + Sync>;
+
 /// What the steps will do to the rows of one file.
 pub struct Plan {
     wanted: Vec<Column>,
@@ -35,6 +38,7 @@ pub struct Plan {
     query: Option<QueryStep>,
     row_id: Option<RowId>,
     keys: Option<Arc<KeyMaker>>,
+    reading: Option<Arc<ReadStep>>,
     expect: Vec<Expectation>,
     columns: Vec<(String, ColumnType)>,
     /// Whether rows come with their lines, which a step may need to name a row; and whether they go out with them.
@@ -154,6 +158,7 @@ impl Transform {
             query,
             row_id,
             keys: None,
+            reading: None,
             expect,
             columns,
             lines: (false, false),
@@ -306,6 +311,13 @@ impl Plan {
         self.row_id.as_ref()
     }
 
+    /// The same with values that are changed as they are read, to what the destination stores.
+    #[must_use]
+    pub fn reading(mut self, step: ReadStep) -> Self {
+        self.reading = Some(Arc::new(step));
+        self
+    }
+
     /// The same with keys made by the destination, which knows what it stores.
     #[must_use]
     pub fn with_keys(mut self, keys: KeyMaker) -> Self {
@@ -353,6 +365,9 @@ impl Plan {
     }
 
     fn try_run(&self, mut batches: Batches, scratch: &Path, now: DateTime<Utc>) -> PolarsResult<Batches> {
+        if let Some(reading) = self.reading.clone() {
+            batches = each(batches, move |frame| reading(frame));
+        }
         let rows = self.rows.clone();
         if !rows.is_identity {
             batches = row_wise(batches, rows);

@@ -87,6 +87,11 @@ impl Target {
         self.column(name).map(kind)
     }
 
+    /// The column under a name of the file, as rows are sent for it.
+    pub(super) fn field(&self, name: &str) -> Option<Field> {
+        self.column(name).map(Field::from)
+    }
+
     /// What the type of the column under a name of the file is made of, if it is an array or a composite type.
     pub(super) fn shape(&self, name: &str) -> Option<Arc<TypeShape>> {
         self.column(name).and_then(|column| self.shapes.of(column.nested?))

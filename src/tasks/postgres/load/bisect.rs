@@ -63,6 +63,34 @@ impl Merging<'_> {
         savepoint::over(watch, CHECKING, transaction.batch_execute(IMMEDIATE)).await
     }
 
+    /// Has each part of the rows checked when its triggers are done, which may add what its rows refer to.
+    async fn defer_in_parts(&self) -> Result<(), TaskError> {
+        let Sending { transaction, watch, .. } = self.sending;
+        let nature = &self.target().nature;
+        if !(nature.has_deferred && nature.calls_functions()) {
+            return Ok(());
+        }
+        // By its name, a constraint that cannot be deferred would be meant as well.
+        let sql = "SELECT string_agg(DISTINCT format('%I.%I', nspname, conname), ', ')
+                   FROM pg_constraint c JOIN pg_namespace n ON n.oid = connamespace
+                   WHERE condeferred AND NOT EXISTS (SELECT 1 FROM pg_constraint other WHERE other.conname = c.conname
+                       AND other.connamespace = c.connamespace AND NOT other.condeferred)";
+        let row = savepoint::over(watch, CHECKING, transaction.query_one(sql, &[])).await?;
+        if let Some(names) = row.get::<_, Option<String>>(0) {
+            self.deferring.get_or_init(|| format!("SET CONSTRAINTS {names} DEFERRED"));
+        }
+        Ok(())
+    }
+
+    /// Takes a part of the rows; how many.
+    async fn take_part(&self, step: Step, key: &[String], source: &str) -> Result<u64, TaskError> {
+        let Some(defer) = self.deferring.get() else { return self.take(step, key, source).await };
+        self.batch(defer).await?;
+        let taken = self.take(step, key, source).await?;
+        self.check_deferred().await?;
+        Ok(taken)
+    }
+
     /// Tries the statements without any row, and undoes them: what is refused then is no row's fault.
     async fn try_without_rows(&self, key: &[String]) -> Result<(), TaskError> {
         self.batch("SAVEPOINT jitney_no_rows").await?;
@@ -92,6 +120,7 @@ impl Merging<'_> {
         }
         if remaining.is_some() {
             self.check_deferred().await?;
+            self.defer_in_parts().await?;
         }
         Box::pin(self.sorted(key, remaining)).await
     }
@@ -140,7 +169,7 @@ impl Merging<'_> {
         while let Some((from, to)) = parts.open.pop().filter(|_| refused.count() <= remaining) {
             let these = format!("FROM {CHOSEN} WHERE {row} BETWEEN {from} AND {to}");
             let source = format!("(SELECT * {these} ORDER BY {row})");
-            match Box::pin(self.behind(self.take(step, key, &source))).await? {
+            match Box::pin(self.behind(self.take_part(step, key, &source))).await? {
                 Ok((taken, part)) => {
                     merged.taken += taken;
                     merged.parts.extend((taken > 0).then_some(part));

@@ -2,6 +2,8 @@
 //! by halves: a part of the stage that the server refuses is tried again in two parts, each behind a savepoint. So do rows
 //! that may refer to each other, where bad ones are rejected: `together.rs`.
 
+use std::sync::OnceLock;
+
 use super::Load;
 use super::mode::{Merge, Mode, OnMatch, list};
 use super::prepared::PreparedLoad;
@@ -102,6 +104,8 @@ pub(super) struct Merging<'a> {
     pub(super) fields: &'a [Field],
     /// Those of them that are computed once the rows are staged, and how.
     pub(super) numbered: Vec<(Field, &'a str)>,
+    /// Defers constraints again, once each part of the rows is checked by itself.
+    pub(super) deferring: OnceLock<String>,
 }
 
 /// The two steps of a merge.
@@ -127,7 +131,10 @@ impl Load {
         let numbered = stage.numbered(merge, sending.prepared);
         let mut fields = sending.prepared.fields.clone();
         fields.extend(numbered.iter().map(|(field, _)| field.clone()));
-        let (merging, before) = (Merging { sending, merge, stage, fields: &fields, numbered }, rejected.count());
+        let (merging, before) = (
+            Merging { sending, merge, stage, fields: &fields, numbered, deferring: OnceLock::new() },
+            rejected.count(),
+        );
         let merged = Box::pin(merging.run(rejected)).await?;
         if merge.is_none() {
             sent.kept_out = sent.stored.saturating_sub(merged.taken + rejected.count() - before);

@@ -1,5 +1,6 @@
 //! `postgres.load`: a file into a table, in one transaction, once.
 
+mod as_stored;
 mod bisect;
 mod columns;
 mod elsewhere;
@@ -50,8 +51,10 @@ use crate::tasks::appended::IfLoaded;
 use crate::tasks::bad_rows::{BadRows, Rejected};
 use crate::tasks::counts::Counts;
 use crate::tasks::csv_fields::{as_written, reads_csv};
+use crate::tasks::polars::expression::is_same_name;
 use crate::tasks::polars::plan::Plan;
 use crate::tasks::polars::spec::Transform;
+use as_stored::AsStored;
 use columns::{ExtraColumn, MissingColumn};
 use known::{Known, Planned};
 use mode::Mode;
@@ -349,7 +352,27 @@ impl Load {
         let compared = self.transform.check_comparisons(&columns, (&types, &comparison_rule), plan.columns());
         compared.map_err(|error| reader.of_columns(error))?;
         reader.set_kinds(plan.kinds());
+        let plan = match self.as_stored(&plan, target) {
+            Some(stored) => plan.reading(Box::new(move |frame| stored.apply(frame))),
+            None => plan,
+        };
         Ok((reader, plan))
+    }
+
+    /// The columns that steps look at as the table stores them: those whose type no step states.
+    fn as_stored(&self, plan: &Plan, target: &Target) -> Option<AsStored> {
+        let Transform { schema, filter, with_columns, cast, rename, dedupe, sql, expect, .. } = &self.transform;
+        let looks = filter.is_some() || dedupe.is_some() || sql.is_some() || !expect.is_empty();
+        if !looks && with_columns.0.is_empty() && cast.0.is_empty() {
+            return None;
+        }
+        let is_stated = |name: &str| schema.0.iter().any(|(stated, _)| is_same_name(stated, name));
+        let columns = plan.wanted().into_iter().map(|column| column.name).filter(|name| !is_stated(name));
+        AsStored::of(columns.filter_map(|name| {
+            let renamed = rename.0.iter().find(|(old, _)| is_same_name(old, &name));
+            let field = target.field(renamed.map_or(&name, |(_, new)| new))?;
+            Some((name, field))
+        }))
     }
 
     /// A file without columns has those of the table, and no rows for the steps to change: only rules about the result

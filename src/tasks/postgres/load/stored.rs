@@ -184,6 +184,15 @@ impl<'a> StoredValues<'a> {
     }
 }
 
+/// A text as `varchar(n)` stores it, without the blanks beyond its length. One that is too long otherwise stays.
+pub(super) fn stored_text<'a>(text: &'a str, field: &Field) -> &'a str {
+    let Ok(length) = usize::try_from(field.modifier - MODIFIER_OFFSET) else { return text };
+    match text.char_indices().nth(length).map(|(end, _)| text.split_at(end)) {
+        Some((stored, rest)) if rest.bytes().all(|byte| byte == b' ') => stored,
+        _ => text,
+    }
+}
+
 /// A text in `text`, `varchar(n)`, `char(n)` or an enum. Blanks beyond a length are cut; other characters are refused.
 /// `char` is printed without the blanks at its end.
 fn push_string(text: &str, field: &Field, out: &mut Vec<u8>) -> bool {
@@ -201,7 +210,7 @@ fn push_string(text: &str, field: &Field, out: &mut Vec<u8>) -> bool {
 
 /// A decimal number, rounded to the column's scale. One with an exponent, infinity and a negative scale are left to the
 /// server.
-fn push_decimal(text: &[u8], modifier: i32, out: &mut Vec<u8>) -> bool {
+pub(super) fn push_decimal(text: &[u8], modifier: i32, out: &mut Vec<u8>) -> bool {
     let Some(text) = parse_numeric(text).filter(|text| text.len() < MAX_DIGITS) else { return false };
     if text.eq_ignore_ascii_case("nan") {
         out.extend_from_slice(b"NaN");
@@ -248,7 +257,7 @@ fn round(text: &str, scale: usize) -> String {
 }
 
 /// A moment as `timestamp(n)` keeps it. Source: `AdjustTimestampForTypmod` in Postgres's `timestamp.c`.
-fn rounded(micros: i64, modifier: i32) -> Option<i64> {
+pub(super) fn rounded(micros: i64, modifier: i32) -> Option<i64> {
     let Ok(digits) = u32::try_from(modifier) else { return Some(micros) };
     let unit = 10_i64.pow(6_u32.checked_sub(digits)?);
     let time = micros.checked_sub(EPOCH)?;
