@@ -95,6 +95,15 @@ pub fn shell_quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
 
+/// Writes a text so that it may stand anywhere in a URL.
+pub fn percent_encode(text: &str) -> String {
+    let encode = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    text.bytes().map(encode).collect()
+}
+
 /// `980 B`, `12.3 kB`, `1.6 MB`
 pub fn size(bytes: u64) -> String {
     let units = ["kB", "MB", "GB", "TB"];

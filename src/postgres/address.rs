@@ -402,18 +402,10 @@ fn percent_decode(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Writes a text so that it may stand anywhere in a URL.
-pub(super) fn percent_encode(text: &str) -> String {
-    let encode = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
-        _ => format!("%{byte:02X}"),
-    };
-    text.bytes().map(encode).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::percent_encode;
 
     fn parse(text: &str) -> PostgresAddress {
         PostgresAddress::parse(text, AddressOrigin::Flag).unwrap()

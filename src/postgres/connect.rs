@@ -14,8 +14,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
 use crate::task::{OutageTracker, TaskContext, TaskError};
+use crate::text::percent_encode;
 
-use super::address::{AddressOrigin, PostgresAddress, percent_encode};
+use super::address::{AddressOrigin, PostgresAddress};
 use super::dial::{DialError, DriverConnection, Route, TargetHost};
 use super::error::RefusedHost;
 use super::resolve::{FlowAddress, RequestedServer, resolve};

@@ -7,8 +7,9 @@ use std::time::Instant;
 
 use crate::config::Settings;
 use crate::task::TaskError;
+use crate::text::percent_encode;
 
-use super::address::{AddressOrigin, PostgresAddress, percent_encode};
+use super::address::{AddressOrigin, PostgresAddress};
 use super::binaries::{self, Binaries, FETCHED_VERSION};
 use super::cluster::{Cluster, NAME};
 

@@ -15,6 +15,7 @@ use crate::server::App;
 use crate::server::api::error::ApiError;
 use crate::server::api::parameters::QueryParameters;
 use crate::storage::{Storage, execution_of};
+use crate::text::percent_encode;
 
 /// A file of an execution by its address in storage.
 ///
@@ -53,20 +54,8 @@ pub(super) async fn download(
     let headers = [
         (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
         (header::CONTENT_LENGTH, length.to_string()),
-        (header::CONTENT_DISPOSITION, attachment(&name)),
+        (header::CONTENT_DISPOSITION, format!("attachment; filename*=UTF-8''{}", percent_encode(&name))),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
     ];
     Ok((headers, Body::from_stream(ReaderStream::with_capacity(file, 1 << 16))))
-}
-
-/// The header that names a file to be saved.
-fn attachment(name: &str) -> String {
-    let encoded: String = name
-        .bytes()
-        .map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' => char::from(byte).to_string(),
-            other => format!("%{other:02X}"),
-        })
-        .collect();
-    format!("attachment; filename*=UTF-8''{encoded}")
 }
