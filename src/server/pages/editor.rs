@@ -36,6 +36,12 @@ const FIRST_TEMPLATE: &str = "hello";
 #[template(path = "editor.html")]
 struct EditorPage {
     shell: Shell,
+    frame: Frame,
+    templates: Vec<FlowTemplate>,
+}
+
+/// What both views of a draft have.
+struct Frame {
     /// The flow's own page; empty for a new flow.
     address: String,
     /// Where the form goes.
@@ -47,10 +53,17 @@ struct EditorPage {
     base: String,
     text: String,
     check: Check,
-    is_saved: bool,
-    problem: String,
-    conflict: Option<Conflict>,
-    templates: Vec<FlowTemplate>,
+    outcome: Outcome,
+}
+
+impl Frame {
+    fn of(draft: Draft, file: String, check: Check, outcome: Outcome) -> Self {
+        let Draft { key, base, text, .. } = draft;
+        let address = key.as_ref().map(|key| flow_address(&key.namespace, &key.id)).unwrap_or_default();
+        let action = if address.is_empty() { "/flows/new".to_owned() } else { format!("{address}/edit") };
+        let (namespace, id) = key.map(|key| (key.namespace, key.id)).unwrap_or_default();
+        Self { address, action, namespace, id, file, base, text, check, outcome }
+    }
 }
 
 /// The file has changed since the edit began.
@@ -214,22 +227,11 @@ fn editor(app: &App, draft: Draft, outcome: Outcome) -> PageResult {
         let task = task.clone();
         return form::show(app, draft, &task, file, outcome);
     }
-    let Draft { key, base, text, .. } = draft;
-    let check = run_blocking(|| Check::of(&file, &text));
-    let address = key.as_ref().map(|key| flow_address(&key.namespace, &key.id)).unwrap_or_default();
+    let check = run_blocking(|| Check::of(&file, &draft.text));
+    let is_new = draft.key.is_none();
     page(&EditorPage {
         shell: Shell::of(app, Place::Flows, ""),
-        action: if address.is_empty() { "/flows/new".to_owned() } else { format!("{address}/edit") },
-        templates: if key.is_none() { template::ALL.to_vec() } else { Vec::new() },
-        file: if key.is_some() { file } else { String::new() },
-        namespace: key.as_ref().map(|key| key.namespace.clone()).unwrap_or_default(),
-        id: key.map(|key| key.id).unwrap_or_default(),
-        address,
-        base,
-        check,
-        text,
-        is_saved: outcome.is_saved,
-        problem: outcome.problem,
-        conflict: outcome.conflict,
+        templates: if is_new { template::ALL.to_vec() } else { Vec::new() },
+        frame: Frame::of(draft, if is_new { String::new() } else { file }, check, outcome),
     })
 }

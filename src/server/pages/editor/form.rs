@@ -5,13 +5,13 @@ use askama::Template;
 use serde_json::Value;
 
 use super::check::Check;
-use super::{Conflict, Draft, Outcome};
+use super::{Draft, Frame, Outcome};
 use crate::flow::documentation::{TypeDocumentation, flowing};
 use crate::flow::edit::{self, Change, NewValue};
 use crate::flow::{Document, from_yaml};
 use crate::server::App;
 use crate::server::api::parameters::QueryParameters;
-use crate::server::pages::shell::{Place, Shell, flow_address};
+use crate::server::pages::shell::{Place, Shell};
 use crate::server::pages::{PageResult, page};
 use crate::task::documentation::FieldDoc;
 use crate::task::{Branch, TaskType};
@@ -27,17 +27,7 @@ const LISTS: [&str; 4] = ["tasks", "errors", "finally", "afterExecution"];
 #[template(path = "editor_form.html")]
 struct FormPage {
     shell: Shell,
-    address: String,
-    action: String,
-    namespace: String,
-    id: String,
-    file: String,
-    base: String,
-    text: String,
-    check: Check,
-    is_saved: bool,
-    problem: String,
-    conflict: Option<Conflict>,
+    frame: Frame,
     tasks: Vec<FormTask>,
     open: Option<OpenTask>,
     kinds: Vec<&'static str>,
@@ -80,31 +70,19 @@ struct FormField {
 
 /// The form of a draft, with the fields of one of its tasks.
 pub(super) fn show(app: &App, draft: Draft, task: &str, file: String, outcome: Outcome) -> PageResult {
-    let Draft { key, base, text, .. } = draft;
-    let address = key.as_ref().map(|key| flow_address(&key.namespace, &key.id)).unwrap_or_default();
     let (check, tasks, open) = crate::blocking::run_blocking(|| {
-        let document = Document::parse("flow.yaml", &text).ok();
+        let document = Document::parse("flow.yaml", &draft.text).ok();
         let mut tasks = document.as_ref().map(|document| listed(&document.value)).unwrap_or_default();
         let known = tasks.iter().any(|listed| listed.path == task);
         let first = tasks.first().map(|first| first.path.clone()).unwrap_or_default();
         let path = if known { task.to_owned() } else { first };
         tasks.iter_mut().for_each(|listed| listed.is_open = listed.path == path);
         let open = document.as_ref().and_then(|document| open(document, &path));
-        (Check::of(&file, &text), tasks, open)
+        (Check::of(&file, &draft.text), tasks, open)
     });
     page(&FormPage {
         shell: Shell::of(app, Place::Flows, ""),
-        action: if address.is_empty() { "/flows/new".to_owned() } else { format!("{address}/edit") },
-        namespace: key.as_ref().map(|key| key.namespace.clone()).unwrap_or_default(),
-        id: key.map(|key| key.id).unwrap_or_default(),
-        address,
-        file,
-        base,
-        text,
-        check,
-        is_saved: outcome.is_saved,
-        problem: outcome.problem,
-        conflict: outcome.conflict,
+        frame: Frame::of(draft, file, check, outcome),
         tasks,
         open,
         kinds: tasks::ALL.iter().map(|task| task.name).collect(),
