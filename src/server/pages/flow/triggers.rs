@@ -5,8 +5,6 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::response::Redirect;
 
-use crate::blocking::run_blocking;
-use crate::clock;
 use crate::engine::catalog::Entry;
 use crate::engine::schedule;
 use crate::engine::scheduler::TriggerStatus;
@@ -14,6 +12,7 @@ use crate::flow::Trigger;
 use crate::journal::TriggerKey;
 use crate::server::App;
 use crate::server::api::error::ApiError;
+use crate::server::api::triggers::set_disabled;
 use crate::server::pages::error::PageError;
 use crate::server::pages::format::Moment;
 use crate::server::pages::shell::flow_address;
@@ -84,9 +83,7 @@ pub(in crate::server::pages) async fn switch(
         "off" => true,
         _ => return Err(ApiError::not_found(format!("a trigger is `on` or `off`, not `{state}`")).into()),
     };
-    let key = TriggerKey { namespace: namespace.clone(), flow: id.clone(), trigger: trigger.clone() };
-    if !run_blocking(|| app.scheduler.set_disabled(&key, is_off, clock::now()))? {
-        return Err(ApiError::not_found(format!("the flow `{namespace}.{id}` has no trigger `{trigger}`")).into());
-    }
+    let key = TriggerKey { namespace: namespace.clone(), flow: id.clone(), trigger };
+    set_disabled(&app, &key, is_off)?;
     Ok(Redirect::to(&format!("{}#triggers", flow_address(&namespace, &id))))
 }
