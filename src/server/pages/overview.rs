@@ -118,14 +118,16 @@ async fn read(app: &App) -> Result<OverviewPage, ApiError> {
 fn of(app: &App) -> Result<OverviewPage, ApiError> {
     let load = app.executor.load()?;
     let (days, rows, has_run) = days(app)?;
+    let mut triggers = app.scheduler.triggers();
+    triggers.retain(|trigger| !trigger.disabled);
     Ok(OverviewPage {
         shell: Shell::of(app, Place::Overview, "all"),
         attention: causes::of(app, &failures_of_a_day(), MAX_FAILURES)?,
-        late: late(app),
+        late: late(&triggers),
         unusual: unusual::of(app)?,
         running: running(app)?,
         load: format!("{} of {} slots, {} queued", load.running, load.parallel, load.queued),
-        next: next(app),
+        next: next(triggers),
         days,
         rows: count(rows, "row"),
         disk: None,
@@ -141,18 +143,18 @@ fn disk(app: &App, used: HomeUsage) -> Option<Disk> {
 }
 
 /// Triggers that have a problem, and schedules whose time has passed.
-fn late(app: &App) -> Vec<LateTrigger> {
+fn late(triggers: &[TriggerStatus]) -> Vec<LateTrigger> {
     let deadline = clock::now() - TimeDelta::minutes(MAX_DELAY);
     let is_late = |trigger: &TriggerStatus| trigger.next.is_some_and(|next| next < deadline);
-    let triggers = app.scheduler.triggers().into_iter().filter(|trigger| !trigger.disabled);
-    let shown = triggers.filter(|trigger| trigger.problem.is_some() || is_late(trigger)).take(SHOWN).map(|trigger| {
+    let held = triggers.iter().filter(|trigger| trigger.problem.is_some() || is_late(trigger));
+    let shown = held.take(SHOWN).map(|trigger| {
         let waits = trigger.waits_for.as_ref().map(|id| format!("it waits for the end of the execution {id}"));
         LateTrigger {
             since: trigger.next.filter(|next| *next < deadline).map(Moment::of),
-            problem: trigger.problem.or(waits).unwrap_or_else(|| "it is late".to_owned()),
+            problem: trigger.problem.clone().or(waits).unwrap_or_else(|| "it is late".to_owned()),
             address: flow_address(&trigger.namespace, &trigger.flow),
-            flow: trigger.flow,
-            trigger: trigger.id,
+            flow: trigger.flow.clone(),
+            trigger: trigger.id.clone(),
         }
     });
     shown.collect()
@@ -188,8 +190,7 @@ fn running(app: &App) -> Result<Vec<Running>, ApiError> {
     found.iter().map(shown).collect()
 }
 
-fn next(app: &App) -> Vec<Next> {
-    let mut due: Vec<_> = app.scheduler.triggers().into_iter().filter(|trigger| !trigger.disabled).collect();
+fn next(mut due: Vec<TriggerStatus>) -> Vec<Next> {
     due.retain(|trigger| trigger.next.is_some());
     due.sort_by_key(|trigger| trigger.next);
     let shown = due.into_iter().take(SHOWN).filter_map(|trigger| {

@@ -69,10 +69,9 @@ pub(super) async fn show(State(app): State<Arc<App>>, parameters: QueryParameter
 /// Runs the query of the form.
 pub(super) async fn run(State(app): State<Arc<App>>, body: String) -> PageResult {
     let form = QueryParameters::parse(&body);
-    let (head, _) = head(&app, "query", &form).await?;
-    let sql = form.one("sql").unwrap_or_default().to_owned();
-    let outcome = read(&app, &form, SHOWN).await?;
-    answered(&app, head, &sql, Some(outcome))
+    let (head, database) = head(&app, "query", &form).await?;
+    let outcome = read(&app, database.as_ref(), &form, SHOWN).await?;
+    answered(&app, head, form.one("sql").unwrap_or_default(), Some(outcome))
 }
 
 /// What came of a query.
@@ -85,8 +84,12 @@ enum Answer {
 type Outcome = Result<Answer, TaskError>;
 
 /// What a query gives. It is stopped when the reader goes away, since then this is dropped.
-async fn read(app: &Arc<App>, form: &QueryParameters, limits: QueryLimits) -> Result<Outcome, ApiError> {
-    let (_, database) = head(app, "query", form).await?;
+async fn read(
+    app: &App,
+    database: Option<&Database>,
+    form: &QueryParameters,
+    limits: QueryLimits,
+) -> Result<Outcome, ApiError> {
     let Some(database) = database else { return Err(ApiError::not_found("there is no database to ask")) };
     let sql = form.one("sql").unwrap_or_default();
     if sql.len() > MAX_SQL_BYTES {
@@ -95,7 +98,7 @@ async fn read(app: &Arc<App>, form: &QueryParameters, limits: QueryLimits) -> Re
     let agreed = form.read("bytes", "1000000")?;
     // Half of the connections are left to others.
     let _permit = app.connections.acquire_stream()?;
-    Ok(ask(app, &database, (sql, agreed), limits).await)
+    Ok(ask(app, database, (sql, agreed), limits).await)
 }
 
 /// Asks a database. What costs by the bytes that it reads runs once the reader has agreed to so many.
@@ -177,11 +180,11 @@ fn chart(result: &QueryResult) -> Option<(Chart, String)> {
 /// The rows as a file.
 pub(super) async fn download(State(app): State<Arc<App>>, body: String) -> Result<Response, PageError> {
     let form = QueryParameters::parse(&body);
-    let result = match read(&app, &form, FILE).await? {
+    let (head, database) = head(&app, "query", &form).await?;
+    let result = match read(&app, database.as_ref(), &form, FILE).await? {
         Ok(Answer::Rows(result, _)) => result,
         other => {
             let status = if other.is_ok() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-            let (head, _) = head(&app, "query", &form).await?;
             let html = answered(&app, head, form.one("sql").unwrap_or_default(), Some(other))?;
             return Ok((status, html).into_response());
         }
