@@ -92,6 +92,8 @@ pub fn source(document: &Document, path: &[String]) -> Option<String> {
     )
 }
 
+const NO_LINES: &[&str] = &[];
+
 const REFUSED: &str = "this part is written in a way that the form cannot change: change it in the YAML";
 
 fn change_value(value: &mut Value, change: &Change) -> Result<(), String> {
@@ -162,13 +164,13 @@ fn remove(lines: &Lines, path: &[String]) -> Option<String> {
     if let Ok(index) = last.parse::<usize>() {
         let item = lines.item(parent, index)?;
         // With the last item the list goes too, and a key without a value stays.
-        return Some(lines.replaced(lines.with_blanks(item), &[]));
+        return Some(lines.replaced(lines.with_blanks(item), NO_LINES));
     }
     let key = lines.key(path)?;
     match lines.begins_item(path) {
         // The next key takes the place behind the marker.
         true => lines.pull_up(key),
-        false => Some(lines.replaced(key, &[])),
+        false => Some(lines.replaced(key, NO_LINES)),
     }
 }
 

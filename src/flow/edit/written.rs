@@ -27,7 +27,7 @@ pub(super) fn replace(lines: &Lines, path: &[String], value: &NewValue) -> Optio
     let first = lines.all[span.start];
     let head_end = first.get(column..)?.find(':')? + column + 1;
     let new = below(first.get(..head_end)?, column, value)?;
-    Some(lines.replaced(span, &new.iter().map(String::as_str).collect::<Vec<_>>()))
+    Some(lines.replaced(span, &new))
 }
 
 /// A key that is not there yet, behind the last one of its map.
@@ -44,7 +44,7 @@ pub(super) fn insert(lines: &Lines, path: &[String], value: &NewValue) -> Option
     let end = lines.key(&last)?.end;
     let head = format!("{}{}:", " ".repeat(column), plain_key(key));
     let new = below(&head, column, value)?;
-    Some(lines.replaced(Span { start: end, end }, &new.iter().map(String::as_str).collect::<Vec<_>>()))
+    Some(lines.replaced(Span { start: end, end }, &new))
 }
 
 /// An item at the end of a list.
@@ -72,7 +72,7 @@ pub(super) fn add(lines: &Lines, list: &[String], item: &str) -> Option<String> 
     }) {
         new.insert(0, String::new());
     }
-    Some(lines.replaced(Span { start: span.end, end: span.end }, &new.iter().map(String::as_str).collect::<Vec<_>>()))
+    Some(lines.replaced(Span { start: span.end, end: span.end }, &new))
 }
 
 fn item_lines(item: &str, column: usize) -> Vec<String> {
