@@ -2,13 +2,14 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
 
 use serde_json::json;
 
+use crate::common::skip;
 use crate::rest::world::{Place, Server};
 
 const HELLO: &str = "id: hello\nnamespace: shop\ndescription: Greets a month.\ninputs:\n  \
@@ -38,10 +39,7 @@ fn has_browser() -> bool {
         output.status.success().then_some(()).ok_or_else(|| String::from_utf8_lossy(&output.stderr).into_owned())
     });
     let Err(problem) = found else { return true };
-    assert!(std::env::var("JITNEY_TEST_STRICT").as_deref() != Ok("1"), "{problem}");
-    let test = std::thread::current().name().unwrap_or("a test").to_owned();
-    // Past the harness, which would keep the lines of a test that ends well to itself.
-    std::io::stderr().write_all(format!("SKIPPED {test}: {}\n", problem.trim()).as_bytes()).unwrap();
+    skip(problem);
     false
 }
 
