@@ -326,3 +326,22 @@ async fn a_file_keeps_its_origin_when_it_is_copied_and_unpacked() {
     }
     assert_eq!(place.t().await, "1 same\n1 same");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn loads_into_schemas_that_the_user_may_not_use_stop_no_other() {
+    let made = "CREATE SCHEMA private; CREATE TABLE private.t (id int, note text)";
+    let place = Place::with("again_private", &format!("{T}; {made}")).await;
+    place.file("a.csv", "id,note\n1,x\n");
+    place.load_in("e1", "{from: a.csv, table: private.t}").await.0.unwrap();
+    let role = "again_private_role";
+    let granted = format!(
+        "DROP ROLE IF EXISTS {role}; CREATE ROLE {role} LOGIN PASSWORD 'x'; GRANT ALL ON t, jitney_loads TO {role}"
+    );
+    place.run(&granted).await;
+    let (_, rest) = place.url.split_once('@').unwrap();
+    let theirs = Place { url: format!("postgres://{role}:x@{rest}"), folder: place.folder, client: place.client };
+    let outcome = theirs.load_in("e2", A).await.0;
+    theirs.run(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
+    outcome.unwrap();
+    assert_eq!(theirs.t().await, "1 x");
+}

@@ -31,6 +31,12 @@ const COLUMNS: &str = "id, execution, task, partition = $2 AS same_partition, so
     address, partition, source, rows_read, rows_loaded, rows_rejected, rows_skipped";
 /// Whether an entry is of the file at this address.
 const SAME_ADDRESS: &str = "(coalesce(address, partition) = $5 OR (coalesce(address, partition) = $6 AND flow = $7))";
+/// Whether no table has the name that an entry has as its target. Asked of the catalog, since `to_regclass` fails in schemas that
+/// the user may not use.
+const IS_GONE: &str = "CASE WHEN cardinality(parse_ident(target, false)) = 2
+        THEN NOT EXISTS (SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                         WHERE ARRAY[n.nspname, c.relname]::text[] = parse_ident(target, false))
+        ELSE to_regclass(target) IS NULL END";
 /// The names of the columns of a table `c`.
 const COLUMN_NAMES: &str = "ARRAY(SELECT a.attname::text FROM pg_attribute a
                                   WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)";
@@ -260,7 +266,7 @@ pub(super) async fn under_former_names(
 ) -> Result<Vec<(String, Earlier)>, TaskError> {
     let sql = format!(
         "SELECT DISTINCT ON (target) {COLUMNS}, target FROM jitney_loads
-         WHERE target <> $1 AND {SAME_ADDRESS} AND source_sha256 = $3 AND to_regclass(target) IS NULL
+         WHERE target <> $1 AND {SAME_ADDRESS} AND source_sha256 = $3 AND {IS_GONE}
          ORDER BY target, id DESC LIMIT {MAX_NAMES}"
     );
     let definitions = key.definition.known();
