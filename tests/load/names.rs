@@ -200,6 +200,17 @@ async fn a_table_is_the_same_one_for_every_task_however_its_name_is_spelled() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_creates_temporary_tables_first_is_refused() {
+    let place = Place::with("names_temporary", "CREATE TABLE t (id int)").await;
+    let database = place.rows("SELECT current_database()").await;
+    place.run(&format!("ALTER DATABASE {database} SET search_path = pg_temp, public")).await;
+    place.file("a.csv", "id\n1\n");
+    let shown = place.refused("{from: a.csv, table: public.t}").await;
+    assert_says(&shown, &["`search_path`", "begins with pg_temp", "name another schema first"]);
+    assert_eq!(place.rows("SELECT count(*) FROM public.t").await, "0");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_without_a_schema_is_told_that_the_ledger_needs_one() {
     let place = Place::with("names_no_schema", "CREATE TABLE t (id int)").await;
     let database = place.rows("SELECT current_database()").await;

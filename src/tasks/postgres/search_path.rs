@@ -32,8 +32,17 @@ const HIDDEN: &str = "
 /// When one of them is hidden, or the server refuses.
 pub(super) async fn check(client: &impl GenericClient) -> Result<(), TaskError> {
     let failed = |error: tokio_postgres::Error| explain("looking at the search_path", &error);
-    let path = "SELECT pg_catalog.current_schemas(true)::pg_catalog.text[]";
-    let path: Vec<String> = client.query_one(path, &[]).await.map_err(failed)?.get(0);
+    let path =
+        "SELECT pg_catalog.current_schemas(true)::pg_catalog.text[], pg_catalog.current_schema()::pg_catalog.text";
+    let row = client.query_one(path, &[]).await.map_err(failed)?;
+    let (path, first): (Vec<String>, Option<String>) = (row.get(0), row.get(1));
+    if first.is_some_and(|schema| schema.starts_with("pg_temp")) {
+        return Err(TaskError::permanent(
+            "the `search_path` of the session begins with pg_temp: tables that are created, the ledger among them, would be gone \
+             with the session",
+        )
+        .help("name another schema first; `ALTER ROLE … SET search_path` and the address's options set it"));
+    }
     let first = path.iter().find(|schema| !schema.starts_with("pg_temp"));
     if first.is_none_or(|schema| schema == "pg_catalog") {
         return Ok(());
