@@ -205,6 +205,27 @@ async fn a_column_whose_domain_has_a_default_may_be_left_out() {
     assert_eq!(place.t().await, "1 new");
 }
 
+/// COPY stores NULL in such a column, and an INSERT cannot.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_are_not_rejected_for_a_column_that_the_file_lacks() {
+    let sql = "CREATE DOMAIN given AS int NOT NULL; CREATE TABLE t (id int, v given)";
+    let place = Place::with("columns_domain_null", sql).await;
+    place.file("a.csv", "id\n1\n2\n");
+    let yaml = "{from: a.csv, table: t, mode: truncate, on_missing_column: empty, on_bad_row: {reject: {max: 5}}}";
+    place.load(yaml).await.unwrap();
+    assert_eq!(place.t().await, "1 NULL\n2 NULL");
+    place
+        .run(
+            "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+             CREATE TRIGGER f AFTER INSERT ON t FOR EACH ROW EXECUTE FUNCTION f()",
+        )
+        .await;
+    place.file("b.csv", "id\n3\n");
+    let shown = place.refused(&yaml.replace("truncate", "append").replace("a.csv", "b.csv")).await;
+    assert_says(&shown, &["no column for `v`", "`given` refuses NULL"]);
+    assert_eq!(place.rows("SELECT count(*) FROM t").await, "2");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn names_that_only_blanks_tell_apart_are_told_apart() {
     let place = Place::with("columns_blanks", "CREATE TABLE t (a int, \"a \" int, \" b\" int, \"c\nd\" int)").await;

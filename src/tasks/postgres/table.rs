@@ -31,6 +31,7 @@ pub(super) struct TableColumn {
     /// The type's modifier, such as a length; -1 where there is none.
     pub(super) modifier: i32,
     pub(super) sql_type: String,
+    pub(super) is_domain: bool,
     /// The type of arrays, if it holds such.
     pub(super) array: Option<ColumnType>,
     /// Its own type, if that or what the domain is made of is an array or a composite type.
@@ -204,7 +205,7 @@ async fn columns(client: &impl GenericClient, sql_name: &str) -> Result<Vec<Tabl
                 base.modifier, format_type(a.atttypid, a.atttypmod),
                 base.typcategory = 'A', (SELECT to_jsonb(c)::text FROM pg_collation c WHERE c.oid = a.attcollation),
                 base.typelem IN ('json'::regtype, 'jsonb'::regtype),
-                CASE WHEN base.typcategory = 'A' OR base.typtype = 'c' THEN a.atttypid END
+                CASE WHEN base.typcategory = 'A' OR base.typtype = 'c' THEN a.atttypid END, own.typtype = 'd'
          FROM pg_attribute a JOIN pg_type own ON own.oid = a.atttypid CROSS JOIN LATERAL (
              WITH RECURSIVE made_of AS (
                  SELECT t.*, a.atttypmod AS modifier FROM pg_type t WHERE t.oid = a.atttypid
@@ -224,6 +225,7 @@ async fn columns(client: &impl GenericClient, sql_name: &str) -> Result<Vec<Tabl
         sql_type: row.get(8),
         array: row.get::<_, bool>(9).then(|| if row.get(11) { ColumnType::JsonArray } else { ColumnType::Array }),
         nested: row.get(12),
+        is_domain: row.get(13),
         not_null: row.get(3),
         has_default: row.get(4),
         is_generated: row.get(5),

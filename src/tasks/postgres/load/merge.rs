@@ -232,6 +232,9 @@ impl Merging<'_> {
         if !key.is_empty() {
             self.check_nulls(key).await?;
         }
+        if self.merge.is_none() {
+            self.check_left_out().await?;
+        }
         self.batch(&format!("ANALYZE {STAGE}; {PARTS}")).await?;
         self.number_rows().await
     }
@@ -249,6 +252,24 @@ impl Merging<'_> {
                 field.sql_type
             ))
             .await?;
+        }
+        Ok(())
+    }
+
+    /// Refuses columns without values whose domain takes no NULL: COPY stores one there, unlike an INSERT from the stage.
+    async fn check_left_out(&self) -> Result<(), TaskError> {
+        let table = &self.target().table;
+        let sent = |name: &str| self.fields.iter().any(|field| field.name == name);
+        let left_out = table.columns.iter().filter(|column| !column.has_default && !column.is_generated);
+        for column in left_out.filter(|column| column.is_domain && !sent(&column.name)) {
+            if let Err(refusal) = self.batch(&format!("SELECT NULL::{}", column.sql_type)).await {
+                return Err(TaskError::permanent(format!(
+                    "the file has no column for `{}` of table `{}`, whose type `{}` refuses NULL",
+                    column.name, table.name, column.sql_type
+                ))
+                .caused_by(refusal)
+                .help("give it a default or a value, or leave `reject` out: COPY alone does not check a column without values"));
+            }
         }
         Ok(())
     }
