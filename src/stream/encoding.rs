@@ -97,7 +97,7 @@ impl Encoding {
     /// What to do in place of it where Postgres makes other characters of some bytes; none where all are the same.
     pub fn remedy(&self) -> Option<&'static str> {
         match self.in_postgres()? {
-            "EUC_KR" => Some("write `encoding: UHC`, which has all of its characters"),
+            "EUC_KR" => Some("write `encoding: UHC`, which has all of its characters but ㉾"),
             "EUC_CN" => Some("write `encoding: GBK`, which has all of its characters, or convert the file to UTF-8"),
             "BIG5" | "GB18030" | "EUC_JP" => {
                 Some("use `postgres.copy_in`, for which the server reads it, or convert the file to UTF-8")
