@@ -21,6 +21,7 @@ pub mod jq;
 mod namespace_files;
 pub mod postgres;
 mod process;
+pub mod sample;
 pub mod storage;
 pub mod stream;
 pub mod task;

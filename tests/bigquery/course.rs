@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use jitney::cli::demo::month::TaxiColour;
 use jitney::cli::demo::serve::serve;
+use jitney::sample::month::TaxiColour;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 

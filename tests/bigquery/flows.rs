@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use jitney::cli::demo::month::{MonthFacts, TaxiColour, write_month};
+use jitney::sample::month::{MonthFacts, TaxiColour, write_month};
 use serde_json::{Value, json};
 
 use super::proxy::Proxy;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use jitney::cli::demo::month::{TaxiColour, write_month};
+use jitney::sample::month::{TaxiColour, write_month};
 use serde_json::{Value, json};
 
 use super::{ask, dataset, rows, run, upload};

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use jitney::cli::demo::month::{TaxiColour, write_month};
+use jitney::sample::month::{TaxiColour, write_month};
 use serde_json::{Value, json};
 
 use super::{ask, attempt, dataset, execution, rows, run, upload};

@@ -5,8 +5,8 @@ use std::process::Child;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use jitney::cli::demo::month::{MonthFacts, TaxiColour, write_month};
 use jitney::cli::demo::serve::serve;
+use jitney::sample::month::{MonthFacts, TaxiColour, write_month};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-use jitney::cli::demo::month::{MonthFacts, TaxiColour, write_month};
+use jitney::sample::month::{MonthFacts, TaxiColour, write_month};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio_postgres::Client;

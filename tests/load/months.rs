@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use jitney::cli::demo::month::{TaxiColour, write_month};
 use jitney::file_access::FileAccess;
+use jitney::sample::month::{TaxiColour, write_month};
 
 use crate::load::{Place, counts, run};
 

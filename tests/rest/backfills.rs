@@ -4,9 +4,9 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Stdio;
 
-use jitney::cli::demo::month::{MonthFacts, TaxiColour, write_month};
 use jitney::cli::demo::serve::serve;
 use jitney::journal::{ExecutionQuery, Journal};
+use jitney::sample::month::{MonthFacts, TaxiColour, write_month};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 

@@ -1,10 +1,10 @@
 //! Whom the server tells what happens, what it removes, and what it says itself.
 
 use chrono::{TimeDelta, Utc};
-use jitney::cli::demo::month::{TaxiColour, write_month};
 use jitney::clock;
 use jitney::id::ExecutionId;
 use jitney::journal::{Journal, QueueName, StartedBy, TriggerKey};
+use jitney::sample::month::{TaxiColour, write_month};
 use serde_json::{Value, json};
 
 use crate::common::receiver::receiver;

@@ -6,7 +6,6 @@ use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::folder::DemoFolder;
-use super::month::{MonthFacts, TaxiColour, write_month};
 use super::{FIRST_MONTH, MONTHS, SEED, YEAR, execute, serve, unpack};
 use crate::cli::format::{bytes, seconds};
 use crate::cli::out::{errln, out, outln};
@@ -17,6 +16,7 @@ use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
 use crate::gcp::Service;
 use crate::journal::{ExecutionState, State};
+use crate::sample::month::{MonthFacts, TaxiColour, write_month};
 use crate::text::{count, thousands};
 
 const BUCKET: &str = "jitney-demo-taxi";

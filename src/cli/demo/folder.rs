@@ -4,10 +4,10 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::month::TaxiColour;
 use super::{FIRST_MONTH, YEAR};
 use crate::cli::target;
 use crate::config::Settings;
+use crate::sample::month::TaxiColour;
 
 /// The files that the demo runs, as the project ships them.
 const FILES: &[(&str, &str)] = &[

@@ -2,15 +2,11 @@
 //! tables.
 
 pub mod chart;
-pub mod month;
 pub mod serve;
 pub mod zones;
 
 mod elt;
 mod folder;
-mod random;
-mod row;
-mod trip;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -36,9 +32,9 @@ use crate::flow::input;
 use crate::home::make_private;
 use crate::journal::{ExecutionState, State};
 use crate::postgres::{PostgresSession, RequestedServer, connect, explain, resolve};
+use crate::sample::month::{MonthFacts, TaxiColour, write_month};
 use crate::text::{count, thousands};
 use folder::DemoFolder;
-use month::{MonthFacts, TaxiColour, write_month};
 
 /// The months of the demo: the taxis, and their rows as a multiple of `--rows`.
 const MONTHS: [(TaxiColour, u64); 2] = [(TaxiColour::Green, 1), (TaxiColour::Yellow, 4)];

@@ -1,5 +1,4 @@
-//! Synthetic taxi months in the published format, including its irregularities: for the demo, the tests and the
-//! benchmark.
+//! A synthetic month in the published format, including its irregularities.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};

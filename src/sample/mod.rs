@@ -1,0 +1,8 @@
+//! Invented months of taxi trips in the published format: for the demo, a first start without flows, the tests and the
+//! benchmark.
+
+pub mod month;
+
+mod random;
+mod row;
+mod trip;
