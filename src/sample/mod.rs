@@ -2,6 +2,7 @@
 //! benchmark.
 
 pub mod month;
+pub mod year;
 
 mod random;
 mod row;

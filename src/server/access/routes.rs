@@ -120,6 +120,7 @@ const RULES: [(Role, &[&str]); 4] = [
             "POST /kv/{namespace}/{key}/delete",
             "POST /flows/new",
             "POST /flows/import",
+            "POST /flows/sample",
             "POST /flows/{namespace}/{id}/edit",
             "POST /flows/{namespace}/{id}/restore",
             "POST /api/v1/flows",

@@ -26,6 +26,7 @@ mod packing;
 mod palette;
 mod partitions;
 mod run;
+mod sample;
 mod schedules;
 mod secrets;
 mod settings;
@@ -61,6 +62,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route("/flows", get(flows::show))
         .route("/flows/import", get(import::show).post(import::import).layer(DefaultBodyLimit::max(import::MAX_BYTES)))
         .route("/flows/new", get(editor::new).post(editor::create))
+        .route("/flows/sample", post(sample::create))
         .route("/flows/{namespace}/{id}/edit", get(editor::show).post(editor::save))
         .route("/flows/{namespace}/{id}/restore", post(flow::restore))
         .route("/flows/{namespace}/{id}/triggers/{trigger}/{state}", post(flow::switch))

@@ -72,6 +72,7 @@ struct Next {
 /// The rows that were loaded on a day.
 #[derive(Serialize)]
 struct DayBar {
+    day: String,
     label: String,
     x: usize,
     y: String,
@@ -218,7 +219,13 @@ fn days(app: &App) -> Result<(Vec<DayBar>, u64, bool), ApiError> {
         let height = 78.0 * *rows as f64 / most as f64;
         let height = if *rows > 0 { height.max(2.0) } else { 0.0 };
         let label = format!("{day}: {}", count(*rows, "row"));
-        DayBar { label, x: index * 10, y: format!("{:.1}", 80.0 - height), height: format!("{height:.1}") }
+        DayBar {
+            day: day.clone(),
+            label,
+            x: index * 10,
+            y: format!("{:.1}", 80.0 - height),
+            height: format!("{height:.1}"),
+        }
     };
     let bars = rows.iter().enumerate().map(bar).collect();
     Ok((bars, rows.values().sum(), !totals.is_empty()))

@@ -78,13 +78,26 @@ async fn the_list_is_filtered_by_label_and_day_and_given_as_csv_and_json() {
     );
 }
 
+#[test]
+fn the_sample_months_are_written_once_with_a_flow_that_is_valid() {
+    let empty = crate::rest::world::Place::new();
+    let server = empty.server();
+    for _ in 0..2 {
+        assert_eq!(submit(&server, "/flows/sample", &[]), "/flows/sample/taxi_months/run");
+    }
+    assert_eq!(empty.path("flows/sample/data").read_dir().unwrap().count(), 12);
+    let checked = empty.jitney(&["validate", "flows/sample/taxi_months.yaml"]);
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout));
+    assert!(!page(&server, "/").html.contains("There are no flows yet"));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_empty_server_says_how_to_begin_and_a_full_one_what_runs() {
     let empty = crate::rest::world::Place::new();
     let server = empty.server();
     let begin = page(&server, "/");
     assert_eq!(texts(&begin, ".cards b").len(), 3);
-    assert!(all(&begin, ".cards a").iter().all(|link| link.attr("href").unwrap().starts_with("/flows/new")));
+    assert!(all(&begin, ".cards a").iter().all(|link| link.attr("href").unwrap().starts_with("/flows/")));
     empty.write("flows/rest.yaml", "id: rest\nnamespace: shop\ntasks:\n  - {id: nap, type: sleep, duration: PT20S}\n");
     until("the flow is read", async || !page(&server, "/flows").html.contains("There are no flows yet")).await;
     let execution = submit(&server, "/flows/shop/rest/run", &[]);
