@@ -1,6 +1,8 @@
 //! Stories of people at the pages, each played by a real browser: see `tests/browser/run`.
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
+mod loads;
+
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -220,4 +222,95 @@ fn a_task_is_edited_in_the_form() {
     let file = place.write("flows/noted.yaml", flow);
     play("edits_in_the_form", &place.server(), &[]);
     assert_eq!(fs::read_to_string(file).unwrap(), flow.replace("Hello ", "Good morning "));
+}
+
+/// A flow with an input of each type.
+const EVERYTHING: &str = "id: everything\nnamespace: shop\ninputs:\n  - {id: text, type: STRING}\n  \
+    - {id: whole, type: INT}\n  - {id: broken, type: FLOAT}\n  - {id: flag, type: BOOL, defaults: false}\n  \
+    - {id: one, type: SELECT, values: [green, yellow], defaults: green}\n  \
+    - {id: only, type: STRING, required: false, dependsOn: {inputs: [one], condition: \"{{ inputs.one == 'yellow' }}\"}}\n  \
+    - {id: side, type: SELECT, values: [north, south], isRadio: true}\n  \
+    - {id: some, type: MULTISELECT, values: [x, y], required: false}\n  - {id: list, type: ARRAY, itemType: STRING}\n  \
+    - {id: day, type: DATE}\n  - {id: moment, type: DATETIME}\n  - {id: clock, type: TIME}\n  \
+    - {id: length, type: DURATION}\n  - {id: object, type: JSON}\n  - {id: tree, type: YAML}\n  \
+    - {id: place, type: URI}\n  - {id: mail, type: EMAIL}\n  - {id: paper, type: FILE, required: false}\n  \
+    - {id: hidden, type: SECRET, required: false}\ntasks:\n  - id: say\n    type: log\n    message: >-\n      \
+    {{ inputs.text }} {{ inputs.whole }} {{ inputs.broken }} {{ inputs.flag }} {{ inputs.one }} {{ inputs.side }}\n      \
+    {{ inputs.some }} {{ inputs.list | join('+') }} {{ inputs.day }} {{ inputs.clock }} {{ inputs.object.a }}\n      \
+    {{ inputs.tree.b }} {{ inputs.mail }} {{ inputs.only }} {{ inputs.hidden }}\n  \
+    - {id: read, type: log, message: 'the paper says: {{ read(inputs.paper) }}'}\n";
+
+#[test]
+fn a_form_takes_every_type_of_input() {
+    if !has_browser() {
+        return;
+    }
+    let place = Place::new();
+    place.write("flows/everything.yaml", EVERYTHING);
+    let paper = place.write("paper.txt", "hello");
+    play("fills_in_a_form", &place.server(), &[paper.to_str().unwrap()]);
+}
+
+#[test]
+fn a_dropped_folder_of_flows_is_imported() {
+    if !has_browser() {
+        return;
+    }
+    let place = Place::new();
+    let log = "type: io.kestra.plugin.core.log.Log\n    message: Hello from the course\n";
+    for (name, id, task) in
+        [("greets", "greets", log), ("more/again", "again", log), ("broken", "broken", "type: none\n")]
+    {
+        let flow = format!("id: {id}\nnamespace: zoomcamp\ntasks:\n  - id: say\n    {task}");
+        place.write(&format!("course/{name}.yaml"), flow);
+    }
+    place.write("course/README.md", "not a flow");
+    play("imports_a_folder", &place.server(), &[place.path("course").to_str().unwrap()]);
+}
+
+#[test]
+fn a_viewer_reads_why_buttons_are_off() {
+    if !has_browser() {
+        return;
+    }
+    let place = Place::new();
+    place.write("flows/months.yaml", MONTHS);
+    place.write("flows/broken.yaml", BROKEN);
+    for flow in ["months", "broken"] {
+        place.jitney(&["run", &format!("flows/{flow}.yaml")]);
+    }
+    place.jitney(&["kv", "set", "--namespace", "shop", "month", "2019-01"]);
+    place.write("home/jitney.yaml", "users: [{name: vic, password: a-long-password-2, role: viewer}]\n");
+    let listed = place.jitney(&["executions", "--json"]);
+    let listed: serde_json::Value = serde_json::from_slice(&listed.stdout).unwrap();
+    let executions: Vec<String> = listed
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|execution| format!("/executions/{}", execution["id"].as_str().unwrap()))
+        .collect();
+    let mut words = vec![
+        "vic",
+        "a-long-password-2",
+        "/",
+        "/flows",
+        "/flows/shop/months",
+        "/flows/shop/months/run",
+        "/flows/shop/months/edit",
+        "/flows/shop/months/edit?view=form",
+        "/flows/new",
+        "/flows/import",
+        "/flows/shop/months/partitions",
+        "/flows/shop/months/backfill?from=2019-01&to=2019-03",
+        "/executions",
+        "/executions?group=cause",
+        "/executions/bulk?action=restart&state=FAILED",
+        "/schedules",
+        "/kv",
+        "/kv/shop/month",
+        "/data",
+        "/data/query",
+    ];
+    words.extend(executions.iter().map(String::as_str));
+    play("sees_why_a_button_is_off", &place.server(), &words);
 }

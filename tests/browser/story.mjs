@@ -5,7 +5,7 @@ import { createRequire } from "node:module";
 import { basename, join } from "node:path";
 
 const require = createRequire(join(process.env.JITNEY_TEST_MODULES, "package.json"));
-const { chromium } = require("playwright-core");
+const { chromium, firefox } = require("playwright-core");
 const { default: AxeBuilder } = require("@axe-core/playwright");
 
 const [address, ...given] = process.argv.slice(2);
@@ -13,10 +13,19 @@ const [address, ...given] = process.argv.slice(2);
 /** What the test says to the story, after the server's address. */
 export const words = given;
 
+const executablePath = process.env.JITNEY_TEST_BROWSER;
+
+/** Whether it is played in Firefox, which cannot do all that Chromium does for a test. */
+export const isFirefox = basename(executablePath).startsWith("firefox");
+
+function launch() {
+  if (isFirefox) return firefox.launch({ executablePath, channel: "moz-firefox" });
+  return chromium.launch({ executablePath, args: process.getuid?.() === 0 ? ["--no-sandbox"] : [] });
+}
+
 /** Plays a story in a browser of its own. A mistake of a script, or a refusal by the policy of the page, fails it. */
 export async function story(play, options = {}) {
-  const args = process.getuid?.() === 0 ? ["--no-sandbox"] : [];
-  const browser = await chromium.launch({ executablePath: process.env.JITNEY_TEST_BROWSER, args });
+  const browser = await launch();
   const context = await browser.newContext({
     baseURL: `http://${address}`, viewport: { width: 1280, height: 900 }, ...options,
   });

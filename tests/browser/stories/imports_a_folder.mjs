@@ -18,6 +18,7 @@ async function drop(page, context) {
 await story(async (page, context) => {
   await page.goto("/flows");
   await page.getByRole("link", { name: "Import" }).first().click();
+  await page.waitForURL(/\/flows\/import$/);
   if (isFirefox) {
     const names = readdirSync(folder, { recursive: true }).filter((name) => name.endsWith(".yaml"));
     await page.getByLabel("YAML files, Kestra's too").setInputFiles(names.map((name) => join(folder, name)));

@@ -18,5 +18,5 @@ await story(async (page) => {
   await page.getByRole("link", { name: "Run 11 missing" }).waitFor();
   await page.getByRole("link", { name: "Data", exact: true }).click();
   await sees(page, "every load reconciles");
-  await sees(page, "public.sample_trips");
+  await page.locator("td", { hasText: "public.sample_trips" }).waitFor();
 });
