@@ -180,7 +180,7 @@ async fn a_failure_says_why_and_is_restarted_from_where_it_failed() {
         until_shown(&server, execution, "failed").await;
     }
     let shown = page(&server, &first);
-    assert_eq!(text(&shown, ".note .message"), "stop column borough does not exist");
+    assert_eq!(text(&shown, ".note .message"), "stop · column borough does not exist");
     assert_eq!(texts(&shown, ".timeline a"), ["✓ first", "✗ stop", "– never"]);
     assert!(texts(&shown, ".head .actions button").contains(&"Restart from stop".to_owned()));
     let overview = page(&server, "/");

@@ -123,6 +123,8 @@ struct ExecutionPage {
     shell: Shell,
     address: String,
     flow_address: String,
+    /// Whether the flow is still there.
+    is_in_catalog: bool,
     id: String,
     namespace: String,
     flow: String,
@@ -176,6 +178,7 @@ fn of(app: &App, id: &ExecutionId, parameters: &QueryParameters) -> Result<Execu
     Ok(ExecutionPage {
         address: format!("/executions/{id}"),
         flow_address: flow_address(&spec.namespace, &spec.flow),
+        is_in_catalog: app.catalog.get(&spec.namespace, &spec.flow).is_some(),
         shell: Shell::of(app, Place::Executions, format!("execution={id}")),
         id: id.to_string(),
         namespace: spec.namespace.clone(),

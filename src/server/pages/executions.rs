@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use self::bulk::BulkLink;
 use self::causes::ShownCause;
-use super::format::{Moment, duration, filters, pairs};
+use super::format::{Moment, duration, filters, short_pairs};
 use super::shell::{Place, Shell};
 use super::state::StateBadge;
 use super::{PageResult, page};
@@ -50,7 +50,7 @@ impl ListedExecution {
             id: summary.id.to_string(),
             flow: summary.flow.clone(),
             state: if interrupted { StateBadge::INTERRUPTED } else { StateBadge::of(summary.state) },
-            inputs: pairs(&summary.inputs),
+            inputs: short_pairs(&summary.inputs),
             began: Moment::of(summary.started.unwrap_or(summary.created)),
             took: took.unwrap_or_default(),
             rows: if summary.rows > 0 { thousands(summary.rows) } else { String::new() },

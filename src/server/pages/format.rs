@@ -52,10 +52,11 @@ fn relative(moment: DateTime<Utc>, now: DateTime<Utc>, local: &DateTime<Local>) 
     if away < chrono::TimeDelta::zero() { format!("in {amount}") } else { format!("{amount} ago") }
 }
 
-/// `0.2 s`, `3 min 04 s`, `2 h 05 min`
+/// `40 ms`, `0.2 s`, `3 min 04 s`, `2 h 05 min`
 pub(super) fn duration(took: Duration) -> String {
     let seconds = took.as_secs();
     match seconds {
+        0 if took.as_millis() < 100 => format!("{} ms", took.as_millis()),
         0..60 => format!("{:.1} s", took.as_secs_f64()),
         60..3600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
         _ => format!("{} h {:02} min", seconds / 3600, seconds % 3600 / 60),
@@ -94,6 +95,19 @@ pub(super) mod filters {
             if index % 2 == 1 { format!("<code>{part}</code>") } else { (*part).to_owned() }
         };
         Ok(Safe(parts.iter().enumerate().map(part).collect()))
+    }
+
+    /// A text that begins with a capital letter where its first word is one.
+    #[askama::filter_fn]
+    pub(crate) fn sentence(text: impl std::fmt::Display, _: &dyn askama::Values) -> askama::Result<String> {
+        let text = text.to_string();
+        let is_word =
+            text.split_once(' ').is_some_and(|(word, _)| word.chars().all(|letter| letter.is_ascii_lowercase()));
+        let capital = text.chars().next().filter(|_| is_word).map(|first| first.to_ascii_uppercase());
+        Ok(match capital {
+            Some(first) => format!("{first}{}", &text[1..]),
+            None => text,
+        })
     }
 }
 
@@ -139,6 +153,13 @@ pub(super) fn pairs(values: &Map<String, Value>) -> Vec<String> {
     given.map(|(name, value)| format!("{name}={}", shortened(&plain(value), MAX_VALUE_LENGTH))).collect()
 }
 
+/// The same for a list, which has no room for addresses and paths.
+pub(super) fn short_pairs(values: &Map<String, Value>) -> Vec<String> {
+    let is_address = |value: &Value| value.as_str().is_some_and(|text| text.starts_with('/') || text.contains("://"));
+    let short = values.iter().filter(|(_, value)| !is_address(value));
+    pairs(&short.map(|(name, value)| (name.clone(), value.clone())).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,6 +167,6 @@ mod tests {
     #[test]
     fn durations_have_units_that_fit() {
         let seconds = [0.04, 59.94, 184.0, 7500.0].map(|seconds| duration(Duration::from_secs_f64(seconds)));
-        assert_eq!(seconds, ["0.0 s", "59.9 s", "3 min 04 s", "2 h 05 min"]);
+        assert_eq!(seconds, ["40 ms", "59.9 s", "3 min 04 s", "2 h 05 min"]);
     }
 }

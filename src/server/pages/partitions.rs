@@ -9,7 +9,7 @@ use axum::extract::{Path, State};
 
 pub(super) use self::cells::is_unusual;
 use self::cells::{Cell, GridRow, rows_of};
-use super::format::Moment;
+use super::format::{Moment, filters};
 use super::shell::{Place, Shell, flow_address};
 use super::{PageResult, page};
 use crate::blocking::run_blocking;
@@ -59,6 +59,8 @@ struct Details {
     rows: String,
     source: String,
     execution: String,
+    /// The preview of a backfill of this partition alone.
+    backfill: String,
 }
 
 #[derive(Template)]
@@ -114,7 +116,7 @@ pub(super) async fn show(
 async fn read(app: &App, flow: &Flow, request: &GridRequest, parameters: &QueryParameters) -> Result<Read, ApiError> {
     let grid = app.executor.runner().grid(flow, request, clock::now()).await?;
     let address = format!("{}/backfill", flow_address(&flow.namespace, flow.id.as_str()));
-    let details = grid.columns.iter().find_map(|column| details(column, parameters));
+    let details = grid.columns.iter().find_map(|column| details(column, &address, parameters));
     let panels = grid.columns.iter().map(|column| panel(column, &address, parameters)).collect();
     Ok(Read { panels, notes: grid.notes, details })
 }
@@ -154,7 +156,19 @@ fn backfill_query(column: &GridColumn) -> String {
     query.text()
 }
 
-fn details(column: &GridColumn, parameters: &QueryParameters) -> Option<Details> {
+/// The same for one of its partitions, whether it is loaded or not.
+fn one(column: &GridColumn, known: &PartitionReport) -> String {
+    let query = QueryParameters::parse(&backfill_query(column));
+    let only = if cells::rows(&known.status).is_some() { "all" } else { "missing" };
+    query
+        .without("from")
+        .without("to")
+        .adding("from", &known.partition)
+        .adding("to", &known.partition)
+        .with("only", only)
+}
+
+fn details(column: &GridColumn, address: &str, parameters: &QueryParameters) -> Option<Details> {
     let looked_at = parameters.one("cell")?;
     let known = column.known.iter().find(|known| cells::name(column, known) == looked_at)?;
     let message = match &known.status {
@@ -171,6 +185,7 @@ fn details(column: &GridColumn, parameters: &QueryParameters) -> Option<Details>
         rows: cells::rows(&known.status).map(thousands).unwrap_or_default(),
         source: known.source.as_ref().map(source_text).unwrap_or_default(),
         execution: known.execution.as_ref().map(ToString::to_string).unwrap_or_default(),
+        backfill: format!("{address}?{}", one(column, known)),
     })
 }
 

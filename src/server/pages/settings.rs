@@ -7,7 +7,7 @@ use askama::Template;
 use axum::extract::State;
 use serde::Serialize;
 
-use super::format::Moment;
+use super::format::{Moment, filters};
 use super::shell::{Place, Shell};
 use super::state::StateBadge;
 use super::{PageResult, page_or_json};

@@ -6,7 +6,7 @@ use crate::journal::{ExecutionQuery, FailureCause};
 use crate::server::App;
 use crate::server::api::error::ApiError;
 use crate::server::api::parameters::QueryParameters;
-use crate::server::pages::format::{Moment, pairs};
+use crate::server::pages::format::{Moment, short_pairs};
 use crate::server::pages::shell::flow_address;
 use crate::text::shortened;
 
@@ -49,9 +49,9 @@ fn shown(cause: FailureCause) -> ShownCause {
     let first_line = cause.message.lines().next().unwrap_or_default();
     ShownCause {
         flow_address: flow_address(&cause.namespace, &cause.flow),
-        message: shortened(first_line, MAX_LETTERS).into_owned(),
+        message: shortened(first_line.trim_end_matches(':'), MAX_LETTERS).into_owned(),
         newest: cause.executions.first().map(ToString::to_string).unwrap_or_default(),
-        inputs: pairs(&cause.inputs),
+        inputs: short_pairs(&cause.inputs),
         first: Moment::of(cause.first),
         last: Moment::of(cause.last),
         remedy: if count > 1 { format!("{verb} {}…", count.min(MAX_ACTION)) } else { verb.to_owned() },

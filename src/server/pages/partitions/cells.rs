@@ -101,14 +101,16 @@ impl Cell {
     }
 }
 
-/// `631k`, `7.67M`
+/// `2.1k`, `631k`, `7.7M`
 fn short(rows: u64) -> String {
     let amount = rows as f64;
     match rows {
         0..1000 => rows.to_string(),
-        1000..999_500 => format!("{:.0}k", amount / 1e3),
-        999_500..999_500_000 => format!("{:.2}M", amount / 1e6),
-        _ => format!("{:.2}G", amount / 1e9),
+        1000..9_950 => format!("{:.1}k", amount / 1e3),
+        9_950..999_500 => format!("{:.0}k", amount / 1e3),
+        999_500..9_950_000 => format!("{:.1}M", amount / 1e6),
+        9_950_000..999_500_000 => format!("{:.0}M", amount / 1e6),
+        _ => format!("{:.1}G", amount / 1e9),
     }
 }
 
@@ -235,7 +237,10 @@ mod tests {
 
     #[test]
     fn counts_are_short() {
-        assert_eq!([7, 36_004, 630_918, 7_667_792].map(short), ["7", "36k", "631k", "7.67M"]);
+        assert_eq!(
+            [7, 2_099, 36_004, 630_918, 7_667_792, 12_000_000].map(short),
+            ["7", "2.1k", "36k", "631k", "7.7M", "12M"]
+        );
     }
 
     #[test]
