@@ -128,6 +128,8 @@ const hover = hoverTooltip(async (view, at) => {
   const { doc } = view.state;
   if (!/\S/.test(doc.sliceString(at, at + 1))) return null;
   const request = await send("/editor/describe", { text: doc.toString(), ...place(doc, at) }, "document");
+  // What was typed meanwhile has moved the text away from under the mouse.
+  if (view.state.doc !== doc) return null;
   const here = request.status === 200 && request.response?.querySelector(".here");
   const word = view.state.wordAt(at);
   if (!here || !word) return null;
