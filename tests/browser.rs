@@ -21,7 +21,7 @@ const HELLO: &str = "id: hello\nnamespace: shop\ndescription: Greets a month.\ni
 const BROKEN: &str = "id: broken\nnamespace: shop\ntasks:\n  - {id: first, type: log, message: fine}\n  \
     - {id: stop, type: fail, errorMessage: 'column `borough` does not exist'}\n";
 
-const SLOW: &str = "id: slow\nnamespace: shop\ntasks:\n  - {id: wait, type: sleep, duration: PT4S}\n";
+const SLOW: &str = "id: slow\nnamespace: shop\ntasks:\n  - {id: wait, type: sleep, duration: PT10S}\n";
 
 /// A story that is being played.
 struct Story {
