@@ -13,8 +13,10 @@ mod flows;
 mod format;
 mod graph;
 mod home_errors;
+mod infer;
 mod inputs;
 mod kv;
+mod load;
 mod log;
 mod new;
 mod next_steps;
@@ -75,6 +77,10 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Load a file, an address or stdin into a table, with the types that it tells
+    Load(load::Arguments),
+    /// Print what a file holds as YAML: its format, its columns and their types
+    Infer(infer::Arguments),
     /// Run a flow now
     Run(run::Arguments),
     /// Resume an execution that is paused, stopped, failed or interrupted
@@ -197,6 +203,8 @@ fn hide_environment() {
 
 async fn dispatch(command: Command, settings: &Arc<Settings>) -> anyhow::Result<ExitStatus> {
     match command {
+        Command::Load(arguments) => load::run(arguments, settings).await,
+        Command::Infer(arguments) => infer::run(arguments, settings).await,
         Command::Run(arguments) => run::run(arguments, settings).await,
         Command::Resume(arguments) => resume::run(arguments, settings).await,
         Command::Backfill(arguments) => backfill::run(arguments, settings).await,

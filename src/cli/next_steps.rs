@@ -32,18 +32,22 @@ pub(super) fn mentions_postgres_option(message: &str) -> bool {
 }
 
 /// What to do after a failure. Resuming uses the same flow and downloaded files, so correcting one of them needs
-/// another command.
-pub(super) fn after_failure(id: &ExecutionId, state: &State, settings: &Settings) -> String {
+/// another command. Without a file, the flow was composed by a command, which the user can repeat.
+pub(super) fn after_failure(id: &ExecutionId, state: &State, settings: &Settings, has_file: bool) -> String {
     let failed = || state.tasks.values().filter(|task| task.state == TaskState::Failed);
     let errors: Vec<_> = failed().filter_map(|task| task.error.as_ref()).collect();
     let is_unreachable =
         settings.postgres.is_some() && errors.iter().any(|error| mentions_postgres_option(&error.message));
     let again = resume_command(&format!("jitney resume {id}"), is_unreachable, settings);
     let mut text = format!("Logs: jitney executions logs {id}   Retry: {again}");
-    if errors.iter().any(|error| error.class == ErrorClass::Permanent) && !is_unreachable {
+    let is_permanent = errors.iter().any(|error| error.class == ErrorClass::Permanent) && !is_unreachable;
+    if is_permanent && has_file {
         let command = new_run_command(state, settings);
         text +=
             &format!("\nResuming uses the same flow and the files that it downloaded. If you change either: {command}");
+    }
+    if is_permanent && !has_file {
+        text += "\nIf you change the file or an option, repeat the command.";
     }
     text
 }

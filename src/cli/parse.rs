@@ -7,7 +7,7 @@ use super::{Cli, Command};
 
 /// The commands that never use the server of `--postgres`; the option is hidden from their help.
 const WITHOUT_POSTGRES: &[&str] =
-    &["new", "validate", "graph", "convert", "executions", "clean", "kv", "tasks", "schema", "postgres"];
+    &["infer", "new", "validate", "graph", "convert", "executions", "clean", "kv", "tasks", "schema", "postgres"];
 
 /// Parses the arguments of this process.
 ///

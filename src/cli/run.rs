@@ -176,16 +176,21 @@ impl RunSession {
     pub(super) fn report(&self, id: &ExecutionId, state: &State, as_json: bool) -> ExitStatus {
         if as_json {
             outln!("{}", to_json(id, state));
-        } else {
-            self.display.print(&format!("{} in {}", state.status, seconds(state.took().unwrap_or_default())));
-            if let Some(table) = load_table(state) {
-                out!("{table}");
-            }
-            for (name, value) in &state.outputs {
-                self.display.print(&format!("  {name} = {}", plain(value)));
-            }
-            self.print_next_steps(id, state);
+            return exit_status(state.status);
         }
+        self.report_as_text(id, state, true)
+    }
+
+    /// Prints how the execution ended as text. A flow that was composed for it has no file to be run again.
+    pub(super) fn report_as_text(&self, id: &ExecutionId, state: &State, has_file: bool) -> ExitStatus {
+        self.display.print(&format!("{} in {}", state.status, seconds(state.took().unwrap_or_default())));
+        if let Some(table) = load_table(state) {
+            out!("{table}");
+        }
+        for (name, value) in &state.outputs {
+            self.display.print(&format!("  {name} = {}", plain(value)));
+        }
+        self.print_next_steps(id, state, has_file);
         exit_status(state.status)
     }
 }
@@ -202,7 +207,7 @@ pub(super) fn exit_status(state: ExecutionState) -> ExitStatus {
 
 impl RunSession {
     /// Prints what to do next.
-    fn print_next_steps(&self, id: &ExecutionId, state: &State) {
+    fn print_next_steps(&self, id: &ExecutionId, state: &State, has_file: bool) {
         let settings = self.settings();
         let resume = next_steps::resume_command(&format!("jitney resume {id}"), false, settings);
         match state.status {
@@ -211,7 +216,7 @@ impl RunSession {
                     "Stopped. Running loads were rolled back; changes made by scripts remain. Resume with: {resume}"
                 ));
             }
-            ExecutionState::Failed => self.display.print(&next_steps::after_failure(id, state, settings)),
+            ExecutionState::Failed => self.display.print(&next_steps::after_failure(id, state, settings, has_file)),
             ExecutionState::Paused => {
                 let runs: Vec<&str> = state.paused().map(|(run, _)| run.as_str()).collect();
                 self.display.print(&format!("Paused at {}. Resume with: {resume}", runs.join(", ")));

@@ -3,6 +3,9 @@
 //! An empty field without quotes is NULL, as is the `null_string`; an empty one in quotes is an empty text, and NULL in
 //! a column of any other type. Blank lines are no rows, but in a file of one column, where they are NULL as for COPY.
 
+mod scan;
+mod shape;
+
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -357,7 +360,7 @@ impl CsvBatches {
     fn batch(&self) -> Result<Batch> {
         let found = self.file.rows.found();
         let (good, misshapen): (Vec<&Row>, Vec<&Row>) = found.iter().partition(|row| self.file.is_row(row));
-        let mut bad: Vec<BadRow> = misshapen.into_iter().map(|row| self.shape_error(row)).collect();
+        let mut bad: Vec<BadRow> = misshapen.into_iter().map(|row| self.file.shape_error(row)).collect();
         let mut mismatches = BTreeMap::new();
         let columns = self
             .places
@@ -418,13 +421,7 @@ impl CsvBatches {
     }
 
     fn field(&self, row: &Row, place: usize) -> Option<&[u8]> {
-        let mut field = self.file.rows.field(row, place)?;
-        if self.file.trim {
-            field = field.trim_ascii();
-        }
-        let is_word = || self.file.null_strings.iter().any(|null| null.as_bytes() == field);
-        let is_null = (field.is_empty() || is_word()) && !self.file.rows.is_field_quoted(row, place);
-        (!is_null).then_some(field)
+        self.file.value(row, place)
     }
 
     fn value_error(&self, row: &Row, place: usize) -> BadRow {
@@ -432,7 +429,7 @@ impl CsvBatches {
             self.places.iter().position(|candidate| *candidate == place).and_then(|index| self.wanted.get(index));
         let field = self.field(row, place);
         let message = wanted.map(|wanted| column::mismatch(wanted, field)).unwrap_or_default();
-        let bad = self.bad_row(row, self.file.rows.position_of(row, place), message);
+        let bad = self.file.bad_row(row, self.file.rows.position_of(row, place), message);
         if let (Some(wanted), Some(field)) = (wanted, field)
             && let Some(kind) = self.conversion_type(wanted)
             && self.file.conversions.convert(field, kind).is_none()
@@ -451,37 +448,6 @@ impl CsvBatches {
             }
             _ => bad,
         }
-    }
-
-    fn shape_error(&self, row: &Row) -> BadRow {
-        let (found, due) = (row.width as usize, self.file.width());
-        let (message, hint) = match row.error {
-            Some(error) => (error.message().to_owned(), self.file.line_ends()),
-            None if self.file.rows.text_of(row) == END_OF_DATA => end_of_data(),
-            None if found == due => {
-                ("the row has a value after its last delimiter, where the header has no name".to_owned(), None)
-            }
-            None => self.field_count_error(row, found, due),
-        };
-        BadRow { hint, ..self.bad_row(row, 0, message) }
-    }
-
-    fn field_count_error(&self, row: &Row, found: usize, due: usize) -> (String, Option<String>) {
-        let noun = if found == 1 { "field" } else { "fields" };
-        let mut message = format!("the row has {found} {noun}, the header has {due}");
-        if row.is_unterminated && found < due {
-            message.push_str("; the file seems to be cut in the middle of its last row");
-        }
-        let is_whole = found == 1 && due > 1;
-        let hint = match is_whole {
-            true => self.file.delimiter_hint(self.file.rows.text_of(row), due - 1),
-            false => self.file.other_delimiter(),
-        };
-        (message, hint)
-    }
-
-    fn bad_row(&self, row: &Row, column: usize, message: String) -> BadRow {
-        BadRow { line: row.line, column, message, text: column::row_text(self.file.rows.text_of(row)), hint: None }
     }
 }
 

@@ -53,6 +53,54 @@ pub(super) fn object(
     }
 }
 
+/// Stands between the keys of an object and of one within it, in the name of a column that is made of both.
+const BETWEEN_KEYS: &[u8] = b"__";
+
+/// A key with its quotes; the place of its value; and what tells the ways apart that lead to one name: `a__b` may be a key,
+/// or `b` within `a`.
+pub(super) type EachMember<'a> = &'a mut dyn FnMut(&[u8], Range<usize>, u64);
+
+/// As [`object`], with the members of objects within it in the place of these, down to so many levels. An object without
+/// members gives none.
+///
+/// # Errors
+/// When there is no whole object.
+pub(super) fn members(text: &[u8], start: usize, depth: u8, each: EachMember) -> Result<usize, JsonError> {
+    object(text, start, |key, value| {
+        let key = text.get(key).unwrap_or_default();
+        if depth > 0 && text.get(value.start) == Some(&b'{') {
+            inner_members((text, value.start), key, (depth - 1, 0), each);
+        } else {
+            each(key, value, 0);
+        }
+    })
+}
+
+/// The members of an object that is whole, below a key.
+fn inner_members((text, start): (&[u8], usize), outer: &[u8], (depth, way): (u8, u64), each: EachMember) {
+    let prefix = outer.strip_suffix(b"\"").unwrap_or(outer);
+    let way = way.wrapping_mul(1_000_003).wrapping_add(prefix.len() as u64);
+    // It was whole as a part of the row.
+    let _ = object(text, start, |key, value| {
+        let key = text.get(key).and_then(|key| key.get(1..)).unwrap_or_default();
+        let key = [prefix, BETWEEN_KEYS, key].concat();
+        if depth > 0 && text.get(value.start) == Some(&b'{') {
+            inner_members((text, value.start), &key, (depth - 1, way), each);
+        } else {
+            each(&key, value, way);
+        }
+    });
+}
+
+/// Reads the key that stands at `start` and the colon behind it: the key with its quotes, and where its value may begin.
+///
+/// # Errors
+/// When there is no whole key.
+pub(super) fn key(text: &[u8], start: usize) -> Result<(Range<usize>, usize), JsonError> {
+    let mut scan = JsonScanner { text, at: start, open: Vec::new() };
+    scan.key().map(|key| (key, scan.at))
+}
+
 /// Where the value ends that stands at `start`, blanks apart.
 ///
 /// # Errors
@@ -365,6 +413,26 @@ mod tests {
         assert_eq!(pairs("{ }").unwrap(), []);
         let deep = format!("{{\"a\": {}{}}}", "[".repeat(1_000_000), "]".repeat(1_000_000));
         assert_eq!(pairs(&deep).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn objects_within_a_row_are_taken_apart_as_far_as_is_wanted() {
+        let text = r#"{"a": {"b": 1, "c": {"d\n": [{}]}, "e": {}}, "a__b": 2}"#;
+        let flat = |depth| {
+            let mut found = Vec::new();
+            let mut each = |key: &[u8], value: Range<usize>, way| {
+                let key = String::from_utf8(text_value(key).unwrap().into_owned()).unwrap();
+                found.push((key, text[value].to_owned(), way));
+            };
+            members(text.as_bytes(), 0, depth, &mut each).unwrap();
+            found
+        };
+        let named = |depth| flat(depth).into_iter().map(|(key, value, _)| format!("{key} {value}")).collect::<Vec<_>>();
+        assert_eq!(named(0), [r#"a {"b": 1, "c": {"d\n": [{}]}, "e": {}}"#, "a__b 2"]);
+        assert_eq!(named(1), ["a__b 1", r#"a__c {"d\n": [{}]}"#, "a__e {}", "a__b 2"]);
+        assert_eq!(named(9), ["a__b 1", "a__c__d\n [{}]", "a__b 2"]);
+        let ways: Vec<u64> = flat(9).into_iter().map(|(_, _, way)| way).collect();
+        assert!(ways[0] != ways[2], "two ways to the name `a__b`");
     }
 
     #[test]

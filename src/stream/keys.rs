@@ -7,8 +7,6 @@ use super::{ColumnType, json, value};
 
 /// Keys that a file may have; no table has so many columns.
 const MAX_KEYS: usize = 10_000;
-/// Digits that a double holds, whatever they are.
-const EXACT_DIGITS: usize = 15;
 
 /// Which of the wanted keys a key is. Rows of one file mostly have theirs in the same order, so each key is first held
 /// against the one that stood in its place before.
@@ -51,39 +49,59 @@ impl KeyLookup {
 pub(super) struct ColumnInference {
     keys: KeyLookup,
     columns: Vec<(String, Option<ColumnType>)>,
+    /// How many levels of objects are taken apart.
+    flatten: u8,
+    /// What tells the way on which each column was first found.
+    ways: Vec<u64>,
     /// Rows that were seen, those that are no objects included.
     rows: u64,
 }
 
 impl ColumnInference {
+    /// None so far; so many levels of objects within a row are taken apart.
+    pub(super) fn of(flatten: u8) -> Self {
+        Self { flatten, ..Self::default() }
+    }
+
     /// Takes the keys of a row. One that is no object is passed over.
     ///
     /// # Errors
-    /// When there are too many.
+    /// When there are too many, or two ways lead to one name.
     pub(super) fn row(&mut self, row: &[u8]) -> Result<(), String> {
         self.rows += 1;
-        let mut number = 0;
-        let mut new = Vec::new();
-        let visit = |key: Range<usize>, value: Range<usize>| {
-            let (key, value) = (row.get(key).unwrap_or_default(), row.get(value).unwrap_or_default());
-            match self.keys.index_of(number, key).and_then(|index| self.columns.get_mut(index)) {
-                Some((_, known)) => *known = common_type(*known, value),
-                None => new.push((number, key, value)),
+        let (mut number, mut new, mut twice) = (0, Vec::new(), None);
+        let mut visit = |key: &[u8], value: Range<usize>, way: u64| {
+            let value = row.get(value).unwrap_or_default();
+            match self.keys.index_of(number, key) {
+                Some(index) if self.ways.get(index) == Some(&way) => {
+                    if let Some((_, known)) = self.columns.get_mut(index) {
+                        *known = common_type(*known, value);
+                    }
+                }
+                Some(index) => twice = Some(index),
+                None => new.push((number, key.to_vec(), value, way)),
             }
             number += 1;
         };
         // The rows are read again, and then each fault is told.
-        if json::object(row, 0, visit).is_err() {
+        if json::members(row, 0, self.flatten, &mut visit).is_err() {
             return Ok(());
         }
-        for (number, key, value) in new {
-            self.add(number, key, value)?;
+        if let Some((name, _)) = twice.and_then(|index| self.columns.get(index)) {
+            return Err(two_ways(name));
+        }
+        for (number, key, value, way) in new {
+            self.add(number, &key, value, way)?;
         }
         Ok(())
     }
 
-    fn add(&mut self, number: usize, key: &[u8], value: &[u8]) -> Result<(), String> {
-        if let Some((_, known)) = self.keys.index_of(number, key).and_then(|index| self.columns.get_mut(index)) {
+    fn add(&mut self, number: usize, key: &[u8], value: &[u8], way: u64) -> Result<(), String> {
+        if let Some(index) = self.keys.index_of(number, key) {
+            let Some((name, known)) = self.columns.get_mut(index) else { return Ok(()) };
+            if self.ways.get(index) != Some(&way) {
+                return Err(two_ways(name));
+            }
             *known = common_type(*known, value);
             return Ok(());
         }
@@ -94,6 +112,7 @@ impl ColumnInference {
         }
         self.keys.add(key, self.columns.len());
         self.columns.push((name, common_type(None, value)));
+        self.ways.push(way);
         Ok(())
     }
 
@@ -105,6 +124,13 @@ impl ColumnInference {
     pub(super) fn columns(self) -> Vec<(String, Option<ColumnType>)> {
         self.columns
     }
+}
+
+fn two_ways(name: &str) -> String {
+    format!(
+        "with `flatten`, `{name}` is the name of two values: that of a key, and that of a key within an object; flatten fewer \
+         levels"
+    )
 }
 
 /// What a column holds with one more value.
@@ -142,22 +168,7 @@ fn inferred_number_type(text: &[u8]) -> ColumnType {
     if is_whole {
         return if value::parse_int(text, 64).is_some() { ColumnType::Int(64) } else { ColumnType::Numeric };
     }
-    let Some(double) = value::parse_float(text) else { return ColumnType::Numeric };
-    let is_held = text.len() <= EXACT_DIGITS || decimal(text) == decimal(format!("{double:e}").as_bytes());
-    if is_held { ColumnType::Float } else { ColumnType::Numeric }
-}
-
-/// A number's significant digits, and the power of ten of the last of them.
-fn decimal(text: &[u8]) -> Option<(Vec<u8>, i64)> {
-    let text = std::str::from_utf8(text).ok()?;
-    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
-    let fraction = mantissa.split_once('.').map_or("", |(_, fraction)| fraction);
-    let mut digits: Vec<u8> = mantissa.bytes().filter(u8::is_ascii_digit).skip_while(|digit| *digit == b'0').collect();
-    let mut power = exponent.parse::<i64>().ok()? - fraction.len() as i64;
-    while digits.pop_if(|digit| *digit == b'0').is_some() {
-        power += 1;
-    }
-    Some(if digits.is_empty() { (digits, 0) } else { (digits, power) })
+    if value::is_exact_double(text) { ColumnType::Float } else { ColumnType::Numeric }
 }
 
 #[cfg(test)]

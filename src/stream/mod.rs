@@ -27,10 +27,12 @@ mod fixed_bytes;
 pub mod float;
 mod footer;
 pub mod gzip;
+pub mod infer;
 mod json;
 mod keys;
 mod line_end;
 mod ndjson;
+mod options;
 mod pages;
 mod parquet;
 mod physical;
@@ -53,6 +55,7 @@ pub use bytes::UnpackLimits;
 pub use column::row_text;
 pub use convert::{Conversions, TimeFormat};
 pub use encoding::Encoding;
+pub use options::{Flatten, MAX_ROW_BYTES, ReadOptions, RecordsPath};
 pub use text::{Text, bom_conflict, decode_excerpt, looks_like_utf16};
 pub use type_shape::TypeShape;
 pub use write::write;
@@ -207,78 +210,22 @@ impl Format {
 
     /// Tells by a file's name, compressed or not; CSV is the default.
     pub fn of(name: &str) -> Self {
+        Self::of_extension(name).unwrap_or(Self::Csv)
+    }
+
+    /// What the extension of a file's name promises, compressed or not; `None` where it promises nothing that is read.
+    pub fn of_extension(name: &str) -> Option<Self> {
         let name = name.to_ascii_lowercase();
         let plain = match bytes::Compression::of_extension(&name) {
             Some(_) => name.rsplit_once('.').map_or("", |(stem, _)| stem),
             None => &name,
         };
-        match plain.rsplit_once('.').map_or("", |(_, extension)| extension) {
-            "parquet" | "pq" => Self::Parquet,
-            "ndjson" | "jsonl" => Self::Ndjson,
-            "json" => Self::Json,
-            _ => Self::Csv,
-        }
-    }
-}
-
-/// The largest row of a CSV file, unless somebody says otherwise.
-const DEFAULT_ROW_BYTES: usize = 64 << 20;
-/// The largest row that may be allowed: what COPY takes.
-pub const MAX_ROW_BYTES: usize = 1 << 30;
-
-/// How to read a file.
-#[derive(Clone, Debug)]
-pub struct ReadOptions {
-    /// What errors call the file; its path if `None`.
-    pub name: Option<String>,
-    /// The file's format; by its name if `None`.
-    pub format: Option<Format>,
-    /// Between the fields of a CSV file.
-    pub delimiter: u8,
-    /// Around fields that hold delimiters or line ends; `None` if quotes mean nothing.
-    pub quote: Option<u8>,
-    /// Before a quote within quotes.
-    pub escape: u8,
-    /// Whether the first line of a CSV file names its columns.
-    pub header: bool,
-    /// What lines begin with that are no rows; empty if all are.
-    pub comment: String,
-    /// Lines before the header, or before the first row, that are left out.
-    pub skip_lines: u64,
-    /// The largest row of a CSV file; it is held in memory whole. At most [`MAX_ROW_BYTES`].
-    pub max_row_bytes: usize,
-    /// Fields, besides the empty one, that are NULL.
-    pub null_strings: Vec<String>,
-    /// Whether blanks around a field are left out.
-    pub trim: bool,
-    /// How the values of a CSV file are written.
-    pub conversions: Conversions,
-    /// The columns of a CSV file without a header.
-    pub columns: Option<Vec<String>>,
-    /// What the bytes of a text file mean. Without one they are UTF-8, unless a byte order mark says UTF-16.
-    pub encoding: Option<Encoding>,
-    /// How much the file may unpack to.
-    pub limits: UnpackLimits,
-}
-
-impl Default for ReadOptions {
-    fn default() -> Self {
-        Self {
-            name: None,
-            format: None,
-            delimiter: b',',
-            quote: Some(b'"'),
-            escape: b'"',
-            header: true,
-            comment: String::new(),
-            skip_lines: 0,
-            max_row_bytes: DEFAULT_ROW_BYTES,
-            null_strings: Vec::new(),
-            trim: false,
-            conversions: Conversions::default(),
-            columns: None,
-            encoding: None,
-            limits: UnpackLimits::default(),
+        match plain.rsplit_once('.')?.1 {
+            "parquet" | "pq" => Some(Self::Parquet),
+            "ndjson" | "jsonl" => Some(Self::Ndjson),
+            "json" => Some(Self::Json),
+            "csv" | "tsv" | "tab" | "psv" => Some(Self::Csv),
+            _ => None,
         }
     }
 }
@@ -312,14 +259,20 @@ impl Reader {
             bytes.map(|bytes| Text::new(bytes, options.encoding.clone()))
         };
         let (mut hint, mut ambiguous) = (None, Vec::new());
-        let (columns, file) = match options.format.unwrap_or_else(|| Format::of(&file_name)) {
+        let format = options.format.unwrap_or_else(|| Format::of(&file_name));
+        if let Some(setting) = options.of_json_alone(format) {
+            let diagnostic = Diagnostic::error(format!("`{setting}` does not apply to a {} file", format.name()));
+            let diagnostic = diagnostic.help("if it is JSON, write `format: json`; otherwise remove the setting");
+            return Err(bytes::located(diagnostic, &name));
+        }
+        let (columns, file) = match format {
             Format::Csv => {
                 let file = csv::CsvFile::open(text(progress)?, options, &name)?;
                 hint = file.other_delimiter();
                 (unique_names(file.header(), &mut ambiguous), OpenFile::Csv(file))
             }
             format @ (Format::Ndjson | Format::Json) => {
-                let file = ndjson::NdjsonFile::open(text, progress, &name, format)?;
+                let file = ndjson::NdjsonFile::open(text, progress, &name, (format, options))?;
                 (file.columns().to_vec(), OpenFile::Ndjson(file))
             }
             Format::Parquet => {

@@ -3,6 +3,8 @@
 //! A field that is missing or `null` is NULL; of a key that comes twice in an object the last one counts. Numbers keep
 //! every digit that the file has.
 
+mod scan;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -15,7 +17,7 @@ use super::json::{self, JsonError};
 use super::keys::{ColumnInference, KeyLookup};
 use super::records::{RecordSpan, Records};
 use super::text::{Text, looks_like_utf16, other_encoding};
-use super::{BadRow, Batch, Column, ColumnType, Format, LINE, Result, column};
+use super::{BadRow, Batch, Column, ColumnType, Format, LINE, ReadOptions, Result, column};
 use crate::diagnostic::Diagnostic;
 use crate::task::Progress;
 
@@ -25,6 +27,7 @@ pub(super) struct NdjsonFile {
     records: Records,
     name: String,
     columns: Vec<(String, Option<ColumnType>)>,
+    flatten: u8,
 }
 
 impl NdjsonFile {
@@ -36,24 +39,25 @@ impl NdjsonFile {
         open: impl Fn(Arc<Progress>) -> Result<Text>,
         progress: Arc<Progress>,
         name: &str,
-        format: Format,
+        read: (Format, &ReadOptions),
     ) -> Result<Self> {
-        let mut records = Records::start(open(progress)?, name, format)?;
+        let mut records = Records::start(open(progress)?, name, read)?;
         if is_web_page(records.text()) {
             let shown = preview(&records.text()[..records.text().len().min(256)]);
             return Err(records.error(format!("the file is a web page, not data: it starts with `{shown}`")));
         }
-        let mut inference = ColumnInference::default();
+        let flatten = read.1.flatten.0;
+        let mut inference = ColumnInference::of(flatten);
         match records.is_whole() {
             true => records.for_each_row(|records, row| take(&mut inference, records, row))?,
-            false => for_each_row_of_all(Records::start(open(Arc::default())?, name, format)?, &mut inference)?,
+            false => for_each_row_of_all(Records::start(open(Arc::default())?, name, read)?, &mut inference)?,
         }
         let is_empty = inference.is_empty();
         let columns = inference.columns();
         if columns.is_empty() && !is_empty {
             return Err(no_object(&mut records, name));
         }
-        Ok(Self { records, name: name.to_owned(), columns })
+        Ok(Self { records, name: name.to_owned(), columns, flatten })
     }
 
     /// Whether the file has no rows.
@@ -80,7 +84,7 @@ impl NdjsonFile {
             }
             for row in &rows {
                 let Some(column) = wanted.get(&row.place) else { continue };
-                let value = column.as_ref().and_then(|column| value_of(self.records.text(), row, column));
+                let value = column.as_ref().and_then(|column| value_of(self.records.text(), row, column, self.flatten));
                 take(row.place, self.records.bad_row(row, value.map(|value| value.start), String::new()))?;
                 found += 1;
             }
@@ -121,7 +125,7 @@ fn no_object(records: &mut Records, name: &str) -> Box<Diagnostic> {
     // A row that begins as an object was meant as one.
     let is_meant = |text: &[u8]| text.trim_ascii_start().starts_with(b"{") || std::str::from_utf8(text).is_err();
     if let Some(row) = first.filter(|row| is_meant(records.text_of(row)))
-        && let Err(error) = read_row(records.text(), &row, |_, _| {})
+        && let Err(error) = read_row(records.text(), &row, 0, &mut |_, _, _| {})
     {
         let bad = records.not_json(&row, &error);
         return Box::new(Diagnostic { help: bad.hint.clone(), ..bad.diagnostic(name) });
@@ -133,14 +137,15 @@ fn no_object(records: &mut Records, name: &str) -> Box<Diagnostic> {
 }
 
 /// Where the value of a key stands in the file's text.
-fn value_of(text: &[u8], row: &RecordSpan, name: &str) -> Option<Range<usize>> {
+fn value_of(text: &[u8], row: &RecordSpan, name: &str, flatten: u8) -> Option<Range<usize>> {
     let mut found = None;
-    let is_meant = |key: &Range<usize>| {
-        let key = text.get(key.clone()).and_then(json::text_value);
-        key.is_some_and(|key| key.as_ref() == name.as_bytes())
+    let is_meant = |key: &[u8]| json::text_value(key).is_some_and(|key| key.as_ref() == name.as_bytes());
+    let mut each = |key: &[u8], value, _| {
+        if is_meant(key) {
+            found = Some(value);
+        }
     };
-    let each = |key: Range<usize>, value| found = if is_meant(&key) { Some(value) } else { found.take() };
-    json::object(text.get(..row.range.end)?, row.range.start, each).ok()?;
+    json::members(text.get(..row.range.end)?, row.range.start, flatten, &mut each).ok()?;
     found
 }
 
@@ -201,14 +206,14 @@ impl NdjsonBatches {
             let start = cells.values.len();
             cells.values.resize(start + width, None);
             let (keys, values, mut number) = (&mut self.keys, &mut cells.values, 0);
-            let each = |key: Range<usize>, value| {
-                let index = keys.index_of(number, text.get(key).unwrap_or_default());
+            let mut each = |key: &[u8], value, _| {
+                let index = keys.index_of(number, key);
                 number += 1;
                 if let Some(cell) = index.and_then(|index| values.get_mut(start + index)) {
                     *cell = Some(value);
                 }
             };
-            match read_row(text, &row, each) {
+            match read_row(text, &row, self.file.flatten, &mut each) {
                 Ok(()) => cells.rows.push(row),
                 Err(error) => {
                     cells.values.truncate(start);
@@ -244,17 +249,13 @@ impl NdjsonBatches {
 }
 
 /// Reads a row, which must be an object and nothing else.
-fn read_row(
-    text: &[u8],
-    row: &RecordSpan,
-    each: impl FnMut(Range<usize>, Range<usize>),
-) -> std::result::Result<(), JsonError> {
+fn read_row(text: &[u8], row: &RecordSpan, flatten: u8, each: json::EachMember) -> std::result::Result<(), JsonError> {
     let invalid = |at, reason: &'static str| JsonError { at, reason: reason.into(), is_end: false };
     let text = text.get(..row.range.end).unwrap_or_default();
     if let Err(error) = std::str::from_utf8(text.get(row.range.clone()).unwrap_or_default()) {
         return Err(invalid(row.range.start + error.valid_up_to(), "it is no text"));
     }
-    let end = json::skip_whitespace(text, json::object(text, row.range.start, each)?);
+    let end = json::skip_whitespace(text, json::members(text, row.range.start, flatten, each)?);
     if end < text.len() { Err(invalid(end, "something follows the object")) } else { Ok(()) }
 }
 

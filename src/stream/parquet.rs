@@ -1,5 +1,7 @@
 //! Parquet files, read from the disk directly, since their index stands at their end.
 
+mod types;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;

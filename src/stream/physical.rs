@@ -133,6 +133,11 @@ impl Physical {
     pub(super) fn is_printed(&self, name: &str) -> bool {
         matches!(self.fixed_bytes.get(name), Some(FixedBytes::Uuid | FixedBytes::Decimal(_)))
     }
+
+    /// What the bytes of a column mean, where Polars would not read its type.
+    pub(super) fn fixed_bytes(&self, name: &str) -> Option<FixedBytes> {
+        self.fixed_bytes.get(name).copied()
+    }
 }
 
 fn values(series: &Series, fixed_bytes: FixedBytes) -> PolarsResult<PolarsColumn> {

@@ -1,13 +1,16 @@
 //! The rows of a file of JSON: its lines, or the values of an array, or values one after the other.
 
+mod route;
+
 use std::ops::Range;
 
 use memchr::{memchr, memchr_iter, memrchr};
 
 use super::json::{self, JsonError};
 use super::text::Text;
-use super::{Format, Result};
+use super::{Format, ReadOptions, Result};
 use crate::diagnostic::Diagnostic;
+use route::{Stop, Way};
 
 /// How much is looked at to tell what kind of file it is.
 const SNIFFED_BYTES: usize = 1 << 20;
@@ -42,6 +45,8 @@ enum Expected {
     Comma,
     /// Nothing.
     End,
+    /// What leads to the rows of a document, or follows them.
+    Way(Stop),
 }
 
 /// How far the text is taken.
@@ -65,6 +70,9 @@ pub(super) struct Records {
     spare: Vec<u8>,
     is_last: bool,
     place: Cursor,
+    /// The keys that lead to the rows; none where the file is made of rows.
+    keys: Vec<String>,
+    way: Way,
 }
 
 /// Why there are no further rows in the text so far.
@@ -72,6 +80,8 @@ enum StopReason {
     End,
     More,
     Invalid(JsonError),
+    /// What is wrong, and where, although it is JSON.
+    Wrong(usize, String),
 }
 
 impl Records {
@@ -79,15 +89,19 @@ impl Records {
     ///
     /// # Errors
     /// When the file is damaged.
-    pub(super) fn start(source: Text, name: &str, format: Format) -> Result<Self> {
+    pub(super) fn start(source: Text, name: &str, (format, options): (Format, &ReadOptions)) -> Result<Self> {
         let place = Cursor { taken: 0, line: 1, column: 0, rows: 0, next: Expected::Line };
         let (text, spare) = (Vec::new(), Vec::new());
-        let mut records = Self { source, name: name.to_owned(), format, text, spare, is_last: false, place };
+        let keys = options.records.as_ref().map(|path| path.keys().to_vec()).unwrap_or_default();
+        let way = Way { depth: 0, is_found: false };
+        let name = name.to_owned();
+        let mut records = Self { source, name, format, text, spare, is_last: false, place, keys, way };
         while !records.is_last && records.text.len() < SNIFFED_BYTES {
             records.refill()?;
         }
         if format == Format::Json {
-            records.place.next = kind_of(&records.text);
+            let is_document = !records.keys.is_empty();
+            records.place.next = if is_document { Expected::Way(Stop::Document) } else { kind_of(&records.text) };
         }
         Ok(records)
     }
@@ -143,10 +157,10 @@ impl Records {
     /// # Errors
     /// As [`Records::next_rows`], and what `each` says.
     pub(super) fn for_each_row(&mut self, mut each: impl FnMut(&Self, &RecordSpan) -> Result<()>) -> Result<()> {
-        let place = self.place;
+        let (place, way) = (self.place, self.way);
         let rows = self.rows()?;
         let looked = rows.iter().try_for_each(|row| each(self, row));
-        self.place = place;
+        (self.place, self.way) = (place, way);
         looked
     }
 
@@ -168,6 +182,7 @@ impl Records {
                 StopReason::End => return Ok(rows),
                 _ if !rows.is_empty() => return Ok(rows),
                 StopReason::Invalid(error) => return Err(self.located(&error)),
+                StopReason::Wrong(at, message) => return Err(self.at(at, message)),
                 StopReason::More if self.is_last => {
                     return Err(self.error("the file seems to be cut in the middle of its last row"));
                 }
@@ -221,10 +236,20 @@ impl Records {
             let (start, begins_line) = self.start_of_row(at);
             self.pass(at);
             let Some(byte) = self.text.get(at) else {
-                let is_over = self.is_last && matches!(self.place.next, Expected::Value | Expected::End);
+                let is_end = matches!(self.place.next, Expected::Value | Expected::End | Expected::Way(Stop::Document));
+                let is_over = self.is_last && is_end;
                 return if is_over { StopReason::End } else { StopReason::More };
             };
+            if let Expected::Way(stop) = self.place.next {
+                match self.step(stop, at) {
+                    Some(reason) => return reason,
+                    None => continue,
+                }
+            }
             let sign = match (self.place.next, byte) {
+                (Expected::First | Expected::Comma, b']') if !self.keys.is_empty() => {
+                    Some(Expected::Way(Stop::AfterMember))
+                }
                 (Expected::Open, _) => Some(Expected::First),
                 (Expected::First | Expected::Comma, b']') => Some(Expected::End),
                 (Expected::Comma, b',') => Some(Expected::Another),
@@ -290,8 +315,13 @@ impl Records {
     }
 
     fn located(&self, error: &JsonError) -> Box<Diagnostic> {
-        let (line, column) = self.after(error.at);
-        let mut error = self.error(format!("the file is not valid JSON: {}", error.reason));
+        self.at(error.at, format!("the file is not valid JSON: {}", error.reason))
+    }
+
+    /// An error at a place of the text that is not taken yet.
+    fn at(&self, at: usize, message: String) -> Box<Diagnostic> {
+        let (line, column) = self.after(at);
+        let mut error = self.error(message);
         error.line = usize::try_from(line).unwrap_or(usize::MAX);
         error.column = column + 1;
         error

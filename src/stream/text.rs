@@ -284,6 +284,14 @@ pub fn decode_excerpt(encoding: Option<&Encoding>, bytes: &[u8]) -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
+/// The beginning of a file as UTF-8, or the whole file.
+pub(super) fn decoded(encoding: Option<&Encoding>, bytes: &[u8], is_whole: bool) -> Vec<u8> {
+    let Ok((mut decoder, mark)) = Decoder::for_file(encoding, bytes) else { return Vec::new() };
+    let mut text = Vec::new();
+    decoder.decode(bytes.get(mark..).unwrap_or_default(), is_whole, &mut text);
+    text
+}
+
 /// What to do about a text that is no UTF-8, if its bytes tell: which encoding it may be in, and how it reads then.
 pub(super) fn other_encoding(text: &[u8]) -> Option<String> {
     let is_one_byte_each = text.utf8_chunks().all(|chunk| chunk.valid().is_ascii());

@@ -73,6 +73,25 @@ pub fn parse_float(text: &[u8]) -> Option<f64> {
     (!is_out_of_range).then_some(value)
 }
 
+/// Whether a double has all digits of a decimal number: printed shortest, it is that number again.
+pub fn is_exact_double(text: &[u8]) -> bool {
+    let Some(double) = parse_float(text) else { return false };
+    text.len() <= EXACT_DIGITS || significant_digits(text) == significant_digits(format!("{double:e}").as_bytes())
+}
+
+/// A number's significant digits, and the power of ten of the last of them.
+fn significant_digits(text: &[u8]) -> Option<(Vec<u8>, i64)> {
+    let text = std::str::from_utf8(text).ok()?;
+    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let fraction = mantissa.split_once('.').map_or("", |(_, fraction)| fraction);
+    let mut digits: Vec<u8> = mantissa.bytes().filter(u8::is_ascii_digit).skip_while(|digit| *digit == b'0').collect();
+    let mut power = exponent.parse::<i64>().ok()? - fraction.len() as i64;
+    while digits.pop_if(|digit| *digit == b'0').is_some() {
+        power += 1;
+    }
+    Some(if digits.is_empty() { (digits, 0) } else { (digits, power) })
+}
+
 /// A single precision number as a double, rounded once; what is too large or too small for one is `None`.
 pub fn parse_real(text: &[u8]) -> Option<f64> {
     let text = trim(text);

@@ -1,11 +1,11 @@
 //! The fields that say how a CSV file is read, which several tasks have.
 
-use serde::Deserialize;
-use serde::de::{Deserializer, Error as _};
-use serde_json::Value;
-
+use super::csv_words::{Quote, Texts};
 use crate::fingerprint::FingerprintBuilder;
-use crate::stream::{ColumnType, Conversions, Encoding, Format, MAX_ROW_BYTES, ReadOptions, TimeFormat};
+use crate::stream::infer::Question;
+use crate::stream::{
+    ColumnType, Conversions, Encoding, Flatten, Format, MAX_ROW_BYTES, ReadOptions, RecordsPath, TimeFormat,
+};
 use crate::task::{FieldConflict, TaskError};
 
 /// Defines a struct with fields of its own, followed by those that say how a CSV file is read, which `fn csv` gives as
@@ -29,7 +29,7 @@ macro_rules! reads_csv {
                 /// The quoting character of a CSV file; by default a double quote. `none` if quotes have no meaning.
                 #[serde(default)]
                 #[schemars(with = "Option<String>")]
-                pub quote: Option<$crate::tasks::csv_fields::Quote>,
+                pub quote: Option<$crate::tasks::csv_words::Quote>,
                 /// The character before a quote, or before itself, inside quotes; by default the quote itself.
                 #[serde(default)]
                 pub escape: Option<char>,
@@ -37,7 +37,7 @@ macro_rules! reads_csv {
                 /// it is a text.
                 #[serde(default, alias = "nullString")]
                 #[schemars(with = "serde_json::Value")]
-                pub null_string: $crate::tasks::csv_fields::Texts,
+                pub null_string: $crate::tasks::csv_words::Texts,
                 /// The encoding of a CSV or NDJSON file, such as `LATIN1`, `WIN1252` or `UTF-16`; by default UTF-8, or the
                 /// UTF-16 that a byte order mark tells.
                 #[serde(default)]
@@ -80,6 +80,16 @@ macro_rules! reads_csv {
                 /// The largest row of a CSV file in bytes, which is held in memory; by default 64 MiB, and 1 GiB at most.
                 #[serde(default)]
                 pub max_row_bytes: Option<u64>,
+                /// Where the rows of a JSON file are, if it is not made of rows: the keys that lead to an array, such as
+                /// `data` for `{"data": [{…}, {…}]}`, or `result.items`.
+                #[serde(default)]
+                #[schemars(with = "Option<String>")]
+                pub records: Option<$crate::stream::RecordsPath>,
+                /// Whether objects within the rows of a JSON or NDJSON file become columns of their own, or how many levels
+                /// of them: `{"a": {"b": 1}}` gives a column `a__b`. An object without members leaves its columns NULL. By
+                /// default an object is one value.
+                #[serde(default)]
+                pub flatten: $crate::stream::Flatten,
             }
         }
 
@@ -104,6 +114,8 @@ macro_rules! reads_csv {
                     true_values: self.true_values.clone(),
                     false_values: self.false_values.clone(),
                     max_row_bytes: self.max_row_bytes,
+                    records: self.records.clone(),
+                    flatten: self.flatten,
                 }
             }
         }
@@ -136,43 +148,8 @@ pub(in crate::tasks) struct CsvFields {
     pub true_values: Vec<String>,
     pub false_values: Vec<String>,
     pub max_row_bytes: Option<u64>,
-}
-
-/// A quoting character, or none at all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub struct Quote(Option<char>);
-
-impl TryFrom<String> for Quote {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let mut letters = text.chars();
-        match (letters.next(), letters.next()) {
-            (first, None) => Ok(Self(first)),
-            _ if text == "none" => Ok(Self(None)),
-            _ => Err(format!("`{text}` is not a valid quoting character; write one character, or `none`")),
-        }
-    }
-}
-
-/// One text or several.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Texts(Vec<String>);
-
-impl<'de> Deserialize<'de> for Texts {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = |value: Value| match value {
-            Value::String(text) => Ok(text),
-            Value::Number(_) | Value::Bool(_) => Ok(value.to_string()),
-            _ => Err(D::Error::custom("write a text or a list of texts")),
-        };
-        match Value::deserialize(deserializer)? {
-            Value::Null => Ok(Self::default()),
-            Value::Array(items) => items.into_iter().map(text).collect::<Result<_, _>>().map(Self),
-            one => text(one).map(|text| Self(vec![text])),
-        }
-    }
+    pub records: Option<RecordsPath>,
+    pub flatten: Flatten,
 }
 
 impl CsvFields {
@@ -194,8 +171,9 @@ impl CsvFields {
     /// The fields that a file of this format leaves without effect.
     fn idle(&self, format: Format, by: &'static str) -> Vec<FieldConflict> {
         let is_idle = |field: &str| match format {
-            Format::Csv => false,
-            Format::Ndjson | Format::Json => field != "encoding",
+            Format::Csv => matches!(field, "records" | "flatten"),
+            Format::Ndjson => !matches!(field, "encoding" | "flatten"),
+            Format::Json => !matches!(field, "encoding" | "flatten" | "records"),
             Format::Parquet => true,
         };
         let conflict = |(field, _): (&'static str, bool)| {
@@ -233,7 +211,7 @@ impl CsvFields {
     }
 
     /// Every field, with whether the task says it.
-    fn given(&self) -> [(&'static str, bool); 17] {
+    fn given(&self) -> [(&'static str, bool); 19] {
         [
             ("header", self.header.is_some()),
             ("columns", self.columns.is_some()),
@@ -252,6 +230,8 @@ impl CsvFields {
             ("true_values", !self.true_values.is_empty()),
             ("false_values", !self.false_values.is_empty()),
             ("max_row_bytes", self.max_row_bytes.is_some()),
+            ("records", self.records.is_some()),
+            ("flatten", self.flatten != Flatten::default()),
         ]
     }
 
@@ -312,6 +292,8 @@ impl CsvFields {
             .with_some("timestamp_format", timestamp_format.as_ref().map(TimeFormat::as_str))
             .with("true_values", true_values, &Vec::new())
             .with("false_values", &self.false_values, &Vec::new())
+            .with_some("records", self.records.as_ref())
+            .with("flatten", &self.flatten, &Flatten::default())
     }
 
     /// The same as earlier versions wrote it into ledgers. What it is made from must not change.
@@ -377,8 +359,27 @@ impl CsvFields {
             },
             columns: self.columns,
             encoding: self.encoding,
+            records: self.records,
+            flatten: self.flatten,
             ..ReadOptions::default()
         })
+    }
+}
+
+impl CsvFields {
+    /// What the file of this name is asked, so far as the task does not say it. With `tells_dialect`, the file also tells how
+    /// it is written.
+    ///
+    /// # Errors
+    /// As [`CsvFields::options`].
+    pub(crate) fn question(
+        self,
+        name: String,
+        format: Option<Format>,
+        tells_dialect: bool,
+    ) -> Result<Question, TaskError> {
+        let (has_delimiter, has_header) = (self.delimiter.is_some(), self.header.is_some());
+        Ok(Question { options: self.options(name, format)?, has_delimiter, has_header, tells_dialect })
     }
 }
 
@@ -392,6 +393,9 @@ pub(in crate::tasks) fn byte(field: &str, character: char) -> Result<u8, TaskErr
 
 #[cfg(test)]
 mod tests {
+    use serde::Deserialize;
+    use serde_json::Value;
+
     use super::*;
 
     reads_csv! { as_written! {

@@ -6,6 +6,8 @@ pub mod bigquery;
 pub mod core;
 mod counts;
 mod csv_fields;
+mod csv_words;
+pub mod described_file;
 pub mod duckdb;
 mod fetch;
 pub mod file;

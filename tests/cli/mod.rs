@@ -13,6 +13,7 @@ mod inputs;
 mod journal;
 mod kill;
 mod new;
+mod one_load;
 mod outside;
 mod pages;
 mod pipes;

@@ -16,6 +16,7 @@ mod encodings;
 mod faults;
 mod folders;
 mod held;
+mod inferred;
 mod keys;
 mod merges;
 mod modes;

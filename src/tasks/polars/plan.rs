@@ -475,7 +475,7 @@ fn resolve_time_zone(stated: ColumnType, destination: Option<ColumnType>) -> Col
 }
 
 /// The name that a column has after `rename`.
-pub(super) fn renamed<'a>(name: &'a str, rename: &'a Pairs<String>) -> &'a str {
+pub(in crate::tasks) fn renamed<'a>(name: &'a str, rename: &'a Pairs<String>) -> &'a str {
     let old_names = rename.0.iter().map(|(old, _)| old.as_str());
     let exact = old_names.clone().any(|old| old == name);
     let pair = rename.0.iter().find(|(old, _)| if exact { old == name } else { is_same_name(old, name) });

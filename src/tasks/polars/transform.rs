@@ -35,6 +35,9 @@ reads_csv! { with_steps! {
     pub struct PolarsTransform {
         /// The file to read: a storage address such as `{{ outputs.extract.uri }}`, or a path from the flow's folder.
         pub from: String,
+        /// The file's format: `csv`, `ndjson`, `json` or `parquet`; by default what its name says.
+        #[serde(default)]
+        pub format: Option<Format>,
         /// The name of the file to write, which also says its format: `.parquet`, `.csv` or `.csv.gz`. By default the
         /// name of the file that is read, as `.parquet`.
         #[serde(default)]
@@ -82,9 +85,10 @@ impl Task for PolarsTransform {
     type Outputs = TransformOutputs;
 
     fn conflicts(&self) -> Vec<FieldConflict> {
-        let mut conflicts = self.csv().conflicts(Format::of(&self.from), "from");
+        let format = self.format.unwrap_or_else(|| Format::of(&self.from));
+        let mut conflicts = self.csv().conflicts(format, if self.format.is_some() { "format" } else { "from" });
         conflicts.extend(self.to.as_deref().and_then(unwritable));
-        if Format::of(&self.from) == Format::Csv {
+        if format == Format::Csv {
             let kinds: Vec<ColumnType> = self.schema.0.iter().map(|(_, kind)| (*kind).into()).collect();
             conflicts.extend(self.csv().without_columns(&kinds));
         }
@@ -94,7 +98,7 @@ impl Task for PolarsTransform {
     async fn run(&self, context: &TaskContext) -> Result<TransformOutputs, TaskError> {
         let input = context.input_file("from", &self.from)?;
         let job = TransformJob {
-            options: self.csv().options(display_name(&input), None)?,
+            options: self.csv().options(display_name(&input), self.format)?,
             steps: self.steps(),
             output: context.output_file(&self.output_name(&input))?,
             rejected: Rejected::start(&self.on_bad_row, &display_name(&input), context)?,

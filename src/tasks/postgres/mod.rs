@@ -19,3 +19,5 @@ mod source;
 mod table;
 mod target;
 mod transaction;
+
+pub use create::schema_of;

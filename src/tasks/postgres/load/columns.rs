@@ -9,9 +9,12 @@ use serde::{Deserialize, Serialize};
 pub(super) enum ExtraColumn {
     /// The load fails before anything is changed.
     #[default]
+    #[serde(alias = "error")]
     Fail,
     /// The column is left out.
     Ignore,
+    /// The table gets the column, which is NULL in all rows that are there.
+    Add,
 }
 
 /// What to do when the file lacks a column.

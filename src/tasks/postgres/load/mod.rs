@@ -8,6 +8,7 @@ mod encode;
 mod encoding;
 mod formats;
 mod held_back;
+mod inferred;
 mod key;
 mod known;
 mod load_lock;
@@ -15,12 +16,14 @@ mod locate;
 mod merge;
 mod mode;
 mod numeric;
+mod opening;
 mod partition;
 mod pipeline;
 mod prepared;
 mod probe;
 mod refused;
 mod savepoint;
+mod schema;
 mod send;
 mod spelling;
 mod stored;
@@ -28,12 +31,10 @@ mod together;
 mod unknown_columns;
 mod violated;
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Map, Value};
 use tokio_postgres::Transaction;
 
 use super::create::check_types;
@@ -45,23 +46,21 @@ use super::target::{CreateTable, Target};
 use super::transaction::{CHECKING, IMMEDIATE, Loading, say_isolation};
 use crate::fingerprint::{Fingerprint, FingerprintBuilder};
 use crate::postgres::{FlowAddress, WaitMonitor};
-use crate::stream::{ColumnType, Format, ReadOptions, Reader};
-use crate::task::{FieldConflict, Ledger, Level, Progress, Task, TaskContext, TaskError};
+use crate::stream::{Format, ReadOptions};
+use crate::task::{FieldConflict, Ledger, Level, Task, TaskContext, TaskError};
 use crate::tasks::appended::IfLoaded;
 use crate::tasks::bad_rows::{BadRows, Rejected};
 use crate::tasks::counts::Counts;
 use crate::tasks::csv_fields::{as_written, reads_csv};
-use crate::tasks::polars::expression::is_same_name;
-use crate::tasks::polars::plan::Plan;
 use crate::tasks::polars::spec::Transform;
-use as_stored::AsStored;
 use columns::{ExtraColumn, MissingColumn};
+use inferred::ToldSchema;
 use known::{Known, Planned};
 use mode::Mode;
 use prepared::PreparedLoad;
+use schema::TableSchema;
 use send::Sending;
 use stored::Session;
-use unknown_columns::with_unknown_columns;
 
 reads_csv! { as_written! {
 /// Loads a file into a table of Postgres: CSV, NDJSON or Parquet, plain or compressed.
@@ -81,7 +80,7 @@ reads_csv! { as_written! {
 /// it. An encoding that this program reads otherwise than the server is refused. A database in SQL_ASCII takes texts in UTF-8
 /// alone from this task, and any bytes from `postgres.copy_in`. The transaction is READ COMMITTED, whatever
 /// `default_transaction_isolation` says.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Load {
     /// The file: an output of an earlier task, or a path from the flow's folder.
@@ -97,8 +96,9 @@ pub struct Load {
     /// A file of SQL that creates the table; it runs when there is no such table.
     ddl: Option<String>,
     /// Columns and their Postgres types, to create the table with when there is none. Names are read in small letters,
-    /// unless they are in double quotes: `'"VendorID"': bigint`.
-    schema: Option<Map<String, Value>>,
+    /// unless they are in double quotes: `'"VendorID"': bigint`. With `infer` the file tells the types, and also its
+    /// `format`, `delimiter`, `encoding` and whether it has a `header`, as far as the task does not say them.
+    schema: Option<TableSchema>,
     /// Steps between file and table: `filter`, `with_columns`, `rename`, `select`, `row_id` and more, as
     /// `polars.transform` has them.
     #[serde(default)]
@@ -120,7 +120,8 @@ pub struct Load {
     /// billion numbers left, the rows go through a temporary table too, and use up one number each.
     #[serde(default)]
     on_bad_row: BadRows,
-    /// What to do with a column of the file that the table does not have.
+    /// What to do with a column of the file that the table does not have: `fail` (or `error`), `ignore` it, or `add` it to
+    /// the table, in the load's transaction, with the type that `schema` names or the whole file tells.
     #[serde(default)]
     on_extra_column: ExtraColumn,
     /// What to do when the file lacks a column of the table that may be NULL.
@@ -177,7 +178,7 @@ impl Task for Load {
 
     async fn run(&self, context: &TaskContext) -> Result<Loaded, TaskError> {
         // Of a table that is there, too, for which nothing else looks at them.
-        self.schema.as_ref().map_or(Ok(()), check_types)?;
+        self.schema.as_ref().and_then(TableSchema::columns).map_or(Ok(()), check_types)?;
         self.until_loaded(context).await
     }
 }
@@ -205,7 +206,8 @@ impl Loading for Load {
         began: Instant,
     ) -> Result<Loaded, TaskError> {
         let ddl = self.ddl_text(context)?;
-        let create = self.create(ddl.as_deref());
+        let told = self.told_for_new_table(transaction, context, (watch, source)).await?;
+        let create = self.create(ddl.as_deref(), told.as_ref());
         let target = watch.over("looking for the table", Target::find(transaction, &self.table, &create)).await?;
         watch.over("looking at the partition's value", self.mode.check_value(transaction, &target)).await?;
         let partition = self.mode.partition()?;
@@ -217,33 +219,35 @@ impl Loading for Load {
             Known::Done(loaded) => return Ok(loaded),
             Known::New(note) => note,
         };
+        let (this, target, changes) = self.as_told(transaction, context, (watch, source), (target, told)).await?;
+        let (this, target) = (&*this, &target);
         let rejects = self.on_bad_row != BadRows::Fail;
-        self.mode.check(&target, rejects)?;
+        self.mode.check(target, rejects)?;
         if let Some(what) = self.mode.temporary_for(rejects) {
             watch.over("asking for the user's rights", ledger::check_temporary(transaction, what)).await?;
         }
         let session = watch.over("asking for the session's settings", Session::of(transaction)).await?;
         say_isolation(context, &session.default_isolation);
-        encoding::check(self.encoding.as_ref(), &session)?;
-        let (prepared, pipeline) = PreparedLoad::open(self, context, (&target, source), session)?;
+        encoding::check(this.encoding.as_ref(), &session)?;
+        let (prepared, pipeline) = PreparedLoad::open(this, context, (target, source), session)?;
         if rejects && prepared.stage.is_none() {
             // What is only checked at the end is no row's any more.
             savepoint::over(watch, CHECKING, transaction.batch_execute(IMMEDIATE)).await?;
         }
-        let making_room = self.mode.prepare(transaction, &target, &prepared.fields, prepared.stage.as_ref());
+        let making_room = self.mode.prepare(transaction, target, &prepared.fields, prepared.stage.as_ref());
         let table = watch.over("making room for the rows", making_room).await?;
-        let relation = Mode::relation(&target, prepared.stage.as_ref());
+        let relation = Mode::relation(target, prepared.stage.as_ref());
         let sending = Sending { transaction, watch, table: &table, relation, prepared: &prepared };
         let mut rejected = Rejected::start(&self.on_bad_row, &source.name, context)?;
         let mut sent = sending.run(pipeline, &mut rejected).await?;
         let (sent_rows, refused) = (sent.stored + sent.kept_out, rejected.count());
-        let loaded = Box::pin(self.merged(&sending, &mut sent, &mut rejected)).await?;
+        let loaded = Box::pin(this.merged(&sending, &mut sent, &mut rejected)).await?;
         sent.expect_rows(sent_rows.saturating_sub(rejected.count() - refused), &prepared.row_counts)?;
         if !rejects && target.nature.has_deferred {
             sending.check_deferred().await?;
         }
         sending.restore_role().await?;
-        let checking = self.mode.check_stored(transaction, &target, loaded);
+        let checking = self.mode.check_stored(transaction, target, loaded);
         watch.over("counting the rows of the partition", checking).await?;
         let skipped = sent.read.saturating_sub(loaded + rejected.count());
         let counts = Counts { read: sent.read, loaded, rejected: rejected.count(), skipped };
@@ -257,10 +261,10 @@ impl Loading for Load {
         );
         watch.over("writing to the ledger", recording).await?;
         let rejected_uri = rejected.uri().map(str::to_owned);
-        let advice = watch.over("looking for an index", self.mode.advice(transaction, &target)).await?;
+        let advice = watch.over("looking for an index", self.mode.advice(transaction, target)).await?;
         let advice = advice.map(|advice| (Level::Info, advice));
         let mut done = Loaded { rejected_uri, ..Loaded::of(&self.table, source, counts, seconds) };
-        done.notes.extend(note.into_iter().chain(sent.notes(&rejected)).chain(advice));
+        done.notes.extend(note.into_iter().chain(changes).chain(sent.notes(&rejected)).chain(advice));
         Ok(done)
     }
 }
@@ -274,17 +278,18 @@ impl Load {
             .map_err(|error| TaskError::permanent(format!("cannot read the DDL file `{name}`")).caused_by(error))
     }
 
-    fn create<'a>(&'a self, ddl: Option<&'a str>) -> CreateTable<'a> {
-        match (&self.ddl, ddl, &self.schema) {
+    fn create<'a>(&'a self, ddl: Option<&'a str>, told: Option<&'a ToldSchema>) -> CreateTable<'a> {
+        match (&self.ddl, ddl, self.schema.as_ref().and_then(TableSchema::columns)) {
             (Some(name), Some(text), _) => CreateTable::File { name, text },
             (_, _, Some(columns)) => CreateTable::Columns(columns),
-            _ => CreateTable::Never,
+            _ => told.map_or(CreateTable::Never, |told| CreateTable::Columns(&told.columns)),
         }
     }
 
     /// What decides which rows come into the table.
     fn fingerprint(&self) -> Fingerprint {
-        let rows = (&self.mode, &self.schema, &self.transform, &self.on_bad_row);
+        let columns = self.schema.as_ref().and_then(TableSchema::columns);
+        let rows = (&self.mode, columns, &self.transform, &self.on_bad_row);
         let columns = (&self.columns, self.header.unwrap_or(true), self.on_extra_column, self.on_missing_column);
         let former = format!("{rows:?} {columns:?} {}", self.csv().former_definition(self.format));
         FingerprintBuilder::default()
@@ -317,99 +322,6 @@ impl Load {
         }
     }
 
-    /// The file, and what the steps make of it. Texts that no step looks at stay as they are, for the server to read.
-    fn opened(
-        &self,
-        target: &Target,
-        source: &Source,
-        (progress, session): (Arc<Progress>, &Session),
-    ) -> Result<(Reader, Plan), TaskError> {
-        let mut reader = Reader::open(&source.file.path, &self.options(source)?, progress)?;
-        if reader.is_empty() {
-            return self.opened_empty(reader, target, source);
-        }
-        let types = |name: &str| match target.column_type(name) {
-            Some(ColumnType::TimestampTz) if !session.is_utc => Some(ColumnType::Instant),
-            kind => kind,
-        };
-        let is_left_out = |name: &str| {
-            self.on_extra_column == ExtraColumn::Ignore && reader.is_ambiguous(name) && types(name).is_none()
-        };
-        let columns: Vec<_> = reader.columns().iter().filter(|(name, _)| !is_left_out(name)).cloned().collect();
-        let needed = match self.on_extra_column {
-            ExtraColumn::Ignore => {
-                let needed = self.transform.needed(&columns, &types);
-                needed.map_err(|error| reader.of_columns(with_unknown_columns(&columns, &types, &self.table, error)))?
-            }
-            ExtraColumn::Fail => Vec::new(),
-        };
-        // Without any column that the table has, it is the file that the error is about.
-        let columns = if needed.is_empty() { columns } else { needed };
-        let plan = self.transform.plan_for_texts(&columns, &types, &|found, wanted| reader.keeps(found, wanted));
-        let plan =
-            plan.map_err(|error| reader.of_columns(with_unknown_columns(&columns, &types, &self.table, error)))?;
-        let comparison_rule = |name: Option<&str>| target.comparison_rule(name, &session.collation);
-        let compared = self.transform.check_comparisons(&columns, (&types, &comparison_rule), plan.columns());
-        compared.map_err(|error| reader.of_columns(error))?;
-        reader.set_kinds(plan.kinds());
-        let plan = match self.as_stored(&plan, target) {
-            Some(stored) => plan.reading(Box::new(move |frame| stored.apply(frame))),
-            None => plan,
-        };
-        Ok((reader, plan))
-    }
-
-    /// The columns that steps look at as the table stores them: those whose type no step states.
-    fn as_stored(&self, plan: &Plan, target: &Target) -> Option<AsStored> {
-        let Transform { schema, filter, with_columns, cast, rename, dedupe, sql, expect, .. } = &self.transform;
-        let looks = filter.is_some() || dedupe.is_some() || sql.is_some() || !expect.is_empty();
-        if !looks && with_columns.0.is_empty() && cast.0.is_empty() {
-            return None;
-        }
-        let is_stated = |name: &str| schema.0.iter().any(|(stated, _)| is_same_name(stated, name));
-        let columns = plan.wanted().into_iter().map(|column| column.name).filter(|name| !is_stated(name));
-        AsStored::of(columns.filter_map(|name| {
-            let renamed = rename.0.iter().find(|(old, _)| is_same_name(old, &name));
-            let field = target.field(renamed.map_or(&name, |(_, new)| new))?;
-            Some((name, field))
-        }))
-    }
-
-    /// A file without columns has those of the table, and no rows for the steps to change: only rules about the result
-    /// are left to check.
-    fn opened_empty(&self, mut reader: Reader, target: &Target, source: &Source) -> Result<(Reader, Plan), TaskError> {
-        if self.transform.sql.is_some() {
-            let message = format!("{}: the file is empty, so it names no columns for the query of `sql`", source.name);
-            return Err(TaskError::permanent(message)
-                .help("skip the task if the file is empty, or let the file name its columns"));
-        }
-        reader.assume_columns(target.settable_columns());
-        let steps = Transform { expect: self.transform.expect.clone(), ..Transform::default() };
-        let plan = steps.plan(reader.columns(), &|name| target.column_type(name))?;
-        Ok((reader, plan))
-    }
-
-    /// What to read. A column that goes straight into one that must not be NULL, or into a merge's key, must have a
-    /// value itself.
-    fn wanted(&self, plan: &Plan, target: &Target) -> Vec<crate::stream::Column> {
-        let mut wanted = plan.wanted();
-        let steps = &self.transform;
-        let goes_straight =
-            steps.filter.is_none() && steps.with_columns.0.is_empty() && steps.dedupe.is_none() && steps.sql.is_none();
-        for column in &mut wanted {
-            let renamed = steps.rename.0.iter().find(|(old, _)| *old == column.name);
-            let name = renamed.map_or(&column.name, |(_, new)| new);
-            column.shape = target.shape(name);
-            if !goes_straight {
-                continue;
-            }
-            // A trigger may give a value to what has none.
-            let is_required = target.is_required(name) && !target.nature.may_skip_rows;
-            column.required = is_required || self.mode.is_key(name, target);
-        }
-        wanted
-    }
-
     /// What does not go together in how the file is read.
     fn reading_conflicts(&self) -> Vec<FieldConflict> {
         let format = self.format.unwrap_or_else(|| Format::of(&self.from));
@@ -423,6 +335,8 @@ impl Load {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     fn fingerprint(settings: &str) -> [String; 2] {
