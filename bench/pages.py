@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -27,6 +28,7 @@ tasks:
 
 def main(jitney, work):
     history_of(jitney, work, EXECUTIONS)
+    give_rows(work / "home" / "journal.db")
     (work / "flows" / "hours.yaml").write_text(HOURS)
     first, last = "2024-01-01T00:00", "2025-02-19T15:00"
     backfill = [jitney, "--home", work / "home", "backfill", work / "flows" / "hours.yaml", "--from", first, "--to", last]
@@ -39,6 +41,14 @@ def main(jitney, work):
             print(f"| {what} | {figure} | {limit} | {os.getloadavg()[0]:.1f} |", flush=True)
 
 
+def give_rows(file):
+    """Lets most executions have loaded rows, which none of these flows does."""
+    journal = sqlite3.connect(file, timeout=60)
+    with journal:
+        journal.execute("UPDATE executions SET rows = 1000 + abs(random()) % 200 WHERE state = 'SUCCESS'")
+    journal.close()
+
+
 def figures(server, first, last):
     connection = server.connect()
     newest = lambda query: json.loads(ask(connection, "GET", f"/api/v1/executions/search?size=1{query}"))["results"][0]["id"]
@@ -47,6 +57,7 @@ def figures(server, first, last):
     middle = LINES // 2
     pages = {
         "overview": "/", "flows": "/flows", "a flow": "/flows/bench/flow7", "the run form": "/flows/bench/flow7/run",
+        "the editor": "/flows/bench/flow7/edit",
         "executions": "/executions", "executions that failed": "/executions?state=FAILED",
         "executions by text": "/executions?q=flow7", "the last page of executions": f"/executions?page={EXECUTIONS // 50}",
         "an execution that failed": f"/executions/{failed}",
@@ -64,7 +75,7 @@ def figures(server, first, last):
             times.append(time.monotonic() - began)
         figure = (f"p50 {percentile(times, 0.5) * 1000:.1f} ms, p95 {percentile(times, 0.95) * 1000:.1f} ms, "
                   f"{(server.cpu() - before) * 1000 / ROUNDS:.0f} ms CPU, {first_load(connection, address) / 1000:.0f} kB on first load")
-        yield name, figure, "p95 ≤ 50 ms, ≤ 100 kB"
+        yield name, figure, f"p95 ≤ 50 ms, ≤ {250 if name == 'the editor' else 100} kB"
     yield "an open page sees a change", live(server), "≤ 300 ms"
     yield f"{OPEN_PAGES} open pages, for each", cost(server), "< 0.2 % of a core"
 

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Journal, Result, stamp};
+use super::{Journal, Result};
 
 /// What was loaded on a day.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,12 +16,17 @@ pub struct DayTotal {
 }
 
 impl Journal {
-    /// What was loaded on each day since a moment; days without an end of an execution are left out.
+    /// What was loaded on each day since a moment; days without an end of an execution are left out. Executions that have been
+    /// deleted are counted too.
     pub fn days(&self, since: DateTime<Utc>) -> Result<Vec<DayTotal>> {
-        let sql = "SELECT date(ended, 'localtime'), sum(rows), count(*) FROM executions WHERE ended >= ? GROUP BY 1 ORDER BY 1";
+        // A quarter of an hour lies within one day, whatever the time zone.
+        let sql =
+            "SELECT date(quarter * 900, 'unixepoch', 'localtime'), CAST(max(0, min(total(rows), 9e18)) AS INTEGER),
+                          sum(executions)
+                   FROM loaded WHERE quarter >= ? GROUP BY 1 HAVING sum(executions) > 0 ORDER BY 1";
         self.read(|connection| {
             let mut statement = connection.prepare_cached(sql)?;
-            let rows = statement.query_map([stamp(since)], |row| {
+            let rows = statement.query_map([since.timestamp().div_euclid(900)], |row| {
                 let (rows, executions) = (row.get::<_, i64>(1)?, row.get::<_, i64>(2)?);
                 Ok(DayTotal { day: row.get(0)?, rows: rows.unsigned_abs(), executions: executions.unsigned_abs() })
             })?;

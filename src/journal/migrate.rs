@@ -15,6 +15,7 @@ const STEPS: &[&str] = &[
     include_str!("ends.sql"),
     include_str!("descendants.sql"),
     include_str!("audit.sql"),
+    include_str!("recent.sql"),
 ];
 
 /// Brings the tables up to date, all or nothing. The caller sees to it that no other process does the same.
@@ -98,5 +99,39 @@ mod tests {
         let journal = Journal::open(&file).unwrap();
         let counts = ["a", "c", "d", "e", "f"].map(|id| journal.descendants(&ExecutionId::new(id)).unwrap());
         assert_eq!(counts, [2, 2, 0, 1, 1]);
+    }
+
+    #[test]
+    fn days_are_summed_up_as_executions_end_again_and_stay_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("journal.db");
+        let old = Connection::open(&file).unwrap();
+        old.execute_batch(include_str!("schema.sql")).unwrap();
+        let before = STEPS.iter().position(|step| step.contains("CREATE TABLE loaded")).unwrap();
+        STEPS[..before].iter().for_each(|step| old.execute_batch(step).unwrap());
+        old.pragma_update(None, "user_version", before as u32).unwrap();
+        let insert = "INSERT INTO executions (id, namespace, flow, state, inputs, created, ended, rows)
+                      VALUES (?, 'n', 'f', 'SUCCESS', '{}', '2024-01-01T00:00:00.000000Z', ?, ?)";
+        for (id, day, rows) in [("a", "01", 5), ("b", "01", 7), ("c", "03", i64::MAX), ("d", "03", i64::MAX)] {
+            old.execute(insert, rusqlite::params![id, format!("2024-01-{day}T12:00:00.000000Z"), rows]).unwrap();
+        }
+        drop(old);
+        let journal = Journal::open(&file).unwrap();
+        let days = || {
+            let days = journal.days(chrono::DateTime::UNIX_EPOCH).unwrap();
+            days.into_iter().map(|day| (day.day[8..].to_owned(), day.rows, day.executions)).collect::<Vec<_>>()
+        };
+        let third = ("03".to_owned(), 9_000_000_000_000_000_000, 2);
+        assert_eq!(days(), [("01".to_owned(), 12, 2), third.clone()]);
+        let other = Connection::open(&file).unwrap();
+        let again = |ended: Option<&str>, rows: i64| {
+            other.execute("UPDATE executions SET ended = ?, rows = ? WHERE id = 'b'", rusqlite::params![ended, rows])
+        };
+        again(None, 7).unwrap();
+        assert_eq!(days(), [("01".to_owned(), 5, 1), third.clone()]);
+        again(None, 9).unwrap();
+        again(Some("2024-01-02T12:00:00.000000Z"), 9).unwrap();
+        journal.delete(&ExecutionId::new("a")).unwrap();
+        assert_eq!(days(), [("01".to_owned(), 5, 1), ("02".to_owned(), 9, 1), third]);
     }
 }

@@ -14,6 +14,9 @@ use super::{ExecutionState, Journal, Result, State, Summary, Triggered, children
 use crate::id::ExecutionId;
 use crate::text::plain;
 
+/// How many executions are found without an order, and sorted.
+const MAX_SORTED: u64 = 2000;
+
 /// Which executions are meant; all of them unless something is said.
 #[derive(Clone, Debug, Default)]
 pub struct ExecutionQuery {
@@ -93,19 +96,26 @@ impl ExecutionQuery {
         (condition, values)
     }
 
-    /// The index to look in: the one for what is asked, if it asks for one thing alone, else the one that has all of it.
-    /// SQLite would take the first that knows something, and look up each of what may be thousands of rows.
-    fn index(&self) -> &'static str {
+    /// The index to count in: the smallest that has all that is asked for. SQLite would take the first that knows something,
+    /// and look up each of what may be thousands of rows.
+    fn index_to_count(&self) -> &'static str {
         let Self { namespace, flow, states, ids, labels, trigger, since, until, text } = self;
-        let more = ids.is_some()
-            || namespace.is_some()
-            || trigger.is_some()
-            || since.is_some()
-            || until.is_some()
-            || text.is_some();
-        match (flow, states.len(), more || !labels.is_empty()) {
-            (Some(_), 0, false) => "executions_by_flow",
-            (None, 1, false) => "executions_by_state",
+        let more = ids.is_some() || namespace.is_some() || trigger.is_some() || text.is_some() || !labels.is_empty();
+        let has_times = since.is_some() || until.is_some();
+        match (flow.is_some(), states.is_empty(), more, has_times) {
+            (true, _, ..) if ids.is_none() => "executions_by_flow",
+            (false, false, false, false) => "executions_by_state",
+            (false, false, false, true) => "executions_recent",
+            _ => "executions_searched",
+        }
+    }
+
+    /// The index to list so many in. Only some have them in the order of lists; from the others the few are sorted.
+    fn index_to_list(&self, total: u64) -> &'static str {
+        match self.index_to_count() {
+            index @ "executions_by_state" if self.states.len() == 1 || total <= MAX_SORTED => index,
+            index @ "executions_recent" if total <= MAX_SORTED => index,
+            index @ "executions_by_flow" => index,
             _ => "executions_searched",
         }
     }
@@ -121,14 +131,14 @@ impl Journal {
     /// The newest executions first, at most `limit`, of one flow or of all.
     pub fn executions(&self, flow: Option<&str>, limit: u32) -> Result<Vec<Summary>> {
         let query = ExecutionQuery { flow: flow.map(str::to_owned), ..ExecutionQuery::default() };
-        self.listed(&query, limit, 0)
+        self.listed(&query, u64::MAX, limit, 0)
     }
 
     /// The executions that a query means, the newest first: at most `limit` of them after the first `offset`.
     pub fn search(&self, query: &ExecutionQuery, limit: u32, offset: u32) -> Result<SearchPage> {
         let (condition, values) = query.condition();
         // SQLite itself finds the smallest index to count in.
-        let index = if values.is_empty() { String::new() } else { format!("INDEXED BY {}", query.index()) };
+        let index = if values.is_empty() { String::new() } else { format!("INDEXED BY {}", query.index_to_count()) };
         let sql = format!("SELECT count(*) FROM executions {index} WHERE {condition}");
         let total: i64 = self.read(|connection| {
             Ok(connection.prepare_cached(&sql)?.query_row(params_from_iter(values), |row| row.get(0))?)
@@ -136,11 +146,12 @@ impl Journal {
         let total = total.unsigned_abs();
         // A search for the page's last one ends there; for one more it would go through all the rest.
         let left = u32::try_from(total.saturating_sub(u64::from(offset))).unwrap_or(u32::MAX);
-        let executions = if left == 0 { Vec::new() } else { self.listed(query, limit.min(left), offset)? };
+        let executions =
+            if left.min(limit) == 0 { Vec::new() } else { self.listed(query, total, limit.min(left), offset)? };
         Ok(SearchPage { total, executions })
     }
 
-    fn listed(&self, query: &ExecutionQuery, limit: u32, offset: u32) -> Result<Vec<Summary>> {
+    fn listed(&self, query: &ExecutionQuery, total: u64, limit: u32, offset: u32) -> Result<Vec<Summary>> {
         let (condition, mut values) = query.condition();
         values.extend([Sql::from(i64::from(limit)), Sql::from(i64::from(offset))]);
         // The ids alone first, so that what a deep page leaves out is not read.
@@ -148,7 +159,7 @@ impl Journal {
             "SELECT {COLUMNS} FROM executions WHERE id IN (
                  SELECT id FROM executions INDEXED BY {} WHERE {condition} ORDER BY id DESC LIMIT ? OFFSET ?
              ) ORDER BY id DESC",
-            query.index()
+            query.index_to_list(total)
         );
         self.read(|connection| {
             let mut statement = connection.prepare_cached(&sql)?;

@@ -1,8 +1,8 @@
 //! The metrics that `/metrics` serves to Prometheus.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -52,6 +52,8 @@ pub(crate) struct Metrics {
     files: Gauge,
     /// The last measurement of the home, and until when it is reused.
     measured: Mutex<Option<(Instant, HomeUsage)>>,
+    /// The same for those who do not wait for a new one.
+    last_measured: std::sync::Mutex<Option<HomeUsage>>,
 }
 
 /// How long a measurement is reused at least; one that took long is reused for a hundred times as long.
@@ -92,6 +94,7 @@ impl Default for Metrics {
             journal,
             files,
             measured: Mutex::default(),
+            last_measured: std::sync::Mutex::default(),
         }
     }
 }
@@ -130,7 +133,21 @@ impl Metrics {
         let began = Instant::now();
         let disk = tokio::task::spawn_blocking(move || HomeUsage::of(&settings)).await?;
         *measured = Some((Instant::now() + DISK_INTERVAL.max(began.elapsed() * 100), disk));
+        *self.last_measured.lock().unwrap_or_else(PoisonError::into_inner) = Some(disk);
         Ok(disk)
+    }
+
+    /// The size of the home as it was measured last, which is measured again meanwhile if that is due. Only the first time it
+    /// is waited for, at most for `patience`.
+    pub(super) async fn last_disk(self: &Arc<Self>, settings: Arc<Settings>, patience: Duration) -> Option<HomeUsage> {
+        let last = || *self.last_measured.lock().unwrap_or_else(PoisonError::into_inner);
+        let (metrics, known) = (self.clone(), last());
+        // It is measured to the end, whoever waits for it.
+        let measuring = tokio::spawn(async move { metrics.disk(settings).await });
+        if known.is_none() {
+            let _ = tokio::time::timeout(patience, measuring).await;
+        }
+        known.or_else(last)
     }
 
     pub(super) fn set_load(&self, running: usize, queued: usize) {

@@ -117,7 +117,7 @@ pub struct App {
     pub(crate) proxies: TrustedProxies,
     pub(crate) anonymous: AnonymousLimit,
     pub(crate) connections: ConnectionLimits,
-    pub(crate) metrics: Metrics,
+    pub(crate) metrics: Arc<Metrics>,
     /// What of the server's own settings cannot work at present.
     pub(crate) warnings: Vec<Diagnostic>,
     pub(crate) started: DateTime<Utc>,
@@ -185,7 +185,7 @@ impl Server {
             proxies,
             anonymous: AnonymousLimit::default(),
             connections: ConnectionLimits::default(),
-            metrics: Metrics::default(),
+            metrics: Arc::default(),
             warnings,
             started: clock::now(),
             facts,

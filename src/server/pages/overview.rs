@@ -35,7 +35,7 @@ const SHOWN: usize = 10;
 const DAYS: u64 = 30;
 /// How late a schedule may be without being noticed, in minutes.
 const MAX_DELAY: i64 = 2;
-/// How long the page waits for the size of the home folder.
+/// How long the first page waits for the size of the home folder.
 const DISK_TIMEOUT: Duration = Duration::from_millis(150);
 
 /// A trigger that does not start what it should.
@@ -110,8 +110,7 @@ pub(super) async fn show(AppState(app): AppState<Arc<App>>) -> PageResult {
 }
 
 async fn read(app: &App) -> Result<OverviewPage, ApiError> {
-    let measured = tokio::time::timeout(DISK_TIMEOUT, app.metrics.disk(app.settings.clone())).await;
-    let used = measured.ok().and_then(Result::ok);
+    let used = app.metrics.last_disk(app.settings.clone(), DISK_TIMEOUT).await;
     let disk = used.and_then(|used| run_blocking(|| disk(app, used)));
     Ok(OverviewPage { disk, ..run_blocking(|| of(app))? })
 }

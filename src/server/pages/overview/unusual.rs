@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::clock;
-use crate::journal::{ExecutionQuery, Summary};
+use crate::journal::Summary;
 use crate::server::App;
 use crate::server::api::error::ApiError;
 use crate::server::pages::executions::ListedExecution;
@@ -32,15 +32,14 @@ pub(super) struct Unusual {
 
 pub(super) fn of(app: &App) -> Result<Vec<Unusual>, ApiError> {
     let journal = app.executor.journal();
-    let recent = journal.search(&ExecutionQuery::default(), MAX_EXECUTIONS, 0)?.executions;
+    let recent = journal.executions(None, MAX_EXECUTIONS)?;
     let since = clock::now() - TimeDelta::days(1);
     let is_recent = |summary: &Summary| has_loaded(summary) && summary.ended.is_some_and(|ended| ended >= since);
     let flows: BTreeSet<&str> =
         recent.iter().filter(|summary| is_recent(summary)).map(|summary| summary.flow.as_str()).collect();
     let mut unusual = Vec::new();
     for flow in flows.into_iter().take(MAX_FLOWS) {
-        let query = ExecutionQuery { flow: Some(flow.to_owned()), ..ExecutionQuery::default() };
-        for series in series(journal.search(&query, MAX_EXECUTIONS, 0)?.executions) {
+        for series in series(journal.executions(Some(flow), MAX_EXECUTIONS)?) {
             let counts: Vec<Option<u64>> = series.iter().map(|summary| Some(summary.rows)).collect();
             for (index, summary) in series.iter().enumerate() {
                 if unusual.len() < SHOWN && is_recent(summary) && is_unusual(&counts, index) {
