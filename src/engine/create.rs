@@ -10,6 +10,7 @@ use crate::diagnostic::Diagnostic;
 use crate::engine::error::EngineError;
 use crate::engine::host::FoundSecrets;
 use crate::engine::names::EvalContext;
+use crate::engine::replay::ReplayPart;
 use crate::engine::request::{Request, SubmitError};
 use crate::engine::runner::{Runner, folder_of};
 use crate::engine::schedule::ClockHost;
@@ -140,6 +141,7 @@ impl Runner {
             started_by: Some(self.started_by),
             target: Some(target_of(&self.settings, flow)),
             from_outside: request.from_outside,
+            only: request.only.clone(),
         };
         (created, secrets)
     }
@@ -234,7 +236,7 @@ impl Runner {
         Ok(self.create(flow, request).map(drop)?)
     }
 
-    /// A new execution that repeats another: from a task on, with the outputs of what ran before it, or as a whole.
+    /// A new execution that repeats another, or a part of it, with the outputs of what ran before that.
     ///
     /// # Errors
     /// When there is no such task, or as [`Runner::create`].
@@ -244,18 +246,19 @@ impl Runner {
         state: &State,
         flow: &Flow,
         inputs: &Map<String, Value>,
-        from: Option<&str>,
+        part: &ReplayPart,
     ) -> Result<(ExecutionId, SecretInputs), EngineError> {
-        let events = match from {
-            None => Vec::new(),
-            Some(from) => {
-                let tasks = replay::kept_runs(state, flow, from).map_err(Diagnostic::error)?;
-                vec![Event::Replayed { from: from.to_owned(), tasks }]
-            }
+        let kept = match part {
+            ReplayPart::All => None,
+            ReplayPart::From(task) => Some((task, replay::kept_runs(state, flow, task))),
+            ReplayPart::Only(task) => Some((task, replay::kept_runs_around(state, flow, task))),
         };
+        let kept = kept.map(|(task, kept)| kept.map(|tasks| Event::Replayed { from: task.clone(), tasks }));
+        let events = Vec::from_iter(kept.transpose().map_err(Diagnostic::error)?);
         let request = Request {
             inputs: inputs.clone(),
-            labels: if from.is_some() { state.labels.clone() } else { state.created.labels.clone() },
+            labels: part.labels(state),
+            only: part.only().map(str::to_owned),
             trigger_date: Some(state.created.trigger_date),
             original: Some(state.created.original.clone().unwrap_or_else(|| id.clone())),
             from_outside: self.is_restricted(state),

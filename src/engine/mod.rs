@@ -51,6 +51,7 @@ pub use interrupted::{INTERRUPTED, finish_killing, interrupted, is_interrupted};
 pub use lock_name::LockName;
 pub use missing_files::missing_files;
 pub use notice::{Notice, Observer};
+pub use replay::{ReplayPart, runnable_alone};
 pub use request::{Request, SubmitError};
 pub use resume::wanted_by_pauses;
 pub use runner::Runner;

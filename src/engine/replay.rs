@@ -2,13 +2,48 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Map;
+use serde_json::{Map, Value};
 
 use crate::diagnostic::nearest;
 use crate::engine::scope::Scope;
 use crate::flow::{Flow, Step, contains, visit_steps};
 use crate::id::RunId;
-use crate::journal::{State, TaskRun, TaskRunSnapshot, TaskState};
+use crate::journal::{BACKFILL_LABEL, PARTITION_LABEL, State, TaskRun, TaskRunSnapshot, TaskState};
+use crate::task::Capability;
+
+/// The part of an execution that a replay runs again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReplayPart {
+    /// All of it.
+    All,
+    /// This task and those after it.
+    From(String),
+    /// This task alone.
+    Only(String),
+}
+
+impl ReplayPart {
+    /// The one task that runs.
+    pub(super) fn only(&self) -> Option<&str> {
+        match self {
+            Self::Only(task) => Some(task),
+            Self::All | Self::From(_) => None,
+        }
+    }
+
+    /// The labels of the new execution. One task alone stands for no partition of a backfill.
+    pub(super) fn labels(&self, state: &State) -> Map<String, Value> {
+        match self {
+            Self::All => state.created.labels.clone(),
+            Self::From(_) => state.labels.clone(),
+            Self::Only(_) => {
+                let mut labels = state.labels.clone();
+                labels.retain(|name, _| ![BACKFILL_LABEL, PARTITION_LABEL].contains(&name.as_str()));
+                labels
+            }
+        }
+    }
+}
 
 /// The task runs that are reset: those that share a folder, which is gone, and with `handlers` those of `errors`,
 /// `finally` and `afterExecution`, which run anew should they be needed again.
@@ -68,18 +103,59 @@ fn iterations(state: &State, run: &RunId, task: &TaskRun, scope: &Scope) -> Vec<
 /// # Errors
 /// When there is no such task, or it is one that runs after others only.
 pub(super) fn kept_runs(state: &State, flow: &Flow, from: &str) -> Result<BTreeMap<RunId, TaskRunSnapshot>, String> {
-    if !flow.steps.iter().any(|step| is_or_contains(step, from)) {
-        let mut names = Vec::new();
-        visit_steps(&flow.steps, &mut |step| names.push(step.id.as_str()));
-        let hint = match nearest(from, names.iter().copied()) {
-            Some(near) => format!("; did you mean `{near}`?"),
-            None => format!("; there is `{}`", names.join("`, `")),
-        };
-        return Err(format!("there is no task `{from}` to start from{hint}"));
-    }
+    check_exists(flow, from, "start from")?;
     let mut kept = BTreeMap::new();
     keep_before(state, &flow.steps, from, &Scope::default(), &mut kept);
     Ok(kept)
+}
+
+/// The task runs that a replay of one task alone copies: as for a replay that begins with it.
+///
+/// # Errors
+/// When there is no such task, it is one that runs after others only, or it is a part of a task that runs as a whole.
+pub(super) fn kept_runs_around(
+    state: &State,
+    flow: &Flow,
+    only: &str,
+) -> Result<BTreeMap<RunId, TaskRunSnapshot>, String> {
+    check_exists(flow, only, "run")?;
+    if let Some(whole) = flow.all_steps().into_iter().find(|step| runs_as_a_whole(step) && contains(step, only)) {
+        return Err(format!("the task `{only}` runs within `{0}` only; run `{0}` instead", whole.id));
+    }
+    kept_runs(state, flow, only)
+}
+
+/// The tasks of a flow that can run alone, with those that they are inside of before them.
+pub fn runnable_alone(flow: &Flow) -> Vec<&str> {
+    fn add<'a>(steps: &'a [Step], names: &mut Vec<&'a str>) {
+        for step in steps {
+            names.push(step.id.as_str());
+            if !runs_as_a_whole(step) {
+                step.branches.iter().for_each(|(_, branch)| add(branch, names));
+            }
+        }
+    }
+    let mut names = Vec::new();
+    add(&flow.steps, &mut names);
+    names
+}
+
+/// Whether the tasks inside of a task mean nothing without it: those of a loop have no value, those of a shared folder no files.
+fn runs_as_a_whole(step: &Step) -> bool {
+    [Capability::Loops, Capability::Repeats, Capability::SharesFolder].into_iter().any(|nature| step.task.has(nature))
+}
+
+fn check_exists(flow: &Flow, task: &str, what: &str) -> Result<(), String> {
+    if !flow.steps.iter().any(|step| is_or_contains(step, task)) {
+        let mut names = Vec::new();
+        visit_steps(&flow.steps, &mut |step| names.push(step.id.as_str()));
+        let hint = match nearest(task, names.iter().copied()) {
+            Some(near) => format!("; did you mean `{near}`?"),
+            None => format!("; there is `{}`", names.join("`, `")),
+        };
+        return Err(format!("there is no task `{task}` to {what}{hint}"));
+    }
+    Ok(())
 }
 
 fn keep_before(state: &State, steps: &[Step], from: &str, scope: &Scope, kept: &mut BTreeMap<RunId, TaskRunSnapshot>) {

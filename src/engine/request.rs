@@ -29,6 +29,8 @@ pub struct Request {
     pub parent: Option<Parent>,
     /// The execution that it repeats.
     pub original: Option<ExecutionId>,
+    /// The one task that it runs; none if it runs all.
+    pub only: Option<String>,
     /// How often the flow has been tried with this one; 0 counts as 1.
     pub attempt: u32,
     /// Its id, when that is settled already.

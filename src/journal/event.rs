@@ -195,6 +195,9 @@ pub struct ExecutionSpec {
     /// Whether it is derived from one that a server ran: whoever starts it did not give its values.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub from_outside: bool,
+    /// The one task that it runs, with what another execution left of the tasks before it; none if it runs all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only: Option<String>,
 }
 
 fn one() -> u32 {

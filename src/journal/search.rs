@@ -242,8 +242,9 @@ pub(super) fn summarize_new(
 ) -> Result<()> {
     let created = &state.created;
     let sql = "INSERT INTO executions
-               (id, namespace, flow, state, inputs, created, labels, trigger_id, trigger_date, parent, parent_run, original)
-               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+               (id, namespace, flow, state, inputs, created, labels, trigger_id, trigger_date, parent, parent_run, original,
+                only_task)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     let parent = created.parent.as_ref();
     transaction.prepare_cached(sql)?.execute(params![
         id.as_str(),
@@ -258,6 +259,7 @@ pub(super) fn summarize_new(
         parent.map(|parent| parent.execution.as_str()),
         parent.map(|parent| parent.run.as_str()),
         created.original.as_ref().map(ExecutionId::as_str),
+        created.only,
     ])?;
     parent.map_or(Ok(()), |parent| children::count_child(transaction, &parent.execution))
 }

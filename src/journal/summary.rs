@@ -38,10 +38,13 @@ pub struct Summary {
     pub trigger: Option<String>,
     /// The moment that it is for.
     pub trigger_date: Option<DateTime<Utc>>,
+    /// The one task that it runs; none if it runs its whole flow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub only: Option<String>,
 }
 
-pub(super) const COLUMNS: &str =
-    "id, namespace, flow, state, inputs, created, started, ended, rows, labels, trigger_id, trigger_date, worked";
+pub(super) const COLUMNS: &str = "id, namespace, flow, state, inputs, created, started, ended, rows, labels, trigger_id, trigger_date, worked, \
+     only_task";
 
 pub(super) fn summary(row: &Row) -> rusqlite::Result<Summary> {
     let (started, ended) = (row.get(6)?, row.get(7)?);
@@ -59,6 +62,7 @@ pub(super) fn summary(row: &Row) -> rusqlite::Result<Summary> {
         labels: json(row, 9)?,
         trigger: row.get(10)?,
         trigger_date: row.get(11)?,
+        only: row.get(13)?,
     })
 }
 

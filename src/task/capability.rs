@@ -13,6 +13,8 @@ pub enum Capability {
     Parallel,
     /// It runs the same for each of several values.
     Loops,
+    /// It runs its sub-tasks again until a condition holds.
+    Repeats,
     /// The outputs of its sub-tasks are found under the loop's values.
     OutputsByValue,
     /// The outputs of its sub-tasks are not visible outside of it.

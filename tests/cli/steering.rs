@@ -48,6 +48,42 @@ fn a_replay_is_a_new_execution_that_starts_from_a_task() {
 }
 
 #[test]
+fn one_task_runs_alone_with_the_outputs_of_an_earlier_execution() {
+    let world = World::new();
+    let flow = "id: f
+namespace: n
+inputs: [{id: who, type: STRING, defaults: Ada}]
+tasks:
+  - {id: a, type: return, format: early}
+  - id: both
+    type: sequential
+    tasks:
+      - {id: b, type: log, message: \"{{ outputs.a.value }} words for {{ inputs.who }}\"}
+      - {id: c, type: log, message: late}
+  - id: each
+    type: for_each
+    values: [1]
+    tasks: [{id: d, type: log, message: \"number {{ taskrun.value }}\"}]
+finally: [{id: z, type: log, message: finally}]
+";
+    world.write("f.yaml", flow);
+    world.jitney(&["run", "f.yaml", "-i", "who=Grace"]).ended(0);
+    let id = world.newest_id();
+    let alone = world.jitney(&["replay", &id, "--only", "b"]).ended(0).says("early words for Grace");
+    for other in ["✓ a ", "late", "number", "finally"] {
+        assert!(!alone.err.contains(other), "{other}: {alone}");
+    }
+    let alone = world.jitney(&["replay", &id, "--only", "each"]).ended(0).says("number 1");
+    assert!(!alone.err.contains("words") && !alone.err.contains("finally"), "{alone}");
+    world
+        .jitney(&["replay", &id, "--only", "d"])
+        .ended(3)
+        .says("the task `d` runs within `each` only; run `each` instead");
+    world.jitney(&["replay", &id, "--only", "bb"]).ended(3).says("there is no task `bb` to run; did you mean `b`?");
+    world.jitney(&["replay", &id, "--only", "z"]).ended(3).says("there is no task `z` to run");
+}
+
+#[test]
 fn a_concurrency_limit_holds_across_processes() {
     let world = World::new();
     world.write(

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jitney::engine::executor::{Executor, Options};
-use jitney::engine::{Request, SubmitError};
+use jitney::engine::{ReplayPart, Request, SubmitError};
 use jitney::id::ExecutionId;
 use jitney::journal::{ExecutionState, State};
 use jitney::tasks;
@@ -89,7 +89,7 @@ tasks:
     assert_eq!(state.status, ExecutionState::Retried);
     let successor = state.successor.unwrap();
     assert_eq!(ended(&executor, &successor).await.status, ExecutionState::Success);
-    let replay = executor.replay(&id, Some("once"), Vec::new()).unwrap();
+    let replay = executor.replay(&id, &ReplayPart::From("once".to_owned()), None, Vec::new()).unwrap();
     let state = ended(&executor, &replay).await;
     assert_eq!((state.status, state.created.original.as_ref()), (ExecutionState::Success, Some(&id)));
 }

@@ -1,5 +1,6 @@
 //! What is repeated: tasks, executions, and parts of executions that are over.
 
+use jitney::engine::ReplayPart;
 use jitney::journal::ExecutionState;
 use jitney::task::Outputs;
 use serde_json::json;
@@ -136,9 +137,10 @@ async fn a_replay_begins_with_a_task_and_keeps_what_ran_before() {
         (Some("end"), 1, vec!["axbc2"]),
     ] {
         place.forget_lines();
+        let part = from.map_or(ReplayPart::All, |from| ReplayPart::From(from.to_owned()));
         let inputs = place.runner.state(&id).unwrap().created.inputs;
         let prepared = place.executor().prepared(&flow, &inputs, false);
-        let (replay, _) = place.executor().create_replay(&id, &prepared, from).unwrap();
+        let (replay, _) = place.executor().create_replay(&id, &prepared, &part).unwrap();
         let state = place.go_on(&flow, &replay).await;
         assert_eq!(
             (state.status, place.lines()),
@@ -152,6 +154,6 @@ async fn a_replay_begins_with_a_task_and_keeps_what_ran_before() {
         assert_eq!(json!(outputs)["value"], "ax");
     }
     let prepared = place.executor().prepared(&flow, &Default::default(), false);
-    let refused = place.executor().create_replay(&id, &prepared, Some("ende")).err().unwrap();
+    let refused = place.executor().create_replay(&id, &prepared, &ReplayPart::From("ende".to_owned())).err().unwrap();
     assert!(refused.to_string().contains("there is no task `ende` to start from; did you mean `end`?"), "{refused}");
 }

@@ -28,12 +28,17 @@ fn a_flow_is_imported_run_followed_and_run_again() {
     let again = server.json(&[&format!("/api/v1/executions/{id}/replay?taskRunId=out"), "-X", "POST"]);
     let ended = server.curl(&[&format!("/api/v1/executions/{}/follow", again["id"].as_str().unwrap())]);
     assert!(ended.contains("event: end") && ended.contains("Ada!") && !ended.contains("Hello"), "{ended}");
+    let alone = |query: &str| server.json(&[&format!("/api/v1/executions/{id}/replay?{query}"), "-X", "POST"]);
+    let one = alone("taskRunId=out&only=true");
+    let ended = server.curl(&[&format!("/api/v1/executions/{}/follow", one["id"].as_str().unwrap())]);
+    assert!(ended.contains("event: end") && ended.contains("Ada!") && !ended.contains("greeting"), "{ended}");
+    assert_eq!(alone("only=true")["message"], "`only` needs the task that is to run");
     let refused = server.json(&["/api/v1/executions/zoomcamp/hello", "-F", "nam=Ada"]);
     assert!(refused["message"].as_str().unwrap().contains("the flow has no input `nam`"), "{refused}");
     assert!(
         server
             .curl(&["/metrics"])
-            .contains("jitney_executions_total{namespace=\"zoomcamp\",flow=\"hello\",state=\"SUCCESS\"} 2")
+            .contains("jitney_executions_total{namespace=\"zoomcamp\",flow=\"hello\",state=\"SUCCESS\"} 3")
     );
     let described = server.json(&["/api/v1/openapi.json"]);
     assert!(described["paths"]["/executions/{id}/follow"]["get"].is_object(), "{described}");

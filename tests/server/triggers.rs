@@ -297,6 +297,7 @@ fn end_at(server: &Server, flow: &str, at: chrono::DateTime<Utc>) {
         original: None,
         attempt: 1,
         from_outside: false,
+        only: None,
     };
     let ended = Event::Ended { state: ExecutionState::Success, outputs: Default::default() };
     journal.create_with(&id, at, created, &[Event::Started, ended]).unwrap();

@@ -178,7 +178,9 @@ impl Runner {
         let told_by_inputs = of.is_told_by_inputs(self, &first.key);
         let query = ExecutionQuery { flow: Some(of.flow.id.to_string()), ..ExecutionQuery::default() };
         let all = self.journal.search(&query, MAX_EXECUTIONS, 0)?.executions;
-        let mine: Vec<Summary> = all.into_iter().filter(|summary| summary.namespace == of.flow.namespace).collect();
+        // One task alone leaves no partition loaded.
+        let is_whole = |summary: &Summary| summary.namespace == of.flow.namespace && summary.only.is_none();
+        let mine: Vec<Summary> = all.into_iter().filter(is_whole).collect();
         let newest = |run: &PartitionRun| {
             let found = mine.iter().find(|summary| of.is_of(summary, run, told_by_inputs))?;
             Some((run.key.label.clone(), found.clone()))

@@ -1,5 +1,7 @@
 //! What a user can do to an execution: kill, pause, resume, restart, replay, delete.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Map;
 
@@ -8,8 +10,9 @@ use super::follow::was_applied;
 use super::{Executor, Prepared, locked};
 use crate::blocking::run_blocking;
 use crate::clock;
-use crate::engine::EngineError;
 use crate::engine::control::Suspend;
+use crate::engine::{EngineError, ReplayPart};
+use crate::flow::Flow;
 use crate::id::ExecutionId;
 use crate::journal::{Event, EventBatch, ExecutionQuery, ExecutionState, State};
 
@@ -76,21 +79,26 @@ impl Executor {
         Ok(())
     }
 
-    /// Replays an execution as a new one: from a task on, with the outputs of what ran before it, or as a whole. `inputs`
-    /// are secret ones, which the journal does not keep.
+    /// Replays an execution, or a part of it, as a new one: with the outputs of what ran before that. It is one of the flow as
+    /// it was, or of another text of it. `inputs` are secret ones, which the journal does not keep.
     ///
     /// # Errors
     /// When there is no such task, or an input is missing.
     pub fn replay(
         &self,
         id: &ExecutionId,
-        from: Option<&str>,
+        part: &ReplayPart,
+        flow: Option<&Arc<Flow>>,
         inputs: Vec<(String, String)>,
     ) -> Result<ExecutionId, EngineError> {
         let state = self.shared.runner.state(id)?;
         self.check_target(id, &state)?;
-        let prepared = self.restore(&state, inputs).map_err(|findings| cannot_continue(id, &findings))?;
-        let (new, prepared) = self.create_replay(id, &prepared, from)?;
+        let prepared = match flow {
+            Some(flow) => self.restore_with(flow, &state, inputs),
+            None => self.restore(&state, inputs),
+        };
+        let prepared = prepared.map_err(|findings| cannot_continue(id, &findings))?;
+        let (new, prepared) = self.create_replay(id, &prepared, part)?;
         self.start(&new, prepared)?;
         Ok(new)
     }
@@ -103,11 +111,11 @@ impl Executor {
         &self,
         id: &ExecutionId,
         prepared: &Prepared,
-        from: Option<&str>,
+        part: &ReplayPart,
     ) -> Result<(ExecutionId, Prepared), EngineError> {
         let state = self.shared.runner.state(id)?;
         let (new, secrets) =
-            self.shared.runner.create_replay(id, &state, &prepared.flow, &prepared.inputs(&state), from)?;
+            self.shared.runner.create_replay(id, &state, &prepared.flow, &prepared.inputs(&state), part)?;
         Ok((new, Prepared { secrets, ..prepared.clone() }))
     }
 

@@ -146,9 +146,18 @@ impl Executor {
     /// # Errors
     /// When its flow has changed, or an input is missing.
     pub fn restore(&self, state: &State, secrets: Vec<(String, String)>) -> Result<Prepared, Vec<Diagnostic>> {
-        let flow = self.flow(state)?;
-        let values = restore::recorded_values(&self.shared.runner.settings, state, &flow, secrets)?;
-        Ok(self.prepared(&flow, &values, state.created.parent.is_some()))
+        self.restore_with(&self.flow(state)?, state, secrets)
+    }
+
+    /// The same with another text of its flow.
+    pub(super) fn restore_with(
+        &self,
+        flow: &Arc<Flow>,
+        state: &State,
+        secrets: Vec<(String, String)>,
+    ) -> Result<Prepared, Vec<Diagnostic>> {
+        let values = restore::recorded_values(&self.shared.runner.settings, state, flow, secrets)?;
+        Ok(self.prepared(flow, &values, state.created.parent.is_some()))
     }
 
     /// What an execution of a flow needs with these inputs, and whether it is a sub-execution.

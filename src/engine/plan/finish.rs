@@ -73,7 +73,8 @@ impl<'a> Planner<'_, 'a> {
     /// All tasks have ended, and so have those for errors and those that run in any case.
     fn end(&mut self, outcome: TaskOutcome, retry: Option<&'a RetrySpec>) {
         let mut ending = Ending { state: outcome.into(), outputs: Map::new(), problem: None };
-        if outcome != TaskOutcome::Failed {
+        // One task alone gives nothing of the flow.
+        if outcome != TaskOutcome::Failed && self.eval.state.created.only.is_none() {
             if let Some((sla, why)) = self.violated_assertion() {
                 return self.actions.push(Action::ViolateSla(sla, why));
             }
@@ -128,9 +129,12 @@ impl<'a> Planner<'_, 'a> {
         Ok(outputs)
     }
 
-    /// How the execution is retried after a failure, if it is: as a failed task says, or else the flow.
+    /// How the execution is retried after a failure, if it is: as a failed task says, or else the flow. One task alone is not.
     fn retry(&self) -> Option<&'a RetrySpec> {
         let (state, flow) = (self.eval.state, self.eval.flow);
+        if state.created.only.is_some() {
+            return None;
+        }
         let is_failed = |task: &TaskRun| task.state == TaskState::Failed;
         let failed: Vec<_> = state.tasks.iter().filter(|(_, task)| is_failed(task)).collect();
         let passing = failed

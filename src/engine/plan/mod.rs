@@ -17,7 +17,7 @@ use crate::engine::literal;
 use crate::engine::names::EvalContext;
 use crate::engine::scope::Scope;
 use crate::flow::expression::{ExpressionError, Names, evaluate_condition, render};
-use crate::flow::{Flow, RetrySpec, Sla, Step};
+use crate::flow::{Flow, RetrySpec, Sla, Step, contains};
 use crate::id::RunId;
 use crate::journal::{ExecutionState, State, TaskOutcome, TaskRun, TaskState};
 use crate::task::{Expansion, OnPauseTimeout};
@@ -173,7 +173,8 @@ impl<'a> Planner<'_, 'a> {
         let (mut open, mut worst) = (0, TaskOutcome::Success);
         let mut passed: BTreeSet<&str> = BTreeSet::new();
         for step in steps {
-            let waits = step.depends_on.iter().any(|id| !passed.contains(id.as_str()));
+            let is_left_out = |id: &str| steps.iter().any(|other| other.id.as_str() == id && self.is_left_out(other));
+            let waits = step.depends_on.iter().any(|id| !passed.contains(id.as_str()) && !is_left_out(id.as_str()));
             if open >= limit || (waits && !self.has_begun(step, scope)) {
                 continue;
             }
@@ -201,7 +202,12 @@ impl<'a> Planner<'_, 'a> {
     fn step(&mut self, step: &'a Step, scope: &Scope) -> BlockStatus {
         let run = scope.run_id(&step.id);
         let (state, now) = (self.eval.state, self.eval.now);
-        let Some(task) = state.tasks.get(&run) else { return self.start(run, step, scope, 1) };
+        let Some(task) = state.tasks.get(&run) else {
+            if self.is_left_out(step) {
+                return BlockStatus::Done(TaskOutcome::Success);
+            }
+            return self.start(run, step, scope, 1);
+        };
         let warned = if step.common.allow_warning { TaskOutcome::Success } else { TaskOutcome::Warning };
         match (&task.state, &task.expansion) {
             (TaskState::Created, _) => self.start(run, step, scope, task.attempts + 1),
@@ -221,6 +227,15 @@ impl<'a> Planner<'_, 'a> {
             (TaskState::Failed, _) if step.common.allow_failure => BlockStatus::Done(warned),
             (TaskState::Failed | TaskState::Killed, _) => BlockStatus::Done(TaskOutcome::Failed),
         }
+    }
+
+    /// Whether the execution runs another task alone.
+    fn is_left_out(&self, step: &Step) -> bool {
+        let Some(only) = self.eval.state.created.only.as_deref() else { return false };
+        let is_inside = |meant: &&Step| meant.id.as_str() == only && contains(meant, step.id.as_str());
+        let is_meant =
+            step.id.as_str() == only || contains(step, only) || self.eval.flow.all_steps().iter().any(is_inside);
+        !is_meant
     }
 
     pub(super) fn wait(&mut self, at: DateTime<Utc>) -> BlockStatus {

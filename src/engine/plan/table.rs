@@ -116,6 +116,9 @@ impl TestEnv {
         for line in happened.lines().filter(|line| !line.is_empty()) {
             match line.strip_prefix("at ") {
                 Some(seconds) => now = seconds.parse().unwrap(),
+                None if line.starts_with("alone ") => {
+                    state.created.only = line.strip_prefix("alone ").map(str::to_owned)
+                }
                 None => state.apply(self.at(now), &self.event(line, &state)).unwrap(),
             }
         }

@@ -233,7 +233,9 @@ fn concerns(key: &TriggerKey, since_end: i64, flow_end: &FlowEnd, end: &Executio
     let summary = &end.summary;
     // A flow that starts itself would never end.
     let is_itself = key.namespace == summary.namespace && key.flow == summary.flow;
-    !is_itself && end.number > since_end && flow_end.states.contains(&summary.state.into())
+    // What follows a flow does not follow one of its tasks.
+    let is_whole = summary.only.is_none();
+    is_whole && !is_itself && end.number > since_end && flow_end.states.contains(&summary.state.into())
 }
 
 /// The executions of these flows that ended within the window around this end and after another one; none unless each of
@@ -246,7 +248,7 @@ fn have_all_ended(
     let Some((from, to)) = all.time_window.window_at(ended.fixed_offset()) else { return Ok(None) };
     let is_within = |end: &&ExecutionEnd| {
         let time = end.summary.ended.map(|time| time.min(ended));
-        time.is_some_and(|time| time < to.to_utc())
+        end.summary.only.is_none() && time.is_some_and(|time| time < to.to_utc())
     };
     let ends = journal.ends_between(after, number, from.to_utc())?;
     let known = |end: &ExecutionEnd| (end.summary.id.clone(), upstream(&end.summary));

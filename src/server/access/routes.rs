@@ -85,6 +85,7 @@ const RULES: [(Role, &[&str]); 4] = [
         Role::Operator,
         &[
             "POST /flows/{namespace}/{id}/run",
+            "POST /flows/{namespace}/{id}/run-task",
             "POST /flows/{namespace}/{id}/backfill",
             "POST /flows/{namespace}/{id}/triggers/{trigger}/{state}",
             "POST /backfills/{id}/{action}",

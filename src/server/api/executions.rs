@@ -13,7 +13,8 @@ use crate::blocking::run_blocking;
 use crate::clock;
 use crate::engine::executor::BulkAction;
 use crate::engine::scheduler::{WebhookCall, WebhookError};
-use crate::engine::{Request, is_interrupted};
+use crate::engine::{ReplayPart, Request, is_interrupted};
+use crate::flow::Flow;
 use crate::id::ExecutionId;
 use crate::journal::{State as ExecutionRecord, Summary};
 use crate::server::App;
@@ -139,18 +140,51 @@ pub(super) async fn restart(
     shown(&app, &id)
 }
 
-/// Replays an execution from a task, as a new execution; the results of earlier tasks are kept.
+/// Replays an execution from a task, or one task of it alone, as a new execution; the results of earlier tasks are kept.
 #[utoipa::path(post, path = "/executions/{id}/replay", tag = "executions",
-    params(("taskRunId" = Option<String>, Query, description = "The task to start from; by default the first")),
+    params(("taskRunId" = Option<String>, Query, description = "The task to start from; by default the first"),
+        ("only" = Option<bool>, Query, description = "Run this task alone"),
+        ("latestRevision" = Option<bool>, Query, description = "Use the flow as it is now instead of as it was")),
     responses((status = 200, body = ExecutionResponse), (status = 404, body = ApiError), (status = 409, body = ApiError)))]
 pub(super) async fn replay(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
     parameters: QueryParameters,
 ) -> ExecutionResult {
-    let id = id.parse()?;
-    let again = run_blocking(|| app.executor.replay(&id, parameters.one("taskRunId"), Vec::new()))?;
+    let part = replay_part(parameters.one("taskRunId"), parameters.is_on("only"))?;
+    let again = run_blocking(|| replay_as(&app, &id.parse()?, &part, parameters.is_on("latestRevision")))?;
     shown(&app, &again)
+}
+
+/// The part of an execution that is to be replayed.
+pub(in crate::server) fn replay_part(task: Option<&str>, only: bool) -> Result<ReplayPart, ApiError> {
+    match task.filter(|task| !task.is_empty()) {
+        Some(task) if only => Ok(ReplayPart::Only(task.to_owned())),
+        Some(task) => Ok(ReplayPart::From(task.to_owned())),
+        None if only => Err(ApiError::unprocessable("`only` needs the task that is to run")),
+        None => Ok(ReplayPart::All),
+    }
+}
+
+/// Replays it with the flow as it was, or as it is now.
+pub(in crate::server) fn replay_as(
+    app: &App,
+    id: &ExecutionId,
+    part: &ReplayPart,
+    is_latest: bool,
+) -> Result<ExecutionId, ApiError> {
+    let flow = if is_latest { Some(latest_flow(app, id)?) } else { None };
+    Ok(app.executor.replay(id, part, flow.as_ref(), Vec::new())?)
+}
+
+fn latest_flow(app: &App, id: &ExecutionId) -> Result<Arc<Flow>, ApiError> {
+    let summary = app.executor.journal().summary(id)?.ok_or_else(|| ApiError::execution_not_found(id))?;
+    let entry = app.catalog.get(&summary.namespace, &summary.flow);
+    let entry = entry.ok_or_else(|| ApiError::flow_not_found(&summary.namespace, &summary.flow))?;
+    match entry.is_broken {
+        true => Err(ApiError::conflict(format!("the flow `{}` has errors", summary.flow))),
+        false => Ok(entry.flow.clone()),
+    }
 }
 
 /// Pauses an execution: running tasks continue to their end, and no more are started until it is resumed.

@@ -11,6 +11,7 @@ use crate::engine::executor::BulkAction;
 use crate::id::ExecutionId;
 use crate::server::App;
 use crate::server::api::error::ApiError;
+use crate::server::api::executions::{replay_as, replay_part};
 use crate::server::api::form::{FormUpload, InputForm};
 use crate::server::api::parameters::QueryParameters;
 
@@ -27,15 +28,40 @@ pub(super) async fn resume(
     Ok(Redirect::to(&format!("/executions/{id}")))
 }
 
+/// Runs one task of a flow as it is now, with inputs and outputs of an earlier execution.
+pub(super) async fn run_task(
+    State(app): State<Arc<App>>,
+    Path((namespace, flow)): Path<(String, String)>,
+    body: String,
+) -> Result<Redirect, PageError> {
+    let form = QueryParameters::parse(&body);
+    let id: ExecutionId = form.one("execution").unwrap_or_default().parse().map_err(ApiError::from)?;
+    let part = replay_part(form.one("task"), true)?;
+    let new = run_blocking(|| {
+        let earlier = app.executor.journal().summary(&id)?.ok_or_else(|| ApiError::execution_not_found(&id))?;
+        if (&earlier.namespace, &earlier.flow) != (&namespace, &flow) {
+            return Err(ApiError::unprocessable(format!("{id} is an execution of the flow `{}`", earlier.flow)));
+        }
+        replay_as(&app, &id, &part, true)
+    })?;
+    Ok(Redirect::to(&format!("/executions/{new}")))
+}
+
 /// Does what the last part of the address says.
 pub(super) async fn apply(
     State(app): State<Arc<App>>,
     Path((id, action)): Path<(String, String)>,
     parameters: QueryParameters,
+    body: String,
 ) -> Result<Redirect, PageError> {
     let id: ExecutionId = id.parse().map_err(ApiError::from)?;
+    let form = QueryParameters::parse(&body);
     let shown = match (action.as_str(), BulkAction::named(&action)) {
-        ("replay", _) => run_blocking(|| app.executor.replay(&id, parameters.one("task"), Vec::new()))?,
+        ("replay", _) => {
+            let task = parameters.one("task").or_else(|| form.one("task"));
+            let part = replay_part(task, form.is_on("only"))?;
+            run_blocking(|| replay_as(&app, &id, &part, false))?
+        }
         (_, Some(action)) => {
             app.executor.apply(&id, action).await?;
             if action == BulkAction::Delete {

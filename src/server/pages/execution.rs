@@ -35,7 +35,7 @@ use super::page;
 use super::shell::{Place, Shell, flow_address, segment};
 use super::state::StateBadge;
 use crate::blocking::run_blocking;
-use crate::engine::wanted_by_pauses;
+use crate::engine::{runnable_alone, wanted_by_pauses};
 use crate::flow::input::resolve_partial_without_host;
 use crate::flow::{Flow, Input};
 use crate::id::{ExecutionId, RunId};
@@ -113,7 +113,7 @@ const TABS: [(&str, &str); 7] = [
 
 /// An execution that this one comes from.
 struct Origin {
-    words: &'static str,
+    words: String,
     id: String,
 }
 
@@ -142,6 +142,8 @@ struct ExecutionPage {
     possible: Possible,
     /// The tasks that a replay may begin with.
     tasks: Vec<String>,
+    /// The tasks that a replay may run alone.
+    alone: Vec<String>,
     /// What its pauses ask for.
     questions: Vec<Field>,
     failures: Vec<Failure>,
@@ -195,6 +197,7 @@ fn of(app: &App, id: &ExecutionId, parameters: &QueryParameters) -> Result<Execu
         newer: newer.map(|id| id.to_string()),
         possible: Possible::of(state.status, interrupted),
         tasks: flow.iter().flat_map(|flow| &flow.steps).map(|step| step.id.to_string()).collect(),
+        alone: flow.map(runnable_alone).unwrap_or_default().into_iter().map(str::to_owned).collect(),
         questions: flow.map(|flow| questions(&state, flow)).unwrap_or_default(),
         rows: reconciliation(&state),
         timeline: timeline::of(app, id, &state, flow, parameters)?,
@@ -216,6 +219,10 @@ fn questions(state: &State, flow: &Flow) -> Vec<Field> {
 fn origin(state: &State) -> Option<Origin> {
     let parent = state.created.parent.as_ref().map(|parent| ("sub-execution of", &parent.execution));
     let (words, id) = parent.or_else(|| state.created.original.as_ref().map(|id| ("replay of", id)))?;
+    let words = match &state.created.only {
+        Some(only) => format!("{only} alone, with the outputs of"),
+        None => words.to_owned(),
+    };
     Some(Origin { words, id: id.to_string() })
 }
 

@@ -17,6 +17,7 @@ use super::shell::{Place, Shell, flow_address};
 use super::yaml::{self, CodeLine};
 use super::{PageResult, page, topology};
 use crate::blocking::run_blocking;
+use crate::engine::runnable_alone;
 use crate::flow::Flow;
 use crate::flow::graph::FlowGraph;
 use crate::journal::ExecutionQuery;
@@ -51,6 +52,8 @@ struct FlowPage {
     open: Option<OpenRevision>,
     executions: Vec<ListedExecution>,
     is_broken: bool,
+    /// The tasks that can run alone.
+    alone: Vec<String>,
 }
 
 pub(super) async fn show(
@@ -83,6 +86,7 @@ pub(super) async fn show(
         open,
         executions,
         is_broken: entry.is_broken,
+        alone: runnable_alone(&entry.flow).into_iter().map(str::to_owned).collect(),
         id,
         namespace,
     })

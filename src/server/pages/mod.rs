@@ -73,6 +73,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route("/flows/{namespace}/{id}/graph.svg", get(flow::graph))
         .route("/flows/{namespace}/{id}/run.json", get(run::json))
         .route("/flows/{namespace}/{id}/run", get(run::show).post(run::start).layer(unlimited()))
+        .route("/flows/{namespace}/{id}/run-task", post(actions::run_task))
         .route("/flows/{namespace}/{id}/partitions", get(partitions::show))
         .route("/flows/{namespace}/{id}/backfill", get(backfill::show).post(backfill::start))
         .route("/backfills/{id}/{action}", post(backfill::control))

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::duration::DurationSpec;
-use crate::task::{Branch, Expansion, LoopCondition, Task, TaskContext, TaskError};
+use crate::task::{Branch, Capability, Expansion, LoopCondition, Task, TaskContext, TaskError};
 
 /// Runs tasks repeatedly until a condition holds. The condition can read their latest outputs and
 /// `outputs.<id>.iterationCount`.
@@ -54,6 +54,7 @@ impl Task for WaitFor {
     const NAME: &'static str = "wait_for";
     const ALIASES: &'static [&'static str] =
         &["io.kestra.plugin.core.flow.WaitFor", "io.kestra.plugin.core.flow.LoopUntil"];
+    const CAPABILITIES: &'static [Capability] = &[Capability::Repeats];
     const BRANCHES: &'static [Branch] = &[Branch::List("tasks"), Branch::One("task")];
     const DEFERRED: &'static [&'static str] = &["condition"];
     const EXAMPLE: &'static str = "\

@@ -53,7 +53,7 @@ pub(super) fn of(app: &App) -> Result<Vec<Unusual>, ApiError> {
 }
 
 fn has_loaded(summary: &Summary) -> bool {
-    summary.rows > 0 && summary.state.has_ended() && !summary.state.is_restartable()
+    summary.rows > 0 && summary.only.is_none() && summary.state.has_ended() && !summary.state.is_restartable()
 }
 
 /// Executions that differ in their period alone, in its order: numbers and dates among the inputs are the period. Of those
@@ -123,6 +123,7 @@ mod tests {
             labels: Map::new(),
             trigger: None,
             trigger_date: None,
+            only: None,
         };
         let green = [
             ("e5", "05", 90),
