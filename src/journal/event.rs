@@ -137,6 +137,11 @@ pub enum Event {
         /// Labels that the execution gets.
         labels: Map<String, Value>,
     },
+    /// Somebody has given an execution that has ended other labels.
+    Labelled {
+        /// All of its labels from now on.
+        labels: Map<String, Value>,
+    },
     /// The execution is being killed; running attempts are being cancelled.
     Killing {
         /// How it ends.

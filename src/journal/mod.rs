@@ -22,6 +22,7 @@ mod migrate;
 mod notices;
 mod open;
 mod outcome;
+mod pauses;
 mod problem;
 mod queue;
 mod queue_name;

@@ -98,19 +98,6 @@ impl State {
         self.ended.and_then(|_| self.work_time.total.to_std().ok())
     }
 
-    /// When the first pause times out; none when all wait for somebody.
-    pub fn pause_ends(&self) -> Option<DateTime<Utc>> {
-        self.paused().filter_map(|(_, until)| until).min()
-    }
-
-    /// The paused task runs, and until when they wait.
-    pub fn paused(&self) -> impl Iterator<Item = (&RunId, Option<DateTime<Utc>>)> {
-        self.tasks.iter().filter_map(|(run, task)| match task.state {
-            TaskState::Paused { until, .. } => Some((run, until)),
-            _ => None,
-        })
-    }
-
     /// Applies one more event.
     ///
     /// # Errors
@@ -132,6 +119,12 @@ impl State {
             Event::Moved { started_by, target } => {
                 self.started_by = started_by.or(self.started_by);
                 self.target = target.clone().or_else(|| self.target.take());
+            }
+            Event::Labelled { labels } => {
+                if !self.status.has_ended() {
+                    return Err(self.illegal("labelled"));
+                }
+                self.labels.clone_from(labels);
             }
             Event::Paused => {
                 self.when("paused", &[ExecutionState::Running, ExecutionState::Queued])?.status =

@@ -44,6 +44,7 @@ mod actions;
 mod adopt;
 mod dispatch;
 mod follow;
+mod labels;
 mod poison;
 mod subflow;
 mod takeover;
@@ -75,6 +76,7 @@ use crate::task::{Level, LogSource, TaskType};
 use crate::text::chain;
 
 pub use actions::{BulkAction, PauseAnswer};
+pub use labels::parse_labels;
 use follow::Watcher;
 
 /// How many sub-executions that nobody waits for run at a time.

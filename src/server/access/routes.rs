@@ -104,6 +104,7 @@ const RULES: [(Role, &[&str]); 4] = [
             "POST /api/v1/executions/{id}/kill",
             "POST /api/v1/executions/{id}/restart",
             "POST /api/v1/executions/{id}/replay",
+            "POST /api/v1/executions/{id}/labels",
             "POST /api/v1/executions/{id}/pause",
             "POST /api/v1/executions/{id}/resume",
             "DELETE /api/v1/executions/{id}/kill",

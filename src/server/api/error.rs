@@ -78,7 +78,7 @@ impl ApiError {
         if foreign.is_empty() { Ok(()) } else { Err(Self::findings(foreign)) }
     }
 
-    fn findings(findings: Vec<Diagnostic>) -> Self {
+    pub(crate) fn findings(findings: Vec<Diagnostic>) -> Self {
         let lines: Vec<String> = findings.iter().map(Diagnostic::sentence).collect();
         Self { findings, ..Self::unprocessable(lines.join("\n")) }
     }

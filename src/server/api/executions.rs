@@ -7,6 +7,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::blocking::run_blocking;
@@ -22,7 +23,7 @@ use crate::server::api::error::ApiError;
 use crate::server::api::form::{FormUpload, InputForm};
 use crate::server::api::parameters::{FlowPath, QueryParameters};
 use crate::server::api::response::{ExecutionResponse, ResultsPage};
-use crate::text::json_or_text;
+use crate::text::{json_or_text, plain};
 
 type ExecutionResult = Result<Json<ExecutionResponse>, ApiError>;
 
@@ -220,6 +221,28 @@ async fn retarget(app: &App, id: &ExecutionId, parameters: &QueryParameters) -> 
         app.executor.runner().retarget(id).await?;
     }
     Ok(())
+}
+
+/// Adds labels to an execution that has ended, or changes those of the same names.
+#[utoipa::path(post, path = "/executions/{id}/labels", tag = "executions",
+    request_body(content = Object, description = "A list of labels, each with `key` and `value`"),
+    responses((status = 200, body = ExecutionResponse), (status = 404, body = ApiError), (status = 409, body = ApiError),
+        (status = 422, body = ApiError)))]
+pub(super) async fn label(State(app): State<Arc<App>>, Path(id): Path<String>, body: String) -> ExecutionResult {
+    let given: Vec<GivenLabel> = serde_json::from_str(&body)
+        .map_err(|error| ApiError::unprocessable(format!("the labels are not a list of `key` and `value`: {error}")))?;
+    let labels: Vec<(String, String)> = given.into_iter().map(|label| (label.key, plain(&label.value))).collect();
+    let id = id.parse()?;
+    run_blocking(|| app.executor.set_labels(&id, &labels, false))?;
+    shown(&app, &id)
+}
+
+/// A label in a request.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GivenLabel {
+    key: String,
+    value: Value,
 }
 
 /// Evaluates an expression over an execution: what it gives, or what is wrong with it. Secrets are masked.

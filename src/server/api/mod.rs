@@ -39,7 +39,7 @@ const MAX_TEXT_BYTES: usize = 4 << 20;
         audit::list,
         backfills::cancel, backfills::create, backfills::pause, backfills::resume, backfills::retry, backfills::search,
         backfills::show, executions::bulk, executions::create, executions::delete, executions::evaluate, executions::kill, executions::pause,
-        executions::replay, executions::restart, executions::resume, executions::search, executions::show,
+        executions::label, executions::replay, executions::restart, executions::resume, executions::search, executions::show,
         executions::webhook, files::download, flows::create, flows::import, flows::partitions, flows::remove, flows::search,
         flows::show, flows::update, flows::validate, follow::execution, follow::logs, kv::get, kv::list, kv::remove,
         kv::set, logs::download, logs::list, plugins::list, triggers::search, triggers::switch,
@@ -77,6 +77,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route("/executions/{id}/follow", get(follow::execution).post(executions::create).layer(large()))
         .route("/executions/{id}/restart", post(executions::restart).layer(large()))
         .route("/executions/{id}/replay", post(executions::replay))
+        .route("/executions/{id}/labels", post(executions::label))
         .route("/executions/{id}/pause", post(executions::pause))
         .route("/executions/{id}/resume", post(executions::resume).layer(large()))
         .route("/executions/{id}/kill", delete(executions::kill).post(executions::create).layer(large()))

@@ -7,7 +7,7 @@ use axum::response::Redirect;
 
 use super::error::PageError;
 use crate::blocking::run_blocking;
-use crate::engine::executor::BulkAction;
+use crate::engine::executor::{BulkAction, parse_labels};
 use crate::id::ExecutionId;
 use crate::server::App;
 use crate::server::api::error::ApiError;
@@ -61,6 +61,12 @@ pub(super) async fn apply(
             let task = parameters.one("task").or_else(|| form.one("task"));
             let part = replay_part(task, form.is_on("only"))?;
             run_blocking(|| replay_as(&app, &id, &part, false))?
+        }
+        ("labels", _) => {
+            let labels = parse_labels(form.one("labels").unwrap_or_default());
+            let labels = labels.map_err(|finding| ApiError::findings(vec![finding]))?;
+            run_blocking(|| app.executor.set_labels(&id, &labels, true))?;
+            id
         }
         (_, Some(action)) => {
             app.executor.apply(&id, action).await?;

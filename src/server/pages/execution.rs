@@ -39,12 +39,12 @@ use crate::engine::{runnable_alone, wanted_by_pauses};
 use crate::flow::input::resolve_partial_without_host;
 use crate::flow::{Flow, Input};
 use crate::id::{ExecutionId, RunId};
-use crate::journal::{ExecutionState, State};
+use crate::journal::{BACKFILL_LABEL, ExecutionState, PARTITION_LABEL, State};
 use crate::server::App;
 use crate::server::api::error::ApiError;
 use crate::server::api::executions::Present;
 use crate::server::api::parameters::QueryParameters;
-use crate::text::{size, thousands};
+use crate::text::{plain, size, thousands};
 
 /// The rows of its loads: `read = loaded + rejected + skipped`.
 struct Reconciliation {
@@ -132,6 +132,8 @@ struct ExecutionPage {
     state: StateBadge,
     inputs: Vec<String>,
     labels: Vec<String>,
+    /// The labels as they are edited.
+    label_lines: String,
     created: Moment,
     took: String,
     trigger: String,
@@ -189,6 +191,7 @@ fn of(app: &App, id: &ExecutionId, parameters: &QueryParameters) -> Result<Execu
         state: if interrupted { StateBadge::INTERRUPTED } else { StateBadge::of(state.status) },
         inputs: pairs(&spec.inputs),
         labels: pairs(&state.labels),
+        label_lines: label_lines(&state),
         created: Moment::of(state.started.unwrap_or(created)),
         took: state.took().map(duration).unwrap_or_default(),
         trigger: spec.trigger.as_ref().map(|trigger| trigger.id.clone()).unwrap_or_default(),
@@ -214,6 +217,13 @@ fn questions(state: &State, flow: &Flow) -> Vec<Field> {
     let paused: Vec<RunId> = state.paused().map(|(run, _)| run.clone()).collect();
     let inputs: Vec<Input> = wanted_by_pauses(flow, &paused).into_iter().flatten().collect();
     input_fields::of(&inputs, &resolve_partial_without_host(&inputs, &[]), &[], &[])
+}
+
+/// The labels that people may change, one a line.
+fn label_lines(state: &State) -> String {
+    let own = |name: &str| [BACKFILL_LABEL, PARTITION_LABEL].contains(&name);
+    let lines = state.labels.iter().filter(|(name, _)| !own(name)).map(|(name, value)| format!("{name}: {}\n", plain(value)));
+    lines.collect()
 }
 
 fn origin(state: &State) -> Option<Origin> {
