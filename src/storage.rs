@@ -82,6 +82,11 @@ impl DiskSpace {
         Err(io::ErrorKind::Unsupported.into())
     }
 
+    /// Whether people should make room soon: less than a twentieth and less than 10 GB are free.
+    pub fn is_nearly_full(self) -> bool {
+        self.free < self.all / 20 && self.free < 10_000_000_000
+    }
+
     /// Whether less than this is free; of a small disk less than a twentieth.
     pub fn lacks(self, room: u64) -> bool {
         self.free < room.min(self.all / 20)

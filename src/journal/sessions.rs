@@ -49,6 +49,24 @@ impl Journal {
         Ok(())
     }
 
+    /// The sessions of all users, or of one, the last used first, each with its digest.
+    pub fn sessions(&self, user: Option<&str>) -> Result<Vec<(Vec<u8>, Session)>> {
+        let connection = self.lock();
+        let sql =
+            "SELECT digest, user, login, created, used FROM sessions WHERE ?1 IS NULL OR user = ?1 ORDER BY used DESC";
+        let mut found = connection.prepare_cached(sql)?;
+        let rows = found.query_map([user], |row| {
+            let session = Session { user: row.get(1)?, login: row.get(2)?, created: row.get(3)?, used: row.get(4)? };
+            Ok((row.get(0)?, session))
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Ends all sessions of a user, and says how many there were.
+    pub fn end_sessions_of(&self, user: &str) -> Result<usize> {
+        Ok(self.lock().execute("DELETE FROM sessions WHERE user = ?", [user])?)
+    }
+
     /// Ends all sessions that began before one moment or were last used before another.
     pub fn end_sessions_before(&self, created: DateTime<Utc>, used: DateTime<Utc>) -> Result<()> {
         let values = params![stamp(created), stamp(used)];

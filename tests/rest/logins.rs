@@ -10,16 +10,16 @@ use crate::rest::world::{Place, Server, until};
 const FLOW: &str = "id: hello\nnamespace: shop\ninputs: [{id: note, type: STRING, required: false}]\n\
                     tasks: [{id: say, type: log, message: 'hello {{ inputs.note }}'}]\n";
 const OTHER: &str = "id: other\nnamespace: shop\ntasks: [{id: say, type: log, message: hello}]\n";
-const PASSWORD: &str = "correct horse battery";
+pub(super) const PASSWORD: &str = "correct horse battery";
 
-fn place() -> Place {
+pub(super) fn place() -> Place {
     let place = Place::new();
     place.write("flows/hello.yaml", FLOW);
     place
 }
 
 /// Adds a user by the command, and gives what it said.
-fn add_user(place: &Place, name: &str, role: &str, more: &[&str]) -> (Option<i32>, String) {
+pub(super) fn add_user(place: &Place, name: &str, role: &str, more: &[&str]) -> (Option<i32>, String) {
     let mut command = place.command(&[&["user", "add", name, "--role", role], more].concat());
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     // A command that is wrong does not read it.
@@ -30,36 +30,36 @@ fn add_user(place: &Place, name: &str, role: &str, more: &[&str]) -> (Option<i32
 }
 
 /// A browser that keeps its cookies.
-struct Browser<'a> {
+pub(super) struct Browser<'a> {
     server: &'a Server,
     jar: String,
 }
 
 impl<'a> Browser<'a> {
-    fn new(place: &Place, server: &'a Server, name: &str) -> Self {
+    pub(super) fn new(place: &Place, server: &'a Server, name: &str) -> Self {
         Self { server, jar: place.path(name).to_str().unwrap().to_owned() }
     }
 
-    fn curl(&self, arguments: &[&str]) -> String {
+    pub(super) fn curl(&self, arguments: &[&str]) -> String {
         let own = ["-b", &self.jar, "-c", &self.jar, "-H", "Accept: text/html,*/*"];
         self.server.curl(&[arguments, &own].concat())
     }
 
     /// The code of the answer, and where it leads.
-    fn visit(&self, arguments: &[&str]) -> (String, String) {
+    pub(super) fn visit(&self, arguments: &[&str]) -> (String, String) {
         let said = self.curl(&[arguments, &["-o", "/dev/null", "-w", "%{http_code} %{redirect_url}"]].concat());
         let (code, target) = said.split_once(' ').unwrap();
         (code.to_owned(), target.replace(&format!("http://{}", self.server.address), ""))
     }
 
     /// The token of the form on a page.
-    fn token(&self, address: &str) -> String {
+    pub(super) fn token(&self, address: &str) -> String {
         let html = self.curl(&[address]);
         let (_, rest) = html.split_once("name=\"csrf\" value=\"").unwrap_or_else(|| panic!("no token: {html}"));
         rest.split('"').next().unwrap().to_owned()
     }
 
-    fn sign_in(&self, login: &str, name: &str, password: &str) -> (String, String) {
+    pub(super) fn sign_in(&self, login: &str, name: &str, password: &str) -> (String, String) {
         let token = format!("csrf={}", self.token(login));
         let next = login.split_once("next=").map(|(_, next)| format!("&next={next}")).unwrap_or_default();
         let (name, password) = (format!("name={name}"), format!("password={password}"));

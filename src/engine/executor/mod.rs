@@ -76,8 +76,8 @@ use crate::task::{Level, LogSource, TaskType};
 use crate::text::chain;
 
 pub use actions::{BulkAction, PauseAnswer};
-pub use labels::parse_labels;
 use follow::Watcher;
+pub use labels::parse_labels;
 
 /// How many sub-executions that nobody waits for run at a time.
 const MAX_DETACHED: usize = 16;

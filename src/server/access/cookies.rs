@@ -27,6 +27,22 @@ pub(super) fn token_of(cookie: &str) -> String {
     hex(&digest(&format!("form token of {cookie}")))
 }
 
+/// A token as one page carries it. Pages are compressed, and hold what their address says; a secret that is the same on each of
+/// them could be guessed by the lengths of many.
+pub(in crate::server) fn masked(token: &str) -> String {
+    let mask = random();
+    format!("{mask}.{}", under(&mask, token))
+}
+
+/// Whether what came with a form is this token.
+pub(super) fn is_masked(given: &str, token: &str) -> bool {
+    given.split_once('.').is_some_and(|(mask, rest)| digest(rest) == digest(&under(mask, token)))
+}
+
+fn under(mask: &str, token: &str) -> String {
+    hex(&digest(&format!("{mask} {token}")))
+}
+
 /// The names of a server's cookies. Browsers share cookies between the ports of a host, so that the port is a part of them.
 #[derive(Clone, Debug)]
 pub(super) struct CookieNames {

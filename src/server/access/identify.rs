@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
 use super::accounts::Account;
-use super::cookies::{CookieUse, digest, random, token_of};
+use super::cookies::{CookieUse, digest, is_masked, random, token_of};
 use super::identity::{Identity, Login};
 use super::password::verify;
 use super::sender::Sender;
@@ -139,7 +139,7 @@ impl AccessControl {
             return Ok(request);
         }
         let (request, given) = form_token::take(request).await;
-        match given.is_some_and(|given| digest(&given) == digest(token)) {
+        match given.is_some_and(|given| is_masked(&given, token)) {
             true => Ok(request),
             false => Err(ApiError::new(StatusCode::FORBIDDEN, "the form is out of date: load the page again")),
         }
@@ -191,6 +191,11 @@ impl AccessControl {
             slot.reject().await;
         }
         is_right.then_some(&*FIRST)
+    }
+
+    /// The digest under which the session of a request is kept.
+    pub(in crate::server) fn session_digest(&self, sender: &Sender) -> Option<[u8; 32]> {
+        self.cookies.find(&sender.headers, CookieUse::Session, sender.is_secure).map(digest)
     }
 
     /// Ends the session of a request, and gives the cookie that says so.

@@ -22,7 +22,7 @@ pub(in crate::server) enum Login {
     Basic,
     /// With a token in each request.
     Token,
-    /// On the login page; the value is the token that forms must bring.
+    /// On the login page; the value is the token that forms must bring, each page under a mask of its own.
     Session(String),
 }
 

@@ -25,6 +25,7 @@ use self::accounts::Account;
 pub use self::accounts::{Token, User};
 pub(super) use self::accounts::{secret_problem, user_problem};
 use self::cookies::CookieNames;
+pub(super) use self::cookies::masked;
 use self::hosts::{AllowedHosts, OriginError};
 pub(super) use self::identify::Credentials;
 pub(super) use self::identity::{Identity, Login};
@@ -33,7 +34,7 @@ pub(super) use self::proxy::{OverTls, TrustedProxies};
 pub use self::role::{Role, UnknownRole};
 pub(super) use self::routes::Call;
 pub(super) use self::sender::Sender;
-pub(super) use self::sessions::sweep as sweep_sessions;
+pub(super) use self::sessions::{is_open as is_open_session, sweep as sweep_sessions};
 use self::throttle::LoginThrottle;
 use crate::diagnostic::Diagnostic;
 use crate::server::api::error::ApiError;
@@ -96,6 +97,14 @@ impl AccessControl {
         let text = cookies::random();
         *code = Some(cookies::digest(&text));
         Some(text)
+    }
+
+    /// The users and then the tokens, each with its name and role.
+    pub(super) fn accounts(&self) -> (Vec<(&str, Role)>, Vec<(&str, Role)>) {
+        fn all(accounts: &[Account]) -> Vec<(&str, Role)> {
+            accounts.iter().map(|account| (account.identity.name.as_str(), account.identity.role)).collect()
+        }
+        (all(&self.users), all(&self.tokens))
     }
 
     /// Whether a user has this name.

@@ -34,6 +34,9 @@ const RULES: [(Role, &[&str]); 4] = [
             "GET /executions.json",
             "GET /executions/bulk",
             "GET /overview.json",
+            "GET /flows.json",
+            "GET /flows/{namespace}/{id}/edit.json",
+            "GET /flows/{namespace}/{id}/partitions.json",
             "GET /executions/{id}",
             "GET /executions/{id}/graph.svg",
             "GET /schedules",
@@ -58,6 +61,9 @@ const RULES: [(Role, &[&str]); 4] = [
             "GET /ui/{*rest}",
             "GET /live",
             "GET /palette",
+            "GET /account",
+            "GET /account.json",
+            "POST /account/sign-out",
             "POST /logout",
             "GET /metrics",
             "GET /api/v1/flows/search",
@@ -147,6 +153,7 @@ const RULES: [(Role, &[&str]); 4] = [
             "GET /secrets.json",
             "GET /settings",
             "GET /settings.json",
+            "POST /settings/users/sign-out",
         ],
     ),
 ];
@@ -187,7 +194,8 @@ impl Call {
 
     /// Whether it changes something.
     pub(in crate::server) fn is_change(&self) -> bool {
-        self.method != Method::GET && (self.needed() > Role::Viewer || self.action() == SIGN_OUT)
+        let is_sign_out = || [SIGN_OUT, SIGN_OUT_EVERYWHERE].contains(&self.action().as_str());
+        self.method != Method::GET && (self.needed() > Role::Viewer || is_sign_out())
     }
 
     /// What it does, in words made of its route, such as `restart execution`.
@@ -196,6 +204,9 @@ impl Call {
         let words: Vec<&str> = route.trim_start_matches("/api/v1").split('/').filter(|part| !part.is_empty()).collect();
         if words == ["logout"] {
             return SIGN_OUT.to_owned();
+        }
+        if words.last() == Some(&"sign-out") {
+            return SIGN_OUT_EVERYWHERE.to_owned();
         }
         let is_name = |part: &&&str| !part.starts_with('{');
         let named = parameters.iter().find(|(name, _)| name == "action").map(|(_, value)| value.as_str());
@@ -228,6 +239,8 @@ impl Call {
 
 /// The action of whoever signs out.
 const SIGN_OUT: &str = "sign out";
+/// The same in every browser.
+const SIGN_OUT_EVERYWHERE: &str = "sign out everywhere";
 
 /// The least role for a method of a route with these parameters: the highest of all rules that are about it.
 fn least(method: &str, route: &str, parameters: &[(String, String)]) -> Role {

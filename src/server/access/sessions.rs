@@ -28,7 +28,7 @@ pub(super) fn bound(cookie: &str, version: &[u8; 32]) -> [u8; 32] {
 pub(super) fn find(journal: &Journal, cookie: &str, now: DateTime<Utc>) -> Result<Option<Session>> {
     let key = digest(cookie);
     let Some(session) = journal.session(&key)? else { return Ok(None) };
-    if now - session.created > MAX_AGE || now - session.used > MAX_IDLE {
+    if !is_open(&session, now) {
         journal.end_session(&key)?;
         return Ok(None);
     }
@@ -41,6 +41,11 @@ pub(super) fn find(journal: &Journal, cookie: &str, now: DateTime<Utc>) -> Resul
 /// Ends the session of a cookie.
 pub(super) fn end(journal: &Journal, cookie: &str) -> Result<()> {
     journal.end_session(&digest(cookie))
+}
+
+/// Whether a session that is kept can still be used.
+pub(in crate::server) fn is_open(session: &Session, now: DateTime<Utc>) -> bool {
+    now - session.created <= MAX_AGE && now - session.used <= MAX_IDLE
 }
 
 /// Forgets all sessions that have expired.

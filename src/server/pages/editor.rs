@@ -9,9 +9,11 @@ mod line_ends;
 use std::sync::Arc;
 
 use askama::Template;
+use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
+use serde_json::{Value, json};
 
 use super::diff::{self, DiffLine};
 use super::error::PageError;
@@ -116,6 +118,18 @@ pub(super) async fn show(
     let (base, text) = (edited.digest, line_ends::shown(&edited.text));
     let draft = Draft { key: Some(key), base, text, view: View::of(&parameters) };
     editor(&app, draft, Outcome { is_saved: parameters.is_on("saved"), ..Outcome::default() })
+}
+
+/// What the editor has of a flow's file: its text, what tells it from later ones, and its findings.
+pub(super) async fn json(
+    State(app): State<Arc<App>>,
+    Path((namespace, id)): Path<(String, String)>,
+) -> Result<Json<Value>, PageError> {
+    let key = FlowKey::new(namespace, id);
+    let edited = run_blocking(|| app.catalog.text_to_edit(&key.namespace, &key.id))?;
+    let file = check::file_of(&app, Some(&key));
+    let findings = run_blocking(|| check::findings(&file, &edited.text));
+    Ok(Json(json!({"file": file, "text": edited.text, "digest": edited.digest, "findings": findings})))
 }
 
 /// The editor on a template.

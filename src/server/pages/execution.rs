@@ -178,7 +178,8 @@ fn of(app: &App, id: &ExecutionId, parameters: &QueryParameters) -> Result<Execu
     let flow = known.as_deref();
     let spec = &state.created;
     let (older, newer) = journal.neighbours(&spec.namespace, &spec.flow, id)?;
-    let failures = failure::of(&state, flow);
+    let now = app.catalog.flow(&spec.namespace, &spec.flow);
+    let failures = failure::of(&state, flow, now.as_deref());
     Ok(ExecutionPage {
         address: format!("/executions/{id}"),
         flow_address: flow_address(&spec.namespace, &spec.flow),
@@ -222,7 +223,8 @@ fn questions(state: &State, flow: &Flow) -> Vec<Field> {
 /// The labels that people may change, one a line.
 fn label_lines(state: &State) -> String {
     let own = |name: &str| [BACKFILL_LABEL, PARTITION_LABEL].contains(&name);
-    let lines = state.labels.iter().filter(|(name, _)| !own(name)).map(|(name, value)| format!("{name}: {}\n", plain(value)));
+    let lines =
+        state.labels.iter().filter(|(name, _)| !own(name)).map(|(name, value)| format!("{name}: {}\n", plain(value)));
     lines.collect()
 }
 

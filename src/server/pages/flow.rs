@@ -9,14 +9,16 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use serde::Serialize;
 
 use super::error::PageError;
 use super::executions::ListedExecution;
 use super::format::pairs;
 use super::shell::{Place, Shell, flow_address};
 use super::yaml::{self, CodeLine};
-use super::{PageResult, page, topology};
+use super::{PageResult, named, page_as, topology};
 use crate::blocking::run_blocking;
+use crate::diagnostic::Diagnostic;
 use crate::engine::runnable_alone;
 use crate::flow::Flow;
 use crate::flow::graph::FlowGraph;
@@ -33,9 +35,10 @@ pub(super) use triggers::switch;
 /// How many executions are shown.
 const SHOWN: u32 = 20;
 
-#[derive(Template)]
+#[derive(Serialize, Template)]
 #[template(path = "flow.html")]
 struct FlowPage {
+    #[serde(skip)]
     shell: Shell,
     address: String,
     id: String,
@@ -44,11 +47,15 @@ struct FlowPage {
     labels: Vec<String>,
     revision: u32,
     file: String,
+    text: String,
+    #[serde(skip)]
     topology: String,
+    #[serde(skip)]
     lines: Vec<CodeLine>,
-    findings: Vec<(String, bool)>,
+    findings: Vec<ShownFinding>,
     triggers: Vec<ShownTrigger>,
     revisions: Vec<ShownRevision>,
+    #[serde(skip)]
     open: Option<OpenRevision>,
     executions: Vec<ListedExecution>,
     is_broken: bool,
@@ -56,12 +63,23 @@ struct FlowPage {
     alone: Vec<String>,
 }
 
+/// What is wrong with the flow's text.
+#[derive(Serialize)]
+struct ShownFinding {
+    text: String,
+    is_error: bool,
+    /// The line of the text; 0 where all of it is meant.
+    line: usize,
+}
+
 pub(super) async fn show(
     State(app): State<Arc<App>>,
     Path((namespace, id)): Path<(String, String)>,
     parameters: QueryParameters,
 ) -> PageResult {
-    let entry = app.catalog.get(&namespace, &id).ok_or_else(|| ApiError::flow_not_found(&namespace, &id))?;
+    let found = named(&id, |id| app.catalog.get(&namespace, id));
+    let (entry, is_json) = found.ok_or_else(|| ApiError::flow_not_found(&namespace, &id))?;
+    let id = entry.id.clone();
     let asked = parameters.read::<u32>("revision", "3")?;
     let query =
         ExecutionQuery { namespace: Some(namespace.clone()), flow: Some(id.clone()), ..ExecutionQuery::default() };
@@ -71,7 +89,12 @@ pub(super) async fn show(
         let open = asked.map(|number| OpenRevision::of(&app, &entry, number)).transpose()?;
         Ok::<_, ApiError>((listed, triggers::of(&app, &entry), revisions::of(&app, &entry)?, open))
     })?;
-    page(&FlowPage {
+    let finding = |finding: &Diagnostic| ShownFinding {
+        text: finding.to_string(),
+        is_error: finding.is_error(),
+        line: finding.line,
+    };
+    let shown = FlowPage {
         address: flow_address(&namespace, &id),
         shell: Shell::of(&app, Place::Flows, format!("namespace={namespace}&flow={id}")),
         description: entry.flow.description.clone().unwrap_or_default(),
@@ -79,8 +102,9 @@ pub(super) async fn show(
         revision: entry.revision,
         file: entry.file.display().to_string(),
         topology: run_blocking(|| topology::with_lines(&entry.flow)),
+        text: entry.text().to_owned(),
         lines: yaml::lines(entry.text()),
-        findings: entry.findings.iter().map(|finding| (finding.to_string(), finding.is_error())).collect(),
+        findings: entry.findings.iter().map(finding).collect(),
         triggers,
         revisions,
         open,
@@ -89,7 +113,8 @@ pub(super) async fn show(
         alone: runnable_alone(&entry.flow).into_iter().map(str::to_owned).collect(),
         id,
         namespace,
-    })
+    };
+    page_as(&shown, is_json)
 }
 
 /// The flow's tasks as a picture.

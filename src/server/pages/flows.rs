@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::State;
+use serde::Serialize;
 
 use super::format::{Moment, pairs};
 use super::shell::{Place, Shell, flow_address};
 use super::state::StateBadge;
-use super::{PageResult, page};
+use super::{PageResult, page_or_json};
 use crate::blocking::run_blocking;
 use crate::engine::catalog::Entry;
 use crate::engine::scheduler::TriggerStatus;
@@ -23,16 +24,21 @@ const STRIP: u32 = 12;
 const MAX_LABELS: usize = 200;
 
 /// A bar of a strip: one execution.
+#[derive(Serialize)]
 pub(super) struct Bar {
     pub(super) id: String,
     pub(super) state: StateBadge,
     /// From the left, in units of the strip.
+    #[serde(skip)]
     pub(super) x: usize,
     /// Its height and where it begins.
+    #[serde(skip)]
     pub(super) height: u32,
+    #[serde(skip)]
     pub(super) y: u32,
 }
 
+#[derive(Serialize)]
 struct ListedFlow {
     address: String,
     id: String,
@@ -46,12 +52,14 @@ struct ListedFlow {
 }
 
 /// A label, and the list of the flows that have it.
+#[derive(Serialize)]
 struct FlowLabel {
     text: String,
     address: String,
 }
 
 /// Which flows are meant.
+#[derive(Serialize)]
 struct FlowFilter {
     text: String,
     namespace: String,
@@ -77,9 +85,10 @@ impl FlowFilter {
     }
 }
 
-#[derive(Template)]
+#[derive(Serialize, Template)]
 #[template(path = "flows.html")]
 struct FlowsPage {
+    #[serde(skip)]
     shell: Shell,
     flows: Vec<ListedFlow>,
     filter: FlowFilter,
@@ -99,7 +108,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, parameters: QueryParameter
     let namespaces: BTreeSet<String> = entries.iter().map(|entry| entry.namespace.clone()).collect();
     let labels: BTreeSet<String> = entries.iter().flat_map(|entry| pairs(&entry.flow.labels)).collect();
     let problems = app.catalog.problems().iter().map(ToString::to_string).collect();
-    page(&FlowsPage {
+    page_or_json(&FlowsPage {
         shell: Shell::of(&app, Place::Flows, "all"),
         flows,
         filter,

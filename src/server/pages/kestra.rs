@@ -29,6 +29,10 @@ fn target(path: &str) -> String {
             format!("/executions?{}", query.text())
         }
         ["flows", "edit", _, id, "triggers", ..] => with("/schedules", "q", id),
+        ["flows", "edit", namespace, id, "edit" | "source" | "editor", ..] => {
+            format!("{}/edit", flow_address(namespace, id))
+        }
+        ["flows", "new", ..] => "/flows/new".to_owned(),
         ["flows", "edit", namespace, id, ..] => flow_address(namespace, id),
         ["flows", ..] => "/flows".to_owned(),
         ["executions", _, _, id, ..] => format!("/executions/{}", segment(id)),
@@ -53,7 +57,9 @@ mod tests {
     #[test]
     fn pages_of_kestra_lead_to_ours_with_and_without_a_tenant() {
         for (theirs, ours) in [
-            ("main/flows/edit/zoomcamp/05_postgres_taxi/edit", "/flows/zoomcamp/05_postgres_taxi"),
+            ("main/flows/edit/zoomcamp/05_postgres_taxi/edit", "/flows/zoomcamp/05_postgres_taxi/edit"),
+            ("main/flows/edit/zoomcamp/05_postgres_taxi/topology", "/flows/zoomcamp/05_postgres_taxi"),
+            ("main/flows/new", "/flows/new"),
             ("flows/edit/zoomcamp/05_postgres_taxi", "/flows/zoomcamp/05_postgres_taxi"),
             ("main/flows/edit/zoomcamp/taxi/executions", "/executions?namespace=zoomcamp&flowId=taxi"),
             ("main/executions/zoomcamp/taxi/1m84p2xcpx/gantt", "/executions/1m84p2xcpx"),

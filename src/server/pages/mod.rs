@@ -1,6 +1,7 @@
 //! The pages: what the API offers, for people with a browser. Each page has a file here and a template of the same name; it is
 //! plain HTML with links and forms, and `assets/source/app.js` adds what needs a script, such as updates while it is open.
 
+mod account;
 mod actions;
 mod api;
 mod assets;
@@ -83,6 +84,9 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route("/executions/bulk", get(executions::bulk::show))
         .route("/executions/bulk/{action}", post(executions::bulk::apply))
         .route("/overview.json", get(overview::show))
+        .route("/flows.json", get(flows::show))
+        .route("/flows/{namespace}/{id}/edit.json", get(editor::json))
+        .route("/flows/{namespace}/{id}/partitions.json", get(partitions::json))
         .route("/executions/{id}", get(execution::show))
         .route("/executions/{id}/graph.svg", get(execution::graph))
         .route("/executions/{id}/resume", post(actions::resume).layer(unlimited()))
@@ -94,6 +98,10 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route("/secrets", get(secrets::show))
         .route("/api", get(api::show))
         .route("/settings", get(settings::show))
+        .route("/settings/users/sign-out", post(account::sign_out_user))
+        .route("/account", get(account::show))
+        .route("/account.json", get(account::show))
+        .route("/account/sign-out", post(account::sign_out))
         .route("/tasks", get(tasks::list))
         .route("/tasks/{name}", get(tasks::show))
         .route("/schedules.json", get(schedules::show))
@@ -153,7 +161,18 @@ async fn noting_json(request: Request, next: Next) -> Response {
 
 /// A page that is there as JSON too: what it shows, under the same address with `.json` behind the path.
 fn page_or_json<T: Template + Serialize>(template: &T) -> PageResult {
-    if wants_json() { Ok(Json(template).into_response()) } else { page(template) }
+    page_as(template, wants_json())
+}
+
+/// A page whose name may itself end in `.json`: what is there under its whole name is meant first, and only then its JSON.
+fn named<T>(name: &str, find: impl Fn(&str) -> Option<T>) -> Option<(T, bool)> {
+    let whole = find(name).map(|found| (found, false));
+    whole.or_else(|| Some((find(name.strip_suffix(".json")?)?, true)))
+}
+
+/// The page, or what it shows as JSON.
+fn page_as<T: Template + Serialize>(template: &T, is_json: bool) -> PageResult {
+    if is_json { Ok(Json(template).into_response()) } else { page(template) }
 }
 
 /// What a page may load and do: nothing but its own server's files, and no script within its text.

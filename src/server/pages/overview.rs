@@ -139,7 +139,7 @@ fn of(app: &App) -> Result<OverviewPage, ApiError> {
 fn disk(app: &App, used: HomeUsage) -> Option<Disk> {
     let space = DiskSpace::of(&app.settings.home).ok()?;
     let used = format!("{} journal, {} files", size(used.journal), size(used.files));
-    Some(Disk { used, free: size(space.free), is_short: space.free < space.all / 10 })
+    Some(Disk { used, free: size(space.free), is_short: space.is_nearly_full() })
 }
 
 /// Triggers that have a problem, and schedules whose time has passed.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::{Path, State};
+use axum::response::Redirect;
 
 pub(super) use self::cells::is_unusual;
 use self::cells::{Cell, GridRow, rows_of};
@@ -111,6 +112,12 @@ pub(super) async fn show(
         id,
         namespace,
     })
+}
+
+/// The same as the API gives it.
+pub(super) async fn json(Path((namespace, id)): Path<(String, String)>, parameters: QueryParameters) -> Redirect {
+    let api = format!("/api/v1{}/partitions", flow_address(&namespace, &id));
+    Redirect::to(&if parameters.text().is_empty() { api } else { format!("{api}?{}", parameters.text()) })
 }
 
 async fn read(app: &App, flow: &Flow, request: &GridRequest, parameters: &QueryParameters) -> Result<Read, ApiError> {

@@ -7,6 +7,7 @@ use askama::Template;
 use axum::extract::State;
 use serde::Serialize;
 
+use super::account::{self, ShownUser};
 use super::format::{Moment, filters};
 use super::shell::{Place, Shell};
 use super::state::StateBadge;
@@ -19,6 +20,7 @@ use crate::gcp::Service;
 use crate::postgres::{RequestedServer, managed, resolve};
 use crate::secret::{hide_literals, is_secret_name};
 use crate::server::App;
+use crate::server::api::error::ApiError;
 use crate::server::api::parameters::QueryParameters;
 use crate::server::api::pool::run_on_pool;
 use crate::server::readiness::{Readiness, ReadinessCheck, ReadinessStatus};
@@ -60,6 +62,7 @@ struct SettingsPage {
     facts: Vec<(&'static str, String)>,
     services: Vec<(&'static str, String)>,
     variables: Vec<(String, String)>,
+    users: Vec<ShownUser>,
     findings: Option<Vec<ShownFinding>>,
 }
 
@@ -96,6 +99,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, parameters: QueryParameter
         facts,
         services,
         variables: variables(&app.settings),
+        users: run_blocking(|| account::users(&app)).map_err(ApiError::from)?,
         findings: findings.map(|found| found.into_iter().map(shown).collect()),
     })
 }

@@ -10,7 +10,7 @@ use crate::blocking::run_blocking;
 use crate::clock;
 use crate::journal::{ExecutionQuery, ExecutionState};
 use crate::server::App;
-use crate::server::access::{Identity, Login, Role};
+use crate::server::access::{Identity, Login, Role, masked};
 
 /// A page of the rail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +51,7 @@ pub(super) struct Shell {
     pub(super) live: String,
     pub(super) version: &'static str,
     identity: Arc<Identity>,
+    csrf: String,
     assets: &'static str,
 }
 
@@ -82,6 +83,11 @@ impl Shell {
         Self::new(Some(here), recent_failures(app), live.into())
     }
 
+    /// The frame of a page that is not in the rail.
+    pub(super) fn outside(app: &App) -> Self {
+        Self::new(None, recent_failures(app), String::new())
+    }
+
     /// The frame of an error, for which nothing is read.
     pub(super) fn empty() -> Self {
         Self::new(None, 0, String::new())
@@ -93,10 +99,14 @@ impl Shell {
             RailLink { name, address, is_here: here == Some(*place), count }
         };
         let identity = Identity::current();
+        let csrf = match &identity.login {
+            Login::Session(token) => masked(token),
+            Login::None | Login::Basic | Login::Token => String::new(),
+        };
         let is_admin = identity.missing(Role::Admin).is_none();
         let is_shown = |place: &&(Place, &str, &str)| is_admin || !OF_ADMINS.contains(&place.0);
         let groups = PLACES.iter().map(|group| group.iter().filter(is_shown).map(link).collect()).collect();
-        Self { groups, live, version: env!("CARGO_PKG_VERSION"), identity, assets: &assets::VERSION }
+        Self { groups, live, version: env!("CARGO_PKG_VERSION"), identity, csrf, assets: &assets::VERSION }
     }
 
     /// Whether whoever looks at the page has a role.
@@ -123,10 +133,7 @@ impl Shell {
 
     /// The token that forms must bring; empty where nobody has signed in on the login page.
     pub(super) fn csrf(&self) -> &str {
-        match &self.identity.login {
-            Login::Session(token) => token,
-            Login::None | Login::Basic | Login::Token => "",
-        }
+        &self.csrf
     }
 
     pub(super) fn asset(&self, name: &str) -> String {

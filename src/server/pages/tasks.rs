@@ -8,11 +8,11 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::shell::{Place, Shell};
-use super::{PageResult, page, page_or_json};
+use super::{PageResult, named, page_as, page_or_json};
 use crate::diagnostic::nearest;
 use crate::flow::expression;
 use crate::flow::input::InputType;
-use crate::flow::trigger::condition::CONDITIONS;
+use crate::flow::trigger::condition::{CONDITIONS, ConditionType};
 use crate::flow::trigger::{TRIGGERS, TriggerCommon, TriggerType};
 use crate::server::App;
 use crate::server::api::error::ApiError;
@@ -42,6 +42,7 @@ struct Piece {
 }
 
 /// A field as a row of a table.
+#[derive(Serialize)]
 struct FieldRow {
     name: String,
     kind: String,
@@ -65,14 +66,16 @@ struct TasksPage {
 }
 
 /// A table of fields with its title.
+#[derive(Serialize)]
 struct Fields {
     title: &'static str,
     rows: Vec<FieldRow>,
 }
 
-#[derive(Template)]
+#[derive(Serialize, Template)]
 #[template(path = "task.html")]
 struct TaskPage {
+    #[serde(skip)]
     shell: Shell,
     name: &'static str,
     kind: &'static str,
@@ -143,20 +146,26 @@ fn input_types() -> Vec<(String, Vec<Piece>)> {
 }
 
 pub(super) async fn show(State(app): State<Arc<App>>, Path(name): Path<String>) -> PageResult {
-    let shell = Shell::of(&app, Place::Tasks, "");
-    if let Some(task) = tasks::find(&name) {
-        return page(&of_task(shell, task));
-    }
-    if let Some(trigger) = TriggerType::find(&name) {
-        return page(&of_trigger(shell, trigger));
-    }
-    let Some(condition) = CONDITIONS.iter().find(|condition| condition.name == name) else {
+    let Some((shown, is_json)) = named(&name, |name| documented(&app, name)) else {
         let names = tasks::ALL.iter().map(|task| task.name).chain(TRIGGERS.iter().map(|trigger| trigger.name));
         let near = nearest(&name, names).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
         return Err(ApiError::not_found(format!("there is no task type `{name}`{near}")).into());
     };
+    page_as(&shown, is_json)
+}
+
+/// The documentation of the type of a name.
+fn documented(app: &App, name: &str) -> Option<TaskPage> {
+    let shell = || Shell::of(app, Place::Tasks, "");
+    let task = tasks::find(name).map(|task| of_task(shell(), task));
+    let trigger = || TriggerType::find(name).map(|trigger| of_trigger(shell(), trigger));
+    let condition = || CONDITIONS.iter().find(|condition| condition.name == name);
+    task.or_else(trigger).or_else(|| Some(of_condition(shell(), condition()?)))
+}
+
+fn of_condition(shell: Shell, condition: &ConditionType) -> TaskPage {
     let schema = (condition.schema)().to_value();
-    page(&TaskPage {
+    TaskPage {
         shell,
         name: condition.name,
         kind: "condition of a trigger",
@@ -164,7 +173,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, Path(name): Path<String>) 
         aliases: vec![format!("io.kestra.plugin.core.condition.{}", condition.kestra)],
         example: "",
         tables: vec![table("Fields", &schema)],
-    })
+    }
 }
 
 fn of_task(shell: Shell, task: &TaskType) -> TaskPage {

@@ -3,7 +3,7 @@
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::engine::missing_files;
 use crate::flow::assist::{Fix, fix};
-use crate::flow::parse;
+use crate::flow::{ParsedFlow, parse};
 use crate::id::FlowKey;
 use crate::server::App;
 use crate::server::pages::topology;
@@ -43,10 +43,7 @@ impl Check {
     /// Checks a text that is, or is to be, in a file.
     pub(super) fn of(file: &str, text: &str) -> Self {
         let parsed = parse(file, text, tasks::ALL);
-        // A file can be put there after the flow.
-        let missing = parsed.flow.as_ref().map(missing_files).unwrap_or_default();
-        let missing = missing.into_iter().map(|finding| Diagnostic { severity: Severity::Warning, ..finding });
-        let all: Vec<Diagnostic> = parsed.findings.into_iter().chain(missing).collect();
+        let all = all(&parsed);
         let errors = all.iter().filter(|finding| finding.is_error()).count();
         Self {
             warnings: all.len() - errors,
@@ -72,6 +69,21 @@ impl Check {
             _ => ("fail", "✗"),
         }
     }
+}
+
+/// The findings of a text.
+pub(super) fn findings(file: &str, text: &str) -> Vec<Diagnostic> {
+    let mut all = all(&parse(file, text, tasks::ALL));
+    all.truncate(MAX_SHOWN);
+    all
+}
+
+/// Those of the text, and the files that it names and that are not there.
+fn all(parsed: &ParsedFlow) -> Vec<Diagnostic> {
+    // A file can be put there after the flow.
+    let missing = parsed.flow.as_ref().map(missing_files).unwrap_or_default();
+    let missing = missing.into_iter().map(|finding| Diagnostic { severity: Severity::Warning, ..finding });
+    parsed.findings.iter().cloned().chain(missing).collect()
 }
 
 fn shown(text: &str, finding: &Diagnostic) -> ShownFinding {

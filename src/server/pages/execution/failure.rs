@@ -2,6 +2,7 @@
 
 use crate::flow::Flow;
 use crate::journal::{State, TaskState};
+use crate::server::pages::shell::flow_address;
 
 /// A task run that failed.
 pub(super) struct Failure {
@@ -15,9 +16,11 @@ pub(super) struct Failure {
     pub(super) attempts: u32,
     /// The line of the flow's text where the task begins; 0 if it is not known.
     pub(super) line: usize,
+    /// The same line in the editor, where the flow is still known; else empty.
+    pub(super) edit: String,
 }
 
-pub(super) fn of(state: &State, flow: Option<&Flow>) -> Vec<Failure> {
+pub(super) fn of(state: &State, flow: Option<&Flow>, now: Option<&Flow>) -> Vec<Failure> {
     let failed =
         state.tasks.iter().filter(|(_, task)| matches!(task.state, TaskState::Failed | TaskState::Retrying { .. }));
     let failure = failed.filter_map(|(run, task)| {
@@ -30,10 +33,18 @@ pub(super) fn of(state: &State, flow: Option<&Flow>) -> Vec<Failure> {
             message: message.to_owned(),
             help: error.help.clone().unwrap_or_default(),
             attempts: task.attempts,
+            edit: now.map(|now| editor_address(now, run.task())).unwrap_or_default(),
             line: flow.map(|flow| super::yaml::line_of(flow, run.task())).unwrap_or_default(),
         })
     });
     failure.collect()
+}
+
+/// The editor at the line of a task.
+fn editor_address(flow: &Flow, task: &str) -> String {
+    let line = super::yaml::line_of(flow, task);
+    let address = flow_address(&flow.namespace, flow.id.as_str());
+    if line > 0 { format!("{address}/edit#L{line}") } else { String::new() }
 }
 
 /// A message without the `file:line:column: ` that it begins with, which is given apart.

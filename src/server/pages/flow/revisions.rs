@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use axum::response::Redirect;
+use serde::Serialize;
 
 use crate::blocking::run_blocking;
 use crate::engine::catalog::Entry;
@@ -20,6 +21,7 @@ use crate::server::pages::shell::flow_address;
 /// How many are listed.
 const LISTED: u32 = 20;
 
+#[derive(Serialize)]
 pub(super) struct ShownRevision {
     pub(super) number: u32,
     pub(super) time: Moment,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use axum::response::Redirect;
+use serde::Serialize;
 
 use crate::engine::catalog::Entry;
 use crate::engine::schedule;
@@ -20,6 +21,7 @@ use crate::server::pages::shell::flow_address;
 /// How many of the next times are shown.
 const UPCOMING: usize = 5;
 
+#[derive(Serialize)]
 pub(super) struct ShownTrigger {
     pub(super) id: String,
     pub(super) kind: &'static str,
