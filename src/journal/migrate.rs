@@ -17,6 +17,7 @@ const STEPS: &[&str] = &[
     include_str!("audit.sql"),
     include_str!("recent.sql"),
     include_str!("only.sql"),
+    include_str!("expected.sql"),
 ];
 
 /// Brings the tables up to date, all or nothing. The caller sees to it that no other process does the same.

@@ -93,6 +93,7 @@ fn delete(transaction: &Transaction, id: &ExecutionId) -> Result<()> {
         "DELETE FROM logs WHERE execution = ?",
         "DELETE FROM events WHERE execution = ?",
         "DELETE FROM ends WHERE execution = ?",
+        "DELETE FROM expected WHERE execution = ?",
         "DELETE FROM executions WHERE id = ?",
     ] {
         transaction.prepare_cached(sql)?.execute([id.as_str()])?;

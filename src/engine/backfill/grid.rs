@@ -33,6 +33,8 @@ pub struct GridRequest {
     pub from: Option<String>,
     /// The last one; else now.
     pub to: Option<String>,
+    /// How many at most, the last ones; all of them if none is given.
+    pub last: Option<usize>,
     /// Values for inputs; without one there is a column for each choice of a SELECT.
     pub given: Vec<(String, String)>,
     /// Whether the sources are asked, by headers alone, which partitions have changed there since they were loaded.
@@ -90,7 +92,8 @@ impl Runner {
         let mut grid = PartitionGrid { columns: columns(flow, wanted)?, notes: Vec::new() };
         for column in &mut grid.columns {
             let keys = self.shown_keys(flow, &column.schedule, wanted, now)?;
-            column.known = self.look(flow, column, &keys, wanted.check, &mut grid.notes).await?;
+            let keys = &keys[keys.len().saturating_sub(wanted.last.unwrap_or(usize::MAX))..];
+            column.known = self.look(flow, column, keys, wanted.check, &mut grid.notes).await?;
         }
         Ok(grid)
     }

@@ -207,6 +207,7 @@ pub(in crate::server) fn grid_request(
         every: text("every"),
         from: text("from"),
         to: text("to"),
+        last: None,
         given,
         check: parameters.is_on("check"),
     })

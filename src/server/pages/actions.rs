@@ -7,9 +7,12 @@ use axum::response::Redirect;
 
 use super::error::PageError;
 use crate::blocking::run_blocking;
+use crate::clock;
 use crate::engine::executor::{BulkAction, parse_labels};
 use crate::id::ExecutionId;
+use crate::journal::ExpectedMark;
 use crate::server::App;
+use crate::server::access::Identity;
 use crate::server::api::error::ApiError;
 use crate::server::api::executions::{replay_as, replay_part};
 use crate::server::api::form::{FormUpload, InputForm};
@@ -47,6 +50,17 @@ pub(super) async fn run_task(
     Ok(Redirect::to(&format!("/executions/{new}")))
 }
 
+/// Notes who says that an execution has loaded as many rows as expected, or takes that back.
+fn expect(app: &App, id: &ExecutionId, is_expected: bool) -> Result<(), ApiError> {
+    let journal = app.executor.journal();
+    let status = journal.status(id)?.ok_or_else(|| ApiError::execution_not_found(id))?;
+    if !status.has_ended() {
+        return Err(ApiError::conflict(format!("{id} has not ended")));
+    }
+    let mark = ExpectedMark { user: Identity::current().name.clone(), time: clock::now() };
+    Ok(if is_expected { journal.mark_expected(id, &mark) } else { journal.unmark_expected(id) }?)
+}
+
 /// Does what the last part of the address says.
 pub(super) async fn apply(
     State(app): State<Arc<App>>,
@@ -61,6 +75,13 @@ pub(super) async fn apply(
             let task = parameters.one("task").or_else(|| form.one("task"));
             let part = replay_part(task, form.is_on("only"))?;
             run_blocking(|| replay_as(&app, &id, &part, false))?
+        }
+        ("expect" | "unexpect", _) => {
+            run_blocking(|| expect(&app, &id, action == "expect"))?;
+            if parameters.one("next") == Some("overview") {
+                return Ok(Redirect::to("/"));
+            }
+            id
         }
         ("labels", _) => {
             let labels = parse_labels(form.one("labels").unwrap_or_default());

@@ -146,6 +146,8 @@ struct ExecutionPage {
     tasks: Vec<String>,
     /// The tasks that a replay may run alone.
     alone: Vec<String>,
+    /// Who has said that it loaded as many rows as expected, and when.
+    expected: Option<(String, Moment)>,
     /// What its pauses ask for.
     questions: Vec<Field>,
     failures: Vec<Failure>,
@@ -202,6 +204,7 @@ fn of(app: &App, id: &ExecutionId, parameters: &QueryParameters) -> Result<Execu
         possible: Possible::of(state.status, interrupted),
         tasks: flow.iter().flat_map(|flow| &flow.steps).map(|step| step.id.to_string()).collect(),
         alone: flow.map(runnable_alone).unwrap_or_default().into_iter().map(str::to_owned).collect(),
+        expected: journal.expected([id])?.remove(id).map(|mark| (mark.user, Moment::of(mark.time))),
         questions: flow.map(|flow| questions(&state, flow)).unwrap_or_default(),
         rows: reconciliation(&state),
         timeline: timeline::of(app, id, &state, flow, parameters)?,

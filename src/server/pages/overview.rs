@@ -1,5 +1,6 @@
 //! The first page: what needs attention, what runs, what is next, and how many rows were loaded.
 
+mod sources;
 mod unusual;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use axum::extract::State as AppState;
 use chrono::{Days, Local, TimeDelta};
 use serde::Serialize;
 
+use self::sources::{ChangedSource, CheckedSources};
 use self::unusual::Unusual;
 use super::executions::ListedExecution;
 use super::executions::causes::{self, ShownCause};
@@ -23,6 +25,7 @@ use crate::engine::scheduler::TriggerStatus;
 use crate::journal::{ExecutionQuery, ExecutionState, Summary};
 use crate::server::App;
 use crate::server::api::error::ApiError;
+use crate::server::api::parameters::QueryParameters;
 use crate::server::retention::HomeUsage;
 use crate::storage::DiskSpace;
 use crate::text::{count, size};
@@ -95,6 +98,10 @@ struct OverviewPage {
     attention: Vec<ShownCause>,
     late: Vec<LateTrigger>,
     unusual: Vec<Unusual>,
+    changed: Vec<ChangedSource>,
+    /// What was asked of the sources, if they were.
+    sources: Option<String>,
+    has_sources: bool,
     running: Vec<Running>,
     load: String,
     next: Vec<Next>,
@@ -105,8 +112,19 @@ struct OverviewPage {
     has_run: bool,
 }
 
-pub(super) async fn show(AppState(app): AppState<Arc<App>>) -> PageResult {
-    page_or_json(&read(&app).await?)
+pub(super) async fn show(AppState(app): AppState<Arc<App>>, parameters: QueryParameters) -> PageResult {
+    let checked = match parameters.one("sources") {
+        Some("check") => Some(sources::check(&app).await?),
+        _ => None,
+    };
+    let sources = checked.as_ref().map(CheckedSources::words);
+    let changed = checked.map(|checked| checked.changed).unwrap_or_default();
+    let mut shown = OverviewPage { sources, changed, ..read(&app).await? };
+    if shown.sources.is_some() {
+        // A page that is read again with each change would ask the sources each time.
+        shown.shell.live.clear();
+    }
+    page_or_json(&shown)
 }
 
 async fn read(app: &App) -> Result<OverviewPage, ApiError> {
@@ -125,6 +143,9 @@ fn of(app: &App) -> Result<OverviewPage, ApiError> {
         attention: causes::of(app, &failures_of_a_day(), MAX_FAILURES)?,
         late: late(&triggers),
         unusual: unusual::of(app)?,
+        changed: Vec::new(),
+        sources: None,
+        has_sources: sources::are_there(app),
         running: running(app)?,
         load: format!("{} of {} slots, {} queued", load.running, load.parallel, load.queued),
         next: next(triggers),

@@ -2,6 +2,7 @@
 
 mod cells;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use askama::Template;
@@ -17,7 +18,8 @@ use crate::blocking::run_blocking;
 use crate::clock;
 use crate::engine::backfill::{GridColumn, GridRequest, PartitionReport, PartitionStatus, SourceChange};
 use crate::flow::Flow;
-use crate::journal::{Backfill, ExecutionQuery};
+use crate::id::ExecutionId;
+use crate::journal::{Backfill, ExecutionQuery, ExpectedMark};
 use crate::server::App;
 use crate::server::api::error::ApiError;
 use crate::server::api::flows::grid_request;
@@ -100,7 +102,12 @@ pub(super) async fn show(
     let Read { panels, notes, details } = run_on_pool(reading).await?;
     let backfills = run_blocking(|| backfills(&app, &flow))?;
     page(&PartitionsPage {
-        shell: Shell::of(&app, Place::Flows, format!("namespace={namespace}&flow={id}")),
+        // A page that is read again with each change would ask the sources each time.
+        shell: Shell::of(
+            &app,
+            Place::Flows,
+            if parameters.is_on("check") { String::new() } else { format!("namespace={namespace}&flow={id}") },
+        ),
         address: flow_address(&namespace, &id),
         panels,
         notes,
@@ -124,18 +131,25 @@ async fn read(app: &App, flow: &Flow, request: &GridRequest, parameters: &QueryP
     let grid = app.executor.runner().grid(flow, request, clock::now()).await?;
     let address = format!("{}/backfill", flow_address(&flow.namespace, flow.id.as_str()));
     let details = grid.columns.iter().find_map(|column| details(column, &address, parameters));
-    let panels = grid.columns.iter().map(|column| panel(column, &address, parameters)).collect();
+    let known = || grid.columns.iter().flat_map(|column| &column.known);
+    let expected = app.executor.journal().expected(known().filter_map(|known| known.execution.as_ref()))?;
+    let panels = grid.columns.iter().map(|column| panel(column, &expected, &address, parameters)).collect();
     Ok(Read { panels, notes: grid.notes, details })
 }
 
-fn panel(column: &GridColumn, address: &str, parameters: &QueryParameters) -> Panel {
+fn panel(
+    column: &GridColumn,
+    expected: &BTreeMap<ExecutionId, ExpectedMark>,
+    address: &str,
+    parameters: &QueryParameters,
+) -> Panel {
     let loaded = column.known.iter().filter(|known| matches!(known.status, PartitionStatus::Loaded { .. })).count();
     let failed = column.known.iter().filter(|known| known.status.is_failed()).count();
     let waiting =
         |known: &&PartitionReport| matches!(known.status, PartitionStatus::Waiting | PartitionStatus::Stopped);
     let missing = column.known.iter().filter(waiting).count();
     let rows: u64 = column.known.iter().filter_map(|known| cells::rows(&known.status)).sum();
-    let (heads, grid_rows) = rows_of(column, parameters);
+    let (heads, grid_rows) = rows_of(column, expected, parameters);
     Panel {
         name: column.name.clone(),
         summary: format!("{loaded} of {} loaded · {}", column.known.len(), count(rows, "row")),

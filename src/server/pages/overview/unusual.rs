@@ -30,6 +30,7 @@ pub(super) struct Unusual {
     pub(super) words: String,
 }
 
+/// Those that nobody has marked as expected.
 pub(super) fn of(app: &App) -> Result<Vec<Unusual>, ApiError> {
     let journal = app.executor.journal();
     let recent = journal.executions(None, MAX_EXECUTIONS)?;
@@ -39,10 +40,13 @@ pub(super) fn of(app: &App) -> Result<Vec<Unusual>, ApiError> {
         recent.iter().filter(|summary| is_recent(summary)).map(|summary| summary.flow.as_str()).collect();
     let mut unusual = Vec::new();
     for flow in flows.into_iter().take(MAX_FLOWS) {
-        for series in series(journal.executions(Some(flow), MAX_EXECUTIONS)?) {
+        let executions = journal.executions(Some(flow), MAX_EXECUTIONS)?;
+        let expected = journal.expected(executions.iter().map(|summary| &summary.id))?;
+        for series in series(executions) {
             let counts: Vec<Option<u64>> = series.iter().map(|summary| Some(summary.rows)).collect();
             for (index, summary) in series.iter().enumerate() {
-                if unusual.len() < SHOWN && is_recent(summary) && is_unusual(&counts, index) {
+                let is_new = is_recent(summary) && !expected.contains_key(&summary.id);
+                if unusual.len() < SHOWN && is_new && is_unusual(&counts, index) {
                     let words = words(&series, index);
                     unusual.push(Unusual { execution: ListedExecution::of(app, summary)?, words });
                 }

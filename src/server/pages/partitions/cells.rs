@@ -1,12 +1,14 @@
 //! The cells of a grid: how a partition stands, in a word of a few letters, and whether its rows are unusual. Where there are
 //! too many partitions for a screen a cell stands for all of a day or a month, and opens it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Datelike, Timelike};
 use chrono_tz::Tz;
 
 use crate::engine::backfill::{Granularity, GridColumn, PartitionReport, PartitionStatus, SourceChange};
+use crate::id::ExecutionId;
+use crate::journal::ExpectedMark;
 use crate::server::api::parameters::QueryParameters;
 use crate::text::thousands;
 
@@ -115,7 +117,11 @@ fn short(rows: u64) -> String {
 }
 
 /// The heads of a grid's columns, and its rows.
-pub(super) fn rows_of(column: &GridColumn, parameters: &QueryParameters) -> (Vec<String>, Vec<GridRow>) {
+pub(super) fn rows_of(
+    column: &GridColumn,
+    expected: &BTreeMap<ExecutionId, ExpectedMark>,
+    parameters: &QueryParameters,
+) -> (Vec<String>, Vec<GridRow>) {
     let zone = column.schedule.times().zone();
     let times: Vec<DateTime<Tz>> = column.known.iter().map(|known| known.date.with_timezone(&zone)).collect();
     let shape = Shape::of(column.granularity(), &times);
@@ -127,7 +133,11 @@ pub(super) fn rows_of(column: &GridColumn, parameters: &QueryParameters) -> (Vec
     for group in places.chunk_by(|one, next| one == next) {
         let known: Vec<&PartitionReport> = column.known[begin..begin + group.len()].iter().collect();
         let cell = match known.as_slice() {
-            [one] => Cell { is_unusual: is_unusual(&counts, begin), ..Cell::of(column, one, parameters) },
+            [one] => {
+                let is_expected = one.execution.as_ref().is_some_and(|id| expected.contains_key(id));
+                let is_unusual = !is_expected && is_unusual(&counts, begin);
+                Cell { is_unusual, ..Cell::of(column, one, parameters) }
+            }
             several => Cell::of_several(several, parameters),
         };
         begin += group.len();
