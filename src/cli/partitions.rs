@@ -55,7 +55,7 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
     let runner = reading_runner(settings)?;
     let given = texts_with_absolute_paths(&flow, &arguments.input);
     let Arguments { trigger, every, from, to, check, .. } = arguments;
-    let wanted = GridRequest { trigger, every, from, to, given, check };
+    let wanted = GridRequest { trigger, every, from, to, last: None, given, check };
     let grid = runner.grid(&flow, &wanted, clock::now()).await.map_err(explain)?;
     grid.notes.iter().for_each(|note| errln!("{note}"));
     if arguments.json {

@@ -11,6 +11,7 @@ mod context;
 pub mod control;
 mod create;
 mod dry_run;
+mod ended_facts;
 mod error;
 mod evaluate;
 pub mod executor;

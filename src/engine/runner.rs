@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use crate::clock;
 use crate::config::Settings;
 use crate::engine::context::ExecutionContext;
+use crate::engine::ended_facts::EndedFactsCache;
 use crate::engine::error::EngineError;
 use crate::engine::host::ExecutionHost;
 use crate::engine::live::LiveProgress;
@@ -35,6 +36,8 @@ pub struct Runner {
     pub started_by: StartedBy,
     /// How far what runs has come.
     pub live: LiveProgress,
+    /// What lists of partitions need of executions that have ended.
+    pub ended: EndedFactsCache,
 }
 
 impl Runner {
@@ -47,6 +50,7 @@ impl Runner {
             catalog: None,
             started_by: StartedBy::Terminal,
             live: LiveProgress::default(),
+            ended: EndedFactsCache::default(),
         }
     }
 

@@ -34,6 +34,10 @@ impl Runner {
     /// # Errors
     /// When a target cannot be asked.
     pub async fn ledger_status(&self, flow: &Flow, runs: &[PartitionRun]) -> Result<Vec<LedgerStatus>, TaskError> {
+        let none = || LedgerStatus::Unknown("no task of the flow loads into a target with a ledger".to_owned());
+        if !flow.all_steps().iter().any(|step| step.task.ledger.is_some()) {
+            return Ok(runs.iter().map(|_| none()).collect());
+        }
         let mut answers: Vec<Option<LedgerStatus>> = vec![None; runs.len()];
         let mut asked: Vec<LedgerQuery> = Vec::new();
         for (place, run) in runs.iter().enumerate() {
@@ -68,7 +72,6 @@ impl Runner {
                 answers[asked.place] = Some(merge(answers[asked.place].take(), ledger_status));
             }
         }
-        let none = || LedgerStatus::Unknown("no task of the flow loads into a target with a ledger".to_owned());
         Ok(answers.into_iter().map(|answer| answer.unwrap_or_else(none)).collect())
     }
 }

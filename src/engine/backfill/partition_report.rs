@@ -11,7 +11,7 @@ use super::partition_run::{PartitionRun, Partitioned};
 use super::status::PartitionStatus;
 use crate::engine::{EngineError, Runner};
 use crate::id::ExecutionId;
-use crate::journal::{State, Summary};
+use crate::journal::Summary;
 use crate::task::{Outputs, SourceVersion};
 
 /// Sources that are asked at a time.
@@ -110,7 +110,7 @@ impl Runner {
             Some(LedgerStatus::Unknown(_)) | None => {
                 if let (PartitionStatus::Loaded { .. }, Some(summary)) = (&known.status, last) {
                     known.loaded = summary.ended;
-                    known.sha256 = self.journal.state(&summary.id)?.as_ref().and_then(downloaded_sha256);
+                    known.sha256.clone_from(&self.ended_facts(summary)?.sha256);
                 }
             }
         }
@@ -204,11 +204,6 @@ fn source_change(offer: &SourceVersion, is_in: bool, noted: Option<&Outputs>, sh
         (false, Some(from)) => format!("it was loaded from {from}, which reported neither a version nor a time"),
         (false, None) => "the loaded file had no version or time".to_owned(),
     })
-}
-
-fn downloaded_sha256(state: &State) -> Option<String> {
-    let sums = state.tasks.values().filter_map(|task| task.outputs.get("sha256"));
-    sums.filter_map(Value::as_str).next().map(str::to_owned)
 }
 
 #[cfg(test)]

@@ -31,6 +31,9 @@ pub struct PartitionRun {
     pub hypothetical: HypotheticalRun,
 }
 
+/// The date of a partition, unless its inputs tell it, and these inputs.
+pub(super) type IdentityKey<'a> = (Option<DateTime<Utc>>, Vec<(&'a String, String)>);
+
 /// A flow whose partitions are asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct Partitioned<'a> {
@@ -84,10 +87,14 @@ impl Partitioned<'_> {
         inputs.iter().filter(|(name, _)| counts(name)).map(|(name, value)| (name, plain(value))).collect()
     }
 
-    /// Whether an execution was one of this partition.
-    pub fn is_of(&self, summary: &Summary, run: &PartitionRun, told_by_inputs: bool) -> bool {
-        (told_by_inputs || summary.trigger_date == Some(run.key.date))
-            && self.identity(&summary.inputs) == self.identity(&run.shown)
+    /// What the executions of a partition have in common.
+    pub fn key_of_run<'v>(&self, run: &'v PartitionRun, told_by_inputs: bool) -> IdentityKey<'v> {
+        (Some(run.key.date).filter(|_| !told_by_inputs), self.identity(&run.shown))
+    }
+
+    /// The same of an execution.
+    pub fn key_of_execution<'v>(&self, summary: &'v Summary, told_by_inputs: bool) -> IdentityKey<'v> {
+        (summary.trigger_date.filter(|_| !told_by_inputs), self.identity(&summary.inputs))
     }
 
     fn triggered(&self, facts: Value) -> Triggered {

@@ -1,12 +1,14 @@
 //! How partitions stand: by their executions, and by what the flow's target holds.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::partition_run::{PartitionRun, Partitioned};
+use super::partition_run::{IdentityKey, PartitionRun, Partitioned};
+use crate::engine::ended_facts::EndedFacts;
 use crate::engine::lock::is_locked;
 use crate::engine::{EngineError, Runner};
 use crate::id::ExecutionId;
@@ -71,16 +73,32 @@ impl PartitionStatus {
                 Self::Loaded { rows: state.rows, already: state.rows == 0 && is_there_already(state) }
             }
             ExecutionState::Killed => Self::Stopped,
-            ExecutionState::Cancelled => {
-                let message = "the limit of the flow's `concurrency`".to_owned();
-                Self::Failed { reason: "no free slot".to_owned(), message }
-            }
+            ExecutionState::Cancelled => Self::without_slot(),
             ExecutionState::Failed => {
                 let (reason, message) = why(state);
                 Self::Failed { reason, message }
             }
             _ => Self::Running,
         }
+    }
+
+    fn of_ended(summary: &Summary, facts: &EndedFacts) -> Self {
+        match (summary.state, &facts.why) {
+            (ExecutionState::Killed, _) => Self::Stopped,
+            (ExecutionState::Cancelled, _) => Self::without_slot(),
+            (ExecutionState::Failed, Some((reason, message))) => {
+                Self::Failed { reason: reason.clone(), message: message.clone() }
+            }
+            (ExecutionState::Success | ExecutionState::Warning, _) => {
+                Self::Loaded { rows: summary.rows, already: summary.rows == 0 && facts.is_there_already }
+            }
+            _ => Self::Running,
+        }
+    }
+
+    fn without_slot() -> Self {
+        let message = "the limit of the flow's `concurrency`".to_owned();
+        Self::Failed { reason: "no free slot".to_owned(), message }
     }
 
     /// Whether there is nothing to do for it: it is in, or is not to run.
@@ -139,12 +157,30 @@ impl Runner {
             }
             _ => {}
         }
+        if summary.state.has_ended() {
+            let facts = self.ended_facts(summary)?;
+            return Ok(PartitionStatus::of_ended(summary, &facts));
+        }
         let Some(state) = self.journal.state(&summary.id)? else { return Ok(PartitionStatus::Waiting) };
         if state.status.has_ended() || is_locked(&self.settings, &summary.id) {
             return Ok(PartitionStatus::of_state(&state));
         }
         let waits = matches!(state.status, ExecutionState::Queued | ExecutionState::Paused);
         Ok(if waits { PartitionStatus::Running } else { PartitionStatus::Stopped })
+    }
+
+    /// What the events of an execution that has ended tell about its partition.
+    pub(super) fn ended_facts(&self, summary: &Summary) -> Result<Arc<EndedFacts>, EngineError> {
+        self.ended.of(summary, || {
+            let state = self.journal.state(&summary.id)?;
+            let sums =
+                state.iter().flat_map(|state| state.tasks.values()).filter_map(|task| task.outputs.get("sha256"));
+            Ok(EndedFacts {
+                is_there_already: state.as_ref().is_some_and(is_there_already),
+                why: state.as_ref().filter(|state| state.status == ExecutionState::Failed).map(why),
+                sha256: sums.filter_map(Value::as_str).next().map(str::to_owned),
+            })
+        })
     }
 
     /// The partitions of a backfill and how they stand.
@@ -181,10 +217,14 @@ impl Runner {
         // One task alone leaves no partition loaded.
         let is_whole = |summary: &Summary| summary.namespace == of.flow.namespace && summary.only.is_none();
         let mine: Vec<Summary> = all.into_iter().filter(is_whole).collect();
-        let newest = |run: &PartitionRun| {
-            let found = mine.iter().find(|summary| of.is_of(summary, run, told_by_inputs))?;
+        let mut newest: BTreeMap<IdentityKey, &Summary> = BTreeMap::new();
+        for summary in &mine {
+            newest.entry(of.key_of_execution(summary, told_by_inputs)).or_insert(summary);
+        }
+        let last = |run: &PartitionRun| {
+            let found = *newest.get(&of.key_of_run(run, told_by_inputs))?;
             Some((run.key.label.clone(), found.clone()))
         };
-        Ok(runs.iter().filter_map(newest).collect())
+        Ok(runs.iter().filter_map(last).collect())
     }
 }
