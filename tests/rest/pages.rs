@@ -5,6 +5,7 @@ mod editor;
 mod execution;
 mod executions;
 mod flow;
+mod overview;
 mod places;
 mod run;
 
@@ -115,10 +116,19 @@ fn text(page: &Page, selector: &str) -> String {
     found.into_iter().next().unwrap()
 }
 
-/// Sends a form; where the answer leads.
+/// Sends a form with parts; where the answer leads.
 fn submit(server: &Server, address: &str, fields: &[&str]) -> String {
+    send(server, address, "--form-string", fields)
+}
+
+/// Sends a form as browsers send those without files; where the answer leads.
+fn enter(server: &Server, address: &str, fields: &[&str]) -> String {
+    send(server, address, "--data-urlencode", fields)
+}
+
+fn send(server: &Server, address: &str, option: &str, fields: &[&str]) -> String {
     let mut arguments = vec![address, "-o", "/dev/null", "-w", "%{http_code} %{redirect_url}", "-X", "POST"];
-    arguments.extend(fields.iter().flat_map(|field| ["--form-string", *field]));
+    arguments.extend(fields.iter().flat_map(|field| [option, *field]));
     let answer = server.curl(&arguments);
     let (code, target) = answer.split_once(' ').unwrap();
     assert_eq!(code, "303", "{address}: {answer}");

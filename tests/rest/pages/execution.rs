@@ -1,6 +1,8 @@
 //! The page of an execution.
 
-use super::{all, page, place, submit, text, texts, until_shown};
+use serde_json::json;
+
+use super::{all, enter, page, place, submit, text, texts, until_shown};
 use crate::rest::world::{Place, Server};
 
 const MONTH: &str = "id: month\nnamespace: shop\ninputs:\n  - {id: key, type: SECRET, defaults: 'hunter22hunter22'}\ntasks:\n  \
@@ -16,6 +18,7 @@ async fn failed() -> (Place, Server, String) {
     let place = place();
     place.write("flows/month.yaml", MONTH);
     place.write("flows/twice.yaml", TWICE);
+    place.write("flows/waits.yaml", "id: waits\nnamespace: shop\ntasks: [{id: wait, type: pause}]\n");
     let server = place.server();
     let execution = submit(&server, "/flows/shop/month/run", &[]);
     until_shown(&server, &execution, "failed").await;
@@ -54,6 +57,8 @@ async fn a_failure_names_its_place_and_the_line_of_the_flow() {
     let line = 1 + MONTH.lines().position(|line| line.contains("id: stop")).unwrap();
     let link = all(&shown, ".remedy a").into_iter().find(|link| link.text.starts_with("Line")).unwrap();
     assert_eq!(link.attr("href"), Some(format!("?show=yaml#yaml-{line}").as_str()));
+    let edit = all(&shown, ".remedy a").into_iter().find(|link| link.text.starts_with("Edit")).unwrap();
+    assert_eq!(edit.attr("href"), Some(format!("/flows/shop/month/edit#L{line}").as_str()));
     let yaml = page(&server, &format!("{execution}?show=yaml"));
     assert!(text(&yaml, &format!("#yaml-{line}")).contains("id: stop"));
     assert_eq!(all(&yaml, ".yaml .failed").len(), 1);
@@ -138,6 +143,53 @@ async fn an_execution_leads_to_those_around_it_and_is_replayed_from_a_task() {
     let shown = page(&server, &again);
     assert!(text(&shown, "#timeline header").contains("replay of"));
     assert!(!page(&server, &format!("{again}?show=log")).html.contains(">made<"), "the first task was not run again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn labels_are_edited_once_an_execution_has_ended() {
+    let (_place, server, execution) = failed().await;
+    let labels = |address: &str| server.json(&[&format!("{address}.json"), "-L"])["labels"].clone();
+    let id = execution.rsplit('/').next().unwrap();
+    let api = format!("/api/v1/executions/{id}/labels");
+    let added = server.post(&api, &json!([{"key": "team", "value": "data"}, {"key": "seen", "value": true}]));
+    let one = |key: &str, value: &str| json!({"key": key, "value": value});
+    assert_eq!(added["labels"], json!([one("team", "data"), one("seen", "true")]));
+    assert_eq!(server.json(&["/api/v1/executions/search?labels=team:data"])["total"], 1);
+    assert_eq!(text(&page(&server, &execution), "#labels textarea"), "team: data seen: true");
+    enter(&server, &format!("{execution}/labels"), &["labels=team: taxi\n\nnote: a:b <i>"]);
+    assert_eq!(labels(&execution), json!([one("team", "taxi"), one("note", "a:b <i>")]));
+    assert!(text(&page(&server, &execution), "#labels textarea").contains("a:b <i>"));
+    for (body, code, words) in [
+        (json!([{"key": "", "value": "x"}]), "422", "a label has no name"),
+        (json!([{"key": "a\u{7}", "value": "x"}]), "422", "contains control characters"),
+        (json!([{"key": "a", "value": "x".repeat(2000)}]), "422", "at most 1024 characters"),
+        (json!([{"key": "backfill", "value": "x"}]), "422", "tells to which backfill"),
+        (json!({"team": "x"}), "422", "not a list of `key` and `value`"),
+    ] {
+        let (found, message) = server.refusal(&api, &body);
+        assert!(found == code && message.contains(words), "{found} {message}");
+    }
+    let many: Vec<_> = (0..200).map(|number| json!({"key": format!("k{number}"), "value": "x"})).collect();
+    assert!(server.refusal(&api, &json!(many)).1.contains("at most 100 labels"));
+    let form = ["-d", "labels=team", "-o", "/dev/null", "-w", "%{http_code}"];
+    assert_eq!(server.curl(&[&[format!("{execution}/labels").as_str()], &form[..]].concat()), "422");
+    let missing = server.refusal("/api/v1/executions/none/labels", &json!([]));
+    assert_eq!(missing.0, "404");
+    let waiting = server.json(&["/api/v1/executions/shop/waits", "-X", "POST"]);
+    let running = format!("/api/v1/executions/{}/labels", waiting["id"].as_str().unwrap());
+    assert_eq!(server.refusal(&running, &json!([one("a", "b")])).0, "409");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_task_of_an_execution_runs_alone() {
+    let (_place, server, first) = failed().await;
+    let shown = page(&server, &first);
+    assert_eq!(texts(&shown, ".alone option"), ["make", "each", "stop", "never"]);
+    let again = enter(&server, &format!("{first}/replay"), &["only=true", "task=make"]);
+    until_shown(&server, &again, "success").await;
+    let shown = page(&server, &again);
+    assert!(text(&shown, "#timeline header").contains("make alone, with the outputs of"), "{}", shown.html);
+    assert!(texts(&page(&server, "/executions"), "tbody tr").iter().any(|row| row.contains("only make")));
 }
 
 #[tokio::test(flavor = "multi_thread")]

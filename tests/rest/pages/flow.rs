@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use super::{HELLO, all, page, place, submit, text, texts};
+use serde_json::json;
+
+use super::{HELLO, all, enter, page, place, submit, text, texts, until_shown};
 use crate::rest::world::until;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -87,4 +89,62 @@ fn flows_are_found_by_text_namespace_and_label() {
     assert_eq!(found("label=team%3Dweb"), ["hello"]);
     let shown = page(&server, "/flows");
     assert!(all(&shown, "tbody .chip").iter().any(|chip| chip.attr("href") == Some("/flows?label=team%3Ddata")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_task_runs_alone_as_the_flow_is_now() {
+    let place = place();
+    let server = place.server();
+    let first = submit(&server, "/flows/shop/hello/run", &["month=02", "note=first"]);
+    until_shown(&server, &first, "success").await;
+    place.write("flows/hello.yaml", HELLO.replace("Hello {{", "Good morning {{"));
+    until("the file is read", async || page(&server, "/flows/shop/hello").html.contains("revision 2")).await;
+    let shown = page(&server, "/flows/shop/hello");
+    assert_eq!(texts(&shown, "#one-task [name=task] option"), ["greet", "give"]);
+    let chosen = all(&shown, "#one-task [name=execution] option");
+    let id = chosen[0].attr("value").unwrap();
+    assert!(first.ends_with(id) && chosen[0].text.contains("success · month=02"), "{}", chosen[0].text);
+    let alone = enter(&server, "/flows/shop/hello/run-task", &["task=greet", &format!("execution={id}")]);
+    until_shown(&server, &alone, "success").await;
+    let log = server.curl(&[&format!("/api/v1/logs{}/download", alone.strip_prefix("/executions").unwrap())]);
+    assert!(log.contains("Good morning 02 first"), "{log}");
+    let of_another = ["/flows/shop/broken/run-task", "-d", "task=stop", "-d", &format!("execution={id}")];
+    assert_eq!(server.code(&of_another), "422");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_pages_of_flows_are_there_as_json() {
+    let place = place();
+    place.write("flows/dotted.yaml", HELLO.replace("id: hello", "id: hello.json").replace("Greets", "Writes JSON for"));
+    let right = HELLO.replace("id: hello", "id: wrong");
+    place.write("flows/wrong.yaml", &right);
+    let server = place.server();
+    place.write("flows/wrong.yaml", right.replace("message:", "mesage:"));
+    until("it is noticed", async || server.get("/flows/shop/wrong.json")["is_broken"] == true).await;
+    let flow = server.get("/flows/shop/wrong.json");
+    assert_eq!((&flow["id"], &flow["revision"]), (&json!("wrong"), &json!(1)), "{flow}");
+    assert_eq!(flow["findings"][0]["line"], 9, "{flow}");
+    let shown = page(&server, "/flows/shop/wrong");
+    let link = all(&shown, ".note a").into_iter().next().unwrap();
+    assert_eq!(link.attr("href"), Some("/flows/shop/wrong/edit#L9"));
+    assert_eq!(text(&page(&server, "/flows/shop/hello.json"), "h1"), "hello.json", "a flow may be called so");
+    assert_eq!(server.get("/flows/shop/hello.json.json")["id"], "hello.json");
+    let listed: Vec<_> = server.get("/flows.json?q=json%20for")["flows"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|flow| flow["id"].clone())
+        .collect();
+    assert_eq!(listed, ["hello.json"]);
+    let edited = server.get("/flows/shop/wrong/edit.json");
+    assert!(edited["text"].as_str().unwrap().contains("mesage") && edited["findings"][0]["line"] == 9, "{edited}");
+    assert!(edited["digest"].as_str().is_some_and(|digest| digest.len() > 20), "{edited}");
+    assert!(server.code(&["/flows/shop/none/edit.json"]) == "404" && server.code(&["/flows/shop/none.json"]) == "404");
+    let task = server.get("/tasks/http.download.json");
+    assert_eq!((&task["name"], &task["kind"]), (&json!("http.download"), &json!("task")));
+    assert!(task["tables"][0]["rows"].as_array().unwrap().iter().any(|row| row["name"] == "uri"), "{task}");
+    assert_eq!(server.code(&["/tasks/nothing.json"]), "404");
+    let partitions =
+        server.curl(&["/flows/shop/hello/partitions.json?from=2020-01", "-o", "/dev/null", "-w", "%{redirect_url}"]);
+    assert!(partitions.ends_with("/api/v1/flows/shop/hello/partitions?from=2020-01"), "{partitions}");
 }
