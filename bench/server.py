@@ -271,7 +271,7 @@ def copy(journal, count):
             columns = [row[1] for row in journal.execute(f"PRAGMA table_info({table})")]
             values = ["new" if name == key else moved(name) if name in times else name for name in columns]
             journal.execute(f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(values)} "
-                            f"FROM {table} JOIN pairs ON old = {key}")
+                            f"FROM pairs CROSS JOIN {table} ON {key} = old")
 
 
 def earlier(id, hours):
