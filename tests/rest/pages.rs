@@ -170,7 +170,7 @@ async fn a_flow_is_found_run_by_its_form_and_followed_to_its_end() {
     assert!(text(&page(&server, &format!("{execution}?show=outputs")), "#log").contains("again"));
     assert_eq!(
         texts(&shown, ".head .actions button"),
-        ["Delete", "From the beginning", "From give"],
+        ["Delete", "From the beginning", "From give", "Run it alone"],
         "what may be done to one that has ended well"
     );
     let listed = page(&server, "/executions?state=SUCCESS&flowId=hello");

@@ -61,7 +61,8 @@ pub(super) async fn take(request: Request) -> (Request, Option<String>) {
     }
     let Some(frame) = Frame::of(request.headers()) else { return (request, None) };
     let (mut parts, body) = request.into_parts();
-    let mut chunks = body.into_data_stream();
+    // Read again behind its end, by whoever reads a form that has no other field.
+    let mut chunks = body.into_data_stream().fuse();
     let (mut begin, mut is_whole) = (BytesMut::new(), false);
     while !is_whole && frame.is_open(&begin) && frame.find(&begin, false).is_none() {
         match chunks.next().await {

@@ -50,7 +50,12 @@ impl ListedExecution {
             id: summary.id.to_string(),
             flow: summary.flow.clone(),
             state: if interrupted { StateBadge::INTERRUPTED } else { StateBadge::of(summary.state) },
-            inputs: summary.only.iter().map(|only| format!("only {only}")).chain(short_pairs(&summary.inputs)).collect(),
+            inputs: summary
+                .only
+                .iter()
+                .map(|only| format!("only {only}"))
+                .chain(short_pairs(&summary.inputs))
+                .collect(),
             began: Moment::of(summary.started.unwrap_or(summary.created)),
             took: took.unwrap_or_default(),
             rows: if summary.rows > 0 { thousands(summary.rows) } else { String::new() },
