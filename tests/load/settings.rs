@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jitney::config::{CliOverrides, Settings};
 use jitney::task::TaskContext;
 
-use crate::load::{Place, assert_says, counts, postgres, run};
+use crate::load::{Place, assert_says, counts, many_rows, postgres, run};
 
 /// What the server prints while it stores a row.
 const PRINTING: &str = "CREATE DOMAIN shown_date AS date CHECK (value::text ~ '^[0-9/.]{10}$');
@@ -111,6 +111,17 @@ async fn a_trigger_that_sets_another_search_path_does_no_harm() {
         assert_eq!(counts(&loaded.unwrap()), [1, 1, 0, 0], "{mode}");
     }
     assert_eq!(place.rows("SELECT count(*) FROM public.jitney_loads").await, "4");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_is_not_idle_for_long_loads_what_takes_longer() {
+    let place = Place::with("settings_idle", "CREATE TABLE t (id int, note text)").await;
+    let database = place.rows("SELECT current_database()").await;
+    place.run(&format!("ALTER DATABASE {database} SET idle_in_transaction_session_timeout = '50ms'")).await;
+    place.file("a.csv", many_rows(200_000));
+    // Nothing is sent before the last row is read.
+    place.load("{from: a.csv, table: t, transform: {dedupe: [id]}}").await.unwrap();
+    assert_eq!(place.rows("SELECT count(*) FROM t").await, "200000");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

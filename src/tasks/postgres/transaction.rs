@@ -68,6 +68,12 @@ async fn attempt<L: Loading + ?Sized>(task: &L, context: &TaskContext, source: &
     let doing = "beginning the load";
     let begun = async { beginning.start().await.map_err(|error| explain(doing, &error)) };
     let transaction = watch.over(doing, begun).await?;
+    // The server waits while rows are prepared, unlike for an idle user who holds locks; `WaitMonitor` bounds that.
+    let patience = async {
+        let sql = "SET LOCAL idle_in_transaction_session_timeout = 0";
+        transaction.batch_execute(sql).await.map_err(|error| explain(doing, &error))
+    };
+    watch.over(doing, patience).await?;
     // On the heap: the state of a load is large, and so would be everything around it.
     let begun_load = Box::pin(async {
         watch.over("looking at the search_path", search_path::check(&transaction)).await?;
