@@ -143,6 +143,10 @@ fn server_programs(settings: &Settings) -> DoctorFinding {
             "Postgres programs",
             format!("PostgreSQL {} in {}", found.version, found.folder.display()),
         ),
+        None if let Some(version) = binaries::packaged_version() => DoctorFinding::ok(
+            "Postgres programs",
+            format!("PostgreSQL {version}, installed with jitney; unpacked when the private server is first needed"),
+        ),
         None => DoctorFinding::missing(
             "Postgres programs",
             "none; they are downloaded when the private server is first needed",

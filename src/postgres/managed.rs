@@ -79,7 +79,11 @@ async fn programs(
     report: &(dyn Fn(&str) + Sync),
 ) -> Result<Binaries, TaskError> {
     let (owned, into, major) = (settings.clone(), cluster.binaries(), cluster.major());
-    if let Some(found) = blocking("find", move || Ok(binaries::find(&owned, &into, major))).await? {
+    let local = blocking("find", move || match binaries::find(&owned, &into, major) {
+        Some(found) => Ok(Some(found)),
+        None => binaries::unpack_packaged(&into, major),
+    });
+    if let Some(found) = local.await? {
         return Ok(found);
     }
     let wanted = major.unwrap_or(FETCHED_VERSION);

@@ -15,6 +15,7 @@ pub mod managed;
 pub mod name;
 pub mod outcome;
 mod owner;
+mod packaged;
 mod pg_error;
 mod postmaster;
 mod resolve;
