@@ -4,6 +4,10 @@
 #   make demo-elt     the same, through Cloud Storage into BigQuery, on emulators of both
 #   make test         all tests
 #   make emulators    install Google Cloud's emulators for the tests, once (`make test` does it by itself)
+#   make release      build the program as it is published, target/release/jitney: faster, and 4 times as long to build
+#   make wheel        build the release program into a Python package, dist/jitney-*.whl; needs Python and its venv
+#   make archive      the same program as dist/jitney-*.tar.gz with its checksum
+#   make image        a Docker image of that archive
 #   make check        clippy and the formatter, warnings as errors
 #   make assets       build the files that the server's pages load; needs Node
 #   make bench        loads side by side with plain Postgres, measured
@@ -14,7 +18,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := build
-.PHONY: assets build demo demo-elt test emulators check bench clean-demo tools
+.PHONY: archive assets build demo demo-elt test emulators check bench clean-demo image release tools wheel
 
 export PATH := $(PATH):$(HOME)/.cargo/bin
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -22,6 +26,7 @@ STATE := $(or $(JITNEY_HOME),$(or $(XDG_DATA_HOME),$(HOME)/.local/share)/jitney)
 
 # `make test` leaves a slower program in the debug folder; this one stays as it is.
 build: tools
+	@[ -e $(TARGET)/jitney ] || echo "Building jitney, once: about 15 CPU minutes, so 7 to 10 on two cores. (A wheel installs in a minute: see README.md.)"
 	@cargo build
 	@ln -f $(TARGET)/debug/jitney $(TARGET)/jitney
 
@@ -51,6 +56,19 @@ check: tools
 
 assets:
 	@cd src/server/pages/assets && npm ci --no-audit --no-fund --silent && npm run build --silent
+
+release: tools
+	@cargo build --release
+
+# On Linux, zig's linker makes the program run on any distribution with glibc 2.17 or newer (manylinux_2_17).
+wheel: tools
+	@packaging/wheel dist
+
+archive: wheel
+	@packaging/archive dist
+
+image: archive
+	@docker build --build-arg PROGRAM=archive --tag jitney .
 
 bench: tools
 	@bench/run.sh

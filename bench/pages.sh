@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/jitney-pages.XXXXXX")
 trap 'rm -rf "$work"' EXIT
-[ -n "${JITNEY:-}" ] || make build >&2
-jitney=$(realpath "${JITNEY:-${CARGO_TARGET_DIR:-target}/jitney}")
+[ -n "${JITNEY:-}" ] || make release >&2
+jitney=$(realpath "${JITNEY:-${CARGO_TARGET_DIR:-target}/release/jitney}")
 
 python3 bench/pages.py "$jitney" "$work"

@@ -10,8 +10,8 @@ rows=${1:-4000000}
 rounds=${ROUNDS:-3}
 work=$(mktemp -d "${TMPDIR:-/tmp}/jitney-parquet.XXXXXX")
 trap 'rm -rf "$work"' EXIT
-[ -n "${JITNEY:-}" ] || make build >&2
-jitney=${JITNEY:-${CARGO_TARGET_DIR:-target}/jitney}
+[ -n "${JITNEY:-}" ] || make release >&2
+jitney=${JITNEY:-${CARGO_TARGET_DIR:-target}/release/jitney}
 
 python3 -m venv "$work/venv" && "$work/venv/bin/pip" install --quiet duckdb >&2
 "$jitney" demo month "$work/month.csv.gz" --rows "$rows" >&2

@@ -13,8 +13,8 @@ rounds=${ROUNDS:-3}
 work=$(mktemp -d "${TMPDIR:-/tmp}/jitney-bench.XXXXXX")
 chmod 755 "$work"
 home=$work/home
-[ -n "${JITNEY:-}" ] || make build >&2
-jitney=${JITNEY:-${CARGO_TARGET_DIR:-target}/jitney}
+[ -n "${JITNEY:-}" ] || make release >&2
+jitney=${JITNEY:-${CARGO_TARGET_DIR:-target}/release/jitney}
 programs=$(dirname "$(readlink -f "$(command -v initdb || ls -d /usr/lib/postgresql/*/bin/initdb | tail -1)")")
 
 # Postgres refuses to run as root.

@@ -9,8 +9,8 @@ cd "$(dirname "$0")/.."
 megabytes=${1:-500}
 rounds=${ROUNDS:-5}
 work=$(mktemp -d "${TMPDIR:-/tmp}/jitney-upload.XXXXXX")
-[ -n "${JITNEY:-}" ] || make build >&2
-jitney=${JITNEY:-${CARGO_TARGET_DIR:-target}/jitney}
+[ -n "${JITNEY:-}" ] || make release >&2
+jitney=${JITNEY:-${CARGO_TARGET_DIR:-target}/release/jitney}
 trap 'tests/emulators/run stop "$work/emulators"; rm -rf "$work"' EXIT
 
 eval "$(tests/emulators/run start "$work/emulators" | sed 's/^/export /')"
