@@ -9,15 +9,15 @@ use flate2::read::GzDecoder;
 
 /// The package's archive of server programs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PackagedServer {
+pub(super) struct PackagedServer {
     archive: PathBuf,
     /// The version, such as `18.6.0`.
-    pub version: String,
+    pub(super) version: String,
 }
 
 impl PackagedServer {
     /// The archive in the environment that this program is installed in, if it has one.
-    pub fn find() -> Option<Self> {
+    pub(super) fn find() -> Option<Self> {
         // The program is often started through a link from another folder.
         let program = fs::canonicalize(std::env::current_exe().ok()?).ok()?;
         Self::in_environment(program.parent()?.parent()?)
@@ -35,7 +35,7 @@ impl PackagedServer {
     }
 
     /// The first number of the version.
-    pub fn major(&self) -> Option<u32> {
+    pub(super) fn major(&self) -> Option<u32> {
         self.version.split('.').next()?.parse().ok()
     }
 
@@ -43,7 +43,7 @@ impl PackagedServer {
     ///
     /// # Errors
     /// When the archive cannot be read or the folder cannot be written.
-    pub fn unpack(&self, into: &Path) -> io::Result<PathBuf> {
+    pub(super) fn unpack(&self, into: &Path) -> io::Result<PathBuf> {
         fs::create_dir_all(into)?;
         let target = into.join(&self.version);
         // Renamed at the end, so that what a killed process left is never taken for the whole.
@@ -77,9 +77,9 @@ mod tests {
         fs::write(made.join("bin/initdb"), "").unwrap();
         assert_eq!(PackagedServer::in_environment(root.path()), None);
         let archive = package.join("postgresql-18.6.0-x86_64-unknown-linux-gnu.tar.gz");
-        let packed =
-            Command::new("tar").arg("-C").arg(root.path()).arg("-czf").arg(&archive).arg(made.file_name().unwrap());
-        assert!({ packed }.status().unwrap().success());
+        let mut tar = Command::new("tar");
+        tar.arg("-C").arg(root.path()).arg("-czf").arg(&archive).arg(made.file_name().unwrap());
+        assert!(tar.status().unwrap().success());
 
         let found = PackagedServer::in_environment(root.path()).unwrap();
         assert_eq!((found.version.as_str(), found.major()), ("18.6.0", Some(18)));
