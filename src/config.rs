@@ -49,6 +49,23 @@ pub enum ScriptRunner {
     Process,
 }
 
+/// Whether an output gets colours: `NO_COLOR` forbids them, `CLICOLOR_FORCE` asks for them, `CLICOLOR=0` and a terminal
+/// without them forbid them, and otherwise a terminal gets them.
+pub fn wants_colour(is_terminal: bool) -> bool {
+    colour_by(|name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()), is_terminal)
+}
+
+fn colour_by(variable: impl Fn(&str) -> Option<String>, is_terminal: bool) -> bool {
+    let set = |name: &str| variable(name).filter(|value| !value.is_empty());
+    if set("NO_COLOR").is_some() {
+        return false;
+    }
+    if set("CLICOLOR_FORCE").is_some_and(|value| value != "0") {
+        return true;
+    }
+    is_terminal && set("CLICOLOR").as_deref() != Some("0") && set("TERM").as_deref() != Some("dumb")
+}
+
 /// The settings of this process, fixed at its start.
 #[derive(Clone, Debug)]
 pub struct Settings {

@@ -6,15 +6,16 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use crate::cli::format::seconds;
-use crate::cli::out::{errln, outln};
+use crate::cli::out::{self, errln, outln};
 use crate::cli::run::to_json;
+use crate::cli::table::Table;
 use crate::cli::{ExitStatus, InvalidFlow};
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
 use crate::engine::{INTERRUPTED, finish_killing, is_interrupted};
 use crate::id::{ExecutionId, IdPrefix, InvalidId};
 use crate::journal::{ExecutionQuery, ExecutionState, Journal, JournalError, State, Summary};
-use crate::text::{indented, plain, thousands, visible_line};
+use crate::text::{indented, plain, thousands};
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -160,10 +161,12 @@ fn list(executions: &[ListedExecution], flow: Option<&str>, as_json: bool) {
         }
         return;
     }
-    let mut table = super::table(["id", "flow", "state", "started", "took", "rows", "inputs"]);
+    let mut table = Table::new(["id", "flow", "state", "started", "took", "rows", "inputs"])
+        .breaking(&["flow"])
+        .spilling(&["inputs"]);
     for ListedExecution { summary: execution, interrupted } in executions {
         let started =
-            execution.started.map(|time| time.with_timezone(&chrono::Local).format("%Y-%m-%d %H:%M:%S").to_string());
+            execution.started.map(|time| time.with_timezone(&chrono::Local).format("%Y-%m-%d %H:%M").to_string());
         let took = execution.took.and_then(|took| Duration::try_from_secs_f64(took).ok());
         let inputs = execution.inputs.iter().map(|(name, value)| format!("{name}={}", plain(value)));
         table.add_row([
@@ -173,10 +176,10 @@ fn list(executions: &[ListedExecution], flow: Option<&str>, as_json: bool) {
             started.unwrap_or_default(),
             took.map(seconds).unwrap_or_default(),
             thousands(execution.rows),
-            visible_line(&inputs.collect::<Vec<_>>().join(" ")).into_owned(),
+            inputs.collect::<Vec<_>>().join(" "),
         ]);
     }
-    outln!("{}", table.trim_fmt());
+    out::table(&table);
     if let Some(ListedExecution { summary, .. }) = executions.iter().find(|listed| listed.interrupted) {
         errln!("INTERRUPTED: its process is gone. Resume with: jitney resume {}", summary.id);
     }

@@ -8,8 +8,9 @@ use anyhow::Context;
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::cli::out::{copy, data, errln, out, outln};
-use crate::cli::{ExitStatus, InvalidFlow, executions, right_aligned, table};
+use crate::cli::out::{self, copy, data, errln, outln};
+use crate::cli::table::Table;
+use crate::cli::{ExitStatus, InvalidFlow, executions};
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
 use crate::id::ExecutionId;
@@ -106,11 +107,11 @@ fn list(prefix: &str, settings: &Settings, as_json: bool) -> anyhow::Result<()> 
         errln!("Execution {id} has no files.");
         return Ok(());
     }
-    let mut rows = table(["file", "bytes"]);
+    let mut rows = Table::new(["file", "bytes"]).right_aligned();
     for file in &files {
         rows.add_row([file.uri.clone(), thousands(size(file))]);
     }
-    out!("{}", right_aligned(rows));
+    out::table(&rows);
     Ok(())
 }
 

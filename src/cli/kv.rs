@@ -3,7 +3,8 @@
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 
-use crate::cli::out::{data, errln, outln};
+use crate::cli::out::{self, data, errln, outln};
+use crate::cli::table::Table;
 use crate::cli::{ExitStatus, InvalidFlow};
 use crate::clock;
 use crate::config::Settings;
@@ -107,8 +108,10 @@ fn list(entries: &[KvEntry], as_json: bool) {
         outln!("{}", serde_json::json!(entries));
         return;
     }
-    let shown = |time: DateTime<Utc>| time.with_timezone(&chrono::Local).format("%Y-%m-%d %H:%M:%S").to_string();
-    let mut table = super::table(["namespace", "key", "type", "value", "updated", "expires", "description"]);
+    let shown = |time: DateTime<Utc>| time.with_timezone(&chrono::Local).format("%Y-%m-%d %H:%M").to_string();
+    let mut table = Table::new(["namespace", "key", "type", "value", "updated", "expires", "description"])
+        .breaking(&["value"])
+        .spilling(&["description"]);
     for entry in entries {
         table.add_row([
             entry.namespace.clone(),
@@ -123,7 +126,7 @@ fn list(entries: &[KvEntry], as_json: bool) {
     if entries.is_empty() {
         errln!("No values are stored. Flows store values with the task kv.set; on the command line: jitney kv set");
     } else {
-        outln!("{}", table.trim_fmt());
+        out::table(&table);
     }
 }
 

@@ -3,6 +3,8 @@
 mod backfill;
 mod calendar;
 mod clean;
+mod colour;
+mod completions;
 mod convert;
 pub mod demo;
 mod doctor;
@@ -16,8 +18,10 @@ mod home_errors;
 mod infer;
 mod inputs;
 mod kv;
+mod layout;
 mod load;
 mod log;
+mod man;
 mod new;
 mod next_steps;
 mod out;
@@ -35,6 +39,7 @@ mod run_help;
 mod schema;
 mod server;
 mod signals;
+mod table;
 mod target;
 mod tasks;
 mod user;
@@ -124,6 +129,11 @@ enum Command {
     User(user::Arguments),
     /// Try jitney with sample months that are generated and served on this machine
     Demo(demo::Arguments),
+    /// Print the completions of a shell
+    Completions(completions::Arguments),
+    /// Write the manual pages into a folder
+    #[command(hide = true)]
+    Man(man::Arguments),
 }
 
 impl Command {
@@ -225,6 +235,8 @@ async fn dispatch(command: Command, settings: &Arc<Settings>) -> anyhow::Result<
         Command::Server(arguments) => server::run(arguments, settings).await,
         Command::User(arguments) => user::run(arguments, settings),
         Command::Demo(arguments) => demo::run(arguments, settings).await,
+        Command::Completions(arguments) => Ok(completions::run(&arguments)),
+        Command::Man(arguments) => man::run(&arguments),
     }
 }
 
@@ -246,23 +258,8 @@ fn report_error(error: &anyhow::Error, clean: impl Fn(&str) -> String) -> ExitCo
     let help = home_errors::help(error).map(|help| format!("\n  help: {help}")).unwrap_or_default();
     // Findings have their own lines; a line break in any other message may come from a value.
     match exit::has_findings(error) {
-        true => errln!("{}", without_number(&clean(&format!("{text}{help}")))),
-        false => errln!("error: {}{}", indented(&clean(&without_number(&text)), 2), clean(&help)),
+        true => out::findings(&without_number(&clean(&format!("{text}{help}")))),
+        false => out::findings(&format!("error: {}{}", indented(&clean(&without_number(&text)), 2), clean(&help))),
     }
     exit::status_of(error).into()
-}
-
-/// An empty table without frames.
-fn table<const N: usize>(columns: [&str; N]) -> comfy_table::Table {
-    let mut table = comfy_table::Table::new();
-    table.load_style(comfy_table::presets::NOTHING).set_header(columns);
-    table
-}
-
-/// The text of the table, with all columns but the first aligned to the right.
-fn right_aligned(mut table: comfy_table::Table) -> String {
-    table.column_iter_mut().skip(1).for_each(|column| {
-        column.set_cell_alignment(comfy_table::CellAlignment::Right);
-    });
-    format!("{}\n", table.trim_fmt())
 }

@@ -8,6 +8,9 @@ use std::fmt::Arguments;
 use std::io::{self, IsTerminal, Write};
 use std::sync::OnceLock;
 
+use super::colour::{self, Style};
+use super::layout;
+use super::table::Table;
 use crate::text::visible;
 
 /// The error that lost data on stdout, if there was one.
@@ -31,6 +34,16 @@ pub(super) fn exact(text: &str) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => drop(WRITE_ERROR.set(error.to_string())),
         _ => {}
     }
+}
+
+/// Writes a table that fits the terminal to stdout.
+pub(super) fn table(table: &Table) {
+    exact(&table.lines(layout::width(), colour::on_stdout()));
+}
+
+/// Writes a line to stdout whose first word is in colour.
+pub(super) fn led(style: Style, word: &str, rest: &str) {
+    exact(&format!("{}{}\n", style.paint(word, colour::on_stdout()), visible(rest)));
 }
 
 /// Writes the bytes of a file, for another program.
@@ -57,9 +70,22 @@ pub(super) fn copy(file: &mut std::fs::File) -> io::Result<()> {
 
 /// Writes a message to stderr. If that fails, there is no other place to report it.
 pub(super) fn message(text: Arguments) {
-    let text = text.to_string();
+    raw_message(&visible(&text.to_string()));
+}
+
+/// Writes a line to stderr whose first word is in colour.
+pub(super) fn led_message(style: Style, word: &str, rest: &str) {
+    raw_message(&format!("{}{}\n", style.paint(word, colour::on_stderr()), visible(rest)));
+}
+
+/// Writes findings to stderr, one or several.
+pub(super) fn findings(text: &str) {
+    raw_message(&format!("{}\n", colour::findings(&visible(text), colour::on_stderr())));
+}
+
+fn raw_message(text: &str) {
     let mut stderr = io::stderr().lock();
-    let _ = stderr.write_all(visible(&text).as_bytes()).and_then(|()| stderr.flush());
+    let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
 }
 
 /// The error that lost data on stdout, if there was one: a full disk, but not a closed pipe.

@@ -6,8 +6,21 @@ use clap::{Arg, CommandFactory, FromArgMatches};
 use super::{Cli, Command};
 
 /// The commands that never use the server of `--postgres`; the option is hidden from their help.
-const WITHOUT_POSTGRES: &[&str] =
-    &["infer", "new", "validate", "graph", "convert", "executions", "clean", "kv", "tasks", "schema", "postgres"];
+const WITHOUT_POSTGRES: &[&str] = &[
+    "infer",
+    "new",
+    "completions",
+    "man",
+    "validate",
+    "graph",
+    "convert",
+    "executions",
+    "clean",
+    "kv",
+    "tasks",
+    "schema",
+    "postgres",
+];
 
 /// Parses the arguments of this process.
 ///

@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use chrono::Utc;
 use clap::Args;
-use comfy_table::Table;
 use serde_json::json;
 
 use crate::cli::backfill::{explain, reading_runner, texts_with_absolute_paths};
 use crate::cli::calendar::{CalendarMark, calendar, legend};
 use crate::cli::inputs::parse_pair;
-use crate::cli::out::{errln, out, outln};
+use crate::cli::out::{self, errln, exact, outln};
+use crate::cli::table::Table;
 use crate::cli::{ExitStatus, flows};
+use crate::cli::{colour, layout};
 use crate::clock;
 use crate::config::Settings;
 use crate::engine::backfill::{GridRequest, PartitionReport, PartitionStatus, SourceChange};
@@ -65,13 +66,23 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
     for column in &grid.columns {
         let marks: Vec<_> = column.known.iter().map(|known| (known.date, CalendarMark::of(&known.status))).collect();
         outln!("{}", column.name);
-        out!("{}", calendar(&marks, column.schedule.times().zone(), column.granularity()));
-        outln!("  {}\n", legend(marks.iter().map(|(_, mark)| *mark)));
+        let drawn = calendar(&marks, column.schedule.times().zone(), column.granularity());
+        let drawn = format!("{drawn}  {}\n\n", legend(marks.iter().map(|(_, mark)| *mark)));
+        exact(&colour::marks(&drawn, colour::on_stdout()));
     }
     let filled: Vec<(&str, &[PartitionReport])> =
         grid.columns.iter().map(|column| (column.name.as_str(), &column.known[..])).collect();
     let mut notes = Footnotes::default();
-    outln!("{}", table(&filled, wanted.check, &mut notes).trim_fmt());
+    let together = table(&filled, wanted.check, &mut notes);
+    if together.natural_width() <= layout::width() || filled.len() == 1 {
+        out::table(&together);
+    } else {
+        // Side by side they are too wide.
+        for (index, column) in filled.iter().enumerate() {
+            exact(if index > 0 { "\n" } else { "" });
+            out::table(&table(&[*column], wanted.check, &mut notes));
+        }
+    }
     notes.0.iter().enumerate().for_each(|(index, note)| outln!("[{}] {note}", index + 1));
     Ok(ExitStatus::Ok)
 }
@@ -104,13 +115,13 @@ impl Footnotes {
 
 /// One row for each partition, with several cells for each column of the grid.
 fn table(grid: &[(&str, &[PartitionReport])], check: bool, notes: &mut Footnotes) -> Table {
-    let mut table = Table::new();
     let mut header = vec!["partition".to_owned()];
     for (name, _) in grid {
         header.extend([(*name).to_owned(), "rows".to_owned(), "loaded".to_owned(), "checksum".to_owned()]);
         header.extend(check.then(|| "source".to_owned()));
     }
-    table.load_style(comfy_table::presets::NOTHING).set_header(header);
+    let states: Vec<&str> = grid.iter().map(|(name, _)| *name).chain(["source"]).collect();
+    let mut table = Table::new(header).breaking(&states);
     let mut labels: Vec<(chrono::DateTime<Utc>, &str)> =
         grid.iter().flat_map(|(_, known)| known.iter().map(|known| (known.date, known.partition.as_str()))).collect();
     labels.sort_by_key(|(date, label)| (*date, *label));
@@ -178,7 +189,7 @@ mod tests {
             source: Some(SourceChange::Unknown(why.clone())),
         };
         let (known, mut notes) = ([known("2019-04"), known("2019-05")], Footnotes::default());
-        let table = table(&[("postgres_taxi", &known[..])], true, &mut notes).trim_fmt();
+        let table = table(&[("postgres_taxi", &known[..])], true, &mut notes).lines(80, false);
         assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
         assert_eq!((table.matches("unknown [1]").count(), notes.0), (2, vec![why]));
     }

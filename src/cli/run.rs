@@ -9,13 +9,16 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
+use crate::cli::colour::Style;
 use crate::cli::exit::{self, explain};
 use crate::cli::format::{bytes, seconds};
 use crate::cli::inputs::{self, InputArguments, parse_pair};
+use crate::cli::layout;
 use crate::cli::next_steps;
 use crate::cli::out::{errln, out, outln};
 use crate::cli::run_display::RunDisplay;
 use crate::cli::signals::SignalGuard;
+use crate::cli::table::Table;
 use crate::cli::target::OnTargetChange;
 use crate::cli::{ExitStatus, InvalidFlow, files, flows};
 use crate::config::{ScriptRunner, Settings};
@@ -183,7 +186,12 @@ impl RunSession {
 
     /// Prints how the execution ended as text. A flow that was composed for it has no file to be run again.
     pub(super) fn report_as_text(&self, id: &ExecutionId, state: &State, has_file: bool) -> ExitStatus {
-        self.display.print(&format!("{} in {}", state.status, seconds(state.took().unwrap_or_default())));
+        let word = state.status.to_string();
+        let took = format!(" in {}", seconds(state.took().unwrap_or_default()));
+        match Style::of_state(&word) {
+            Some(style) => self.display.print_led(style, &word, &took),
+            None => self.display.print(&format!("{word}{took}")),
+        }
         if let Some(table) = load_table(state) {
             out!("{table}");
         }
@@ -243,17 +251,11 @@ impl RunSession {
 
 /// A table with one row for each load of an execution; none if it loaded nothing.
 fn load_table(state: &State) -> Option<String> {
-    let mut table = super::table([
-        "task",
-        "table",
-        "rows in file",
-        "loaded",
-        "rejected",
-        "already there",
-        "time",
-        "rows/s",
-        "size",
-    ]);
+    let mut table =
+        Table::new(["task", "table", "rows in file", "loaded", "rejected", "already there", "time", "rows/s", "size"])
+            .right_aligned()
+            .breaking(&["task"])
+            .spilling(&["table"]);
     for (id, task) in &state.tasks {
         let Some(number) = load_counts(&task.outputs) else { continue };
         let spent = task.outputs.get("seconds").and_then(Value::as_f64).unwrap_or_default();
@@ -270,7 +272,7 @@ fn load_table(state: &State) -> Option<String> {
             bytes(number("bytes")),
         ]);
     }
-    (!table.is_empty()).then(|| super::right_aligned(table))
+    (!table.is_empty()).then(|| table.lines(layout::width(), false))
 }
 
 /// A function that returns a count of a load by name; none if the outputs are not those of a load.

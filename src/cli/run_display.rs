@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
 
+use crate::cli::colour::Style;
 use crate::cli::format::{bytes, seconds};
-use crate::cli::out::errln;
+use crate::cli::out::{errln, led_message};
 use crate::cli::rate::RateMeter;
 use crate::engine::{Notice, Observer};
 use crate::id::RunId;
@@ -80,6 +81,18 @@ impl RunDisplay {
         self.print_always(text);
     }
 
+    /// The same for a line whose first word is in colour.
+    pub(super) fn print_led(&self, style: Style, word: &str, rest: &str) {
+        if !self.quiet {
+            self.print_led_always(style, word, rest);
+        }
+    }
+
+    fn print_led_always(&self, style: Style, word: &str, rest: &str) {
+        let print = || led_message(style, word, rest);
+        if self.live { self.bar.suspend(print) } else { print() }
+    }
+
     fn print_always(&self, text: &str) {
         if self.live { self.bar.suspend(|| errln!("{text}")) } else { errln!("{text}") }
     }
@@ -116,14 +129,15 @@ impl RunDisplay {
             }
             Notice::TaskSucceeded { run, outputs, took, .. } => {
                 self.end(run);
-                self.print(&format!("  ✓ {run:<16} {}", result_text(outputs, *took)));
+                self.print_led(Style::Good, "  ✓", &format!(" {run:<16} {}", result_text(outputs, *took)));
             }
             Notice::TaskFailed { run, error, retry_at, .. } => {
                 self.end(run);
                 let help =
                     error.help.as_ref().map(|help| format!("\n      help: {}", indent(help))).unwrap_or_default();
-                let mark = if retry_at.is_some() { "↻" } else { "✗" };
-                self.print_always(&format!("  {mark} {run:<16} {}{help}", indent(&error.message)));
+                let (style, mark) =
+                    if retry_at.is_some() { (Style::Attention, "  ↻") } else { (Style::Bad, "  ✗") };
+                self.print_led_always(style, mark, &format!(" {run:<16} {}{help}", indent(&error.message)));
                 if let Some(at) = retry_at {
                     self.print_always(&format!(
                         "      retrying at {}",
@@ -135,7 +149,9 @@ impl RunDisplay {
             Notice::Log { level: Level::Debug, .. } => {}
             Notice::Log { level: Level::Info, message, .. } => self.print(&format!("    {}", indent(message))),
             Notice::Log { level, message, .. } => {
-                self.print_always(&format!("    {} {}", format!("{level:?}").to_lowercase(), indent(message)));
+                let style = if *level == Level::Error { Style::Bad } else { Style::Attention };
+                let word = format!("    {}", format!("{level:?}").to_lowercase());
+                self.print_led_always(style, &word, &format!(" {}", indent(message)));
             }
         }
     }

@@ -1,14 +1,14 @@
 //! `jitney run FLOW --help`: the help of `run` with the inputs of the flow.
 
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, CommandFactory};
 use dialoguer::console::Term;
 
+use crate::cli::layout::wrapped;
 use crate::cli::out::{exact, out};
-use crate::cli::{Cli, ExitStatus, flows};
+use crate::cli::{Cli, ExitStatus, colour, flows};
 use crate::flow::Input;
 use crate::flow::input::{InputType, outline, to_argument};
 use crate::text::plain;
@@ -66,11 +66,11 @@ fn command() -> clap::Command {
 
 fn show(mut command: clap::Command) {
     let help = command.render_help();
-    if std::io::stdout().is_terminal() { exact(&help.ansi().to_string()) } else { out!("{help}") }
+    if colour::on_stdout() { exact(&help.ansi().to_string()) } else { out!("{help}") }
 }
 
 fn heading(text: &str) -> String {
-    if std::io::stdout().is_terminal() { format!("\u{1b}[1m\u{1b}[4m{text}\u{1b}[0m") } else { text.to_owned() }
+    if colour::on_stdout() { format!("\u{1b}[1m\u{1b}[4m{text}\u{1b}[0m") } else { text.to_owned() }
 }
 
 fn inputs_section(inputs: &[Input]) -> String {
@@ -84,7 +84,7 @@ fn inputs_section(inputs: &[Input]) -> String {
             + 2;
     let mut text = format!("{}\n", heading("Inputs:"));
     for (left, input) in left.iter().zip(inputs) {
-        let lines = wrap(&description(input), width.saturating_sub(column).max(30));
+        let lines = wrapped(&description(input), width.saturating_sub(column).max(30));
         let taken = left.chars().count();
         let fits = taken + 2 <= column && !lines.is_empty();
         let mut line = if fits { format!("{left}{}", " ".repeat(column - taken)) } else { format!("{left}\n") };
@@ -142,16 +142,4 @@ fn description(input: &Input) -> String {
     parts.extend(condition.map(|condition| format!("[only when: {}]", plain(condition))));
     parts.retain(|part| !part.is_empty());
     parts.join(" ")
-}
-
-/// The text in lines of at most `width` characters.
-fn wrap(text: &str, width: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
-        match lines.last_mut().filter(|line| line.chars().count() + 1 + word.chars().count() <= width) {
-            Some(line) => *line += &format!(" {word}"),
-            None => lines.push(word.to_owned()),
-        }
-    }
-    lines
 }

@@ -3,13 +3,17 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::cli::out::{errln, out, outln};
-use crate::cli::{ExitStatus, InvalidFlow, reference};
+use crate::cli::colour::Style;
+use crate::cli::out::{self, errln, out, outln};
+use crate::cli::{ExitStatus, InvalidFlow, layout, reference};
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::flow::trigger::{TRIGGERS, TriggerCommon, TriggerType};
 use crate::task::TaskType;
 use crate::task::documentation::{self, FieldDoc, description, first_sentence};
 use crate::tasks::{ALL, find};
+
+/// The columns of the names in the list.
+const NAMES: usize = 25;
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -51,13 +55,18 @@ fn unknown(name: &str) -> InvalidFlow {
 
 fn list() {
     for task in ALL {
-        outln!("{:<20} {}", task.name, first_sentence(&description(&(task.schema)().to_value())));
+        entry(task.name, &(task.schema)().to_value());
     }
-    outln!("\ntriggers");
+    outln!();
+    out::led(Style::Heading, "triggers", "");
     for trigger in TRIGGERS {
-        outln!("{:<20} {}", trigger.name, first_sentence(&description(&(trigger.schema)().to_value())));
+        entry(trigger.name, &(trigger.schema)().to_value());
     }
     errln!("\nTo show the fields, the outputs and an example of a type: jitney tasks TYPE");
+}
+
+fn entry(name: &str, schema: &Value) {
+    outln!("{}", layout::entry(name, NAMES, &first_sentence(&description(schema)), layout::width()));
 }
 
 /// The documentation of one task type, as text.

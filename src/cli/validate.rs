@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::cli::exit::io_error;
-use crate::cli::out::{errln, outln};
-use crate::cli::{ExitStatus, InvalidFlow, flows};
+use crate::cli::out::{errln, exact, outln};
+use crate::cli::{ExitStatus, InvalidFlow, colour, flows};
 use crate::diagnostic::Diagnostic;
 use crate::engine::{catalog, missing_files};
 use crate::flow::{Flow, parse};
 use crate::tasks;
-use crate::text;
+use crate::text::{self, visible};
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -103,7 +103,9 @@ fn print(findings: &[Diagnostic], count: usize, as_json: bool) -> ExitStatus {
     if as_json {
         outln!("{}", serde_json::json!({"flows": count, "errors": errors, "findings": findings}));
     } else {
-        findings.iter().for_each(|finding| outln!("{finding}\n"));
+        for finding in findings {
+            exact(&format!("{}\n\n", colour::findings(&visible(&finding.to_string()), colour::on_stdout())));
+        }
         let flows = text::count(count as u64, "flow");
         let warnings = findings.len() - errors;
         let warnings = (warnings > 0).then(|| format!(", {}", text::count(warnings as u64, "warning")));

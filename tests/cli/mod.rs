@@ -12,6 +12,7 @@ mod home;
 mod inputs;
 mod journal;
 mod kill;
+mod looks;
 mod new;
 mod one_load;
 mod outside;

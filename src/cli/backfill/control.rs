@@ -11,8 +11,9 @@ use crate::cli::calendar::CalendarMark;
 use crate::cli::executions::{of_flow, parse_prefix};
 use crate::cli::inputs::parse_pair;
 use crate::cli::next_steps::shown_path;
-use crate::cli::out::{errln, out, outln};
+use crate::cli::out::{self, errln, out, outln};
 use crate::cli::server::is_served;
+use crate::cli::table::Table;
 use crate::cli::target::{self, OnTargetChange};
 use crate::cli::{ExitStatus, InvalidFlow, flows};
 use crate::clock;
@@ -100,7 +101,9 @@ pub(super) fn list(listing: &ListArguments, settings: &Arc<Settings>) -> anyhow:
         errln!("There are no backfills yet. Try: jitney backfill FLOW --from 2019-01 --to 2019-12 --dry-run");
         return Ok(ExitStatus::Ok);
     }
-    let mut table = crate::cli::table(["id", "flow", "state", "from", "to", "loaded", "failed", "created"]);
+    let mut table = Table::new(["id", "flow", "state", "from", "to", "loaded", "failed", "created"])
+        .breaking(&["flow"])
+        .spilling(&["created"]);
     for backfill in found {
         let Some(backfill) = runner.journal.backfill(&backfill.id)? else { continue };
         let cells = runner.partition_states(&backfill)?;
@@ -116,7 +119,7 @@ pub(super) fn list(listing: &ListArguments, settings: &Arc<Settings>) -> anyhow:
             backfill.created.with_timezone(&chrono::Local).format("%Y-%m-%d %H:%M").to_string(),
         ]);
     }
-    outln!("{}", table.trim_fmt());
+    out::table(&table);
     Ok(ExitStatus::Ok)
 }
 

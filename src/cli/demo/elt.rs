@@ -8,8 +8,10 @@ use tokio_util::sync::CancellationToken;
 use super::folder::DemoFolder;
 use super::{FIRST_MONTH, MONTHS, SEED, YEAR, execute, serve, unpack};
 use crate::cli::format::{bytes, seconds};
+use crate::cli::layout;
 use crate::cli::out::{errln, out, outln};
 use crate::cli::run::load_counts;
+use crate::cli::table::Table;
 use crate::cli::{ExitStatus, InvalidFlow};
 use crate::clock;
 use crate::config::Settings;
@@ -100,7 +102,7 @@ async fn load(
 /// What was loaded, one line for each run of each month.
 fn table(loads: &[DemoBigQueryLoad]) -> String {
     let mut table =
-        crate::cli::table(["file", "run", "rows in file", "loaded", "already there", "in the bucket", "time"]);
+        Table::new(["file", "run", "rows in file", "loaded", "already there", "in the bucket", "time"]).right_aligned();
     for load in loads {
         let outputs = load.state.tasks.values().find_map(|task| Some((load_counts(&task.outputs)?, &task.outputs)));
         let Some((number, outputs)) = outputs else { continue };
@@ -114,7 +116,7 @@ fn table(loads: &[DemoBigQueryLoad]) -> String {
             format!("{:.1} s", outputs.get("seconds").and_then(Value::as_f64).unwrap_or_default()),
         ]);
     }
-    crate::cli::right_aligned(table)
+    table.lines(layout::width(), false)
 }
 
 /// Whether the first run loaded every row, and the second none.

@@ -21,8 +21,10 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::exit::io_error;
 use crate::cli::format::{bytes, seconds};
 use crate::cli::home_errors::unusable_home;
+use crate::cli::layout;
 use crate::cli::out::{errln, out, outln};
 use crate::cli::run::{RunSession, load_counts, per_second};
+use crate::cli::table::Table;
 use crate::cli::{ExitStatus, InvalidFlow, flows};
 use crate::clock;
 use crate::config::Settings;
@@ -192,7 +194,8 @@ async fn execute(flow: &Path, given: &[(&str, &str)], settings: &Arc<Settings>) 
 /// What was loaded, one line for each file.
 fn table(loads: &[DemoLoad]) -> String {
     let mut table =
-        super::table(["file", "rows in file", "loaded", "rejected", "already there", "time", "rows/s", "CSV/s"]);
+        Table::new(["file", "rows in file", "loaded", "rejected", "already there", "time", "rows/s", "CSV/s"])
+            .right_aligned();
     for load in loads {
         let outputs = load.state.tasks.values().find_map(|task| Some((load_counts(&task.outputs)?, &task.outputs)));
         let Some((number, outputs)) = outputs else { continue };
@@ -209,7 +212,7 @@ fn table(loads: &[DemoLoad]) -> String {
             rate(load.facts.raw_bytes).map(bytes).unwrap_or_default(),
         ]);
     }
-    super::right_aligned(table)
+    table.lines(layout::width(), false)
 }
 
 /// Compares the tables with the files: rows, and total amount to the cent.
