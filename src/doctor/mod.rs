@@ -2,6 +2,7 @@
 
 mod bigquery;
 mod google;
+mod needs;
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -14,6 +15,9 @@ use crate::config::Settings;
 use crate::postgres::{RequestedServer, binaries, connect_to, managed, resolve};
 
 pub use google::{GoogleTarget, check as check_google};
+pub use needs::FlowNeeds;
+
+const POSTGRES: &str = "Postgres";
 
 /// The state of one thing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -42,15 +46,18 @@ pub struct DoctorFinding {
 }
 
 impl DoctorFinding {
-    fn ok(what: &'static str, detail: impl Into<String>) -> Self {
+    /// A thing that is there.
+    pub fn ok(what: &'static str, detail: impl Into<String>) -> Self {
         Self { what, state: FindingState::Ok, detail: detail.into(), fix: None }
     }
 
-    fn missing(what: &'static str, detail: impl Into<String>, fix: impl Into<String>) -> Self {
+    /// A thing that is not there, and what to do about it.
+    pub fn missing(what: &'static str, detail: impl Into<String>, fix: impl Into<String>) -> Self {
         Self { what, state: FindingState::Missing, detail: detail.into(), fix: Some(fix.into()) }
     }
 
-    fn is_missing(&self) -> bool {
+    /// Whether something cannot run for it.
+    pub fn is_missing(&self) -> bool {
         self.state == FindingState::Missing
     }
 
@@ -65,6 +72,35 @@ pub async fn check(settings: &Settings) -> Vec<DoctorFinding> {
         tokio::join!(postgres(settings), docker(settings), python(settings), uv(settings));
     let (home, disk, programs) = (home(settings), disk(settings).await, server_programs(settings));
     vec![home, disk, postgres, programs, docker, python, uv, google(settings)]
+}
+
+/// Checks what these flows need, and nothing else.
+pub async fn check_needs(settings: &Settings, needs: FlowNeeds) -> Vec<DoctorFinding> {
+    let mut findings = vec![home(settings), disk(settings).await];
+    if needs.postgres {
+        findings.push(postgres(settings).await);
+        if matches!(resolve(settings, None), Ok(RequestedServer::Managed)) {
+            findings.push(server_programs(settings));
+        }
+    }
+    if needs.docker {
+        findings.push(docker(settings).await);
+    }
+    if needs.python {
+        findings.push(python(settings).await);
+    }
+    if needs.packages {
+        findings.push(packages(settings).await);
+    }
+    if needs.google {
+        findings.push(google(settings));
+    }
+    findings
+}
+
+/// Whether a thing must be there for any flow at all.
+pub fn is_essential(what: &str) -> bool {
+    ["home", POSTGRES].contains(&what)
 }
 
 fn home(settings: &Settings) -> DoctorFinding {
@@ -107,7 +143,7 @@ async fn disk(settings: &Settings) -> DoctorFinding {
 
 /// The server that a flow without an address would use. The private server is not started for this.
 async fn postgres(settings: &Settings) -> DoctorFinding {
-    let what = "Postgres";
+    let what = POSTGRES;
     let address = match resolve(settings, None) {
         Err(problem) => {
             return DoctorFinding::missing(what, problem.message.clone(), problem.help.clone().unwrap_or_default());
@@ -193,6 +229,27 @@ async fn uv(settings: &Settings) -> DoctorFinding {
     }
 }
 
+/// What installs packages: uv, or else what Python itself has.
+async fn packages(settings: &Settings) -> DoctorFinding {
+    let what = "Python packages";
+    if let Some(version) = version_of(settings, &["uv"]).await {
+        return DoctorFinding::ok(what, format!("installed by {version}"));
+    }
+    let python = ["python3", "python"].iter().find_map(|name| settings.find_program(name));
+    let can = match &python {
+        Some(python) => output_of(python, &["-c", "import ensurepip, venv; print(1)"]).await.is_some(),
+        None => false,
+    };
+    match can {
+        true => DoctorFinding::ok(what, "installed by pip; uv would be faster"),
+        false => DoctorFinding::missing(
+            what,
+            "there is no `uv` on PATH, and Python has no module `venv`",
+            "pip install uv, or install the package python3-venv",
+        ),
+    }
+}
+
 async fn version_of(settings: &Settings, names: &[&str]) -> Option<String> {
     let program = names.iter().find_map(|name| settings.find_program(name))?;
     output_of(&program, &["--version"]).await
@@ -200,6 +257,9 @@ async fn version_of(settings: &Settings, names: &[&str]) -> Option<String> {
 
 fn google(settings: &Settings) -> DoctorFinding {
     let what = "Google credentials";
+    if ["STORAGE_EMULATOR_HOST", "BIGQUERY_EMULATOR_HOST"].iter().all(|name| settings.variable(name).is_some()) {
+        return DoctorFinding::ok(what, "not needed: the environment names emulators");
+    }
     let fix = "gcloud auth application-default login, or GOOGLE_APPLICATION_CREDENTIALS=/path/service-account.json";
     if let Some(file) = settings.variable("GOOGLE_APPLICATION_CREDENTIALS") {
         return match Path::new(file).is_file() {

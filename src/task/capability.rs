@@ -27,6 +27,14 @@ pub enum Capability {
     Decidable,
     /// A failure within it does not fail the execution.
     AllowsFailure,
+    /// It speaks with a Postgres server.
+    UsesPostgres,
+    /// It speaks with Google Cloud.
+    UsesGoogle,
+    /// It runs Python on this machine.
+    UsesPython,
+    /// It installs packages of Python, whatever its fields say.
+    InstallsPackages,
 }
 
 impl TaskType {

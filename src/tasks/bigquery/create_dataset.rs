@@ -11,7 +11,7 @@ use super::client::BigQuery;
 use super::name::check_dataset;
 use crate::duration::DurationSpec;
 use crate::gcp::google_task;
-use crate::task::{Task, TaskContext, TaskError};
+use crate::task::{Capability, Task, TaskContext, TaskError};
 use crate::tasks::if_exists::IfExists;
 
 google_task! {
@@ -69,6 +69,7 @@ pub struct Outputs {
 
 impl Task for CreateDataset {
     const NAME: &'static str = "bigquery.create_dataset";
+    const CAPABILITIES: &'static [Capability] = &[Capability::UsesGoogle];
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.gcp.bigquery.CreateDataset"];
     const FILES: &'static [&'static str] = &["service_account"];
     const EXAMPLE: &'static str = "\

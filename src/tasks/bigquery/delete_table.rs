@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::client::BigQuery;
 use super::name::TableName;
 use crate::gcp::google_task;
-use crate::task::{Task, TaskContext, TaskError};
+use crate::task::{Capability, Task, TaskContext, TaskError};
 
 google_task! {
     /// Deletes a table, a view, or one partition of a table. A missing one is not an error.
@@ -38,6 +38,7 @@ pub struct Outputs {
 
 impl Task for DeleteTable {
     const NAME: &'static str = "bigquery.delete_table";
+    const CAPABILITIES: &'static [Capability] = &[Capability::UsesGoogle];
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.gcp.bigquery.DeleteTable"];
     const FILES: &'static [&'static str] = &["service_account"];
     const EXAMPLE: &'static str = "\

@@ -22,7 +22,7 @@ use super::name::{TableName, check_dataset};
 use super::parameter;
 use crate::duration::DurationSpec;
 use crate::gcp::google_task;
-use crate::task::{Task, TaskContext, TaskError};
+use crate::task::{Capability, Task, TaskContext, TaskError};
 use crate::tasks::fetch::{FetchMode, ResultSet};
 
 google_task! {
@@ -196,6 +196,7 @@ pub struct QueryOutputs {
 
 impl Task for Query {
     const NAME: &'static str = "bigquery.query";
+    const CAPABILITIES: &'static [Capability] = &[Capability::UsesGoogle];
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.gcp.bigquery.Query"];
     const SQL: &'static [&'static str] = &["sql"];
     const FILES: &'static [&'static str] = &["file", "service_account"];

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::program::{ResultFile, ask};
 use crate::postgres::sql::statements;
-use crate::task::{Task, TaskContext, TaskError};
+use crate::task::{Capability, Task, TaskContext, TaskError};
 use crate::tasks::fetch::{FetchMode, MAX_ROWS, ResultSet};
 use crate::tasks::script::inputs::Inputs;
 use crate::tasks::script::workspace::Workspace;
@@ -75,6 +75,7 @@ pub struct QueryOutputs {
 
 impl Task for Query {
     const NAME: &'static str = "duckdb.query";
+    const CAPABILITIES: &'static [Capability] = &[Capability::UsesPython, Capability::InstallsPackages];
     const ALIASES: &'static [&'static str] =
         &["io.kestra.plugin.jdbc.duckdb.Queries", "io.kestra.plugin.jdbc.duckdb.Query", "duckdb.queries"];
     const SQL: &'static [&'static str] = &["sql"];

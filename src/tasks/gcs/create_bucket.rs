@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::address::encode;
 use super::store::Store;
 use crate::gcp::{ApiFailure, google_task};
-use crate::task::{Task, TaskContext, TaskError};
+use crate::task::{Capability, Task, TaskContext, TaskError};
 use crate::tasks::if_exists::IfExists;
 
 google_task! {
@@ -124,6 +124,7 @@ pub struct Bucket {
 
 impl Task for CreateBucket {
     const NAME: &'static str = "gcs.create_bucket";
+    const CAPABILITIES: &'static [Capability] = &[Capability::UsesGoogle];
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.gcp.gcs.CreateBucket"];
     const FILES: &'static [&'static str] = &["service_account"];
     const EXAMPLE: &'static str = "\

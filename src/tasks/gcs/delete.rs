@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::address::Address;
 use super::store::Store;
 use crate::gcp::google_task;
-use crate::task::{Task, TaskContext, TaskError};
+use crate::task::{Capability, Task, TaskContext, TaskError};
 
 google_task! {
     /// Deletes an object of Cloud Storage. A missing object is not an error, so that the task can be repeated.
@@ -32,6 +32,7 @@ pub struct Outputs {
 
 impl Task for Delete {
     const NAME: &'static str = "gcs.delete";
+    const CAPABILITIES: &'static [Capability] = &[Capability::UsesGoogle];
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.gcp.gcs.Delete"];
     const FILES: &'static [&'static str] = &["service_account"];
     const EXAMPLE: &'static str = "\

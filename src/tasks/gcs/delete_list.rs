@@ -8,7 +8,7 @@ use super::address::Address;
 use super::selection::{Depth, ListingKind, Selection, pattern};
 use super::store::Store;
 use crate::gcp::google_task;
-use crate::task::{Task, TaskContext, TaskError};
+use crate::task::{Capability, Task, TaskContext, TaskError};
 use crate::text::count;
 
 google_task! {
@@ -46,6 +46,7 @@ pub struct Outputs {
 
 impl Task for DeleteList {
     const NAME: &'static str = "gcs.delete_list";
+    const CAPABILITIES: &'static [Capability] = &[Capability::UsesGoogle];
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.gcp.gcs.DeleteList"];
     const FILES: &'static [&'static str] = &["service_account"];
     const EXAMPLE: &'static str = "\

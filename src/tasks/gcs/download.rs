@@ -9,7 +9,7 @@ use super::address::Address;
 use super::receive::receive;
 use super::store::Store;
 use crate::gcp::google_task;
-use crate::task::{Task, TaskContext, TaskError};
+use crate::task::{Capability, Task, TaskContext, TaskError};
 
 google_task! {
     /// Downloads an object of Cloud Storage into storage.
@@ -44,6 +44,7 @@ pub struct Outputs {
 
 impl Task for Download {
     const NAME: &'static str = "gcs.download";
+    const CAPABILITIES: &'static [Capability] = &[Capability::UsesGoogle];
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.gcp.gcs.Download"];
     const FILES: &'static [&'static str] = &["service_account"];
     const EXAMPLE: &'static str = "\

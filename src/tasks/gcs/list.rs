@@ -8,7 +8,7 @@ use super::blob::Blob;
 use super::selection::{Depth, ListingKind, Selection, pattern};
 use super::store::Store;
 use crate::gcp::google_task;
-use crate::task::{Task, TaskContext, TaskError};
+use crate::task::{Capability, Task, TaskContext, TaskError};
 use crate::text::count;
 
 /// More do not belong into an execution's outputs.
@@ -57,6 +57,7 @@ pub struct Outputs {
 
 impl Task for List {
     const NAME: &'static str = "gcs.list";
+    const CAPABILITIES: &'static [Capability] = &[Capability::UsesGoogle];
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.gcp.gcs.List"];
     const FILES: &'static [&'static str] = &["service_account"];
     const EXAMPLE: &'static str = "\

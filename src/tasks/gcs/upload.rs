@@ -15,7 +15,7 @@ use super::pack::pack;
 use super::send::{UploadSource, send};
 use super::store::Store;
 use crate::gcp::google_task;
-use crate::task::{Task, TaskContext, TaskError};
+use crate::task::{Capability, Task, TaskContext, TaskError};
 use crate::text;
 
 google_task! {
@@ -83,6 +83,7 @@ pub struct Outputs {
 
 impl Task for Upload {
     const NAME: &'static str = "gcs.upload";
+    const CAPABILITIES: &'static [Capability] = &[Capability::UsesGoogle];
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.gcp.gcs.Upload"];
     const FILES: &'static [&'static str] = &["from", "service_account"];
     const EXAMPLE: &'static str = "\

@@ -23,7 +23,7 @@ use crate::postgres::sql::quote;
 use crate::postgres::{FlowAddress, WaitMonitor, explain};
 use crate::stream::bytes::FileBytes as Blocks;
 use crate::stream::{Encoding, Text, UnpackLimits, bom_conflict, looks_like_utf16};
-use crate::task::{FieldConflict, Level, Task, TaskContext, TaskError};
+use crate::task::{Capability, FieldConflict, Level, Task, TaskContext, TaskError};
 use crate::tasks::counts::Counts;
 
 /// Blocks that wait to be sent.
@@ -79,6 +79,7 @@ pub struct CopyIn {
 
 impl Task for CopyIn {
     const NAME: &'static str = "postgres.copy_in";
+    const CAPABILITIES: &'static [Capability] = &[Capability::UsesPostgres];
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.jdbc.postgresql.CopyIn"];
     const FILES: &'static [&'static str] = &["from", "url"];
     const EXAMPLE: &'static str = "\

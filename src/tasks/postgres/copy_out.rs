@@ -20,7 +20,7 @@ use crate::postgres::name::quote_name;
 use crate::postgres::sql::{Statement, quote, statements};
 use crate::postgres::{FlowAddress, PostgresSession, connect_once, explain_in};
 use crate::storage::StoredFile;
-use crate::task::{FieldConflict, OutageTracker, Task, TaskContext, TaskError};
+use crate::task::{Capability, FieldConflict, OutageTracker, Task, TaskContext, TaskError};
 
 /// Writes a table or the result of a query to a file, by `COPY … TO STDOUT`: fast, and in flat memory. As with COPY, the
 /// format is `TEXT`, without a header, unless something else is named; the name of a CSV file does so.
@@ -93,6 +93,7 @@ pub struct CopyOutOutputs {
 
 impl Task for CopyOut {
     const NAME: &'static str = "postgres.copy_out";
+    const CAPABILITIES: &'static [Capability] = &[Capability::UsesPostgres];
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.jdbc.postgresql.CopyOut"];
     const SQL: &'static [&'static str] = &["sql"];
     const FILES: &'static [&'static str] = &["url"];

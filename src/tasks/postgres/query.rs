@@ -16,7 +16,7 @@ use crate::postgres::value::PgValue;
 use crate::postgres::{
     FlowAddress, LOST, PostgresSession, TransactionOutcome, WaitMonitor, connect_for, explain, explain_in, outcome,
 };
-use crate::task::{ErrorClass, Task, TaskContext, TaskError};
+use crate::task::{Capability, ErrorClass, Task, TaskContext, TaskError};
 use crate::tasks::fetch::{FetchMode, MAX_ROWS, ResultSet};
 
 /// Runs SQL statements on Postgres, by default all in one transaction, and can give or store the rows they return.
@@ -76,6 +76,7 @@ pub struct QueryOutputs {
 
 impl Task for Query {
     const NAME: &'static str = "postgres.query";
+    const CAPABILITIES: &'static [Capability] = &[Capability::UsesPostgres];
     const ALIASES: &'static [&'static str] =
         &["io.kestra.plugin.jdbc.postgresql.Queries", "io.kestra.plugin.jdbc.postgresql.Query"];
     const SQL: &'static [&'static str] = &["sql"];

@@ -2,7 +2,7 @@
 
 use super::body::{Body, ScriptRun};
 use super::{ScriptOutputs, SharedFields, script_task};
-use crate::task::{Task, TaskContext, TaskError};
+use crate::task::{Capability, Task, TaskContext, TaskError};
 
 const IMAGE: &str = "python:3-slim";
 
@@ -39,6 +39,7 @@ script_task! {
 
 impl Task for PythonScript {
     const NAME: &'static str = "python.script";
+    const CAPABILITIES: &'static [Capability] = &[Capability::UsesPython];
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.scripts.python.Script"];
     const SHELL: &'static [&'static str] = &["beforeCommands", "before_commands"];
     const PROGRAM: &'static [&'static str] = &["script"];
@@ -73,6 +74,7 @@ script_task! {
 
 impl Task for PythonCommands {
     const NAME: &'static str = "python.commands";
+    const CAPABILITIES: &'static [Capability] = &[Capability::UsesPython];
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.scripts.python.Commands"];
     const SHELL: &'static [&'static str] = &["commands", "beforeCommands", "before_commands"];
     const FILES: &'static [&'static str] = &["inputFiles", "taskRunner", "dependencies"];

@@ -35,7 +35,7 @@ use crate::duration::DurationSpec;
 use crate::gcp::google_task;
 use crate::storage::is_uri;
 use crate::stream::{self, ReadOptions};
-use crate::task::{FieldConflict, Ledger, Task, TaskContext, TaskError};
+use crate::task::{Capability, FieldConflict, Ledger, Task, TaskContext, TaskError};
 use crate::tasks::appended::IfLoaded;
 use crate::tasks::csv_fields::byte;
 use crate::text::count;
@@ -183,6 +183,7 @@ enum From {
 
 impl Task for Load {
     const NAME: &'static str = "bigquery.load";
+    const CAPABILITIES: &'static [Capability] = &[Capability::UsesGoogle];
     const ALIASES: &'static [&'static str] =
         &["io.kestra.plugin.gcp.bigquery.LoadFromGcs", "io.kestra.plugin.gcp.bigquery.Load"];
     const FILES: &'static [&'static str] = &["from", "file", "schema", "service_account"];

@@ -47,7 +47,7 @@ use super::transaction::{CHECKING, IMMEDIATE, Loading, say_isolation};
 use crate::fingerprint::{Fingerprint, FingerprintBuilder};
 use crate::postgres::{FlowAddress, WaitMonitor};
 use crate::stream::{Format, ReadOptions};
-use crate::task::{FieldConflict, Ledger, Level, Task, TaskContext, TaskError};
+use crate::task::{Capability, FieldConflict, Ledger, Level, Task, TaskContext, TaskError};
 use crate::tasks::appended::IfLoaded;
 use crate::tasks::bad_rows::{BadRows, Rejected};
 use crate::tasks::counts::Counts;
@@ -149,6 +149,7 @@ pub struct Load {
 
 impl Task for Load {
     const NAME: &'static str = "postgres.load";
+    const CAPABILITIES: &'static [Capability] = &[Capability::UsesPostgres];
     const FILES: &'static [&'static str] = &["from", "ddl", "url"];
     const DEFINITIONS: &'static [&'static str] = &["ddl"];
     const EXAMPLE: &'static str = "\
