@@ -207,3 +207,27 @@ async fn the_doctor_names_a_missing_dataset_and_a_dataset_elsewhere() {
     let tables = format!("SELECT COUNT(*) AS n FROM {dataset}.INFORMATION_SCHEMA.TABLES");
     assert_eq!(ask(home, &tables).await["n"], json!(0), "the doctor changes nothing");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_template_for_bigquery_loads_a_month_as_it_is_written() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let Some(dataset) = dataset(home, "template_taxi").await else { return };
+    let flow = home.join("taxi_bigquery.yaml");
+    let flow = flow.to_str().unwrap();
+    assert!(jitney(home, &["new", "taxi_bigquery", flow]).status().unwrap().success());
+    let facts = month(home, TaxiColour::Green, 400);
+    let source = format!("source={}", home.join("mirror").display());
+    let dataset = format!("dataset={dataset}");
+    let given =
+        ["-i", "bucket=test-template", "-i", "month=2020-04", "-i", "location=US", "-i", &source, "-i", &dataset];
+    for loaded in [400, 0] {
+        let output = jitney(home, &[&["run", "--json", flow], &given[..]].concat()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(told["tasks"]["load"]["outputs"]["rows_loaded"], json!(loaded));
+        let sum = &told["tasks"]["sum"]["outputs"]["row"];
+        assert_eq!(sum["trips"], json!(400), "{sum}");
+        assert_eq!(sum["dollars"].as_f64().unwrap(), (facts.total_cents as f64 / 100.0).round(), "{sum}");
+    }
+}

@@ -16,6 +16,7 @@ mod looks;
 mod new;
 mod one_load;
 mod outside;
+mod packaging;
 mod pages;
 mod pipes;
 #[cfg(target_os = "linux")]
@@ -26,6 +27,7 @@ mod secrets;
 mod steering;
 mod stop;
 mod target;
+mod templates;
 #[cfg(target_os = "linux")]
 mod terminal;
 mod upgrade;

@@ -1,70 +1,82 @@
-//! Flows to begin with: each is written, valid, and runs.
+//! `jitney new`: what it lists, what it writes, and what it refuses.
 
-use jitney::text::thousands;
+use jitney::flow::template::ALL;
 
 use crate::cli::world::World;
 
-#[track_caller]
-fn written(world: &World, template: &str) {
-    world.jitney(&["new", "flows/mine", "--template", template]).ended(0).says("jitney run flows/mine.yaml");
-    let text = std::fs::read_to_string(world.path("flows/mine.yaml")).unwrap();
-    assert!(text.contains("\nid: mine\n") && text.contains("jitney run flows/mine.yaml"), "{text}");
-    world.jitney(&["validate", "flows/mine.yaml"]).ended(0).says("1 flow checked, no errors");
+#[test]
+fn the_list_names_every_template_by_subject_in_80_columns() {
+    let told = World::new().jitney(&["new", "--list"]).ended(0).says("jitney new TEMPLATE [FILE]");
+    assert!(told.out.lines().all(|line| line.chars().count() <= 80), "{told}");
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("templates");
+    let files = folder.read_dir().unwrap().map(|entry| entry.unwrap().path());
+    let mut names: Vec<String> = files
+        .filter(|path| path.is_file())
+        .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    for name in &names {
+        assert!(told.out.lines().any(|line| line.starts_with(&format!("  {name} "))), "{name}: {told}");
+    }
+    let listed = World::new().jitney(&["new", "--list", "--json"]).ended(0).json();
+    let mut listed: Vec<&str> = listed.as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
+    (names.sort(), listed.sort_unstable());
+    assert_eq!(names, listed);
+    assert!(names.len() >= 20, "{names:?}");
 }
 
 #[test]
-fn hello_runs_at_once() {
+fn every_template_is_written_is_valid_and_says_what_it_needs() {
     let world = World::new();
-    written(&world, "hello");
-    let told = world.jitney(&["run", "flows/mine.yaml", "-i", "name=Ada"]).ended(0).says("Hello, Ada!");
-    told.says("Hello to Edsger too, who is number 2.");
-}
-
-#[test]
-fn the_python_flow_counts() {
-    let world = World::new();
-    written(&world, "http_python");
-    world.write("zones.csv", "LocationID,Borough\n1,Queens\n2,Bronx\n3,Queens\n");
-    let told = world.jitney(&["run", "flows/mine.yaml", "-i", "uri=zones.csv"]).ended(0);
-    told.says("Queens: 2 zones").says("Bronx: 1 zones");
-}
-
-#[tokio::test]
-async fn the_taxi_flow_loads_a_month() {
-    let world = World::with_database("cli_new_taxi").await;
-    written(&world, "postgres_taxi");
-    let facts = world.month(1000);
-    let run = ["run", "flows/mine.yaml", "-i", "month=2020-04", "-i", "source=mirror"];
-    let told = world.jitney(&run).ended(0).says("2020-04: 1,000 trips for ");
-    assert!(told.err.contains(&format!("{} dollars", thousands((facts.total_cents + 50) as u64 / 100))), "{told}");
-    world.jitney(&run).ended(0).says("1,000 already there");
-}
-
-#[tokio::test]
-async fn the_report_names_tables() {
-    let world = World::with_database("cli_new_report").await;
-    written(&world, "postgres_report");
-    world.jitney(&["run", "flows/mine.yaml", "-i", "largest=3"]).ended(0).says("pg_");
+    for template in ALL {
+        let (name, needs) = (template.name, template.needs());
+        assert!(needs.starts_with("Needs ") && needs.ends_with('.'), "{name}: {needs}");
+        assert!(template.description().len() > 20, "{name}");
+        let file = format!("{name}/flows/mine.yaml");
+        let told = world.jitney(&["new", name, &file]).ended(0).says(&format!("jitney run {file}"));
+        assert_eq!(
+            told.err.contains(&needs[..30.min(needs.len())]),
+            !needs.starts_with("Needs nothing else"),
+            "{told}"
+        );
+        let text = std::fs::read_to_string(world.path(&file)).unwrap();
+        assert!(text.contains("\nid: mine\n") && text.contains(&format!("jitney run {file}")), "{text}");
+        let header: String = text.lines().take_while(|line| line.starts_with('#')).collect();
+        assert!(!header.contains(&format!(" {name}.yaml")), "{name}: {header}");
+        for other in template.files {
+            let place = world.path(&file).with_file_name(other.name.replace(&format!("{name}_"), "mine_"));
+            assert!(place.is_file(), "{}", place.display());
+        }
+        world.jitney(&["validate", &format!("{name}/flows")]).ended(0).says("no errors");
+    }
 }
 
 #[test]
 fn nothing_is_ever_overwritten() {
     let world = World::new();
-    world.write("mine.yaml", "mine");
-    world.jitney(&["new", "mine"]).ended(3).says("mine.yaml already exists");
-    assert_eq!(std::fs::read_to_string(world.path("mine.yaml")).unwrap(), "mine");
-    world.jitney(&["new", "1st flow"]).ended(3).says("`1st flow` is not a valid name for a flow");
-    world.jitney(&["new", "other", "--template", "none"]).ended(2).says("postgres_taxi");
+    world.write("csv.yaml", "mine");
+    world.jitney(&["new", "csv"]).ended(3).says("csv.yaml already exists").says("jitney new csv FILE");
+    assert_eq!(std::fs::read_to_string(world.path("csv.yaml")).unwrap(), "mine");
+    assert!(!world.path("orders.csv").exists());
+    world.write("orders.csv", "mine");
+    world.jitney(&["new", "csv", "other.yml"]).ended(0).says("Kept orders.csv").says("Wrote other.yml. Run it");
+    assert_eq!(std::fs::read_to_string(world.path("orders.csv")).unwrap(), "mine");
+    world.jitney(&["new", "hello", "1st flow"]).ended(3).says("`1st flow` is not a valid name for a flow");
+    world.jitney(&["new", "postgres_tax"]).ended(3).says("did you mean `postgres_taxi`?");
+    world.jitney(&["new", "trips"]).ended(3).says("jitney new hello trips.yaml");
+    world.jitney(&["new"]).ended(2);
 }
 
 #[test]
-fn every_template_is_listed() {
-    let told = World::new().jitney(&["new", "--list"]).ended(0);
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("templates");
-    for entry in folder.read_dir().unwrap() {
-        let name = entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned();
-        assert!(told.out.lines().any(|line| line.starts_with(&format!("{name} "))), "{told}");
-    }
+fn a_webhook_gets_a_key_of_its_own() {
+    let world = World::new();
+    let text = |name: &str| {
+        world.jitney(&["new", "webhook", name]).ended(0);
+        std::fs::read_to_string(world.path(name)).unwrap()
+    };
+    let key = |text: &str| text.split("key: ").nth(1).unwrap().lines().next().unwrap().to_owned();
+    let (one, other) = (text("one.yaml"), text("other.yaml"));
+    assert!(key(&one).len() >= 16 && key(&one) != key(&other), "{one}");
+    assert!(one.contains(&format!("/webhook/examples/one/{} ", key(&one))), "{one}");
 }
 
 #[test]

@@ -134,7 +134,7 @@ fn output_names_with_an_unknown_extension_are_rejected() {
         .says(".csv or .csv.gz");
     assert!(!world.path("f.png").exists() && !world.path("m.parquet").exists());
     for arguments in
-        [&["demo", "month", "none/m.csv"][..], &["graph", "f.yaml", "-o", "none/f.svg"], &["new", "f.yaml/x"]]
+        [&["demo", "month", "none/m.csv"][..], &["graph", "f.yaml", "-o", "none/f.svg"], &["new", "hello", "f.yaml/x"]]
     {
         let told = world.jitney(arguments).ended(3);
         assert!(told.err.contains("cannot ") && !told.err.contains("os error"), "{told}");

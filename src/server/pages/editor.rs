@@ -21,7 +21,7 @@ use super::shell::{Place, Shell, flow_address};
 use super::{PageResult, page};
 use crate::blocking::run_blocking;
 use crate::engine::catalog::CatalogError;
-use crate::flow::template::{self, FlowTemplate};
+use crate::flow::template::{self, TemplateGroup};
 use crate::id::FlowKey;
 use crate::server::App;
 use crate::server::api::error::ApiError;
@@ -39,7 +39,7 @@ const FIRST_TEMPLATE: &str = "hello";
 struct EditorPage {
     shell: Shell,
     frame: Frame,
-    templates: Vec<FlowTemplate>,
+    templates: Vec<TemplateGroup>,
 }
 
 /// What both views of a draft have.
@@ -105,6 +105,8 @@ struct Outcome {
     is_saved: bool,
     problem: String,
     conflict: Option<Conflict>,
+    /// Whether nothing has been chosen yet.
+    offers_templates: bool,
 }
 
 /// The editor on a flow's file.
@@ -138,8 +140,8 @@ pub(super) async fn new(State(app): State<Arc<App>>, parameters: QueryParameters
     let found = template::find(name).ok_or_else(|| ApiError::not_found(format!("there is no template `{name}`")))?;
     editor(
         &app,
-        Draft { key: None, base: String::new(), text: found.text.to_owned(), view: View::Yaml },
-        Outcome::default(),
+        Draft { key: None, base: String::new(), text: found.text(), view: View::Yaml },
+        Outcome { offers_templates: parameters.one("template").is_none(), ..Outcome::default() },
     )
 }
 
@@ -245,7 +247,7 @@ fn editor(app: &App, draft: Draft, outcome: Outcome) -> PageResult {
     let is_new = draft.key.is_none();
     page(&EditorPage {
         shell: Shell::of(app, Place::Flows, ""),
-        templates: if is_new { template::ALL.to_vec() } else { Vec::new() },
+        templates: if is_new { template::groups() } else { Vec::new() },
         frame: Frame::of(draft, if is_new { String::new() } else { file }, check, outcome),
     })
 }
