@@ -16,6 +16,7 @@ mod format;
 mod graph;
 mod home_errors;
 mod infer;
+mod init;
 mod inputs;
 mod kv;
 mod layout;
@@ -94,6 +95,8 @@ enum Command {
     Backfill(backfill::Arguments),
     /// Show a flow's partitions: which are loaded, which failed, and what changed at the source
     Partitions(partitions::Arguments),
+    /// Create a folder for a project: flows, SQL, settings, a compose file and a first flow
+    Init(init::Arguments),
     /// Create a flow from a template
     New(new::Arguments),
     /// Run an execution again as a new one, from the start or from a given task
@@ -219,6 +222,7 @@ async fn dispatch(command: Command, settings: &Arc<Settings>) -> anyhow::Result<
         Command::Resume(arguments) => resume::run(arguments, settings).await,
         Command::Backfill(arguments) => backfill::run(arguments, settings).await,
         Command::Partitions(arguments) => partitions::run(arguments, settings).await,
+        Command::Init(arguments) => init::run(&arguments, settings),
         Command::New(arguments) => new::run(&arguments),
         Command::Replay(arguments) => replay::run(arguments, settings).await,
         Command::Validate(arguments) => validate::run(&arguments),

@@ -8,6 +8,7 @@ use super::{Cli, Command};
 /// The commands that never use the server of `--postgres`; the option is hidden from their help.
 const WITHOUT_POSTGRES: &[&str] = &[
     "infer",
+    "init",
     "new",
     "completions",
     "man",

@@ -132,6 +132,22 @@ impl Prompts {
         }
     }
 
+    /// Prompts for one of several items, and returns its index; none if the user cancels.
+    ///
+    /// # Errors
+    /// When the terminal fails.
+    pub(super) fn choose(&self, title: &str, items: &[String]) -> anyhow::Result<Option<usize>> {
+        let select = Select::with_theme(&self.theme).with_prompt(title).items(items).default(0);
+        match select.interact_on(&self.terminal).map_err(Error::from) {
+            Ok(chosen) => Ok(Some(chosen)),
+            Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::UnexpectedEof) => {
+                self.terminal.show_cursor()?;
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Prompts for a password; none if the user cancels.
     ///
     /// # Errors

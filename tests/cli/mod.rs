@@ -9,6 +9,7 @@ mod bad_server;
 mod demo;
 mod docs;
 mod home;
+mod init;
 mod inputs;
 mod journal;
 mod kill;
