@@ -313,7 +313,7 @@ const CYCLES: &[(&str, &str)] = &[
     ("stream/bytes.rs", "a source is recognised by its first bytes, and read by what it is"),
     ("stream/chunks.rs", "the chunks of a Parquet file are read by its reader"),
     ("tasks/gcs/resumable_upload.rs", "an upload goes in one request or in a session, which share their steps"),
-    ("tasks/polars/class.rs", "a checker of nested SQL: expressions hold queries, which hold expressions"),
+    ("tasks/polars/allowed.rs", "a checker of nested SQL: expressions hold queries, which hold expressions"),
     ("tasks/postgres/ledger.rs", "a ledger's rows and the table's rows tell each other"),
     ("tasks/postgres/load/key.rs", "the steps of a load hand rows on to each other"),
 ];

@@ -5,6 +5,7 @@ use sqlparser::ast::{DataType, Expr, TimezoneInfo};
 use super::class::{Class, describe};
 use super::datetimes::{Time, of_interval};
 use super::dialect::{Rewriter, call, is_float, sql, text_of};
+use super::fields::is_fraction;
 use super::function_table::PREFIX;
 use super::number::NumberType;
 use super::unsupported::{SqlResult, session_time_zone, unsupported};
@@ -31,9 +32,13 @@ impl Rewriter<'_> {
                 from == Some(Class::Time) || self.number(expr) > Some(NumberType::Whole(64))
             }
             to if is_float(to) => matches!(from, Some(Class::Boolean | Class::Time)),
-            DataType::Int(_) | DataType::Integer(_) | DataType::BigInt(_) | DataType::SmallInt(_) => {
-                from == Some(Class::Time)
-            }
+            DataType::Int(_)
+            | DataType::Integer(_)
+            | DataType::Int4(_)
+            | DataType::BigInt(_)
+            | DataType::Int8(_)
+            | DataType::SmallInt(_)
+            | DataType::Int2(_) => from == Some(Class::Time),
             DataType::Array(_) | DataType::Time(..) => true,
             _ => false,
         };
@@ -54,6 +59,7 @@ impl Rewriter<'_> {
         let is_text = text_of(expr).is_some() || from == Some(Class::Text);
         let whole = |bits: u8| match &digits {
             Some(digits) => sql(&format!("{PREFIX}nearest{bits}({digits}, TRUE)")).map(Some),
+            None if is_fraction(expr) => call(&format!("int{bits}"), &[&call("round", &[expr])?]).map(Some),
             None if self.is_decimal(expr) || self.number(expr) == Some(NumberType::Numeric) => {
                 call(&format!("int{bits}"), &[&call("round", &[expr])?]).map(Some)
             }
@@ -64,7 +70,11 @@ impl Rewriter<'_> {
             DataType::Int(_) | DataType::Integer(_) | DataType::Int4(_) => whole(32),
             DataType::BigInt(_) | DataType::Int8(_) => whole(64),
             DataType::Text | DataType::String(None) | DataType::Varchar(None) => self.text(expr).map(Some),
-            DataType::Varchar(_) | DataType::CharVarying(_) | DataType::Char(_) | DataType::Character(_) => {
+            DataType::Varchar(_)
+            | DataType::CharVarying(_)
+            | DataType::CharacterVarying(_)
+            | DataType::Char(_)
+            | DataType::Character(_) => {
                 unsupported(format!("a cast to {to}, which would not cut the text"), "write `left(text, length)`")
             }
             DataType::Numeric(_) | DataType::Decimal(_) | DataType::Dec(_) => unsupported(
@@ -84,6 +94,9 @@ impl Rewriter<'_> {
             DataType::Timestamp(None, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) if is_text => {
                 call("timestamp", &[expr]).map(Some)
             }
+            DataType::Timestamp(None, TimezoneInfo::WithoutTimeZone) => {
+                sql(&format!("CAST({expr} AS TIMESTAMP)")).map(Some)
+            }
             DataType::Timestamp(Some(_), _) => {
                 unsupported(format!("a cast to {to}, which would not be rounded"), "write `timestamp`")
             }
@@ -100,10 +113,6 @@ impl Rewriter<'_> {
                 Some("compare it: `<> 0`")
             }
             _ if is_whole && from == Some(Class::Boolean) => Some("cast it to `int`"),
-            DataType::String(_) => Some("write `text`"),
-            DataType::Double(_) => Some("write `double precision`"),
-            DataType::Datetime(_) => Some("write `timestamp`"),
-            DataType::TinyInt(_) | DataType::HugeInt | DataType::UHugeInt => Some("write `bigint`"),
             _ => None,
         }
     }

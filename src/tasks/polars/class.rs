@@ -2,7 +2,7 @@
 
 use sqlparser::ast::{BinaryOperator, DataType, Expr, UnaryOperator, Value};
 
-use super::datetimes::Time;
+use super::datetimes::{Time, has_months};
 use super::dialect::Rewriter;
 use super::function_table::{self, ClassRule, PREFIX};
 use super::functions::arguments;
@@ -30,7 +30,7 @@ impl Class {
         }
     }
 
-    fn of_column(kind: ColumnType) -> Option<Self> {
+    pub(super) fn of_column(kind: ColumnType) -> Option<Self> {
         match kind {
             ColumnType::Text => Some(Self::Text),
             ColumnType::Int(_) | ColumnType::Float | ColumnType::Real | ColumnType::Numeric => Some(Self::Number),
@@ -83,10 +83,18 @@ impl Rewriter<'_> {
             Expr::Extract { .. } | Expr::Ceil { .. } | Expr::Floor { .. } => Some(Class::Number),
             Expr::Substring { .. } | Expr::Trim { .. } => Some(Class::Text),
             Expr::Cast { data_type, .. } => Class::of_type(data_type),
-            Expr::BinaryOp { op, .. } if is_comparison(op) => Some(Class::Boolean),
+            Expr::BinaryOp { op, .. } if gives_boolean(op) => Some(Class::Boolean),
+            Expr::BinaryOp { op: BinaryOperator::BitwiseAnd | BinaryOperator::BitwiseOr, .. } => Some(Class::Number),
             Expr::BinaryOp { op: BinaryOperator::StringConcat, .. } => Some(Class::Text),
             Expr::IsNull(_)
             | Expr::IsNotNull(_)
+            | Expr::IsTrue(_)
+            | Expr::IsNotTrue(_)
+            | Expr::IsFalse(_)
+            | Expr::IsNotFalse(_)
+            | Expr::IsUnknown(_)
+            | Expr::IsNotUnknown(_)
+            | Expr::InSubquery { .. }
             | Expr::IsDistinctFrom(..)
             | Expr::IsNotDistinctFrom(..)
             | Expr::InList { .. }
@@ -111,6 +119,12 @@ impl Rewriter<'_> {
     /// Refuses values of different classes side by side. A written-out text is of any class to Postgres, but only beside a
     /// text or a time is it the same here.
     pub(super) fn require_same_class(&self, values: &[&Expr], has_times: bool) -> SqlResult<()> {
+        if values.iter().any(|value| self.time(value) == Some(Time::Interval) && has_months(value)) {
+            return unsupported(
+                "a comparison with an interval of months or years, which have no certain length",
+                "write it in days, as `INTERVAL '30 days'`",
+            );
+        }
         let mut classes = values.iter().filter_map(|value| Some((value, self.class(value)?)));
         let first = classes.next();
         if let Some((one, kind)) = first
@@ -148,6 +162,28 @@ impl Rewriter<'_> {
 pub(super) fn describe(expr: &Expr) -> String {
     let text = expr.to_string();
     if text.contains(PREFIX) { "a computed value".to_owned() } else { format!("`{text}`") }
+}
+
+/// Whether an operator says whether something is so.
+fn gives_boolean(op: &BinaryOperator) -> bool {
+    use BinaryOperator::{
+        And, Or, PGILikeMatch, PGLikeMatch, PGNotILikeMatch, PGNotLikeMatch, PGRegexIMatch, PGRegexMatch,
+        PGRegexNotIMatch, PGRegexNotMatch, PGStartsWith,
+    };
+    is_comparison(op)
+        || matches!(
+            op,
+            And | Or
+                | PGRegexMatch
+                | PGRegexIMatch
+                | PGRegexNotMatch
+                | PGRegexNotIMatch
+                | PGLikeMatch
+                | PGILikeMatch
+                | PGNotLikeMatch
+                | PGNotILikeMatch
+                | PGStartsWith
+        )
 }
 
 /// Whether an operator compares.

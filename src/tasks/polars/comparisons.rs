@@ -11,6 +11,7 @@ use sqlparser::ast::{
 use super::collation::CollationCheck;
 use super::comparison_rule::{Comparability, ComparisonRule};
 use super::expression::{self, Columns, find, is_same_name, resolve};
+use super::grammar;
 use super::plan::renamed;
 use super::queries::{aliased_values, join_constraint, output_position, selects};
 use super::spec::{Dedupe, Transform};
@@ -26,6 +27,35 @@ type Destination<'a> = &'a dyn Fn(Option<&str>) -> Option<ComparisonRule>;
 type Types<'a> = &'a dyn Fn(&str) -> Option<ColumnType>;
 
 impl Transform {
+    /// Refuses types of dates and times that only the session's time zone makes others of, where it is not UTC: steps know
+    /// it by the columns of the table alone.
+    ///
+    /// # Errors
+    /// When a column has such a type.
+    pub fn check_time_zones(&self, types: Types) -> Result<(), TaskError> {
+        for (field, pairs) in [("schema", &self.schema), ("cast", &self.cast)] {
+            for (name, kind) in &pairs.0 {
+                let stored = types(renamed(name, &self.rename));
+                let is_zoned = stored == Some(ColumnType::Instant);
+                let differs = match ColumnType::from(*kind) {
+                    ColumnType::TimestampTz => !is_zoned,
+                    ColumnType::Date | ColumnType::Timestamp => is_zoned,
+                    _ => false,
+                };
+                if differs {
+                    let message = format!(
+                        "`{field}.{name}`: the session is not in UTC, and the table's column is no {}",
+                        ColumnType::from(*kind)
+                    );
+                    let help = "give the table's column that type, leave the text for the server to read, or set the \
+                                session's time zone to UTC";
+                    return Err(TaskError::permanent(message).help(help));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Refuses comparisons of texts that the destination would make otherwise: steps compare bytes. `result` are the
     /// columns that come out.
     ///
@@ -102,7 +132,8 @@ impl Transform {
             .require_equality(&keys.map(|name| column(name, columns)).collect::<Vec<_>>())
             .map_err(|unsupported| unsupported.error("dedupe"))?;
         let Some(query) = &self.sql else { return Ok(()) };
-        let Ok(statements) = parser(query).and_then(|mut parser| parser.parse_statements()) else { return Ok(()) };
+        let Ok(query) = grammar::query("sql", query) else { return Ok(()) };
+        let Ok(statements) = parser(&query).and_then(|mut parser| parser.parse_statements()) else { return Ok(()) };
         texts.check_query(&statements).map_err(|unsupported| unsupported.error("sql"))
     }
 
@@ -154,7 +185,8 @@ fn column(name: &str, columns: &Columns) -> Expr {
 impl CollationCheck<'_> {
     fn check_expression(&self, field: &str, text: &str) -> Result<(), TaskError> {
         // What cannot be read was refused before.
-        let Ok(item) = parser(text).and_then(|mut parser| parser.parse_select_item()) else { return Ok(()) };
+        let Ok(text) = grammar::expression(field, text) else { return Ok(()) };
+        let Ok(item) = parser(&text).and_then(|mut parser| parser.parse_select_item()) else { return Ok(()) };
         match item {
             SelectItem::UnnamedExpr(expr) => self.check(&expr).map_err(|unsupported| unsupported.error(field)),
             _ => Ok(()),

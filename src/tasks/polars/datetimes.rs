@@ -1,9 +1,11 @@
 //! Dates, timestamps and intervals that are written out, and what they make together.
 
-use sqlparser::ast::{BinaryOperator, DataType, Expr, Interval, TimezoneInfo, TypedString, UnaryOperator};
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{BinaryOperator, DataType, Expr, Interval, TimezoneInfo, TypedString, UnaryOperator, Value};
 
 use super::class::describe;
-use super::dialect::{Rewriter, call, sql, text_of};
+use super::dialect::{Rewriter, call, innermost, sql, text_of};
 use super::expression::time_literal;
 use super::function_table::{self, PREFIX};
 use super::functions::arguments;
@@ -144,7 +146,15 @@ impl Rewriter<'_> {
         }
         let is_days = |side: &Expr| matches!(self.bits(side), Some(16 | 32));
         match (self.time(left), op, self.time(right)) {
-            (Some(Time::Interval), Plus | Minus, Some(Time::Interval)) => Ok(None),
+            (Some(Time::Interval), Plus | Minus, Some(Time::Interval))
+                if ![left, right].iter().any(|side| matches!(innermost(side), Expr::Interval(_))) =>
+            {
+                Ok(None)
+            }
+            (Some(Time::Interval), Plus | Minus, Some(Time::Interval)) => unsupported(
+                format!("`{op}` between {} and {}", describe(left), describe(right)),
+                "write one interval, such as `INTERVAL '1 day 2 hours'`",
+            ),
             (Some(time), Plus | Minus, Some(Time::Interval)) => self.moved((left, time), op, right),
             (Some(Time::Interval), Plus, Some(time)) => self.moved((right, time), op, left),
             (Some(Time::Date), Minus, Some(Time::Date)) => call("days", &[left, right]).map(Some),
@@ -233,20 +243,38 @@ fn is_of_hours(interval: &Expr) -> bool {
     }
 }
 
-/// A date or timestamp that is written out has to be one.
+/// Whether an interval is written out with months or years.
+pub(super) fn has_months(expr: &Expr) -> bool {
+    let found = sqlparser::ast::visit_expressions(expr, |node| match node {
+        Expr::Interval(interval)
+            if text_of(&interval.value).is_some_and(|text| {
+                let text = text.to_lowercase();
+                text.contains("mon") || text.contains("year")
+            }) =>
+        {
+            ControlFlow::Break(())
+        }
+        _ => ControlFlow::Continue(()),
+    });
+    found.is_break()
+}
+
+/// A date or timestamp that is written out has to be one. Polars would cut its decimals.
 pub(super) fn check_typed(typed: &TypedString) -> SqlResult<Option<Expr>> {
-    let kind = match &typed.data_type {
-        DataType::Date => ColumnType::Date,
+    let (kind, name) = match &typed.data_type {
+        DataType::Date => (ColumnType::Date, "date"),
         DataType::Timestamp(_, TimezoneInfo::Tz | TimezoneInfo::WithTimeZone) => {
             return unsupported(format!("{typed}"), "write the text alone beside a timestamptz column");
         }
-        DataType::Timestamp(..) | DataType::Datetime(..) => ColumnType::Timestamp,
-        _ => return Ok(None),
+        DataType::Timestamp(None, _) => (ColumnType::Timestamp, "timestamp"),
+        _ => return unsupported(format!("{typed}"), "write `TIMESTAMP '2020-04-01 00:44:02'`"),
     };
-    let text = typed.value.to_string();
-    match time_literal(text.trim_matches('\''), kind) {
-        Some(Err(_)) => unsupported(format!("{typed}"), "write it as `2020-04-01` or `2020-04-01 00:44:02`"),
-        _ => Ok(None),
+    let Value::SingleQuotedString(text) = &typed.value.value else {
+        return unsupported(format!("{typed}"), "write the date or time in single quotes");
+    };
+    match time_literal(text, kind) {
+        Some(Ok(_)) => call(name, &[&Expr::Value(typed.value.clone())]).map(Some),
+        _ => unsupported(format!("{typed}"), "write it as `2020-04-01` or `2020-04-01 00:44:02`"),
     }
 }
 
@@ -259,7 +287,7 @@ pub(super) fn check_interval(interval: &Interval) -> SqlResult<Option<Expr>> {
     let is_pair = |pair: &[&str]| match pair {
         [number, unit] => {
             let unit = unit.to_lowercase();
-            number.parse::<i64>().is_ok() && UNITS.contains(&unit.strip_suffix('s').unwrap_or(&unit))
+            number.parse::<i32>().is_ok() && UNITS.contains(&unit.strip_suffix('s').unwrap_or(&unit))
         }
         _ => false,
     };

@@ -4,21 +4,24 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    BinaryOperator, CastKind, DataType, DateTimeField, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
-    ObjectName, Query, SelectItem, Statement, UnaryOperator, Value, VisitMut, VisitorMut,
+    BinaryOperator, DataType, DateTimeField, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName,
+    Query, SelectItem, Statement, UnaryOperator, Value, VisitMut, VisitorMut,
 };
+use sqlparser::parser::ParserError;
 
 use super::class::{Class, describe, is_comparison};
 use super::datetimes::{Time, check_interval, check_typed, of_interval};
 use super::expression::Columns;
+use super::fields::{field_digits, milliseconds, no_field, seconds, takes_field};
 use super::function_table::PREFIX;
-use super::functions::{arguments, milliseconds, position, seconds, substring};
+use super::functions::{arguments, position};
 use super::number::NumberType;
 use super::pattern::{check_pattern, operator_of_texts};
 use super::queries;
 use super::scope::{self, ScopeColumn};
 use super::short_circuit::{short_circuit, short_circuit_case};
 use super::sql::parser;
+use super::texts::without_blanks;
 use super::unsupported::{SqlResult, UnsupportedSql, decimal_arithmetic, session_time_zone, unsupported};
 use crate::stream::ColumnType;
 use crate::task::TaskError;
@@ -35,14 +38,8 @@ pub(super) fn expression(
     text: &str,
     columns: &Columns,
 ) -> Result<(String, Option<ColumnType>), TaskError> {
-    let Ok(mut item) = parser(text).and_then(|mut parser| parser.parse_select_item()) else {
-        // Polars says what is wrong with it.
-        return Ok((text.to_owned(), None));
-    };
-    if let SelectItem::ExprWithAlias { alias, .. } = &item {
-        let help = "the name of the field is the column's name";
-        return Err(TaskError::permanent(format!("`{field}`: the expression ends with a name, `{alias}`")).help(help));
-    }
+    let mut item =
+        parser(text).and_then(|mut parser| parser.parse_select_item()).map_err(|error| unread(field, &error))?;
     let mut rewriter = Rewriter::over(columns);
     if let ControlFlow::Break(unsupported) = item.visit(&mut rewriter) {
         return Err(unsupported.error(field));
@@ -64,19 +61,21 @@ pub(super) fn expression(
 /// # Errors
 /// As [`expression`].
 pub(super) fn query(field: &str, text: &str, columns: &Columns) -> Result<(String, Vec<ScopeColumn>), TaskError> {
-    let Ok(mut statements) = parser(text).and_then(|mut parser| parser.parse_statements()) else {
-        return Ok((text.to_owned(), Vec::new()));
-    };
+    let statements = parser(text).and_then(|mut parser| parser.parse_statements());
+    let mut statements = statements.map_err(|error| unread(field, &error))?;
     let mut rewriter = Rewriter::over(columns);
     let result = match statements.as_mut_slice() {
         [Statement::Query(query)] => rewriter.query(query).map_err(|unsupported| unsupported.error(field))?,
         _ => Vec::new(),
     };
     queries::check(&statements).map_err(|unsupported| unsupported.error(field))?;
-    match rewriter.is_changed {
-        true => Ok((statements.iter().map(Statement::to_string).collect::<Vec<_>>().join("; "), result)),
-        false => Ok((text.to_owned(), result)),
-    }
+    Ok((statements.iter().map(Statement::to_string).collect::<Vec<_>>().join("; "), result))
+}
+
+/// The refusal of a text that cannot be read again once it was written anew.
+fn unread(field: &str, error: &ParserError) -> TaskError {
+    let reason = error.to_string().replace("sql parser error: ", "");
+    TaskError::permanent(format!("`{field}`: {reason}")).help("write it with fewer parts in each other")
 }
 
 /// Expressions know no functions of ours: `resolved` of `pg_function` finds them as `coalesce('jitney_…', …)`.
@@ -104,11 +103,13 @@ pub(super) struct Rewriter<'a> {
     pub(super) tables: Vec<(String, Vec<ScopeColumn>)>,
     /// The queries of the expressions around this one, which are rewritten by themselves.
     inner: Vec<Query>,
+    /// How many queries that are parts of expressions are around.
+    pub(super) depth: usize,
 }
 
 impl<'a> Rewriter<'a> {
     pub(super) fn over(columns: &'a Columns) -> Self {
-        Self { columns, is_changed: false, fields: None, tables: Vec::new(), inner: Vec::new() }
+        Self { columns, is_changed: false, fields: None, tables: Vec::new(), inner: Vec::new(), depth: 0 }
     }
 
     /// Rewrites an expression that is not a part of another, once all within is rewritten; gives the type of its values
@@ -116,6 +117,11 @@ impl<'a> Rewriter<'a> {
     pub(super) fn finish(&mut self, expr: &mut Expr) -> SqlResult<Option<ColumnType>> {
         if let Some(kind) = self.kind(expr) {
             return Ok(Some(kind));
+        }
+        if let Some(digits) = field_digits(expr)? {
+            *expr = digits;
+            self.is_changed = true;
+            return Ok(Some(ColumnType::Numeric));
         }
         if let Some(digits) = self.digits(expr)? {
             *expr = sql(&digits)?;
@@ -157,8 +163,14 @@ impl<'a> Rewriter<'a> {
             Expr::IsNotUnknown(inner) => Some(sql(&format!("({inner}) IS NOT NULL"))?),
             Expr::BinaryOp { left, op, right } => self.operator(left, op, right)?,
             Expr::InList { expr, list, negated } if (1..=MAX_COMPARED).contains(&list.len()) => {
-                self.require_same_class(&std::iter::once(expr.as_ref()).chain(list).collect::<Vec<_>>(), true)?;
+                let values: Vec<_> = std::iter::once(expr.as_ref()).chain(list).collect();
+                self.require_same_class(&values, true)?;
+                self.refuse_mixed_reals(&values)?;
                 Some(sql(&self.among(expr, list, *negated)?)?)
+            }
+            Expr::InList { expr, list, .. } => {
+                self.require_plain_list(expr, list)?;
+                None
             }
             Expr::Between { expr, negated, low, high } => {
                 self.require_same_class(&[expr, low, high], true)?;
@@ -182,9 +194,12 @@ impl<'a> Rewriter<'a> {
                 }
                 self.case(expr.clone())?
             }
-            Expr::Cast { kind, expr, data_type, .. } if *kind != CastKind::TryCast => self.cast(expr, data_type)?,
+            Expr::Cast { expr, data_type, .. } => self.cast(expr, data_type)?,
             Expr::Extract { expr, .. } if self.time(expr) == Some(Time::Interval) => {
                 return of_interval(&describe(expr));
+            }
+            Expr::Extract { field, expr, .. } if !self.has_field(&field.to_string(), expr) => {
+                return no_field(&field.to_string(), expr);
             }
             Expr::Extract { field, expr, .. }
                 if *field != DateTimeField::Epoch && self.time(expr) == Some(Time::Instant) =>
@@ -197,6 +212,10 @@ impl<'a> Rewriter<'a> {
             Expr::Extract { field: DateTimeField::Millisecond | DateTimeField::Milliseconds, expr, .. } => {
                 Some(milliseconds(expr)?)
             }
+            Expr::UnaryOp { op: UnaryOperator::Plus, expr: inner } => match self.class(inner) {
+                Some(Class::Number | Class::Interval) => Some(sql(&inner.to_string())?),
+                _ => return unsupported(format!("a sign before {}", describe(inner)), "leave it out"),
+            },
             Expr::UnaryOp { op: UnaryOperator::Minus, expr: inner } if !matches!(**inner, Expr::Value(_)) => {
                 self.reject_decimal_text(inner)?;
                 match self.time(inner).is_some() {
@@ -204,16 +223,16 @@ impl<'a> Rewriter<'a> {
                     false => Some(call(&format!("negate{}", self.bits(inner).unwrap_or(64)), &[inner])?),
                 }
             }
-            Expr::Substring { substring_from, substring_for, .. } => {
-                substring(expr, substring_from.as_deref(), substring_for.as_deref())?
+            Expr::Substring { expr: text, substring_from, substring_for, .. } => {
+                Some(self.substring(text, substring_from.as_deref(), substring_for.as_deref())?)
             }
+            Expr::Trim { trim_what: None, .. } => Some(without_blanks(expr)?),
             Expr::Position { expr, r#in } => Some(position(r#in, expr)?),
-            Expr::Like { pattern, .. } | Expr::ILike { pattern, .. } => {
+            Expr::Like { expr: text, pattern, .. } | Expr::ILike { expr: text, pattern, .. } => {
+                self.require_text(text)?;
                 check_pattern(pattern)?;
                 None
             }
-            Expr::AnyOp { .. } | Expr::AllOp { .. } => return unsupported("ANY and ALL", "write `IN (…)`"),
-            Expr::RLike { .. } => return unsupported("RLIKE and REGEXP", "write `~`"),
             Expr::Function(function) => self.function(function)?,
             Expr::Collate { expr, collation } => Some(self.by_bytes(expr, &collation.to_string())?),
             Expr::IsNull(inner) | Expr::IsNotNull(inner) if self.kind(inner).is_none() => match self.digits(inner)? {
@@ -234,19 +253,6 @@ impl<'a> Rewriter<'a> {
         let short_circuit = short_circuit_case(&case)?;
         let is_changed = is_changed || short_circuit.is_some();
         self.of_single(short_circuit.unwrap_or(case), is_changed)
-    }
-
-    /// A text that is compared byte by byte, as all are here.
-    fn by_bytes(&self, text: &Expr, collation: &str) -> SqlResult<Expr> {
-        if !["\"C\"", "\"POSIX\""].contains(&collation.trim_start_matches("pg_catalog.")) {
-            return unsupported(format!("the collation {collation}"), "write `COLLATE \"C\"`, which orders by bytes");
-        }
-        match self.class(text) {
-            None | Some(Class::Text) => sql(&text.to_string()),
-            Some(_) => {
-                unsupported(format!("a collation for {}, which is not text", describe(text)), "leave COLLATE out")
-            }
-        }
     }
 
     fn operator(&self, left: &Expr, op: &BinaryOperator, right: &Expr) -> SqlResult<Option<Expr>> {
@@ -273,7 +279,18 @@ impl<'a> Rewriter<'a> {
             BinaryOperator::Minus => "minus",
             BinaryOperator::Multiply => "times",
             BinaryOperator::StringConcat => return self.joined(left, right).map(Some),
-            op => return operator_of_texts(left, op, right),
+            BinaryOperator::BitwiseAnd | BinaryOperator::BitwiseOr => {
+                return match self.bits(left).is_some() && self.bits(right).is_some() {
+                    true => Ok(None),
+                    false => {
+                        unsupported(format!("`{op}` between values that are not whole numbers"), "write AND or OR")
+                    }
+                };
+            }
+            op => {
+                self.require_text(left)?;
+                return operator_of_texts(left, op, right);
+            }
         };
         if self.time(left).is_some() || self.time(right).is_some() {
             return self.shifted(left, op, right);
@@ -294,7 +311,7 @@ impl<'a> Rewriter<'a> {
             return call("single", &[&call(&format!("{name}64"), &[left, right])?]).map(Some);
         }
         let bits = self.bits(left).zip(self.bits(right)).map_or(64, |(left, right)| left.max(right));
-        if matches!(name, "divide" | "modulo") && (has_field(left) || has_field(right)) {
+        if matches!(name, "divide" | "modulo") && (takes_field(left) || takes_field(right)) {
             // Fields of a time are no whole numbers to Postgres.
             let left = sql(&format!("CAST({left} AS DOUBLE PRECISION)"))?;
             return call(name, &[&left, right]).map(Some);
@@ -336,24 +353,10 @@ impl<'a> Rewriter<'a> {
                 "write `CAST(… AS double precision)` if that is precise enough",
             );
         }
-        self.require_same_class(&[left, right], true)
-    }
-
-    /// Values side by side, as the texts that Postgres casts them to.
-    fn joined(&self, left: &Expr, right: &Expr) -> SqlResult<Expr> {
-        let is_text = |side: &Expr| text_of(side).is_some() || self.kind(side) == Some(ColumnType::Text);
-        let describe = |side: &Expr| match is_text(side) {
-            true => Ok(side.to_string()),
-            false => self.text(side).map(|text| text.to_string()),
-        };
-        let is_other = |side: &Expr| self.class(side).is_some_and(|class| class != Class::Text);
-        if is_other(left) && is_other(right) {
-            return unsupported(
-                "`||` between values of which neither is text",
-                "convert one of them: `CAST(… AS text)`",
-            );
+        if [left, right].iter().all(|side| matches!(innermost(side), Expr::Interval(_))) {
+            return unsupported("a comparison of two intervals that are written out", "leave it out");
         }
-        sql(&format!("{} || {}", describe(left)?, describe(right)?))
+        self.require_same_class(&[left, right], true)
     }
 
     /// How many bits Postgres counts a whole number in; none where that is not known, or it is no whole number.
@@ -445,21 +448,7 @@ impl VisitorMut for Rewriter<'_> {
     }
 }
 
-/// Whether an expression takes a field of a time, such as its year, other than as a whole number or in double precision.
-fn has_field(expr: &Expr) -> bool {
-    match expr {
-        Expr::Extract { .. } => true,
-        Expr::Nested(inner) | Expr::UnaryOp { expr: inner, .. } => has_field(inner),
-        Expr::Function(function) => {
-            let name = function.name.to_string().to_lowercase();
-            name == "date_part"
-                || !name.starts_with(&format!("{PREFIX}int")) && arguments(function).iter().any(has_field)
-        }
-        _ => false,
-    }
-}
-
-fn innermost(expr: &Expr) -> &Expr {
+pub(super) fn innermost(expr: &Expr) -> &Expr {
     match expr {
         Expr::Nested(inner) => innermost(inner),
         expr => expr,

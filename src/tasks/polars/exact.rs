@@ -192,6 +192,19 @@ impl Rewriter<'_> {
         Ok(is_changed)
     }
 
+    /// Refuses a list beside numbers of single precision, in which Postgres compares, while `=` compares in double precision.
+    pub(super) fn refuse_mixed_reals(&self, values: &[&Expr]) -> SqlResult<()> {
+        let numbers: Vec<_> = values.iter().filter_map(|value| self.number(value)).collect();
+        let is_mixed = numbers.contains(&NumberType::Real) && numbers.iter().any(|number| *number != NumberType::Real);
+        match values.len() > 2 && is_mixed {
+            true => unsupported(
+                "IN with a number of single precision (`real`) and others",
+                "write `r = 1 OR r = 2`, or `CAST(r AS double precision) IN (…)`",
+            ),
+            false => Ok(()),
+        }
+    }
+
     /// A choice among numbers of single precision and others, rounded to it; none where it stays as it is.
     pub(super) fn of_single(&self, choice: Expr, is_changed: bool) -> SqlResult<Option<Expr>> {
         let mut values = Vec::new();

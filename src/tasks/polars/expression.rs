@@ -6,7 +6,7 @@ use polars::sql::sql_expr;
 use polars_plan::plans::{ExprToIRContext, is_elementwise_rec, to_expr_ir};
 
 use super::pg_function::{self, PgFunction};
-use super::{dialect, sql};
+use super::{dialect, grammar, sql};
 use crate::diagnostic::nearest;
 use crate::stream::ColumnType;
 use crate::stream::timestamp::{parse_date, parse_instant, parse_timestamp, parse_timestamptz};
@@ -124,7 +124,7 @@ pub fn schema(columns: &Columns) -> Schema {
 pub fn parse(field: &str, text: &str, columns: &Columns) -> Result<(Expr, ColumnType), TaskError> {
     let wrong = |reason: String| TaskError::permanent(format!("`{field}`: {reason} in `{text}`"));
     sql::check_expression(field, text)?;
-    let (rewritten, own) = dialect::expression(field, text, columns)?;
+    let (rewritten, own) = dialect::expression(field, &grammar::expression(field, text)?, columns)?;
     let expression = sql_expr(rewritten).map_err(|error| wrong(plain(&error)))?;
     for name in columns_read(&expression) {
         if !columns.iter().any(|(column, _)| *column == name) {

@@ -5,9 +5,11 @@ use sqlparser::ast::{Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgum
 use super::class::{Class, describe};
 use super::datetimes::{Time, of_interval};
 use super::dialect::{Rewriter, call, sql, text_of};
+use super::fields::{milliseconds, no_field, seconds};
 use super::function_table::{self, PREFIX, SqlFunction};
 use super::number::NumberType;
 use super::pattern::regular_expression;
+use super::short_circuit::short_circuit_coalesce;
 use super::unsupported::{SqlResult, decimal_arithmetic, session_time_zone, unsupported};
 use super::window::rewrite_window;
 use crate::stream::ColumnType;
@@ -36,13 +38,17 @@ impl Rewriter<'_> {
             arguments.iter().try_for_each(|argument| self.reject_decimal_text(argument))?;
         }
         match (name.as_str(), arguments.as_slice()) {
-            (
-                "left" | "right" | "split_part" | "replace" | "lpad" | "rpad" | "ltrim" | "rtrim",
-                [text, others @ ..],
-            ) if others.iter().any(may_be_null) => null_if_any_is_null(&name, function, text, others).map(Some),
+            ("left" | "right" | "split_part" | "replace" | "ltrim" | "rtrim", [text, others @ ..])
+                if others.iter().any(may_be_null) =>
+            {
+                null_if_any_is_null(&name, function, text, others).map(Some)
+            }
             ("date_part", [_, time]) if self.time(time) == Some(Time::Interval) => of_interval(&describe(time)),
+            ("date_part", [field, time]) if text_of(field).is_none_or(|field| !self.has_field(field, time)) => {
+                no_field(&field.to_string(), time)
+            }
             ("date_part", [field, time]) if text_of(field).is_some_and(|field| field.eq_ignore_ascii_case("epoch")) => {
-                call("epoch", &[time]).map(Some)
+                in_double(&call("epoch", &[time])?)
             }
             ("date_part" | "strftime", values) if values.iter().any(|time| self.time(time) == Some(Time::Instant)) => {
                 session_time_zone(&function.to_string())
@@ -65,7 +71,10 @@ impl Rewriter<'_> {
                 self.want_one_zone(&values.iter().collect::<Vec<_>>())?;
                 let mut choice = function.clone();
                 let values: Vec<_> = values_of(&mut choice).collect();
-                let is_changed = self.of_one_type(values)?;
+                let mut is_changed = self.of_one_type(values)?;
+                if name == "coalesce" {
+                    is_changed |= short_circuit_coalesce(&mut choice)?;
+                }
                 match self.extreme(&name, &choice)? {
                     Some(extreme) => Ok(Some(extreme)),
                     None => self.of_single(Expr::Function(choice), is_changed),
@@ -74,7 +83,7 @@ impl Rewriter<'_> {
             ("date_part", [field, time])
                 if text_of(field).is_some_and(|field| field.to_lowercase().starts_with("sec")) =>
             {
-                seconds(time).map(Some)
+                in_double(&seconds(time)?)
             }
             ("date_part", [field, time])
                 if text_of(field).is_some_and(|field| {
@@ -82,15 +91,25 @@ impl Rewriter<'_> {
                     field.starts_with("millis") || field.starts_with("msec")
                 }) =>
             {
-                milliseconds(time).map(Some)
+                in_double(&milliseconds(time)?)
             }
             ("reverse", [text]) => call("reverse", &[text]).map(Some),
-            ("exp" | "pow" | "power" | "radians" | "degrees", arguments) => {
+            ("pow" | "power", [base, exponent]) => call("power", &[base, exponent]).map(Some),
+            ("exp" | "radians" | "degrees", arguments) => {
                 checked("nonzero", &function.to_string(), &arguments.iter().collect::<Vec<_>>()).map(Some)
             }
             ("regexp_like", [text, pattern]) => {
-                let Some(pattern) = regular_expression(pattern)? else { return Ok(None) };
+                self.require_text(text)?;
+                let pattern = regular_expression(pattern)?;
                 sql(&format!("regexp_like({text}, {pattern})")).map(Some)
+            }
+            ("regexp_like", _) => unsupported("flags of `regexp_like`", "write `text ~* 'pattern'` to ignore case"),
+            ("ltrim" | "rtrim", [text]) => sql(&format!("{name}({text}, ' ')")).map(Some),
+            ("lpad" | "rpad", [text, length, fill @ ..]) if fill.len() < 2 => {
+                self.padded(&name, text, length, fill.first()).map(Some)
+            }
+            ("substr" | "substring", [text, start, length @ ..]) if length.len() < 2 => {
+                self.substring(text, Some(start), length.first()).map(Some)
             }
             ("log", [number]) => finite(&format!("log10({number})"), &[number]).map(Some),
             ("log", [base, number]) => finite(&format!("log({number}, {base})"), &[base, number]).map(Some),
@@ -239,17 +258,6 @@ fn may_be_null(argument: &Expr) -> bool {
     }
 }
 
-/// A part of a text, which is NULL where its place or its length is.
-pub(super) fn substring(part: &Expr, start: Option<&Expr>, length: Option<&Expr>) -> SqlResult<Option<Expr>> {
-    if start.is_some_and(may_be_null) {
-        return unsupported("a substring from a position that is not a literal", "write it as `substr(text, 2)`");
-    }
-    match length.filter(|length| may_be_null(length)) {
-        Some(length) => sql(&format!("CASE WHEN ({length}) IS NOT NULL THEN {part} END")).map(Some),
-        None => Ok(None),
-    }
-}
-
 /// A function of texts that is NULL where one of its arguments is.
 fn null_if_any_is_null(name: &str, function: &Function, text: &Expr, others: &[Expr]) -> SqlResult<Expr> {
     if name == "replace" {
@@ -274,23 +282,22 @@ fn unknown<T>(name: &str) -> SqlResult<T> {
         "date" | "timestamp" | "datetime" => "write `CAST(… AS date)` or `CAST(… AS timestamp)`",
         "if" => "write `CASE WHEN … THEN … ELSE … END`",
         "first" | "last" => "use `min` or `max`, or `first_value` with an order",
-        "median" | "quantile_cont" | "quantile_disc" => "compute it in SQL after the load, with `percentile_cont`",
+        "rank" | "dense_rank" => "use `row_number`",
+        "sind" | "cosd" | "tand" => "write it with `radians`, as `sin(radians(x))`",
+        "asind" | "acosd" | "atand" => "write it with `degrees`, as `degrees(asin(x))`",
+        "cot" => "write `1 / tan(x)`",
+        "btrim" => "write `trim(BOTH 'x' FROM text)`",
+        "median" | "quantile_cont" | "quantile_disc" => {
+            "compute it in Postgres after the load, with `postgres.query` and `percentile_cont`"
+        }
         "total" => "write `coalesce(sum(…), 0)`",
-        _ => "compute it in SQL after the load",
+        _ => "compute it in Postgres after the load, with `postgres.query`",
     };
     unsupported(format!("the function `{name}`, which steps do not compute as Postgres does"), help)
 }
 
-/// The seconds of a time, with their fraction.
-pub(super) fn seconds(time: &Expr) -> SqlResult<Expr> {
-    let micros = format!("CAST(EXTRACT(MICROSECONDS FROM {time}) AS DOUBLE PRECISION)");
-    sql(&format!("({PREFIX}divide({micros}, 1000000, TRUE))"))
-}
-
-/// The milliseconds of a time beyond its minute, with their fraction.
-pub(super) fn milliseconds(time: &Expr) -> SqlResult<Expr> {
-    let micros = format!("CAST(EXTRACT(MICROSECONDS FROM {time}) AS DOUBLE PRECISION)");
-    sql(&format!("({PREFIX}divide({micros}, 1000, TRUE))"))
+fn in_double(number: &Expr) -> SqlResult<Option<Expr>> {
+    sql(&format!("CAST({number} AS DOUBLE PRECISION)")).map(Some)
 }
 
 fn finite(function: &str, arguments: &[&Expr]) -> SqlResult<Expr> {

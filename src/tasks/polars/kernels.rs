@@ -150,15 +150,7 @@ pub(super) fn finite(rows: &KernelRows, name: PlSmallStr, columns: &[Column], no
         return Err(PolarsError::ComputeError("no argument".into()));
     };
     let is_zero = |row| arguments.first().and_then(|other| other.get(row)) == Some(0.0);
-    let is_complex = |row| match arguments {
-        [base, exponent] if nonzero => {
-            let exponent = exponent.get(row).unwrap_or_default();
-            base.get(row).is_some_and(|base| base < 0.0) && exponent.is_finite() && exponent.fract() != 0.0
-        }
-        _ => false,
-    };
     rows.floats(name, |row| match result.get(row) {
-        _ if is_complex(row) => Err("a negative number raised to a non-integer power yields a complex result"),
         Some(0.0)
             if nonzero && !is_zero(row) && arguments.iter().all(|other| other.get(row).is_none_or(f64::is_finite)) =>
         {
@@ -174,6 +166,30 @@ pub(super) fn finite(rows: &KernelRows, name: PlSmallStr, columns: &[Column], no
         }
         value => Ok(value),
     })
+}
+
+/// Numbers raised to powers.
+pub(super) fn powers(rows: &KernelRows, name: PlSmallStr, columns: &[Column]) -> PolarsResult<Column> {
+    let [base, exponent] = columns else { return Err(PolarsError::ComputeError("two numbers are wanted".into())) };
+    let (bases, exponents) = (FloatValues::of(base)?, FloatValues::of(exponent)?);
+    rows.floats(name, |row| {
+        bases.get(row).zip(exponents.get(row)).map(|(base, exponent)| power(base, exponent)).transpose()
+    })
+}
+
+fn power(base: f64, exponent: f64) -> Result<f64, &'static str> {
+    if base == 0.0 && exponent < 0.0 {
+        return Err("zero raised to a negative power is undefined");
+    }
+    if base < 0.0 && exponent.floor() != exponent && !exponent.is_nan() {
+        return Err("a negative number raised to a non-integer power yields a complex result");
+    }
+    let result = base.powf(exponent);
+    match base.is_finite() && exponent.is_finite() {
+        true if result.is_infinite() => Err("value out of range: overflow"),
+        true if result == 0.0 && base != 0.0 => Err("value out of range: underflow"),
+        _ => Ok(result),
+    }
 }
 
 /// A text for each decimal number, the bytes of which are in the order of the numbers.

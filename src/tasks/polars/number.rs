@@ -44,6 +44,9 @@ impl Rewriter<'_> {
                 self.common_type(&[left.as_ref().clone(), right.as_ref().clone()]),
                 [self.number(left), self.number(right)],
             ),
+            Expr::BinaryOp { left, op: BinaryOperator::BitwiseAnd | BinaryOperator::BitwiseOr, right } => {
+                self.common_type(&[left.as_ref().clone(), right.as_ref().clone()])
+            }
             Expr::Case { conditions, else_result, .. } => {
                 let results = conditions.iter().map(|when| &when.result).chain(else_result.as_deref());
                 self.common_type(&results.cloned().collect::<Vec<_>>())

@@ -14,10 +14,11 @@ use polars_plan::prelude::FunctionOptions;
 use super::function_table::{self, PREFIX};
 use super::kernels::{
     compared, days, extreme_float, finite, fitting, is_nan, largest, last_characters, later, magnitude, out_of_range,
-    parsed, rounded, singles, sort_keys, summed, totals, whole_text,
+    parsed, powers, rounded, singles, sort_keys, summed, totals, whole_text,
 };
-use super::pg_text::{decimals, epoch, extreme, reals, significant, texts};
+use super::pg_text::{decimals, epoch, epoch_digits, extreme, reals, shifted, significant, texts};
 use super::rows::{FloatValues, IntValues, KernelRows, TextValues};
+use super::text_parts::{padded, substrings};
 use super::{decimal, expression};
 use crate::stream::ColumnType;
 
@@ -77,6 +78,18 @@ pub(super) enum PgFunction {
     Parse(ColumnType),
     /// Seconds since 1970.
     Epoch,
+    /// The same with all its digits.
+    EpochDigits,
+    /// Microseconds in a unit of so many powers of ten.
+    Micros(u8),
+    /// The same with all its digits.
+    MicrosDigits(u8),
+    /// A number raised to a power.
+    Power,
+    /// A part of a text.
+    Substring,
+    /// A text filled up to a length, from the left or the right.
+    Padded(bool),
     /// The days from the second date to the first.
     Days,
     /// A date so many days later.
@@ -153,6 +166,8 @@ impl PgFunction {
                 Self::Text | Self::Right | Self::Reverse | Self::Decimal | Self::Greatest | Self::Least => {
                     DataType::String
                 }
+                Self::EpochDigits | Self::MicrosDigits(_) | Self::Substring | Self::Padded(_) => DataType::String,
+                Self::Micros(_) | Self::Power => DataType::Float64,
                 Self::Digits(_) | Self::SortKey | Self::Total | Self::RealText => DataType::String,
                 Self::Round | Self::Finite | Self::NonZero | Self::Sign | Self::Single | Self::Double | Self::Epoch => {
                     DataType::Float64
@@ -224,6 +239,18 @@ impl PgFunction {
                 rows.ints(name, |row| texts.get(row).map(|text| fitting(whole(text)?, bits)).transpose())?
             }
             Self::Epoch => epoch(&rows, name, first)?,
+            Self::EpochDigits => epoch_digits(&rows, first)?.with_name(name),
+            Self::Micros(places) => {
+                let (micros, unit) = (IntValues::of(first)?, 10_f64.powi(i32::from(places)));
+                rows.floats(name, |row| Ok(micros.get(row).map(|micros| micros as f64 / unit)))?
+            }
+            Self::MicrosDigits(places) => {
+                let micros = IntValues::of(first)?;
+                rows.texts(|row| Ok(micros.get(row).map(|micros| shifted(micros, places))))?.with_name(name)
+            }
+            Self::Power => powers(&rows, name, columns)?,
+            Self::Substring => substrings(&rows, columns)?.with_name(name),
+            Self::Padded(at_start) => padded(&rows, columns, at_start)?.with_name(name),
             Self::Days => days(&rows, name, columns)?,
             Self::AddDays => later(&rows, name, columns)?,
             Self::Maximum => extreme_float(&rows, name, columns, Ordering::Greater)?,

@@ -66,6 +66,27 @@ pub(super) fn extreme(columns: &[Column], wanted: Ordering, count: usize) -> Pol
 
 /// Seconds since 1970.
 pub(super) fn epoch(rows: &KernelRows, name: PlSmallStr, column: &Column) -> PolarsResult<Column> {
+    let micros = micros(column)?;
+    rows.floats(name, |row| Ok(micros.get(row).map(|micros| micros as f64 / 1e6)))
+}
+
+/// Seconds since 1970 as a decimal number, which has decimals for a time and none for a date.
+pub(super) fn epoch_digits(rows: &KernelRows, column: &Column) -> PolarsResult<Column> {
+    let (values, is_date) = (micros(column)?, *column.dtype() == DataType::Date);
+    rows.texts(|row| {
+        let digits = |micros: i64| if is_date { (micros / 1_000_000).to_string() } else { shifted(micros, 6) };
+        Ok(values.get(row).map(digits))
+    })
+}
+
+/// A whole number with its point so many places to the left.
+pub(super) fn shifted(number: i64, places: u8) -> String {
+    let (sign, unit) = (if number < 0 { "-" } else { "" }, 10_u64.pow(u32::from(places)));
+    let digits = number.unsigned_abs();
+    format!("{sign}{}.{:0width$}", digits / unit, digits % unit, width = usize::from(places))
+}
+
+fn micros(column: &Column) -> PolarsResult<IntValues> {
     let zone = match column.dtype() {
         DataType::Datetime(_, zone) => zone.clone(),
         DataType::Date => None,
@@ -76,8 +97,7 @@ pub(super) fn epoch(rows: &KernelRows, name: PlSmallStr, column: &Column) -> Pol
         }
     };
     let micros = column.cast(&DataType::Datetime(TimeUnit::Microseconds, zone))?;
-    let values = IntValues::of(&micros.to_physical_repr())?;
-    rows.floats(name, |row| Ok(values.get(row).map(|micros| micros as f64 / 1e6)))
+    IntValues::of(&micros.to_physical_repr())
 }
 
 /// Values as the texts that Postgres casts them to.

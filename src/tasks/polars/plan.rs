@@ -18,7 +18,7 @@ use super::row_steps::RowSteps;
 use super::row_wise::{each, row_wise};
 use super::spec::{Dedupe, Keep, Pairs, Rule, Transform};
 use super::spool::{DedupeStep, SqlQuery, failed, spooled};
-use super::{dialect, queries, sql};
+use super::{dialect, grammar, queries, sql};
 use crate::stream::{Batches, Column, ColumnType, LINE};
 use crate::task::TaskError;
 
@@ -416,7 +416,7 @@ fn query_step(
 ) -> Result<QueryStep, TaskError> {
     sql::check_query("sql", query)?;
     let input = columns.iter().map(|(name, _)| col(name.as_str()));
-    let (sql, known) = dialect::query("sql", query, columns)?;
+    let (sql, known) = dialect::query("sql", &grammar::query("sql", query)?, columns)?;
     let query = SqlQuery { input: input.collect(), sql, output: Vec::new() };
     let result = query.over(expression::empty(columns).lazy()).and_then(LazyFrame::collect);
     let result = result.map_err(|error| bad_query(&error, columns))?;

@@ -9,9 +9,12 @@ use sqlparser::ast::{
     VisitMut, WildcardAdditionalOptions,
 };
 
+use super::class::Class;
 use super::dialect::{Rewriter, sql};
 use super::function_table::PREFIX;
+use super::groups::{OrderRule, check_groups};
 use super::joins::check_joins;
+use super::places::check_places;
 use super::queries::{join_constraint, output_position};
 use super::sql::{INPUT, parser};
 use super::unsupported::{SqlResult, unsupported};
@@ -21,7 +24,7 @@ use crate::stream::ColumnType;
 #[derive(Clone, Debug)]
 pub(super) struct ScopeColumn {
     /// The name of its table; none in a result.
-    table: Option<String>,
+    pub(super) table: Option<String>,
     /// Its name; none where Polars makes one.
     pub(super) name: Option<String>,
     /// Its type, as far as it is known.
@@ -35,6 +38,22 @@ impl ScopeColumn {
 
     fn is_called(&self, name: &str) -> bool {
         self.name.as_deref() == Some(name)
+    }
+
+    /// Whether an expression is its name, with or without its table.
+    fn is_named(&self, expr: &Expr) -> bool {
+        match expr {
+            Expr::Nested(inner) => self.is_named(inner),
+            Expr::Identifier(name) => self.is_called(&name.value),
+            Expr::CompoundIdentifier(names) => match names.as_slice() {
+                [table, name] => {
+                    let own = self.table.as_ref();
+                    self.is_called(&name.value) && own.is_some_and(|own| own.eq_ignore_ascii_case(&table.value))
+                }
+                _ => false,
+            },
+            _ => false,
+        }
     }
 }
 
@@ -53,6 +72,16 @@ pub(super) fn kind(fields: &[ScopeColumn], table: Option<&str>, name: &str) -> O
     }
 }
 
+/// How many columns a name may stand for.
+pub(super) fn fields_of(fields: &[ScopeColumn], name: &Expr) -> usize {
+    fields.iter().filter(|field| field.is_named(name)).count()
+}
+
+/// The place of the first column that a name stands for.
+pub(super) fn field_index(fields: &[ScopeColumn], name: &Expr) -> Option<usize> {
+    fields.iter().position(|field| field.is_named(name))
+}
+
 impl Rewriter<'_> {
     /// Rewrites a query; gives the columns of its result.
     pub(super) fn query(&mut self, query: &mut Query) -> SqlResult<Vec<ScopeColumn>> {
@@ -61,8 +90,12 @@ impl Rewriter<'_> {
             let result = self.query(&mut table.query)?;
             self.tables.push((table.alias.name.value.clone(), with_aliases(result, Some(&table.alias))));
         }
+        let rule = OrderRule::of(&query.body);
         let result = self.body(&mut query.body)?;
         if let Some(order) = &mut query.order_by {
+            if let OrderByKind::Expressions(orders) = &order.kind {
+                orders.iter().try_for_each(|order| rule.check(order, &result, self.fields.as_deref()))?;
+            }
             self.order(order, &result, matches!(*query.body, SetExpr::SetOperation { .. }))?;
         }
         self.tables.truncate(tables);
@@ -70,18 +103,42 @@ impl Rewriter<'_> {
         Ok(result)
     }
 
-    /// Rewrites a query that is a part of an expression, and leaves another in its place.
+    /// Rewrites a query that is a part of an expression, and leaves another in its place. Its values come from a table of
+    /// their own, so that nothing in it can be taken for a column of the query around it.
     pub(super) fn inner_query(&mut self, query: &mut Query) -> SqlResult<Query> {
         let nothing = parser("SELECT 1").and_then(|mut parser| parser.parse_query());
         let Ok(nothing) = nothing else { return unsupported("a query inside an expression", "write it in FROM") };
         let mut inner = std::mem::replace(query, *nothing);
-        match self.query(&mut inner)?.iter().any(ScopeColumn::is_numeric) {
-            true => unsupported(
+        self.depth += 1;
+        let result = self.query(&mut inner)?;
+        self.depth -= 1;
+        if result.iter().any(ScopeColumn::is_numeric) {
+            return unsupported(
                 "a query inside an expression that gives numeric values",
                 "let it give `CAST(column AS double precision)`, or compute it in SQL after the load",
-            ),
-            false => Ok(inner),
+            );
         }
+        let name = Ident::with_quote('"', format!("{PREFIX}value"));
+        let item = match inner.body.as_mut() {
+            SetExpr::Select(select) => match select.projection.as_mut_slice() {
+                [item @ (SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. })] => item,
+                _ => return unsupported("a query behind IN that gives several columns", "let it give one column"),
+            },
+            _ => return unsupported("UNION behind IN", "write `IN (SELECT a FROM (… UNION …) x)`"),
+        };
+        if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
+            *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: name.clone() };
+        }
+        if inner.order_by.is_some() || inner.with.is_some() {
+            return unsupported(
+                "ORDER BY and WITH in a query behind IN",
+                "leave ORDER BY out, and write WITH in front",
+            );
+        }
+        self.is_changed = true;
+        let outer = parser(&format!("SELECT {name} FROM ({inner}) AS {PREFIX}values"))
+            .and_then(|mut parser| parser.parse_query());
+        outer.map(|outer| *outer).or_else(|error| unsupported(error.to_string(), "write it in FROM"))
     }
 
     /// Leaves the columns in place that the SELECT saw, for ORDER BY.
@@ -110,6 +167,11 @@ impl Rewriter<'_> {
         let mut from = std::mem::take(&mut select.from);
         let fields = self.from(&mut from)?;
         self.fields = Some(fields.clone());
+        select.from = from;
+        check_places(select, &fields, self.depth > 0)?;
+        check_groups(select, &fields)?;
+        from = std::mem::take(&mut select.from);
+        enclose_constants(select);
         self.joins(&mut from)?;
         let mut projection = std::mem::take(&mut select.projection);
         // All that is left are conditions, groups and the like.
@@ -118,7 +180,7 @@ impl Rewriter<'_> {
         for item in &mut projection {
             result.extend(self.item(item, &fields)?);
         }
-        self.check_groups(select, &result)?;
+        self.check_numeric_groups(select, &result)?;
         self.check_numeric_columns(&mut select.clone())?;
         (select.from, select.projection) = (from, projection);
         Ok(result)
@@ -126,12 +188,19 @@ impl Rewriter<'_> {
 
     /// The columns of the tables in FROM, with their queries rewritten.
     fn from(&mut self, tables: &mut [TableWithJoins]) -> SqlResult<Vec<ScopeColumn>> {
-        let mut all = Vec::new();
-        for table in tables {
-            all.extend(self.table(&mut table.relation)?);
-            for join in &mut table.joins {
-                all.extend(self.table(&mut join.relation)?);
+        let (mut all, mut names) = (Vec::new(), Vec::new());
+        let relations = tables.iter_mut().flat_map(|table| {
+            std::iter::once(&mut table.relation).chain(table.joins.iter_mut().map(|join| &mut join.relation))
+        });
+        for relation in relations {
+            let fields = self.table(relation)?;
+            let name = fields.first().and_then(|field| field.table.as_ref()).map(|name| name.to_lowercase());
+            if let Some(name) = name.filter(|name| names.contains(name)) {
+                let help = "give each table in FROM a name of its own";
+                return unsupported(format!("the name `{name}` for two tables"), help);
             }
+            names.extend(fields.first().and_then(|field| field.table.as_ref()).map(|name| name.to_lowercase()));
+            all.extend(fields);
         }
         Ok(all)
     }
@@ -242,7 +311,7 @@ impl Rewriter<'_> {
     }
 
     /// Refuses to tell numeric values apart by their texts.
-    fn check_groups(&self, select: &Select, result: &[ScopeColumn]) -> SqlResult<()> {
+    fn check_numeric_groups(&self, select: &Select, result: &[ScopeColumn]) -> SqlResult<()> {
         let has_numeric = result.iter().any(ScopeColumn::is_numeric);
         let is_distinct = matches!(select.distinct, Some(Distinct::Distinct)) && has_numeric;
         let groups = match &select.group_by {
@@ -306,6 +375,16 @@ impl Rewriter<'_> {
     }
 }
 
+/// Polars takes a condition of two values that are written out for true where they are written alike.
+fn enclose_constants(select: &mut Select) {
+    let is_value = |expr: &Expr| matches!(expr, Expr::Value(_));
+    if let Some(condition) = &mut select.selection
+        && matches!(condition, Expr::BinaryOp { left, right, .. } if is_value(left) && is_value(right))
+    {
+        *condition = Expr::Nested(Box::new(condition.clone()));
+    }
+}
+
 /// The columns of queries that are put together.
 fn union_columns(
     op: SetOperator,
@@ -317,7 +396,20 @@ fn union_columns(
     let keeps_all = op == SetOperator::Union && quantifier == SetQuantifier::All;
     let is_alike =
         one.len() == other.len() && one.iter().zip(other).all(|(one, other)| one.is_numeric() == other.is_numeric());
+    let class = |field: &ScopeColumn| field.kind.and_then(Class::of_column);
+    let mixed = one
+        .iter()
+        .zip(other)
+        .find(|(one, other)| class(one).zip(class(other)).is_some_and(|(one, other)| one != other));
+    let is_zoned = |field: &ScopeColumn| matches!(field.kind, Some(ColumnType::TimestampTz | ColumnType::Instant));
+    let has_zones = one.iter().zip(other).any(|(one, other)| {
+        class(one) == Some(Class::Time) && class(other) == Some(Class::Time) && is_zoned(one) != is_zoned(other)
+    });
     match () {
+        () if mixed.is_some() || has_zones => unsupported(
+            format!("{op} of columns of different types"),
+            "convert one of them with CAST, so that both are of one type",
+        ),
         () if is_numeric && !keeps_all => unsupported(
             format!("{op} of numeric columns, whose equal values may be written in several ways, as 1.0 and 1.00"),
             "write UNION ALL, and let the step `dedupe` leave out what is there twice",

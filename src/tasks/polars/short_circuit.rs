@@ -2,10 +2,11 @@
 
 use std::ops::ControlFlow;
 
-use sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr, FunctionArguments};
+use sqlparser::ast::{Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments};
 
 use super::dialect::sql;
 use super::function_table::PREFIX;
+use super::functions::values_of;
 use super::sql::parser;
 use super::unsupported::SqlResult;
 
@@ -44,6 +45,22 @@ pub(super) fn short_circuit_case(case: &Expr) -> SqlResult<Option<Expr>> {
         restrict_errors(other, &before.join(" AND "))?;
     }
     Ok(Some(case))
+}
+
+/// A value of `coalesce` fails only where those before it are NULL; whether there was something to do.
+pub(super) fn short_circuit_coalesce(choice: &mut Function) -> SqlResult<bool> {
+    if !choice.to_string().contains(PREFIX) {
+        return Ok(false);
+    }
+    let mut before: Vec<String> = Vec::new();
+    for value in values_of(choice) {
+        let own = format!("(({}) IS NULL)", never_failing(value));
+        if !before.is_empty() {
+            restrict_errors(value, &before.join(" AND "))?;
+        }
+        before.push(own);
+    }
+    Ok(true)
 }
 
 /// Lets calls of our functions fail only where `condition` is true.

@@ -2,6 +2,10 @@
 
 use crate::task::TaskError;
 
+/// What to do where no other SQL is known that would do.
+pub(super) const AFTER_LOAD: &str =
+    "write it differently, or compute it in Postgres after the load, with `postgres.query`";
+
 /// What an expression cannot hold, and what to write instead.
 pub(super) struct UnsupportedSql {
     what: String,

@@ -31,6 +31,9 @@ impl Load {
             Some(ColumnType::TimestampTz) if !session.is_utc => Some(ColumnType::Instant),
             kind => kind,
         };
+        if !session.is_utc {
+            self.transform.check_time_zones(&types)?;
+        }
         let is_left_out = |name: &str| {
             self.on_extra_column == ExtraColumn::Ignore && reader.is_ambiguous(name) && types(name).is_none()
         };
