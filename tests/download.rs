@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use flate2::{Compression, write::GzEncoder};
 use jitney::task::{ErrorClass, Task, TaskContext, TaskError};
-use jitney::tasks::http::download::{Download, Outputs};
+use jitney::tasks::http::download::{HttpDownload, Outputs};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -166,7 +166,7 @@ fn hex(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn task(fields: Value) -> Download {
+fn task(fields: Value) -> HttpDownload {
     serde_json::from_value(fields).unwrap()
 }
 

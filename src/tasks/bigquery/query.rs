@@ -31,7 +31,7 @@ google_task! {
     /// It runs once, even if the process dies: a new attempt finds the job of the previous one, and waits for it.
     #[derive(Debug, Deserialize, JsonSchema)]
     #[serde(deny_unknown_fields)]
-    pub struct Query {
+    pub struct BigQueryQuery {
         /// The SQL; either this or `file`.
         sql: Option<String>,
         /// A file of SQL, relative to the flow's own folder.
@@ -162,7 +162,7 @@ pub(super) fn by_time(field: Option<&String>, period: Option<PartitionPeriod>) -
 
 /// What the SQL gave.
 #[derive(Debug, Default, Serialize, JsonSchema)]
-pub struct QueryOutputs {
+pub struct Outputs {
     /// The job.
     #[serde(rename = "jobId")]
     job_id: String,
@@ -194,7 +194,7 @@ pub struct QueryOutputs {
     seconds: f64,
 }
 
-impl Task for Query {
+impl Task for BigQueryQuery {
     const NAME: &'static str = "bigquery.query";
     const CAPABILITIES: &'static [Capability] = &[Capability::UsesGoogle];
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.gcp.bigquery.Query"];
@@ -209,9 +209,9 @@ impl Task for Query {
   maximum_bytes_billed: 1000000000
   fetch: FETCH_ONE
 ";
-    type Outputs = QueryOutputs;
+    type Outputs = Outputs;
 
-    async fn run(&self, context: &TaskContext) -> Result<QueryOutputs, TaskError> {
+    async fn run(&self, context: &TaskContext) -> Result<Outputs, TaskError> {
         let began = Instant::now();
         let (name, sql) = self.source(context)?;
         let bigquery = BigQuery::open(context, &self.login(), self.location.as_deref()).await?;
@@ -238,7 +238,7 @@ impl Task for Query {
     }
 }
 
-impl Query {
+impl BigQueryQuery {
     /// What the SQL is called, and the SQL.
     fn source(&self, context: &TaskContext) -> Result<(String, String), TaskError> {
         match (&self.sql, &self.file) {
@@ -292,7 +292,7 @@ impl Query {
         what: &str,
         configuration: JobConfiguration,
         began: Instant,
-    ) -> Result<QueryOutputs, TaskError> {
+    ) -> Result<Outputs, TaskError> {
         let place = bigquery.location.clone();
         let reference = JobReference { location: place, project_id: Some(bigquery.project.clone()), job_id: None };
         let job = Job { configuration: Some(configuration), job_reference: Some(reference), ..Job::default() };
@@ -304,12 +304,12 @@ impl Query {
         Ok(outputs)
     }
 
-    fn outputs(&self, bigquery: &BigQuery<'_>, job: &Job, began: Instant) -> Result<QueryOutputs, TaskError> {
+    fn outputs(&self, bigquery: &BigQuery<'_>, job: &Job, began: Instant) -> Result<Outputs, TaskError> {
         let query = job.statistics.as_ref().and_then(|all| all.query.clone()).unwrap_or_default();
         let total = job.statistics.as_ref().and_then(|all| all.total_bytes_processed.clone());
         let number = |text: &Option<String>| text.as_deref().and_then(|text| text.parse().ok()).unwrap_or(0);
         let destination = self.destination_table.as_deref();
-        Ok(QueryOutputs {
+        Ok(Outputs {
             job_id: job.job_reference.as_ref().map(|own| text(&own.job_id).to_owned()).unwrap_or_default(),
             statement_type: query.statement_type.clone(),
             affected: number(&query.num_dml_affected_rows),
@@ -323,7 +323,7 @@ impl Query {
         })
     }
 
-    fn log_result(&self, context: &TaskContext, outputs: &QueryOutputs) {
+    fn log_result(&self, context: &TaskContext, outputs: &Outputs) {
         let changed = match outputs.affected {
             0 => String::new(),
             _ => format!(

@@ -22,7 +22,7 @@ use crate::tasks::script::workspace::Workspace;
 /// SQL, such as `{{ outputs.extract.uri }}`, are replaced by the paths of copies.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Query {
+pub struct DuckDbQuery {
     /// One or several statements, with semicolons between them.
     sql: String,
     /// The database: `jdbc:duckdb:`, the default, is a database in memory; `jdbc:duckdb:/data/taxi.db` is a file.
@@ -61,7 +61,7 @@ fn yes() -> bool {
 /// What the statements gave.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct QueryOutputs {
+pub struct Outputs {
     /// The last result.
     #[serde(flatten)]
     last: ResultSet,
@@ -73,7 +73,7 @@ pub struct QueryOutputs {
     output_files: BTreeMap<String, String>,
 }
 
-impl Task for Query {
+impl Task for DuckDbQuery {
     const NAME: &'static str = "duckdb.query";
     const CAPABILITIES: &'static [Capability] = &[Capability::UsesPython, Capability::InstallsPackages];
     const ALIASES: &'static [&'static str] =
@@ -86,9 +86,9 @@ impl Task for Query {
   inputFiles: {products.csv: \"brand,price\\na,1\\na,3\\nb,5\\n\"}
   sql: SELECT brand, avg(price) AS price FROM 'products.csv' GROUP BY brand ORDER BY brand
   fetch: STORE";
-    type Outputs = QueryOutputs;
+    type Outputs = Outputs;
 
-    async fn run(&self, context: &TaskContext) -> Result<QueryOutputs, TaskError> {
+    async fn run(&self, context: &TaskContext) -> Result<Outputs, TaskError> {
         let workspace = Workspace::make(context).await?;
         let mut inputs = Inputs::new(context, &workspace);
         inputs.add(&self.input_files)?;
@@ -104,11 +104,11 @@ impl Task for Query {
             .collect::<Result<_, _>>()?;
         let output_files = workspace.take(context, &self.output_files)?;
         let last = outputs.last().cloned().unwrap_or_default();
-        Ok(QueryOutputs { last, outputs, affected: reply.affected, output_files })
+        Ok(Outputs { last, outputs, affected: reply.affected, output_files })
     }
 }
 
-impl Query {
+impl DuckDbQuery {
     /// The SQL with its parameters in it. Without parameters DuckDB gets the text as it stands.
     fn filled(&self, sql: &str) -> Result<String, TaskError> {
         let parameters = match &self.parameters {

@@ -12,7 +12,7 @@ google_task! {
     /// Deletes an object of Cloud Storage. A missing object is not an error, so that the task can be repeated.
     #[derive(Debug, Deserialize, JsonSchema)]
     #[serde(deny_unknown_fields)]
-    pub struct Delete {
+    pub struct GcsDelete {
         /// The object, `gs://bucket/folder/name`.
         uri: String,
         /// Whether a missing object is an error.
@@ -30,7 +30,7 @@ pub struct Outputs {
     pub deleted: bool,
 }
 
-impl Task for Delete {
+impl Task for GcsDelete {
     const NAME: &'static str = "gcs.delete";
     const CAPABILITIES: &'static [Capability] = &[Capability::UsesGoogle];
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.gcp.gcs.Delete"];

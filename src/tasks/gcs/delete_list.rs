@@ -15,7 +15,7 @@ google_task! {
     /// Deletes the objects of Cloud Storage below a prefix, or those that match a pattern.
     #[derive(Debug, Deserialize, JsonSchema)]
     #[serde(deny_unknown_fields)]
-    pub struct DeleteList {
+    pub struct GcsDeleteList {
         /// The prefix of the addresses, such as `gs://bucket/folder/`.
         from: String,
         /// `DIRECTORY` (by default) for the objects in the folder, `RECURSIVE` to include everything below.
@@ -44,7 +44,7 @@ pub struct Outputs {
     pub size: u64,
 }
 
-impl Task for DeleteList {
+impl Task for GcsDeleteList {
     const NAME: &'static str = "gcs.delete_list";
     const CAPABILITIES: &'static [Capability] = &[Capability::UsesGoogle];
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.gcp.gcs.DeleteList"];

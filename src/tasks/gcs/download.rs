@@ -17,7 +17,7 @@ google_task! {
     /// An interrupted download is resumed, and the file must have the length and CRC-32C of the object.
     #[derive(Debug, Deserialize, JsonSchema)]
     #[serde(deny_unknown_fields)]
-    pub struct Download {
+    pub struct GcsDownload {
         /// The object, `gs://bucket/folder/name`.
         from: String,
         /// The file's name in storage. By default the last part of the object's name.
@@ -42,7 +42,7 @@ pub struct Outputs {
     pub seconds: f64,
 }
 
-impl Task for Download {
+impl Task for GcsDownload {
     const NAME: &'static str = "gcs.download";
     const CAPABILITIES: &'static [Capability] = &[Capability::UsesGoogle];
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.gcp.gcs.Download"];

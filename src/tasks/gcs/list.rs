@@ -18,7 +18,7 @@ google_task! {
     /// Lists objects of Cloud Storage.
     #[derive(Debug, Deserialize, JsonSchema)]
     #[serde(deny_unknown_fields)]
-    pub struct List {
+    pub struct GcsList {
         /// The prefix of the addresses, such as `gs://bucket/folder/`.
         from: String,
         /// `DIRECTORY` (by default) for the folder itself, `RECURSIVE` to include everything below.
@@ -55,7 +55,7 @@ pub struct Outputs {
     pub truncated: bool,
 }
 
-impl Task for List {
+impl Task for GcsList {
     const NAME: &'static str = "gcs.list";
     const CAPABILITIES: &'static [Capability] = &[Capability::UsesGoogle];
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.gcp.gcs.List"];

@@ -26,7 +26,7 @@ google_task! {
     /// and CRC-32C.
     #[derive(Debug, Deserialize, JsonSchema)]
     #[serde(deny_unknown_fields)]
-    pub struct Upload {
+    pub struct GcsUpload {
         /// The file: the storage address of another task's file, or a path relative to the flow's folder. Or several:
         /// a list of them, or a map from object names to them; `to` is then the prefix of their addresses.
         from: Value,
@@ -81,7 +81,7 @@ pub struct Outputs {
     pub seconds: f64,
 }
 
-impl Task for Upload {
+impl Task for GcsUpload {
     const NAME: &'static str = "gcs.upload";
     const CAPABILITIES: &'static [Capability] = &[Capability::UsesGoogle];
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.gcp.gcs.Upload"];
@@ -128,7 +128,7 @@ impl Outputs {
     }
 }
 
-impl Upload {
+impl GcsUpload {
     /// Every file under the name that the outputs give it, checked before anything is sent.
     async fn sources(&self, context: &TaskContext) -> Result<Vec<(String, UploadSource)>, TaskError> {
         let files = files(&self.from)?;

@@ -25,7 +25,7 @@ use crate::tasks::file_address::FileAddress;
 /// the same way, so that a folder can stand in for a server.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Download {
+pub struct HttpDownload {
     /// What to download: an `http://`, `https://` or `file://` address, a path relative to the flow's folder, or the
     /// storage address of another task's file.
     uri: String,
@@ -101,7 +101,7 @@ pub struct Outputs {
 /// Bytes a second.
 const MIN_SPEED: u64 = 500;
 
-impl Task for Download {
+impl Task for HttpDownload {
     const NAME: &'static str = "http.download";
     const ALIASES: &'static [&'static str] =
         &["io.kestra.plugin.core.http.Download", "io.kestra.plugin.fs.http.Download"];
@@ -159,7 +159,7 @@ impl Task for Download {
     }
 }
 
-impl Download {
+impl HttpDownload {
     fn scheme(&self) -> Option<String> {
         self.uri.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase())
     }

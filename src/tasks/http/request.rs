@@ -23,7 +23,7 @@ const MAX_BODY_BYTES: usize = 10_000_000;
 /// nothing was sent, is it retried for some time. For responses of more than 10 MB use `http.download`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Request {
+pub struct HttpRequest {
     /// An `http://` or `https://` address.
     uri: String,
     /// The HTTP method.
@@ -63,7 +63,7 @@ pub struct Outputs {
     body: String,
 }
 
-impl Task for Request {
+impl Task for HttpRequest {
     const NAME: &'static str = "http.request";
     const ALIASES: &'static [&'static str] =
         &["io.kestra.plugin.core.http.Request", "io.kestra.plugin.fs.http.Request"];
@@ -103,7 +103,7 @@ impl Task for Request {
     }
 }
 
-impl Request {
+impl HttpRequest {
     fn address(&self, context: &TaskContext) -> Result<Url, TaskError> {
         let mut url = message::address(self.uri.trim(), &context.settings.redactor)?;
         if !matches!(url.scheme(), "http" | "https") {

@@ -9,7 +9,7 @@ use crate::task::{Task, TaskContext, TaskError};
 /// Deletes a key and its value.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Delete {
+pub struct KvDelete {
     /// The key.
     key: String,
     /// The namespace. By default the flow's own.
@@ -26,7 +26,7 @@ pub struct Deleted {
     deleted: bool,
 }
 
-impl Task for Delete {
+impl Task for KvDelete {
     const NAME: &'static str = "kv.delete";
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.core.kv.Delete"];
     const EXAMPLE: &'static str = "\

@@ -11,7 +11,7 @@ use crate::task::{Task, TaskContext, TaskError};
 /// use `kv('key')` in an expression.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Get {
+pub struct KvGet {
     /// The key.
     key: String,
     /// The namespace. By default the flow's own, then its parents: `a.b`, then `a`.
@@ -28,7 +28,7 @@ pub struct ValueOutput {
     value: Value,
 }
 
-impl Task for Get {
+impl Task for KvGet {
     const NAME: &'static str = "kv.get";
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.core.kv.Get"];
     const EXAMPLE: &'static str = "\

@@ -9,7 +9,7 @@ use crate::task::{Task, TaskContext, TaskError};
 /// Lists the keys of a namespace.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Keys {
+pub struct KvKeys {
     /// The prefix of the keys. By default all keys are listed.
     #[serde(default)]
     prefix: String,
@@ -24,7 +24,7 @@ pub struct KeyList {
     keys: Vec<String>,
 }
 
-impl Task for Keys {
+impl Task for KvKeys {
     const NAME: &'static str = "kv.keys";
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.core.kv.GetKeys"];
     const EXAMPLE: &'static str = "\

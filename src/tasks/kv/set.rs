@@ -14,7 +14,7 @@ use crate::tasks::core::log::Nothing;
 /// Stores a value under a key, for later executions and other flows. Expressions read it with `kv('key')`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Set {
+pub struct KvSet {
     /// The key: letters, digits, `.`, `_` and `-`.
     key: String,
     /// The value. A text is parsed according to its type.
@@ -38,7 +38,7 @@ fn yes() -> bool {
     true
 }
 
-impl Set {
+impl KvSet {
     /// The pieces of the value that are secret, as they stand in it and as they are kept.
     fn secrets(&self, redactor: &Redactor) -> Vec<String> {
         let inner = self.value.as_str().filter(|_| self.kv_type == Some(KvType::Json));
@@ -47,7 +47,7 @@ impl Set {
     }
 }
 
-impl Task for Set {
+impl Task for KvSet {
     const NAME: &'static str = "kv.set";
     const ALIASES: &'static [&'static str] = &["io.kestra.plugin.core.kv.Set"];
     const EXAMPLE: &'static str = "\

@@ -22,7 +22,7 @@ use crate::tasks::fetch::{FetchMode, MAX_ROWS, ResultSet};
 /// Runs SQL statements on Postgres, by default all in one transaction, and can give or store the rows they return.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Query {
+pub struct PostgresQuery {
     /// The server, such as `postgres://user:password@host:5432/database` or `jdbc:postgresql://host:5432/database`.
     /// `--postgres` wins over it. Without any address jitney starts a private server of its own.
     url: Option<String>,
@@ -62,7 +62,7 @@ fn yes() -> bool {
 
 /// What the statements gave.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct QueryOutputs {
+pub struct Outputs {
     /// The last result.
     #[serde(flatten)]
     last: ResultSet,
@@ -74,7 +74,7 @@ pub struct QueryOutputs {
     seconds: f64,
 }
 
-impl Task for Query {
+impl Task for PostgresQuery {
     const NAME: &'static str = "postgres.query";
     const CAPABILITIES: &'static [Capability] = &[Capability::UsesPostgres];
     const ALIASES: &'static [&'static str] =
@@ -89,9 +89,9 @@ impl Task for Query {
   parameters: {file: green_tripdata_2019-01.csv}
   fetch: FETCH_ONE
 ";
-    type Outputs = QueryOutputs;
+    type Outputs = Outputs;
 
-    async fn run(&self, context: &TaskContext) -> Result<QueryOutputs, TaskError> {
+    async fn run(&self, context: &TaskContext) -> Result<Outputs, TaskError> {
         let (name, source) = self.source(context)?;
         let all = statements(&name, &source, &self.parameters).map_err(TaskError::permanent)?;
         if all.is_empty() {
@@ -112,7 +112,7 @@ impl Task for Query {
     }
 }
 
-impl Query {
+impl PostgresQuery {
     /// What the SQL is called, and the SQL.
     fn source(&self, context: &TaskContext) -> Result<(String, String), TaskError> {
         match (&self.sql, &self.file) {
@@ -142,7 +142,7 @@ impl Query {
         context: &TaskContext,
         address: &FlowAddress,
         all: &[Statement<'_>],
-    ) -> Result<QueryOutputs, TaskError> {
+    ) -> Result<Outputs, TaskError> {
         let clock = Instant::now();
         let (together, watch) = (self.is_together(all), session.watch(context));
         if together {
@@ -161,7 +161,7 @@ impl Query {
             commit(session, context, &watch, address).await?;
         }
         let last = outputs.last().cloned().unwrap_or_default();
-        Ok(QueryOutputs { last, outputs, affected, seconds: clock.elapsed().as_secs_f64() })
+        Ok(Outputs { last, outputs, affected, seconds: clock.elapsed().as_secs_f64() })
     }
 
     /// Adds what a connection that broke has left behind, as far as that is known.

@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
-use super::Load;
+use super::BigQueryLoad;
 use super::mode::LoadMode;
 use crate::fingerprint::{Fingerprint, FingerprintBuilder};
 use crate::stream::Encoding;
 
-impl Load {
+impl BigQueryLoad {
     /// What decides which rows come into the table.
     pub(super) fn fingerprint(&self, mode: &LoadMode, schema: &Value) -> Fingerprint {
         let former = format!("{mode:?} {:?} {schema}", self.former_definition());
@@ -54,7 +54,7 @@ mod tests {
     #[test]
     fn fingerprints_are_those_that_ledgers_hold() {
         let fingerprint = |settings: Value, mode: Value, schema: Value| {
-            let load: Load = serde_json::from_value(settings).unwrap();
+            let load: BigQueryLoad = serde_json::from_value(settings).unwrap();
             let mode: LoadMode = serde_json::from_value(mode).unwrap();
             load.fingerprint(&mode, &schema).known().map(str::to_owned)
         };

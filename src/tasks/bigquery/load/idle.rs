@@ -1,10 +1,10 @@
 //! Settings of a load that its other settings leave without effect.
 
-use super::Load;
+use super::BigQueryLoad;
 use super::format::LoadFormat;
 use crate::task::FieldConflict;
 
-impl Load {
+impl BigQueryLoad {
     /// The fields that would have no effect.
     pub(super) fn idle(&self) -> Vec<FieldConflict> {
         let (format, mut conflicts) = (self.format(), Vec::new());
@@ -49,7 +49,7 @@ mod tests {
             if let (Some(fields), serde_json::Value::Object(more)) = (fields.as_object_mut(), more) {
                 fields.extend(more);
             }
-            let load: Load = serde_json::from_value(fields).unwrap();
+            let load: BigQueryLoad = serde_json::from_value(fields).unwrap();
             load.idle().iter().map(|conflict| conflict.fields[0]).collect()
         };
         let cases = [
@@ -70,6 +70,6 @@ mod tests {
             assert_eq!(found(fields.clone()), expected, "{fields}");
         }
         let unknown = serde_json::json!({"from": "gs://b/a.csv", "table": "d.t", "csv_options": {"comment": "#"}});
-        assert!(serde_json::from_value::<Load>(unknown).is_err());
+        assert!(serde_json::from_value::<BigQueryLoad>(unknown).is_err());
     }
 }

@@ -53,7 +53,7 @@ google_task! {
     /// of the previous one.
     #[derive(Debug, Deserialize, JsonSchema)]
     #[serde(deny_unknown_fields)]
-    pub struct Load {
+    pub struct BigQueryLoad {
         /// What to load: `gs://bucket/name`, which may contain one `*`, or a list of such addresses; or a file: an
         /// output of an earlier task or a path relative to the flow's folder.
         from: Value,
@@ -181,7 +181,7 @@ enum From {
     File(LocalFile),
 }
 
-impl Task for Load {
+impl Task for BigQueryLoad {
     const NAME: &'static str = "bigquery.load";
     const CAPABILITIES: &'static [Capability] = &[Capability::UsesGoogle];
     const ALIASES: &'static [&'static str] =
@@ -238,7 +238,7 @@ impl Task for Load {
     }
 }
 
-impl Load {
+impl BigQueryLoad {
     async fn load(&self, context: &TaskContext) -> Result<Loaded, TaskError> {
         let began = Instant::now();
         let from = self.source(context)?;
@@ -282,7 +282,7 @@ impl BigQuery<'_> {
     }
 }
 
-impl Load {
+impl BigQueryLoad {
     fn source(&self, context: &TaskContext) -> Result<From, TaskError> {
         let wrong = || {
             TaskError::permanent("`from` must be gs://bucket/name, a list of such addresses, or one file")

@@ -14,7 +14,7 @@ use super::super::client::BigQuery;
 use super::super::schema;
 use super::super::upload::LocalFile;
 use super::objects::{Object, Objects};
-use super::{Load, LoadFormat};
+use super::{BigQueryLoad, LoadFormat};
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::stream::{self, ReadOptions, Reader};
 use crate::task::{Progress, TaskError};
@@ -50,7 +50,7 @@ impl LoadSource {
     /// # Errors
     /// When it cannot be read, or does not fit the schema.
     pub(super) async fn of_file(
-        load: &Load,
+        load: &BigQueryLoad,
         bigquery: &BigQuery<'_>,
         file: &LocalFile,
         expected: &[TableFieldSchema],
@@ -64,7 +64,7 @@ impl LoadSource {
     /// # Errors
     /// When there are none, or they are not what the file or the schema says.
     pub(super) async fn of_objects(
-        load: &Load,
+        load: &BigQueryLoad,
         bigquery: &BigQuery<'_>,
         uris: &[String],
         expected: &[TableFieldSchema],
@@ -99,7 +99,7 @@ impl LoadSource {
     }
 
     async fn of_sums(
-        load: &Load,
+        load: &BigQueryLoad,
         bigquery: &BigQuery<'_>,
         path: &Path,
         sums: FileChecksums,

@@ -19,7 +19,7 @@ use super::ledger::{CommittedLoad, LedgerQuery, LoadSelector};
 use super::mode::LoadMode;
 use super::script::{LedgerEntry, LoadScript};
 use super::source::{LoadSource, find};
-use super::{From, Load, Loaded};
+use super::{BigQueryLoad, From, Loaded};
 use crate::fingerprint::Fingerprint;
 use crate::task::{Level, TaskError};
 use crate::tasks::appended::{AppendDecision, IfLoaded, PriorLoad, PriorRows};
@@ -40,7 +40,7 @@ enum LoadStatus {
 
 /// A load by way of a staging table.
 pub(super) struct Staged<'a> {
-    pub(super) load: &'a Load,
+    pub(super) load: &'a BigQueryLoad,
     pub(super) bigquery: &'a BigQuery<'a>,
     pub(super) mode: &'a LoadMode,
     pub(super) main: &'a TableName,

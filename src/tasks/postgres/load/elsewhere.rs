@@ -3,7 +3,7 @@
 
 use tokio_postgres::Transaction;
 
-use super::Load;
+use super::PostgresLoad;
 use super::known::{Known, Planned};
 use crate::task::{Level, TaskError};
 use crate::tasks::appended::{EITHER_WAY_HELP, IfLoaded};
@@ -11,7 +11,7 @@ use crate::tasks::postgres::ledger::{self, Earlier};
 use crate::tasks::postgres::loaded::Loaded;
 use crate::tasks::postgres::rows;
 
-impl Load {
+impl PostgresLoad {
     /// What is known of the file elsewhere, if anything is.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use tokio_postgres::Transaction;
 
-use super::Load;
+use super::PostgresLoad;
 use super::mode::Mode;
 use crate::postgres::name::quote_name;
 use crate::postgres::sql::quote;
@@ -31,7 +31,7 @@ pub(super) enum Known {
     New(Option<Note>),
 }
 
-impl Load {
+impl PostgresLoad {
     /// The result of a load that need not be done, since it has been.
     pub(super) async fn already_there(
         &self,

@@ -2,13 +2,13 @@
 
 use tokio_postgres::{Error, Transaction};
 
-use super::Load;
+use super::PostgresLoad;
 use super::mode::Mode;
 use crate::postgres::explain;
 use crate::task::{TaskContext, TaskError};
 use crate::tasks::postgres::ledger::Key;
 
-impl Load {
+impl PostgresLoad {
     /// Two loads of the same partition at once: the second waits until the first has committed. A merge or a truncate
     /// takes the whole table, since its rows may meet anybody's.
     ///

@@ -4,7 +4,7 @@
 
 use std::sync::OnceLock;
 
-use super::Load;
+use super::PostgresLoad;
 use super::mode::{Merge, Mode, OnMatch, list};
 use super::prepared::PreparedLoad;
 use super::savepoint;
@@ -115,7 +115,7 @@ pub(super) enum Step {
     Insert,
 }
 
-impl Load {
+impl PostgresLoad {
     /// How many rows are new or changed in the table, once those on a stage are in it.
     ///
     /// # Errors

@@ -82,7 +82,7 @@ reads_csv! { as_written! {
 /// `default_transaction_isolation` says.
 #[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Load {
+pub struct PostgresLoad {
     /// The file: an output of an earlier task, or a path from the flow's folder.
     from: String,
     /// The table, with its schema if need be: `public.green_tripdata`. A name without quotes is read in small
@@ -147,7 +147,7 @@ pub struct Load {
 }
 } }
 
-impl Task for Load {
+impl Task for PostgresLoad {
     const NAME: &'static str = "postgres.load";
     const CAPABILITIES: &'static [Capability] = &[Capability::UsesPostgres];
     const FILES: &'static [&'static str] = &["from", "ddl", "url"];
@@ -184,7 +184,7 @@ impl Task for Load {
     }
 }
 
-impl Loading for Load {
+impl Loading for PostgresLoad {
     fn from(&self) -> &str {
         &self.from
     }
@@ -270,7 +270,7 @@ impl Loading for Load {
     }
 }
 
-impl Load {
+impl PostgresLoad {
     fn ddl_text(&self, context: &TaskContext) -> Result<Option<String>, TaskError> {
         let Some(name) = &self.ddl else { return Ok(None) };
         let path = context.input_file("ddl", name)?;
@@ -342,7 +342,7 @@ mod tests {
 
     fn fingerprint(settings: &str) -> [String; 2] {
         let settings: Value = serde_yaml::from_str(settings).unwrap();
-        serde_json::from_value::<Load>(settings).unwrap().fingerprint().known().map(str::to_owned)
+        serde_json::from_value::<PostgresLoad>(settings).unwrap().fingerprint().known().map(str::to_owned)
     }
 
     const ALL: &str = r#"

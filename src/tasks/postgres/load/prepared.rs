@@ -8,7 +8,7 @@ use super::key::Key as RowKey;
 use super::merge::Stage;
 use super::pipeline::CopyPipeline;
 use super::stored::Session;
-use super::{Load, formats};
+use super::{PostgresLoad, formats};
 use crate::stream::{ColumnType, LINE};
 use crate::task::{TaskContext, TaskError};
 use crate::tasks::bad_rows::BadRows;
@@ -19,7 +19,7 @@ use crate::tasks::postgres::target::{Leniency, Target};
 
 /// A load of one file that is ready to run. Reading the file again the same way finds where a row stood.
 pub(super) struct PreparedLoad<'a> {
-    pub load: &'a Load,
+    pub load: &'a PostgresLoad,
     pub context: &'a TaskContext,
     pub target: &'a Target,
     pub source: &'a Source,
@@ -35,7 +35,7 @@ pub(super) struct PreparedLoad<'a> {
 impl<'a> PreparedLoad<'a> {
     /// Opens the file and checks its columns against the table's, before anything is changed.
     pub(super) fn open(
-        load: &'a Load,
+        load: &'a PostgresLoad,
         context: &'a TaskContext,
         (target, source): (&'a Target, &'a Source),
         session: Session,
