@@ -7,7 +7,7 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::diagnostic::Diagnostic;
-use crate::engine::catalog::{Change, ChangeKind, Entry};
+use crate::engine::catalog::{CatalogEntry, FlowChange, FlowChangeKind};
 use crate::id::ExecutionId;
 use crate::journal::{Event, ExecutionState, JournalUpdate, LogLine};
 use crate::server::access::AccessControl;
@@ -35,13 +35,13 @@ pub(super) fn finding(finding: &Diagnostic) {
 }
 
 /// Logs that a flow was added, changed or removed.
-pub(super) fn change(change: &Change) {
+pub(super) fn change(change: &FlowChange) {
     let entry = &change.entry;
     let (level, what) = match change.kind {
-        ChangeKind::Added => (Level::Info, format!("added, revision {}", entry.revision)),
-        ChangeKind::Changed => (Level::Info, format!("changed, now revision {}", entry.revision)),
-        ChangeKind::Broken => (Level::Error, format!("broken; still using revision {}", entry.revision)),
-        ChangeKind::Removed => (Level::Info, "removed".to_owned()),
+        FlowChangeKind::Added => (Level::Info, format!("added, revision {}", entry.revision)),
+        FlowChangeKind::Changed => (Level::Info, format!("changed, now revision {}", entry.revision)),
+        FlowChangeKind::Broken => (Level::Error, format!("broken; still using revision {}", entry.revision)),
+        FlowChangeKind::Removed => (Level::Info, "removed".to_owned()),
     };
     let file = entry.file.display();
     event!(level, target: "jitney::flows", namespace = %entry.namespace, flow = %entry.id, "{what}  {file}");
@@ -49,7 +49,7 @@ pub(super) fn change(change: &Change) {
 }
 
 /// Logs the findings of a flow that is broken.
-pub(super) fn broken(entry: &Entry) {
+pub(super) fn broken(entry: &CatalogEntry) {
     entry.findings.iter().filter(|_| entry.is_broken).for_each(finding);
 }
 

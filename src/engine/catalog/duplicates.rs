@@ -31,10 +31,10 @@ pub(super) fn choose(
     Ok((chosen, problems))
 }
 
-type Candidate<'a> = (&'a OsString, &'a Flow);
+type DeclaredFlow<'a> = (&'a OsString, &'a Flow);
 
-fn candidates(files: &Files) -> BTreeMap<FlowKey, Vec<Candidate<'_>>> {
-    let mut candidates: BTreeMap<FlowKey, Vec<Candidate>> = BTreeMap::new();
+fn candidates(files: &Files) -> BTreeMap<FlowKey, Vec<DeclaredFlow<'_>>> {
+    let mut candidates: BTreeMap<FlowKey, Vec<DeclaredFlow>> = BTreeMap::new();
     for (file, read) in files {
         let Some(flow) = read.flow.as_deref() else { continue };
         candidates.entry(FlowKey::new(&flow.namespace, flow.id.as_str())).or_default().push((file, flow));
@@ -44,7 +44,7 @@ fn candidates(files: &Files) -> BTreeMap<FlowKey, Vec<Candidate<'_>>> {
 
 fn owner<'a>(
     key: &FlowKey,
-    candidates: &[Candidate<'a>],
+    candidates: &[DeclaredFlow<'a>],
     before: &Entries,
     journal: &Journal,
 ) -> Result<Option<&'a OsString>, JournalError> {
@@ -57,7 +57,7 @@ fn owner<'a>(
 }
 
 /// What is wrong with one of several files: nothing if it has the flow.
-fn report(one: &Candidate, owner: Option<&OsString>, all: &[Candidate]) -> Option<Diagnostic> {
+fn report(one: &DeclaredFlow, owner: Option<&OsString>, all: &[DeclaredFlow]) -> Option<Diagnostic> {
     if owner == Some(one.0) {
         return None;
     }

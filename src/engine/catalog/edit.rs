@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::{Arc, PoisonError};
 
-use super::{Catalog, CatalogError, Entry, file_error};
+use super::{Catalog, CatalogEntry, CatalogError, file_error};
 use crate::diagnostic::Diagnostic;
 use crate::engine::{flow_file, snapshot};
 use crate::flow::parse;
@@ -44,7 +44,7 @@ impl Catalog {
     /// # Errors
     /// When the text is no flow or another one, the file has changed meanwhile, or cannot be written; nothing is changed
     /// then.
-    pub fn save_edit(&self, key: &FlowKey, digest: &str, text: &str) -> Result<Arc<Entry>, CatalogError> {
+    pub fn save_edit(&self, key: &FlowKey, digest: &str, text: &str) -> Result<Arc<CatalogEntry>, CatalogError> {
         let _saving = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.text_to_edit(&key.namespace, &key.id)?;
         let file = self.get(&key.namespace, &key.id).map(|entry| entry.file.clone()).unwrap_or_default();
@@ -66,7 +66,7 @@ impl Catalog {
     ///
     /// # Errors
     /// When the text is no flow, there is one of its name, or the file cannot be written.
-    pub fn create(&self, text: &str) -> Result<Arc<Entry>, CatalogError> {
+    pub fn create(&self, text: &str) -> Result<Arc<CatalogEntry>, CatalogError> {
         let _saving = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
         let parsed = parse("flow.yaml", text, self.tasks);
         let flow = parsed.flow.ok_or(CatalogError::Invalid(parsed.findings))?;

@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::Entry;
+use super::CatalogEntry;
 use crate::diagnostic::Diagnostic;
 use crate::engine::walk::FileVersion;
 use crate::engine::{flow_file, snapshot};
@@ -65,8 +65,8 @@ impl LoadedFile {
     }
 
     /// The catalog's entry of a flow.
-    pub(super) fn entry(&self, file: &Path, flow: &Arc<Flow>) -> Entry {
-        Entry {
+    pub(super) fn entry(&self, file: &Path, flow: &Arc<Flow>) -> CatalogEntry {
+        CatalogEntry {
             namespace: flow.namespace.clone(),
             id: flow.id.to_string(),
             flow: flow.clone(),

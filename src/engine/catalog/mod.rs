@@ -33,7 +33,7 @@ const MAX_NAME_LENGTH: usize = 200;
 
 /// A flow of the catalog.
 #[derive(Debug)]
-pub struct Entry {
+pub struct CatalogEntry {
     /// The flow's namespace.
     pub namespace: String,
     /// The flow's id.
@@ -52,7 +52,7 @@ pub struct Entry {
     broken_text: Option<String>,
 }
 
-impl Entry {
+impl CatalogEntry {
     /// The text of the file.
     pub fn text(&self) -> &str {
         self.broken_text.as_deref().unwrap_or(&self.flow.document.text)
@@ -61,7 +61,7 @@ impl Entry {
 
 /// What became of a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ChangeKind {
+pub enum FlowChangeKind {
     /// It is new.
     Added,
     /// It has another text.
@@ -74,11 +74,11 @@ pub enum ChangeKind {
 
 /// A flow that has changed.
 #[derive(Clone, Debug)]
-pub struct Change {
+pub struct FlowChange {
     /// How.
-    pub kind: ChangeKind,
+    pub kind: FlowChangeKind,
     /// The flow, as it is now or was last.
-    pub entry: Arc<Entry>,
+    pub entry: Arc<CatalogEntry>,
 }
 
 /// Why the catalog cannot do what it is asked.
@@ -121,7 +121,7 @@ pub enum CatalogError {
 #[derive(Debug, Default)]
 pub struct RefreshReport {
     /// Flows that have changed.
-    pub changes: Vec<Change>,
+    pub changes: Vec<FlowChange>,
     /// New problems of files that hold no flow.
     pub problems: Vec<Diagnostic>,
     /// The problems of folders, as long as they last: their flows stay as they were.
@@ -135,7 +135,7 @@ pub fn flow_files(folder: &Path) -> (Vec<PathBuf>, Vec<Diagnostic>) {
     (found.files.into_keys().map(PathBuf::from).collect(), problems)
 }
 
-type Entries = BTreeMap<FlowKey, Arc<Entry>>;
+type Entries = BTreeMap<FlowKey, Arc<CatalogEntry>>;
 
 /// By the file's path, as text: paths are compared part by part, which takes long for thousands of them.
 type Files = BTreeMap<OsString, LoadedFile>;
@@ -201,13 +201,13 @@ impl Catalog {
     }
 
     /// A flow with all that is known about it.
-    pub fn get(&self, namespace: &str, id: &str) -> Option<Arc<Entry>> {
+    pub fn get(&self, namespace: &str, id: &str) -> Option<Arc<CatalogEntry>> {
         let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
         view.entries.get(&FlowKey::new(namespace, id)).cloned()
     }
 
     /// All flows, by namespace and id.
-    pub fn list(&self) -> Vec<Arc<Entry>> {
+    pub fn list(&self) -> Vec<Arc<CatalogEntry>> {
         self.view.read().unwrap_or_else(PoisonError::into_inner).entries.values().cloned().collect()
     }
 
@@ -312,12 +312,12 @@ impl Catalog {
     ///
     /// # Errors
     /// When the text is no flow, or the file cannot be written; nothing is changed then.
-    pub fn save(&self, text: &str) -> Result<Arc<Entry>, CatalogError> {
+    pub fn save(&self, text: &str) -> Result<Arc<CatalogEntry>, CatalogError> {
         let _saving = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
         self.write(text)
     }
 
-    fn write(&self, text: &str) -> Result<Arc<Entry>, CatalogError> {
+    fn write(&self, text: &str) -> Result<Arc<CatalogEntry>, CatalogError> {
         let parsed = parse("flow.yaml", text, self.tasks);
         let flow = parsed.flow.ok_or(CatalogError::Invalid(parsed.findings))?;
         let (namespace, id) = (flow.namespace.as_str(), flow.id.as_str());
@@ -389,21 +389,22 @@ fn file_error(what: &'static str, file: &Path) -> impl FnOnce(io::Error) -> Cata
     move |error| CatalogError::File { what, file, error }
 }
 
-fn differences(old: &Entries, new: &Entries) -> Vec<Change> {
+fn differences(old: &Entries, new: &Entries) -> Vec<FlowChange> {
     let mut changes = Vec::new();
     for (key, entry) in new {
         let kind = match old.get(key) {
-            None => ChangeKind::Added,
-            Some(_) if entry.is_broken => ChangeKind::Broken,
-            Some(_) => ChangeKind::Changed,
+            None => FlowChangeKind::Added,
+            Some(_) if entry.is_broken => FlowChangeKind::Broken,
+            Some(_) => FlowChangeKind::Changed,
         };
-        let is_same =
-            |old: &Arc<Entry>| old.file == entry.file && old.is_broken == entry.is_broken && old.text() == entry.text();
+        let is_same = |old: &Arc<CatalogEntry>| {
+            old.file == entry.file && old.is_broken == entry.is_broken && old.text() == entry.text()
+        };
         if !old.get(key).is_some_and(is_same) {
-            changes.push(Change { kind, entry: entry.clone() });
+            changes.push(FlowChange { kind, entry: entry.clone() });
         }
     }
     let gone = old.iter().filter(|(key, _)| !new.contains_key(*key));
-    changes.extend(gone.map(|(_, entry)| Change { kind: ChangeKind::Removed, entry: entry.clone() }));
+    changes.extend(gone.map(|(_, entry)| FlowChange { kind: FlowChangeKind::Removed, entry: entry.clone() }));
     changes
 }

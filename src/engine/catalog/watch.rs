@@ -84,13 +84,13 @@ impl Catalog {
 }
 
 /// What tells a folder from another one of the same name; numbers are used again.
-type Identity = (u64, u64, Option<SystemTime>);
+type FolderIdentity = (u64, u64, Option<SystemTime>);
 
 /// Watches a folder from now on, if that is another one than the one watched so far: one that was removed and made
 /// anew, or is mounted again, is not seen by the old watch.
 fn keep_watching(
     folder: &Path,
-    known: &mut Option<Identity>,
+    known: &mut Option<FolderIdentity>,
     watcher: Option<&mut RecommendedWatcher>,
 ) -> notify::Result<bool> {
     // A folder that is away is reported by the look at it.

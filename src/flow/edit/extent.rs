@@ -4,7 +4,7 @@ use crate::flow::Document;
 
 /// Lines, from the first one and without the last, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Span {
+pub(super) struct LineSpan {
     pub(super) start: usize,
     pub(super) end: usize,
 }
@@ -75,21 +75,21 @@ impl<'a> Lines<'a> {
     }
 
     /// The lines of a list item, with the comments above it.
-    pub(super) fn item(&self, list: &[String], index: usize) -> Option<Span> {
+    pub(super) fn item(&self, list: &[String], index: usize) -> Option<LineSpan> {
         let (line, column) = self.marker(list, index)?;
         let mut start = line;
         while start > 0 && Self::is_comment(self.all[start - 1]) && Self::indent(self.all[start - 1]) == column {
             start -= 1;
         }
-        Some(Span { start, end: self.end(line, |text| Self::indent(text) <= column, column) })
+        Some(LineSpan { start, end: self.end(line, |text| Self::indent(text) <= column, column) })
     }
 
     /// The lines of a key and its value.
-    pub(super) fn key(&self, path: &[String]) -> Option<Span> {
+    pub(super) fn key(&self, path: &[String]) -> Option<LineSpan> {
         let (line, column) = self.key_place(path)?;
         let is_next =
             |text: &str| Self::indent(text) < column || (Self::indent(text) == column && !Self::is_item(text));
-        Some(Span { start: line, end: self.end(line, is_next, column) })
+        Some(LineSpan { start: line, end: self.end(line, is_next, column) })
     }
 
     /// Where a part ends that begins at a line: before what is next, and the blank lines and comments that belong to that.
@@ -114,12 +114,12 @@ impl<'a> Lines<'a> {
     }
 
     /// The lines to remove with an item: the blank ones behind it, or those before it if it is the last thing in the text.
-    pub(super) fn with_blanks(&self, item: Span) -> Span {
+    pub(super) fn with_blanks(&self, item: LineSpan) -> LineSpan {
         let (mut start, end) = (item.start, self.behind_blanks(item.end));
         while end + 1 == self.all.len() && start > 0 && Self::is_blank(self.all[start - 1]) {
             start -= 1;
         }
-        Span { start, end }
+        LineSpan { start, end }
     }
 
     /// Whether a key stands behind the marker of a list item.
@@ -128,7 +128,7 @@ impl<'a> Lines<'a> {
         self.all[line].get(..column).is_some_and(|before| before.contains('-'))
     }
 
-    pub(super) fn text(&self, span: Span) -> &[&'a str] {
+    pub(super) fn text(&self, span: LineSpan) -> &[&'a str] {
         self.all.get(span.start..span.end).unwrap_or_default()
     }
 
@@ -139,7 +139,7 @@ impl<'a> Lines<'a> {
     }
 
     /// The text without a key that follows a marker.
-    pub(super) fn pull_up(&self, key: Span) -> Option<String> {
+    pub(super) fn pull_up(&self, key: LineSpan) -> Option<String> {
         let column = Self::indent(self.all[key.start]);
         let next = self.all.get(key.end)?;
         let own = &self.all[key.start];

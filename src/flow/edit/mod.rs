@@ -9,11 +9,11 @@ mod written;
 use serde_json::{Map, Value};
 
 use crate::flow::Document;
-use extent::{Lines, Span};
+use extent::{LineSpan, Lines};
 
 /// A change to a flow.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Change {
+pub enum FlowEdit {
     /// Gives a key of a map a value; the map must be there.
     Set {
         /// The path of the key.
@@ -64,7 +64,7 @@ impl NewValue {
 ///
 /// # Errors
 /// When the text is no flow, the path leads nowhere, or the change cannot be made without touching more than it.
-pub fn apply(text: &str, change: &Change) -> Result<String, String> {
+pub fn apply(text: &str, change: &FlowEdit) -> Result<String, String> {
     let document = Document::parse("flow.yaml", text).map_err(|finding| finding.message)?;
     let mut wanted = document.value.clone();
     change_value(&mut wanted, change)?;
@@ -96,15 +96,15 @@ const NO_LINES: &[&str] = &[];
 
 const REFUSED: &str = "this part is written in a way that the form cannot change: change it in the YAML";
 
-fn change_value(value: &mut Value, change: &Change) -> Result<(), String> {
+fn change_value(value: &mut Value, change: &FlowEdit) -> Result<(), String> {
     let gone = || "there is no such part of the flow".to_owned();
     match change {
-        Change::Set { path, value: new } => {
+        FlowEdit::Set { path, value: new } => {
             let (key, parent) = path.split_last().ok_or_else(gone)?;
             let map = at(value, parent).and_then(Value::as_object_mut).ok_or_else(gone)?;
             map.insert(key.clone(), new.value()?);
         }
-        Change::Remove { path } => {
+        FlowEdit::Remove { path } => {
             let (key, parent) = path.split_last().ok_or_else(gone)?;
             match at(value, parent).ok_or_else(gone)? {
                 Value::Object(map) => drop(map.shift_remove(key).ok_or_else(gone)?),
@@ -115,7 +115,7 @@ fn change_value(value: &mut Value, change: &Change) -> Result<(), String> {
                 _ => return Err(gone()),
             }
         }
-        Change::Add { list, item } => {
+        FlowEdit::Add { list, item } => {
             let item = crate::flow::from_yaml(&format!("{}\n", item.trim_end()))?;
             let (key, parent) = list.split_last().ok_or_else(gone)?;
             let map: &mut Map<String, Value> = at(value, parent).and_then(Value::as_object_mut).ok_or_else(gone)?;
@@ -125,7 +125,7 @@ fn change_value(value: &mut Value, change: &Change) -> Result<(), String> {
                 _ => return Err(gone()),
             }
         }
-        Change::Swap { list, first } => {
+        FlowEdit::Swap { list, first } => {
             let items = at(value, list).and_then(Value::as_array_mut).ok_or_else(gone)?;
             if first + 1 >= items.len() {
                 return Err(gone());
@@ -144,14 +144,14 @@ fn at<'a>(value: &'a mut Value, path: &[String]) -> Option<&'a mut Value> {
     })
 }
 
-fn change_text(document: &Document, change: &Change) -> Result<String, String> {
+fn change_text(document: &Document, change: &FlowEdit) -> Result<String, String> {
     let lines = Lines::of(document);
     match change {
-        Change::Set { path, value } if document.has(path) => written::replace(&lines, path, value),
-        Change::Set { path, value } => written::insert(&lines, path, value),
-        Change::Remove { path } => remove(&lines, path),
-        Change::Add { list, item } => written::add(&lines, list, item),
-        Change::Swap { list, first } => swap(&lines, list, *first),
+        FlowEdit::Set { path, value } if document.has(path) => written::replace(&lines, path, value),
+        FlowEdit::Set { path, value } => written::insert(&lines, path, value),
+        FlowEdit::Remove { path } => remove(&lines, path),
+        FlowEdit::Add { list, item } => written::add(&lines, list, item),
+        FlowEdit::Swap { list, first } => swap(&lines, list, *first),
     }
     .ok_or_else(|| REFUSED.to_owned())
 }
@@ -179,9 +179,9 @@ fn swap(lines: &Lines, list: &[String], first: usize) -> Option<String> {
         return None;
     }
     let (one, two) = (lines.item(list, first)?, lines.item(list, first + 1)?);
-    let between = lines.text(Span { start: one.end, end: two.start });
+    let between = lines.text(LineSpan { start: one.end, end: two.start });
     let new: Vec<&str> = [lines.text(two), between, lines.text(one)].concat();
-    Some(lines.replaced(Span { start: one.start, end: two.end }, &new))
+    Some(lines.replaced(LineSpan { start: one.start, end: two.end }, &new))
 }
 
 #[cfg(test)]
@@ -221,7 +221,7 @@ tasks:
     }
 
     fn set(at: &str, value: NewValue) -> Result<String, String> {
-        apply(FLOW, &Change::Set { path: path(at), value })
+        apply(FLOW, &FlowEdit::Set { path: path(at), value })
     }
 
     fn text(text: &str) -> NewValue {
@@ -285,7 +285,7 @@ tasks:
 
     #[test]
     fn a_key_or_an_item_goes_with_its_comments() {
-        let remove = |at: &str| apply(FLOW, &Change::Remove { path: path(at) });
+        let remove = |at: &str| apply(FLOW, &FlowEdit::Remove { path: path(at) });
         assert_eq!(difference(remove("tasks.0.options")), "    options:   # rarely|      readTimeout: 1m => ");
         assert_eq!(difference(remove("tasks.1.type")), "  - type: postgres.load|    id: load =>   - id: load");
         assert_eq!(difference(remove("tasks.1.columns")), "    columns:|    - a   # one|    - b => ");
@@ -300,15 +300,15 @@ tasks:
     fn items_are_added_and_moved_with_their_comments() {
         let added = apply(
             FLOW,
-            &Change::Add { list: path("tasks"), item: "id: new\ntype: log\nmessage: |\n  a\n\n  b".to_owned() },
+            &FlowEdit::Add { list: path("tasks"), item: "id: new\ntype: log\nmessage: |\n  a\n\n  b".to_owned() },
         );
         let added = added.unwrap();
         assert!(
             added.ends_with("# last\n\n  - id: new\n    type: log\n    message: |\n      a\n\n      b\n"),
             "{added}"
         );
-        let moved = apply(FLOW, &Change::Swap { list: path("tasks"), first: 0 }).unwrap();
-        let back = apply(&moved, &Change::Swap { list: path("tasks"), first: 0 }).unwrap();
+        let moved = apply(FLOW, &FlowEdit::Swap { list: path("tasks"), first: 0 }).unwrap();
+        let back = apply(&moved, &FlowEdit::Swap { list: path("tasks"), first: 0 }).unwrap();
         assert_eq!(back, FLOW);
         assert!(
             moved.starts_with(
@@ -317,24 +317,24 @@ tasks:
             "{moved}"
         );
         let first =
-            apply("id: a\nnamespace: b\n", &Change::Add { list: path("tasks"), item: "id: x\ntype: log".to_owned() });
+            apply("id: a\nnamespace: b\n", &FlowEdit::Add { list: path("tasks"), item: "id: x\ntype: log".to_owned() });
         assert_eq!(first.unwrap(), "id: a\nnamespace: b\ntasks:\n  - id: x\n    type: log\n");
     }
 
     #[test]
     fn what_cannot_be_changed_alone_is_refused() {
         let inline = "id: a\ntasks: [{id: x}, {id: y}]\n";
-        assert_eq!(apply(inline, &Change::Swap { list: path("tasks"), first: 0 }).unwrap_err(), REFUSED);
+        assert_eq!(apply(inline, &FlowEdit::Swap { list: path("tasks"), first: 0 }).unwrap_err(), REFUSED);
         let alias = "id: a\nx: &x {b: 1}\ny: *x\n";
-        assert!(apply(alias, &Change::Set { path: path("y.b"), value: yaml("2") }).is_err());
+        assert!(apply(alias, &FlowEdit::Set { path: path("y.b"), value: yaml("2") }).is_err());
         for wrong in ["gone.key", "tasks.9", "id.x"] {
-            assert!(apply(FLOW, &Change::Remove { path: path(wrong) }).is_err(), "{wrong}");
+            assert!(apply(FLOW, &FlowEdit::Remove { path: path(wrong) }).is_err(), "{wrong}");
         }
-        assert!(apply("a: [", &Change::Remove { path: path("a") }).is_err());
+        assert!(apply("a: [", &FlowEdit::Remove { path: path("a") }).is_err());
         assert!(set("tasks.0.options", yaml("a: [")).is_err());
         for odd in ["id: a", "id: a\r\nb:\r\n  - c: d\r\n", "{id: a}", "id: a\nb: {c: d,\n  e: f}\n"] {
             for at in ["id", "b.0.c", "b.c", "new"] {
-                let change = Change::Set { path: path(at), value: text("x") };
+                let change = FlowEdit::Set { path: path(at), value: text("x") };
                 if let Ok(new) = apply(odd, &change) {
                     assert!(new.contains('x'), "{odd}: {new}");
                 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::NewValue;
-use super::extent::{Lines, Span};
+use super::extent::{LineSpan, Lines};
 use crate::flow::document::to_yaml;
 
 /// A value in a place that is there.
@@ -68,7 +68,7 @@ pub(super) fn add(lines: &Lines, list: &[String], item: &str) -> Option<String> 
     // Items that stand apart get company that does.
     let before = last.checked_sub(1).and_then(|before| lines.item(list, before));
     if before.is_some_and(|before| {
-        lines.text(Span { start: before.end, end: span.start }).iter().any(|line| line.trim().is_empty())
+        lines.text(LineSpan { start: before.end, end: span.start }).iter().any(|line| line.trim().is_empty())
     }) {
         new.insert(0, String::new());
     }

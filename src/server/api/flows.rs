@@ -13,7 +13,7 @@ use crate::blocking::run_blocking;
 use crate::clock;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::engine::backfill::GridRequest;
-use crate::engine::catalog::Entry;
+use crate::engine::catalog::CatalogEntry;
 use crate::engine::missing_files;
 use crate::flow::{Flow, MAX_FLOW_BYTES, parse};
 use crate::server::App;
@@ -25,7 +25,7 @@ use crate::server::audit::note_target;
 use crate::tasks;
 
 /// A flow as the API shows it: its own keys, and a few more.
-fn to_json(entry: &Entry) -> Value {
+fn to_json(entry: &CatalogEntry) -> Value {
     let mut map = match entry.flow.document.value.clone() {
         Value::Object(map) => map,
         _ => Map::new(),
@@ -248,14 +248,14 @@ pub(super) async fn search(
 ) -> Result<Json<FlowsResponse>, ApiError> {
     let (size, skipped) = parameters.page()?;
     let word = parameters.one("q").unwrap_or_default().to_lowercase();
-    let matches = |entry: &Arc<Entry>| {
+    let matches = |entry: &Arc<CatalogEntry>| {
         let in_namespace = parameters.one("namespace").is_none_or(|namespace| {
             entry.namespace == namespace
                 || entry.namespace.strip_prefix(namespace).is_some_and(|rest| rest.starts_with('.'))
         });
         in_namespace && format!("{}.{}", entry.namespace, entry.id).to_lowercase().contains(&word)
     };
-    let found: Vec<Arc<Entry>> = app.catalog.list().into_iter().filter(matches).collect();
+    let found: Vec<Arc<CatalogEntry>> = app.catalog.list().into_iter().filter(matches).collect();
     let page = found.iter().skip(skipped as usize).take(size as usize);
     let page = run_blocking(|| page.map(|entry| to_json(entry)).collect());
     Ok(Json(FlowsResponse { results: page, total: found.len() as u64, problems: app.catalog.problems() }))

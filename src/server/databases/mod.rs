@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use crate::clock;
 use crate::config::Settings;
-use crate::engine::catalog::Entry;
+use crate::engine::catalog::CatalogEntry;
 use crate::engine::{HypotheticalRun, InputHost};
 use crate::flow::input;
 use crate::postgres::{FlowAddress, PostgresAddress, RequestedServer, managed, resolve};
@@ -102,7 +102,7 @@ impl Databases {
         }
     }
 
-    async fn add(&mut self, app: &App, entry: &Entry) {
+    async fn add(&mut self, app: &App, entry: &CatalogEntry) {
         let now = clock::now();
         let none: [(String, String); 0] = [];
         let inputs = input::resolve(&entry.flow, &none, &InputHost::at(now)).unwrap_or_else(|_| Map::new());
@@ -134,7 +134,7 @@ impl Databases {
 
 /// Whether a flow has a task on BigQuery.
 fn uses_bigquery(app: &App) -> bool {
-    let has_one = |entry: &Entry| entry.flow.all_steps().iter().any(|step| step.task.system() == "bigquery");
+    let has_one = |entry: &CatalogEntry| entry.flow.all_steps().iter().any(|step| step.task.system() == "bigquery");
     app.catalog.list().iter().any(|entry| has_one(entry))
 }
 
@@ -163,7 +163,7 @@ fn name_of(address: &PostgresAddress) -> String {
 }
 
 /// The addresses as the tasks of a flow write them, with all that may change what they mean.
-fn addresses_in(entry: &Entry) -> impl Iterator<Item = String> {
+fn addresses_in(entry: &CatalogEntry) -> impl Iterator<Item = String> {
     let variables = Value::Object(entry.flow.variables.clone()).to_string();
     let steps = entry.flow.all_steps();
     let written = steps.into_iter().filter(|step| step.task.system() == "postgres").filter_map(move |step| {

@@ -12,7 +12,7 @@ use super::shell::{Place, Shell, flow_address};
 use super::state::StateBadge;
 use super::{PageResult, page_or_json};
 use crate::blocking::run_blocking;
-use crate::engine::catalog::Entry;
+use crate::engine::catalog::CatalogEntry;
 use crate::engine::scheduler::TriggerStatus;
 use crate::journal::JournalError;
 use crate::server::App;
@@ -76,7 +76,7 @@ impl FlowFilter {
         self.text.is_empty() && self.namespace.is_empty() && self.label.is_empty()
     }
 
-    fn takes(&self, entry: &Entry) -> bool {
+    fn takes(&self, entry: &CatalogEntry) -> bool {
         let description = entry.flow.description.as_deref().unwrap_or_default();
         let texts = [&entry.id, &entry.namespace, description];
         (self.namespace.is_empty() || self.namespace == entry.namespace)
@@ -122,7 +122,7 @@ fn label(text: String) -> FlowLabel {
     FlowLabel { address: format!("/flows?{}", QueryParameters::default().with("label", &text)), text }
 }
 
-fn listed(app: &App, entry: &Entry, triggers: &[TriggerStatus]) -> Result<ListedFlow, JournalError> {
+fn listed(app: &App, entry: &CatalogEntry, triggers: &[TriggerStatus]) -> Result<ListedFlow, JournalError> {
     let recent = app.executor.journal().executions(Some(&entry.id), STRIP)?;
     let own: Vec<_> = recent.iter().filter(|summary| summary.namespace == entry.namespace).collect();
     let longest = own.iter().filter_map(|summary| summary.took).fold(0.0_f64, f64::max).max(0.001);

@@ -9,7 +9,7 @@ use axum::extract::State;
 use super::shell::{Place, Shell, flow_address};
 use super::{PageResult, page};
 use crate::diagnostic::Diagnostic;
-use crate::engine::catalog::{Catalog, CatalogError, Entry};
+use crate::engine::catalog::{Catalog, CatalogEntry, CatalogError};
 use crate::engine::flow_file;
 use crate::id::FlowKey;
 use crate::server::App;
@@ -111,7 +111,7 @@ fn one(catalog: &Catalog, file: &str, text: &str, replace: bool) -> ImportedFlow
     }
 }
 
-fn key_of(entry: &Entry) -> FlowKey {
+fn key_of(entry: &CatalogEntry) -> FlowKey {
     FlowKey::new(&entry.namespace, &entry.id)
 }
 

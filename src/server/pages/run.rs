@@ -18,7 +18,7 @@ use super::{PageResult, page};
 use crate::blocking::run_blocking;
 use crate::diagnostic::Diagnostic;
 use crate::engine::backfill::may_read_date;
-use crate::engine::catalog::Entry;
+use crate::engine::catalog::CatalogEntry;
 use crate::engine::{Request, SubmitError};
 use crate::flow::Flow;
 use crate::flow::input::{InputType, to_argument};
@@ -72,7 +72,7 @@ struct RunPage {
 
 /// A form that is to be shown.
 struct Form<'a> {
-    entry: &'a Entry,
+    entry: &'a CatalogEntry,
     answers: Answers,
     source: Option<Source>,
     findings: Vec<Diagnostic>,
@@ -135,7 +135,7 @@ pub(super) async fn start(
     }
 }
 
-fn submit(app: &App, entry: &Entry, answers: &Answers) -> Result<Result<String, Vec<Diagnostic>>, ApiError> {
+fn submit(app: &App, entry: &CatalogEntry, answers: &Answers) -> Result<Result<String, Vec<Diagnostic>>, ApiError> {
     let (date, labels) = match (date(&answers.date), labels(&answers.labels)) {
         (Ok(date), Ok(labels)) => (date, labels),
         (date, labels) => return Ok(Err([date.err(), labels.err()].into_iter().flatten().collect())),
@@ -172,7 +172,7 @@ fn answers(flow: &Flow, fields: &[(String, String)]) -> Answers {
 }
 
 /// The execution that the address names, else the last one that somebody started, and whether it is that.
-fn source(app: &App, entry: &Entry, from: Option<&str>) -> Result<Option<(Summary, bool)>, ApiError> {
+fn source(app: &App, entry: &CatalogEntry, from: Option<&str>) -> Result<Option<(Summary, bool)>, ApiError> {
     let journal = app.executor.journal();
     if let Some(id) = from {
         let id = id.parse()?;
@@ -275,7 +275,7 @@ fn command(flow: &Flow, file: &FilePath, answers: &Answers) -> String {
     command
 }
 
-fn curl(entry: &Entry, host: &str, answers: &Answers) -> String {
+fn curl(entry: &CatalogEntry, host: &str, answers: &Answers) -> String {
     let mut query = QueryParameters::default();
     if let Ok(Some(date)) = date(&answers.date) {
         query = query.adding("scheduleDate", &date.to_rfc3339_opts(chrono::SecondsFormat::Secs, true));

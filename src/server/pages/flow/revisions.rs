@@ -7,7 +7,7 @@ use axum::response::Redirect;
 use serde::Serialize;
 
 use crate::blocking::run_blocking;
-use crate::engine::catalog::Entry;
+use crate::engine::catalog::CatalogEntry;
 use crate::engine::is_whole;
 use crate::id::FlowKey;
 use crate::server::App;
@@ -39,14 +39,14 @@ pub(super) struct OpenRevision {
 }
 
 /// The newest revisions of a flow.
-pub(super) fn of(app: &App, entry: &Entry) -> Result<Vec<ShownRevision>, ApiError> {
+pub(super) fn of(app: &App, entry: &CatalogEntry) -> Result<Vec<ShownRevision>, ApiError> {
     let found = app.executor.journal().revision_times(&entry.namespace, &entry.id, LISTED)?;
     let shown = |(number, time)| ShownRevision { number, time: Moment::of(time), is_current: number == entry.revision };
     Ok(found.into_iter().map(shown).collect())
 }
 
 impl OpenRevision {
-    pub(super) fn of(app: &App, entry: &Entry, number: u32) -> Result<Self, ApiError> {
+    pub(super) fn of(app: &App, entry: &CatalogEntry, number: u32) -> Result<Self, ApiError> {
         let revision = app.executor.journal().revision(&entry.namespace, &entry.id, number)?;
         let revision = revision.ok_or_else(|| missing(&entry.id, number))?;
         let lines = diff::lines(entry.text(), &revision.text);

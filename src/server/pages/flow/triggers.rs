@@ -37,13 +37,13 @@ pub(super) struct ShownTrigger {
 }
 
 /// The triggers of a flow as they stand.
-pub(super) fn of(app: &App, entry: &Entry) -> Vec<ShownTrigger> {
+pub(super) fn of(app: &App, entry: &CatalogEntry) -> Vec<ShownTrigger> {
     let all = app.scheduler.triggers();
     let own = all.into_iter().filter(|status| status.namespace == entry.namespace && status.flow == entry.id);
     own.map(|status| shown(entry, status)).collect()
 }
 
-fn shown(entry: &Entry, status: TriggerStatus) -> ShownTrigger {
+fn shown(entry: &CatalogEntry, status: TriggerStatus) -> ShownTrigger {
     let defined = entry.flow.triggers.iter().find(|trigger| trigger.id == status.id);
     let locked = match defined {
         _ if entry.flow.disabled => "The flow is disabled in its text.",
