@@ -58,9 +58,9 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> anyhow::Result<
                 found = listed()?;
             }
             let asked = |of: &Summary| is_interrupted(settings, &journal, &of.id, of.state, of.created);
-            let found: Vec<ListedExecution> = found
+            let found: Vec<ExecutionItem> = found
                 .into_iter()
-                .map(|summary| Ok(ListedExecution { interrupted: asked(&summary)?, summary }))
+                .map(|summary| Ok(ExecutionItem { interrupted: asked(&summary)?, summary }))
                 .collect::<Result<_, JournalError>>()?;
             let is_first = found.is_empty() && journal.executions(None, 1)?.is_empty();
             list(&found, arguments.flow.as_deref().filter(|_| !is_first), arguments.json);
@@ -80,7 +80,7 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> anyhow::Result<
 
 /// An execution in a list.
 #[derive(Serialize)]
-struct ListedExecution {
+struct ExecutionItem {
     #[serde(flatten)]
     summary: Summary,
     /// Whether the process that ran it is gone.
@@ -149,7 +149,7 @@ fn newest(journal: &Journal, flow: Option<&str>, limit: u32) -> Result<Vec<Summa
     of_flow(flow, search, |summary| &summary.namespace)
 }
 
-fn list(executions: &[ListedExecution], flow: Option<&str>, as_json: bool) {
+fn list(executions: &[ExecutionItem], flow: Option<&str>, as_json: bool) {
     if as_json {
         outln!("{}", serde_json::json!(executions));
         return;

@@ -24,8 +24,8 @@ use crate::cli::{ExitStatus, InvalidFlow, files, flows};
 use crate::config::{ScriptRunner, Settings};
 use crate::diagnostic::Diagnostic;
 use crate::engine::backfill::may_read_date;
-use crate::engine::executor::{Executor, Options, Prepared};
-use crate::engine::{EngineError, Request, Runner};
+use crate::engine::executor::{Executor, ExecutorOptions, Prepared};
+use crate::engine::{EngineError, ExecutionRequest, Runner};
 use crate::flow::Flow;
 use crate::flow::input;
 use crate::id::ExecutionId;
@@ -71,7 +71,7 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
         return Ok(ExitStatus::Cancelled);
     };
     let session = RunSession::open(&settings, arguments.json)?;
-    let request = Request { inputs, trigger_date: arguments.trigger_date, ..Request::default() };
+    let request = ExecutionRequest { inputs, trigger_date: arguments.trigger_date, ..Request::default() };
     let (id, state) = session.run(&Arc::new(flow), request).await?;
     Ok(session.report(&id, &state, arguments.json))
 }
@@ -95,14 +95,18 @@ impl RunSession {
         let display = RunDisplay::new(quiet);
         let journal = Arc::new(Journal::open(&settings.journal())?);
         let runner = Runner::new(settings.clone(), journal, display.observer());
-        Ok(Self { executor: Executor::open(runner, Options::new(tasks::ALL))?, display })
+        Ok(Self { executor: Executor::open(runner, ExecutorOptions::new(tasks::ALL))?, display })
     }
 
     /// Runs a flow as a new execution. See [`RunSession::follow`].
     ///
     /// # Errors
     /// When the execution is rejected, or the engine cannot continue; a failed task is not an error here.
-    pub(super) async fn run(&self, flow: &Arc<Flow>, request: Request) -> anyhow::Result<(ExecutionId, State)> {
+    pub(super) async fn run(
+        &self,
+        flow: &Arc<Flow>,
+        request: ExecutionRequest,
+    ) -> anyhow::Result<(ExecutionId, State)> {
         let inputs = request.inputs.clone();
         let (id, prepared) = self.executor.create(flow, request).map_err(|refused| explain(refused.into()))?;
         self.follow(&id, &prepared, &inputs, || self.executor.start(&id, prepared.clone())).await

@@ -37,14 +37,18 @@ impl Runner {
     /// # Errors
     /// When the flow is disabled, an input does not fit, one of the flow's checks forbids the execution, or the journal
     /// cannot be written.
-    pub(super) fn create(&self, flow: &Flow, request: Request) -> Result<(ExecutionId, SecretInputs), SubmitError> {
+    pub(super) fn create(
+        &self,
+        flow: &Flow,
+        request: ExecutionRequest,
+    ) -> Result<(ExecutionId, SecretInputs), SubmitError> {
         self.create_with(flow, request, &[])
     }
 
     fn create_with(
         &self,
         flow: &Flow,
-        request: Request,
+        request: ExecutionRequest,
         events: &[Event],
     ) -> Result<(ExecutionId, SecretInputs), SubmitError> {
         self.write_new(flow, request.id.clone(), |id, now| {
@@ -78,7 +82,7 @@ impl Runner {
         &self,
         id: &ExecutionId,
         flow: &Flow,
-        request: &Request,
+        request: &ExecutionRequest,
         now: DateTime<Utc>,
     ) -> Result<(ExecutionSpec, SecretInputs), SubmitError> {
         let files = self.files_of_inputs(flow, request, now);
@@ -98,7 +102,7 @@ impl Runner {
     }
 
     /// The files that the inputs of a new execution may name.
-    fn files_of_inputs(&self, flow: &Flow, request: &Request, now: DateTime<Utc>) -> FileAccess {
+    fn files_of_inputs(&self, flow: &Flow, request: &ExecutionRequest, now: DateTime<Utc>) -> FileAccess {
         let restricted = request.from_outside || self.started_by == StartedBy::Server;
         let files = match &request.files {
             Some(given) => given.in_folder(folder_of(flow)),
@@ -117,7 +121,7 @@ impl Runner {
         &self,
         flow: &Flow,
         inputs: &Map<String, Value>,
-        request: &Request,
+        request: &ExecutionRequest,
         now: DateTime<Utc>,
     ) -> (ExecutionSpec, SecretInputs) {
         let file = std::path::absolute(&flow.document.file).unwrap_or_else(|_| PathBuf::from(&flow.document.file));
@@ -220,7 +224,7 @@ impl Runner {
             return Ok(());
         }
         let created = &state.created;
-        let request = Request {
+        let request = ExecutionRequest {
             inputs: inputs.clone(),
             labels: created.labels.clone(),
             trigger_date: Some(created.trigger_date),

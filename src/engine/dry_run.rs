@@ -13,7 +13,7 @@ use crate::engine::host::FoundSecrets;
 use crate::engine::literal;
 use crate::engine::names::EvalContext;
 use crate::engine::plan::Start;
-use crate::engine::request::Request;
+use crate::engine::request::ExecutionRequest;
 use crate::engine::runner::Runner;
 use crate::engine::scope::Scope;
 use crate::file_access::FileAccess;
@@ -58,7 +58,7 @@ impl Runner {
     ) -> Vec<ResolvedTask<'a>> {
         let id = ExecutionId::new("none");
         let (date, trigger) = (hypothetical.date, hypothetical.trigger.clone());
-        let request = Request { trigger_date: Some(date), trigger, ..Request::default() };
+        let request = ExecutionRequest { trigger_date: Some(date), trigger, ..Request::default() };
         let (created, _) = self.spec(flow, &hypothetical.inputs, &request, date);
         let state = State::new(created);
         let run = self.execution_context(&id, flow, &hypothetical.inputs, &state);

@@ -19,11 +19,11 @@ use crate::text::plain;
 #[derive(Clone, Debug)]
 pub struct InputHost {
     now: DateTime<Utc>,
-    place: Option<Place>,
+    place: Option<FlowContext>,
 }
 
 #[derive(Clone, Debug)]
-struct Place {
+struct FlowContext {
     settings: Settings,
     flows: PathBuf,
     namespace: String,
@@ -38,11 +38,11 @@ impl InputHost {
     /// What a run of this flow may ask: stored values and secrets too.
     pub fn of(settings: &Settings, flow: &Flow, now: DateTime<Utc>) -> Self {
         let flows = std::path::absolute(&flow.folder).unwrap_or_else(|_| flow.folder.clone());
-        let place = Place { settings: settings.clone(), flows, namespace: flow.namespace.clone() };
+        let place = FlowContext { settings: settings.clone(), flows, namespace: flow.namespace.clone() };
         Self { now, place: Some(place) }
     }
 
-    fn place(&self) -> Result<&Place, String> {
+    fn place(&self) -> Result<&FlowContext, String> {
         self.place.as_ref().ok_or_else(|| "this is not available here".to_owned())
     }
 }
@@ -57,7 +57,7 @@ impl Host for InputHost {
     }
 
     fn secret(&self, name: &str, subkey: Option<&str>) -> Result<String, String> {
-        let Place { settings, flows, .. } = self.place()?;
+        let FlowContext { settings, flows, .. } = self.place()?;
         let secret = secrets::find(settings, flows, name)?;
         settings.redactor.learn(&secret);
         let Some(subkey) = subkey else { return Ok(secret) };
@@ -86,7 +86,7 @@ impl Host for InputHost {
 
 impl InputHost {
     fn stored(&self, key: &str, namespace: Option<&str>) -> Result<Option<KvEntry>, String> {
-        let Place { settings, namespace: own, .. } = self.place()?;
+        let FlowContext { settings, namespace: own, .. } = self.place()?;
         // Looking at a store that nobody has written makes none.
         if !settings.kv().exists() {
             return Ok(None);

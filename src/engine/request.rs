@@ -12,7 +12,7 @@ use crate::journal::{Parent, TriggerFiring, Triggered};
 
 /// What is wanted of a new execution.
 #[derive(Clone, Debug, Default)]
-pub struct Request {
+pub struct ExecutionRequest {
     /// The validated inputs.
     pub inputs: Map<String, Value>,
     /// Labels beside the flow's own.

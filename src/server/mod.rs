@@ -40,7 +40,7 @@ use crate::diagnostic::Diagnostic;
 use crate::engine::backfill::BackfillController;
 use crate::engine::catalog::{Catalog, CatalogError, RefreshReport};
 use crate::engine::clock::SystemClock;
-use crate::engine::executor::{Executor, Options};
+use crate::engine::executor::{Executor, ExecutorOptions};
 use crate::engine::health::Component;
 use crate::engine::scheduler::Scheduler;
 use crate::engine::{EngineError, Runner, SettingsHost};
@@ -165,7 +165,7 @@ impl Server {
             started_by: StartedBy::Server,
             ..Runner::new(settings.clone(), journal.clone(), Arc::new(|_| {}))
         };
-        let options = Options { parallel, tasks, catalog: Some(catalog.clone()), takes_over: true };
+        let options = ExecutorOptions { parallel, tasks, catalog: Some(catalog.clone()), takes_over: true };
         let executor = Executor::open(runner, options)?;
         let scheduler = Scheduler::new(executor.clone(), catalog.clone());
         if !listen.ip().is_loopback() {

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use jitney::engine::executor::{Executor, Options};
-use jitney::engine::{Request, Runner};
+use jitney::engine::executor::{Executor, ExecutorOptions};
+use jitney::engine::{ExecutionRequest, Runner};
 use jitney::flow::{Flow, parse};
 use jitney::id::ExecutionId;
 use jitney::journal::{ExecutionState, Journal, State};
@@ -61,7 +61,7 @@ impl Bench {
     fn executor(&self, journal: &Path) -> Executor {
         let settings = Arc::new(postgres::settings(&self.world.home(), self.world.postgres.clone()));
         let runner = Runner::new(settings, Arc::new(Journal::open(journal).unwrap()), Arc::new(|_| {}));
-        Executor::open(runner, Options::new(tasks::ALL)).unwrap()
+        Executor::open(runner, ExecutorOptions::new(tasks::ALL)).unwrap()
     }
 
     async fn go_on(&self, journal: &Path, id: &ExecutionId) -> State {
@@ -113,7 +113,7 @@ async fn a_journal_cut_after_any_event_resumes_to_the_same_result() {
     let facts = bench.world.month(1000);
     let client = bench.world.client().await;
     let whole = bench.world.path("whole.db");
-    let request = Request { inputs: bench.inputs.clone(), ..Request::default() };
+    let request = ExecutionRequest { inputs: bench.inputs.clone(), ..Request::default() };
     let (id, _) = bench.executor(&whole).create(&bench.flow, request).unwrap();
     let end = bench.go_on(&whole, &id).await;
     assert_eq!(end.status, ExecutionState::Success, "{:?}", end.tasks);

@@ -11,13 +11,13 @@ use jitney::tasks;
 use crate::language::world::{Place, flow};
 
 fn executor(place: &Place) -> Executor {
-    Executor::open(place.runner.clone(), Options { takes_over: true, ..Options::new(tasks::ALL) }).unwrap()
+    Executor::open(place.runner.clone(), ExecutorOptions { takes_over: true, ..Options::new(tasks::ALL) }).unwrap()
 }
 
 /// Submits a flow that stands in a file, as all flows of a server do.
 fn submit(place: &Place, executor: &Executor, text: &str) -> Result<ExecutionId, SubmitError> {
     place.write("f.yaml", text);
-    executor.submit(&place.flow(text), Request::default())
+    executor.submit(&place.flow(text), ExecutionRequest::default())
 }
 
 async fn ended(executor: &Executor, id: &ExecutionId) -> State {
@@ -145,7 +145,8 @@ async fn an_answer_is_no_interruption() {
 async fn what_waits_for_a_sub_execution_does_not_keep_it_from_running() {
     let child = "id: child\nnamespace: n\nconcurrency: {limit: 1}\ntasks: [{id: nap, type: sleep, duration: 20ms}]";
     let place = Place::with(&[("child.yaml", child)]);
-    let executor = Executor::open(place.runner.clone(), Options { parallel: 1, ..Options::new(tasks::ALL) }).unwrap();
+    let executor =
+        Executor::open(place.runner.clone(), ExecutorOptions { parallel: 1, ..Options::new(tasks::ALL) }).unwrap();
     let subflow = "type: subflow, namespace: n, flowId: child";
     let text = format!(
         "tasks:

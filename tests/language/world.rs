@@ -2,8 +2,8 @@
 
 use jitney::clock;
 use jitney::config::{CliOverrides, Settings};
-use jitney::engine::executor::{Executor, Options};
-use jitney::engine::{EngineError, InputHost, Notice, Request, Runner};
+use jitney::engine::executor::{Executor, ExecutorOptions};
+use jitney::engine::{EngineError, ExecutionRequest, InputHost, Notice, Runner};
 use jitney::flow::{Flow, input, parse};
 use jitney::id::ExecutionId;
 use jitney::journal::{Journal, State};
@@ -69,7 +69,7 @@ impl Place {
 
     /// A new execution of the flow.
     pub fn create(&self, flow: &Arc<Flow>, given: &[(&str, &str)]) -> Result<ExecutionId, EngineError> {
-        Ok(self.executor().create(flow, Request { inputs: inputs(flow, given), ..Request::default() })?.0)
+        Ok(self.executor().create(flow, ExecutionRequest { inputs: inputs(flow, given), ..Request::default() })?.0)
     }
 
     /// Works on an execution until it ends or rests.
@@ -114,7 +114,7 @@ pub fn runner(home: &Path, lines: &Arc<Mutex<Vec<String>>>) -> Runner {
 }
 
 pub fn executor(runner: Runner) -> Executor {
-    Executor::open(runner, Options::new(tasks::ALL)).unwrap()
+    Executor::open(runner, ExecutorOptions::new(tasks::ALL)).unwrap()
 }
 
 /// Works on an execution, and those that repeat it, until the last ends or rests.

@@ -10,7 +10,7 @@ use jitney::config::{CliOverrides, Settings};
 use jitney::engine::catalog::Catalog;
 use jitney::engine::executor::Executor;
 use jitney::engine::scheduler::Scheduler;
-use jitney::engine::{Request, SubmitError};
+use jitney::engine::{ExecutionRequest, SubmitError};
 use jitney::flow::Flow;
 use jitney::id::ExecutionId;
 use jitney::journal::{ExecutionQuery, Summary};
@@ -204,7 +204,7 @@ impl Server {
 
     /// Submits a flow with nothing said about it.
     pub fn submit(&self, id: &str) -> Result<ExecutionId, SubmitError> {
-        self.executor.submit(&self.flow(id), Request::default())
+        self.executor.submit(&self.flow(id), ExecutionRequest::default())
     }
 
     /// All executions of a flow, the oldest first.

@@ -20,7 +20,7 @@ use crate::clock;
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
 use crate::engine::backfill::{BackfillError, BackfillRequest, Granularity, PartitionStatus, is_running, state};
-use crate::engine::executor::{Executor, Options};
+use crate::engine::executor::{Executor, ExecutorOptions};
 use crate::engine::{EngineError, Runner};
 use crate::id::BackfillId;
 use crate::journal::{Backfill, DesiredState, ExecutionQuery, Journal};
@@ -181,7 +181,7 @@ pub(super) async fn resume(resuming: ResumeArguments, settings: &Arc<Settings>) 
 }
 
 pub(super) async fn cancel(open: &OpenBackfill, settings: &Arc<Settings>) -> anyhow::Result<ExitStatus> {
-    let executor = Executor::open(silent_runner(settings)?, Options::new(tasks::ALL))?;
+    let executor = Executor::open(silent_runner(settings)?, ExecutorOptions::new(tasks::ALL))?;
     let backfill = find_running(executor.runner(), open.id.as_deref())?;
     let id = &backfill.id;
     if executor.cancel_backfill(&backfill, clock::now()).map_err(explain)? {

@@ -19,7 +19,7 @@ use crate::engine::backfill::{
     BackfillRequest, BackfillRun, Granularity, OnShutdown, PartitionRun, PartitionSchedule, PartitionState,
     PartitionStatus, RunOutcome, rows,
 };
-use crate::engine::executor::{Executor, Options};
+use crate::engine::executor::{Executor, ExecutorOptions};
 use crate::flow::Flow;
 use crate::journal::{Backfill, BackfillEnd};
 use crate::tasks;
@@ -39,7 +39,7 @@ pub(super) async fn execute(
     as_json: bool,
 ) -> anyhow::Result<ExitStatus> {
     let (zone, granularity) = display_schedule(&request.flow, backfill);
-    let options = Options { parallel: backfill.spec.parallel.max(1) as usize, ..Options::new(tasks::ALL) };
+    let options = ExecutorOptions { parallel: backfill.spec.parallel.max(1) as usize, ..Options::new(tasks::ALL) };
     let executor = Executor::open(runner, options)?;
     let stop = CancellationToken::new();
     let token = stop.clone();

@@ -17,7 +17,7 @@ use crate::config::Settings;
 use crate::engine::executor::Executor;
 use crate::engine::health::Component;
 use crate::engine::lock::{HomeLock, is_locked};
-use crate::engine::{EngineError, Request, SubmitError};
+use crate::engine::{EngineError, ExecutionRequest, SubmitError};
 use crate::flow::Flow;
 use crate::id::{BackfillId, ExecutionId};
 use crate::journal::{BACKFILL_LABEL, Backfill, BackfillEnd, DesiredState, ExecutionState, PARTITION_LABEL, State};
@@ -168,7 +168,8 @@ impl BackfillRun<'_> {
         let given = run.map_or(&[][..], |run| &run.given);
         let submitted = self.executor.resolve(&self.flow, given).and_then(|inputs| {
             let trigger = run.and_then(|run| run.hypothetical.trigger.clone());
-            let request = Request { inputs, labels, trigger_date: Some(partition.date), trigger, ..Request::default() };
+            let request =
+                ExecutionRequest { inputs, labels, trigger_date: Some(partition.date), trigger, ..Request::default() };
             self.executor.submit(&self.flow, request)
         });
         submitted.map_err(|refused| match refused {

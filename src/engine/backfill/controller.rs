@@ -31,14 +31,14 @@ use crate::text::chain;
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Values for inputs, by name.
-type Given = Vec<(String, String)>;
+type InputValues = Vec<(String, String)>;
 
 /// Runs the server's backfills.
 pub struct BackfillController {
     executor: Executor,
     catalog: Arc<Catalog>,
     /// Inputs as they were given to this process: the journal keeps no secrets.
-    given: Mutex<HashMap<BackfillId, Given>>,
+    given: Mutex<HashMap<BackfillId, InputValues>>,
     wake: Notify,
     /// Held by whoever starts a backfill: of two that are the same the second must see the first.
     starting: tokio::sync::Mutex<()>,
@@ -163,7 +163,7 @@ impl BackfillController {
     ///
     /// # Errors
     /// When it has ended, or cannot continue without an input that is not given.
-    pub fn resume(&self, id: &BackfillId, inputs: Given) -> Result<Backfill, BackfillError> {
+    pub fn resume(&self, id: &BackfillId, inputs: InputValues) -> Result<Backfill, BackfillError> {
         let backfill = self.find(id)?;
         let settings = &self.executor.runner().settings;
         if is_running(settings, id) || backfill.outcome.is_some() {
@@ -188,7 +188,7 @@ impl BackfillController {
     ///
     /// # Errors
     /// When it is under way, has nothing left to run, or cannot go on without an input that is not given.
-    pub fn retry(&self, id: &BackfillId, inputs: Given) -> Result<Backfill, BackfillError> {
+    pub fn retry(&self, id: &BackfillId, inputs: InputValues) -> Result<Backfill, BackfillError> {
         let backfill = self.find(id)?;
         if !self.executor.runner().has_partitions_to_retry(&backfill)? {
             let message = format!("every partition of backfill {id} is loaded; there is nothing to retry");
@@ -209,7 +209,7 @@ impl BackfillController {
     }
 
     /// The rest of a backfill, with the flow as it is now.
-    fn prepare(&self, backfill: &Backfill, inputs: &Given) -> Result<BackfillRequest, BackfillError> {
+    fn prepare(&self, backfill: &Backfill, inputs: &InputValues) -> Result<BackfillRequest, BackfillError> {
         let flow = self.catalog.flow(&backfill.namespace, &backfill.flow).ok_or_else(|| {
             let message = format!("there is no flow `{}` in the namespace `{}`", backfill.flow, backfill.namespace);
             BackfillError::conflict(message, "restore it and resume the backfill")
@@ -217,7 +217,7 @@ impl BackfillController {
         let runner = self.executor.runner();
         runner.check_target(&format!("backfill {}", backfill.id), backfill.spec.target.as_ref())?;
         let known = self.given().get(&backfill.id).cloned().unwrap_or_default();
-        let inputs: Given = known.into_iter().chain(inputs.iter().cloned()).collect();
+        let inputs: InputValues = known.into_iter().chain(inputs.iter().cloned()).collect();
         BackfillRequest::resume(runner, flow, backfill, &inputs)
     }
 
@@ -239,7 +239,7 @@ impl BackfillController {
             self.executor.cancel_backfill(backfill, clock::now())?;
             return Ok(false);
         }
-        let request = run_blocking(|| self.prepare(backfill, &Given::new()))?;
+        let request = run_blocking(|| self.prepare(backfill, &InputValues::new()))?;
         let (executor, backfill, stop) = (self.executor.clone(), backfill.clone(), stop.clone());
         runs.spawn(async move {
             let secrets = request.secrets();
@@ -286,7 +286,7 @@ impl BackfillController {
         self.executor.health().record(Component::Backfills, held);
     }
 
-    fn given(&self) -> MutexGuard<'_, HashMap<BackfillId, Given>> {
+    fn given(&self) -> MutexGuard<'_, HashMap<BackfillId, InputValues>> {
         self.given.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

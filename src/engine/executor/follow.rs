@@ -30,7 +30,7 @@ const ACTIVE: &[ExecutionState] = &[
 
 /// Wakes those who wait for an execution.
 #[derive(Default)]
-pub(super) struct Watcher {
+pub(super) struct ExecutionWatcher {
     changed: Notify,
     /// Why the work on it broke off, for the first who asks.
     problem: Mutex<Option<EngineError>>,
@@ -128,12 +128,12 @@ impl Executor {
         Ok(None)
     }
 
-    fn watch(&self, id: &ExecutionId) -> Arc<Watcher> {
+    fn watch(&self, id: &ExecutionId) -> Arc<ExecutionWatcher> {
         locked(&self.shared.watchers).entry(id.clone()).or_default().clone()
     }
 
     /// Removes the watcher of an execution that ended before anybody waited for it, once nobody else uses it.
-    fn unwatch(&self, id: &ExecutionId, watcher: &Arc<Watcher>) {
+    fn unwatch(&self, id: &ExecutionId, watcher: &Arc<ExecutionWatcher>) {
         let mut watchers = locked(&self.shared.watchers);
         let is_ours = watchers.get(id).is_some_and(|held| Arc::ptr_eq(held, watcher));
         // One reference is ours, one is the map's.

@@ -65,7 +65,7 @@ use crate::engine::control::{Control, Suspend};
 use crate::engine::health::{Component, Health};
 use crate::engine::leftovers;
 use crate::engine::lock::{HomeLock, is_locked};
-use crate::engine::{EngineError, InputHost, Request, Runner, SubmitError};
+use crate::engine::{EngineError, ExecutionRequest, InputHost, Runner, SubmitError};
 use crate::flow::input;
 use crate::flow::{ConcurrencyPolicy, Flow};
 use crate::id::ExecutionId;
@@ -84,7 +84,7 @@ const MAX_DETACHED: usize = 16;
 
 /// The settings of an executor.
 #[derive(Clone)]
-pub struct Options {
+pub struct ExecutorOptions {
     /// The maximum number of executions that run at a time in this process.
     pub parallel: usize,
     /// The task types.
@@ -95,7 +95,7 @@ pub struct Options {
     pub takes_over: bool,
 }
 
-impl Options {
+impl ExecutorOptions {
     /// Those of a process that runs only what it submits, sixteen at a time.
     pub fn new(tasks: &'static [TaskType]) -> Self {
         Self { parallel: 16, tasks, catalog: None, takes_over: false }
@@ -121,7 +121,7 @@ pub struct Executor {
 
 struct Shared {
     runner: Runner,
-    options: Options,
+    options: ExecutorOptions,
     /// The name of this process's queue.
     queue: QueueName,
     /// Its lock, held until the executor stops.
@@ -129,7 +129,7 @@ struct Shared {
     running: Mutex<HashMap<ExecutionId, RunningExecution>>,
     /// What queued and paused executions need, where this process knows it: the journal keeps no secrets.
     waiting: Mutex<HashMap<ExecutionId, Prepared>>,
-    watchers: Mutex<HashMap<ExecutionId, Arc<Watcher>>>,
+    watchers: Mutex<HashMap<ExecutionId, Arc<ExecutionWatcher>>>,
     flows: dispatch::FlowCache,
     /// Executions that are not resumed because they began with another target: each is logged once.
     reported_mismatches: Mutex<HashSet<ExecutionId>>,
@@ -185,7 +185,7 @@ impl Executor {
     ///
     /// # Errors
     /// When the home folder or the journal cannot be used.
-    pub fn open(runner: Runner, options: Options) -> Result<Self, EngineError> {
+    pub fn open(runner: Runner, options: ExecutorOptions) -> Result<Self, EngineError> {
         let queue = QueueName::generate(runner.started_by);
         let lock = HomeLock::acquire(&runner.settings, &queue)?;
         let shared = Shared {
@@ -234,7 +234,7 @@ impl Executor {
     ///
     /// # Errors
     /// When it is invalid; nothing is written then.
-    pub fn submit(&self, flow: &Arc<Flow>, request: Request) -> Result<ExecutionId, SubmitError> {
+    pub fn submit(&self, flow: &Arc<Flow>, request: ExecutionRequest) -> Result<ExecutionId, SubmitError> {
         let submitted = self.shared.runner.write_new(flow, None, |id, now| self.submit_as(id, flow, request, now));
         submitted.map(|(id, ())| id)
     }
@@ -243,7 +243,7 @@ impl Executor {
         &self,
         id: &ExecutionId,
         flow: &Arc<Flow>,
-        request: Request,
+        request: ExecutionRequest,
         now: DateTime<Utc>,
     ) -> Result<(), SubmitError> {
         let shared = &self.shared;
@@ -274,7 +274,7 @@ impl Executor {
     ///
     /// # Errors
     /// When it is invalid; nothing is written then.
-    pub fn create(&self, flow: &Arc<Flow>, request: Request) -> Result<(ExecutionId, Prepared), SubmitError> {
+    pub fn create(&self, flow: &Arc<Flow>, request: ExecutionRequest) -> Result<(ExecutionId, Prepared), SubmitError> {
         let (id, secrets) = self.shared.runner.create(flow, request)?;
         Ok((id, Prepared { flow: flow.clone(), secrets, pool: Pool::Main }))
     }

@@ -14,7 +14,7 @@ use crate::engine::context::ExecutionContext;
 use crate::engine::host::{FoundSecrets, HostSnapshot};
 use crate::engine::lookup::Lookup;
 use crate::engine::plan::Start;
-use crate::engine::{EngineError, InputHost, Request};
+use crate::engine::{EngineError, ExecutionRequest, InputHost};
 use crate::file_access::FileAccess;
 use crate::flow::expression::{Names, render};
 use crate::flow::{Flow, input};
@@ -124,7 +124,8 @@ impl SubflowRunner {
         labels.extend(request.labels.clone());
         let (from_outside, files) = (self.context.restricted, Some(self.files.clone()));
         let (parent, trigger_date) = (Some(parent), request.date);
-        let request = Request { inputs, labels, trigger_date, parent, from_outside, files, ..Request::default() };
+        let request =
+            ExecutionRequest { inputs, labels, trigger_date, parent, from_outside, files, ..Request::default() };
         let (id, prepared) = self.executor.create(flow, request)?;
         Ok((id, Prepared { pool, ..prepared }, true))
     }

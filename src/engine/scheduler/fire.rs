@@ -8,7 +8,7 @@ use super::{Scheduler, TriggerDefinition, kind};
 use crate::blocking::run_blocking;
 use crate::diagnostic::Diagnostic;
 use crate::engine::input_host::InputHost;
-use crate::engine::request::{Request, SubmitError};
+use crate::engine::request::{ExecutionRequest, SubmitError};
 use crate::engine::schedule::ClockHost;
 use crate::engine::secrets;
 use crate::flow::expression::{Names, render, render_interactive};
@@ -188,7 +188,7 @@ impl Scheduler {
             Value::Object(facts) => facts,
             _ => Map::new(),
         };
-        let request = Request {
+        let request = ExecutionRequest {
             inputs: self.executor.resolve(&definition.flow, &inputs)?,
             labels,
             trigger_date: Some(moment),

@@ -19,7 +19,7 @@ use crate::blocking::run_blocking;
 use crate::diagnostic::Diagnostic;
 use crate::engine::backfill::may_read_date;
 use crate::engine::catalog::CatalogEntry;
-use crate::engine::{Request, SubmitError};
+use crate::engine::{ExecutionRequest, SubmitError};
 use crate::flow::Flow;
 use crate::flow::input::{InputType, to_argument};
 use crate::journal::{ExecutionQuery, Summary};
@@ -141,7 +141,7 @@ fn submit(app: &App, entry: &CatalogEntry, answers: &Answers) -> Result<Result<S
         (date, labels) => return Ok(Err([date.err(), labels.err()].into_iter().flatten().collect())),
     };
     let submitted = app.executor.resolve(&entry.flow, &answers.inputs).and_then(|inputs| {
-        app.executor.submit(&entry.flow, Request { inputs, labels, trigger_date: date, ..Request::default() })
+        app.executor.submit(&entry.flow, ExecutionRequest { inputs, labels, trigger_date: date, ..Request::default() })
     });
     match submitted {
         Ok(execution) => Ok(Ok(execution.to_string())),

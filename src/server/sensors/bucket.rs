@@ -14,7 +14,7 @@ use crate::file_access::FileAccess;
 use crate::gcp::Login;
 use crate::task::TaskError;
 use crate::tasks::gcs::Blob;
-use crate::tasks::gcs::arrivals::Watcher;
+use crate::tasks::gcs::arrivals::BucketWatcher;
 
 /// A login: the folder where a key's path starts, the key, the account to act as, the scopes.
 type LoginKey = (PathBuf, Option<String>, Option<String>, Vec<String>);
@@ -23,7 +23,7 @@ type LoginKey = (PathBuf, Option<String>, Option<String>, Vec<String>);
 pub struct BucketSource {
     settings: Arc<Settings>,
     /// A client for each login that was used, so that not every probe needs a new token.
-    watchers: Mutex<HashMap<LoginKey, Watcher>>,
+    watchers: Mutex<HashMap<LoginKey, BucketWatcher>>,
 }
 
 impl BucketSource {
@@ -54,7 +54,7 @@ impl BucketSource {
         Ok(found?.into_iter().map(file).collect())
     }
 
-    async fn watcher(&self, key: &LoginKey) -> Result<Watcher, TaskError> {
+    async fn watcher(&self, key: &LoginKey) -> Result<BucketWatcher, TaskError> {
         if let Some(watcher) = self.watchers.lock().await.get(key) {
             return Ok(watcher.clone());
         }
@@ -65,7 +65,7 @@ impl BucketSource {
             project: None,
             scopes,
         };
-        let watcher = Watcher::find(&self.settings, &FileAccess::unrestricted(folder), &login).await?;
+        let watcher = BucketWatcher::find(&self.settings, &FileAccess::unrestricted(folder), &login).await?;
         self.watchers.lock().await.insert(key.clone(), watcher.clone());
         Ok(watcher)
     }

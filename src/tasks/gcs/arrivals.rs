@@ -13,11 +13,11 @@ const MAX_OBJECTS: usize = 100_000;
 
 /// Somebody who may look into buckets. Clones share their tokens.
 #[derive(Clone, Debug)]
-pub struct Watcher {
+pub struct BucketWatcher {
     api: Api,
 }
 
-impl Watcher {
+impl BucketWatcher {
     /// Whoever the login says; `folder` is where the path of a key starts.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::form;
-use super::options::Options;
+use super::options::RequestOptions;
 use crate::task::{FieldConflict, TaskContext, TaskError};
 use crate::text::plain;
 use crate::web::{RequestError, follow};
@@ -30,7 +30,7 @@ pub(super) enum Method {
     #[serde(alias = "head")]
     Head,
     #[serde(alias = "options")]
-    Options,
+    RequestOptions,
     #[serde(alias = "trace")]
     Trace,
 }
@@ -57,7 +57,7 @@ pub(super) struct RequestContent<'a> {
     pub(super) content_type: Option<&'a str>,
     pub(super) body: &'a Value,
     pub(super) form_data: &'a Map<String, Value>,
-    pub(super) options: &'a Options,
+    pub(super) options: &'a RequestOptions,
 }
 
 impl RequestContent<'_> {
@@ -111,7 +111,7 @@ impl RequestContent<'_> {
 }
 
 /// What contradicts itself in the fields that all requests have.
-pub(super) fn conflicts(body: &Value, form_data: &Map<String, Value>, options: &Options) -> Vec<FieldConflict> {
+pub(super) fn conflicts(body: &Value, form_data: &Map<String, Value>, options: &RequestOptions) -> Vec<FieldConflict> {
     let mut conflicts = options.conflicts();
     if !body.is_null() && !form_data.is_empty() {
         let message = "`body` and `formData` cannot be combined";

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::content::{self, Method, RequestContent};
 use super::fetch::{CORRUPT, Fetch, Fetched};
-use super::options::{self, IDLE_TIMEOUT, Options};
+use super::options::{self, IDLE_TIMEOUT, RequestOptions};
 use super::{local, message, similar_files, source_probe};
 use crate::duration::DurationSpec;
 use crate::secret::Redactor;
@@ -54,7 +54,7 @@ pub struct HttpDownload {
     content_type: Option<String>,
     /// Logins, timeouts, and which responses are accepted as the file.
     #[serde(default)]
-    options: Options,
+    options: RequestOptions,
     /// Whether an empty file is an error. By default it is.
     #[serde(default = "yes", alias = "failOnEmptyResponse")]
     fail_on_empty_response: bool,

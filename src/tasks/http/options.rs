@@ -17,7 +17,7 @@ pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How a request is made, and which answers will do.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub(super) struct Options {
+pub(super) struct RequestOptions {
     /// A login.
     auth: Option<Auth>,
     /// The user name for a login of type `BASIC`, as in `auth`.
@@ -145,7 +145,7 @@ struct TimeoutOptions {
     read_idle_timeout: Option<DurationSpec>,
 }
 
-impl Options {
+impl RequestOptions {
     /// A client as the options want it.
     ///
     /// # Errors

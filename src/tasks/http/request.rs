@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::content::{self, Method, RequestContent};
-use super::options::Options;
+use super::options::RequestOptions;
 use super::{error_response, message, options};
 use crate::task::{FieldConflict, OutageTracker, Task, TaskContext, TaskError};
 use crate::web::{NO_CONNECTION, RequestError};
@@ -47,7 +47,7 @@ pub struct HttpRequest {
     content_type: Option<String>,
     /// Logins, timeouts, and which responses are accepted.
     #[serde(default)]
-    options: Options,
+    options: RequestOptions,
 }
 
 /// The answer.

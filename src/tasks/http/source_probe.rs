@@ -10,7 +10,7 @@ use reqwest::{Client, Method, StatusCode, Url};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::options::Options;
+use super::options::RequestOptions;
 use super::{content, message};
 use crate::config::Settings;
 use crate::file_access::FileAccess;
@@ -43,7 +43,7 @@ struct SourceAddress {
     #[serde(default, alias = "formData")]
     form_data: Map<String, Value>,
     #[serde(default)]
-    options: Options,
+    options: RequestOptions,
 }
 
 async fn probe(fields: Value, files: FileAccess, settings: Arc<Settings>) -> Result<SourceVersion, TaskError> {
@@ -74,7 +74,7 @@ async fn request(
     client: &Client,
     method: Method,
     url: &Url,
-    (headers, options): (&HeaderMap, &Options),
+    (headers, options): (&HeaderMap, &RequestOptions),
     redactor: &Redactor,
 ) -> Result<SourceVersion, TaskError> {
     let what = format!("requesting the headers of {}", message::display_address(url, redactor));
