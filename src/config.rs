@@ -8,7 +8,7 @@ use std::time::Duration;
 use etcetera::BaseStrategy;
 
 use crate::duration::DurationSpec;
-use crate::log::LogFilter;
+use crate::log::LogLevels;
 use crate::secret::{Redactor, passwords_in};
 
 /// Names the runner of all scripts.
@@ -82,7 +82,7 @@ pub struct Settings {
     /// How many bytes of what scripts print an execution's log takes, unless it is the usual limit.
     pub log_limit: Option<u64>,
     /// Which lines the process's own log has.
-    pub log_filter: LogFilter,
+    pub log_filter: LogLevels,
     /// How many executions one may start, directly and through others.
     pub max_descendants: u32,
     /// The folders whose files values from outside may name, beside those of flow and storage.

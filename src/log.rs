@@ -25,12 +25,12 @@ pub(crate) const TARGETS: [&str; 9] = [
 
 /// The levels that somebody wants, such as `info,jitney::scheduler=debug`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LogFilter {
+pub struct LogLevels {
     default: Option<LevelFilter>,
     targets: BTreeMap<String, LevelFilter>,
 }
 
-impl FromStr for LogFilter {
+impl FromStr for LogLevels {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -51,7 +51,7 @@ impl FromStr for LogFilter {
     }
 }
 
-impl LogFilter {
+impl LogLevels {
     /// The filter for lines, of which those of `usual` and above are written unless somebody wants otherwise. Other
     /// crates write nothing unless they are named.
     pub fn targets(&self, usual: LevelFilter) -> Targets {
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     fn writes(text: &str, target: &str, level: Level) -> bool {
-        text.parse::<LogFilter>().unwrap().targets(LevelFilter::INFO).would_enable(target, &level)
+        text.parse::<LogLevels>().unwrap().targets(LevelFilter::INFO).would_enable(target, &level)
     }
 
     #[test]
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn what_is_no_level_or_no_target_is_refused() {
-        let refusal = |text: &str| text.parse::<LogFilter>().unwrap_err();
+        let refusal = |text: &str| text.parse::<LogLevels>().unwrap_err();
         assert!(refusal("loud").starts_with("`loud` is not a level: write off, error"));
         assert!(refusal("jitney::scheduler").contains("is not a level"));
         assert!(

@@ -37,7 +37,7 @@ pub(super) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum DoctorTopic {
     /// Google Cloud: credentials, bucket and roles, and what to grant
-    Gcp(GoogleTarget),
+    Gcp(GoogleCheck),
 }
 
 /// Checks and prints what it finds. Missing things are errors only with `--check`, since most flows do not need most of

@@ -4,17 +4,17 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::DoctorFinding;
-use super::google::{GoogleTarget, missing};
+use super::google::{GoogleCheck, missing};
 use crate::config::Settings;
 use crate::file_access::FileAccess;
-use crate::gcp::{Api, ApiFailure, Login, RetryPolicy, Service};
+use crate::gcp::{Api, ApiFailure, GoogleLogin, RetryPolicy, Service};
 
 /// Checks the dataset of the arguments; `storage` is used to find the location of the bucket.
 pub(super) async fn check(
     storage: &Api,
     settings: &Settings,
-    login: &Login<'_>,
-    arguments: &GoogleTarget,
+    login: &GoogleLogin<'_>,
+    arguments: &GoogleCheck,
 ) -> Vec<DoctorFinding> {
     let Some(name) = arguments.dataset.as_deref() else {
         let fix = "specify the dataset that your flows use: --dataset NAME";

@@ -7,13 +7,13 @@ use serde_json::Value;
 use super::{DoctorFinding, bigquery};
 use crate::config::Settings;
 use crate::file_access::FileAccess;
-use crate::gcp::{Api, ApiFailure, GoogleAccess, Login, RetryPolicy, Role, Service};
+use crate::gcp::{Api, ApiFailure, GoogleAccess, GoogleLogin, GoogleRole, RetryPolicy, Service};
 use crate::task::TaskError;
 use crate::web::RequestError;
 
 /// What of Google Cloud is looked at.
 #[derive(Debug, Args)]
-pub struct GoogleTarget {
+pub struct GoogleCheck {
     /// The bucket that flows use
     #[arg(long, value_name = "NAME")]
     pub bucket: Option<String>,
@@ -33,9 +33,9 @@ const NEEDED: [&str; 4] =
     ["storage.objects.create", "storage.objects.delete", "storage.objects.get", "storage.objects.list"];
 
 /// Checks credentials, project, bucket and BigQuery.
-pub async fn check(arguments: &GoogleTarget, settings: &Settings) -> Vec<DoctorFinding> {
+pub async fn check(arguments: &GoogleCheck, settings: &Settings) -> Vec<DoctorFinding> {
     let service_account = arguments.service_account.as_deref();
-    let login = Login { service_account, project: arguments.project.as_deref(), ..Login::default() };
+    let login = GoogleLogin { service_account, project: arguments.project.as_deref(), ..Login::default() };
     let api = match Api::find(settings, &FileAccess::unrestricted("."), Service::Storage, &login).await {
         Ok(api) => api,
         Err(error) => return vec![missing("Google credentials", error)],
@@ -89,7 +89,7 @@ async fn bucket(api: &Api, name: Option<&str>) -> Vec<DoctorFinding> {
         }
         // Reading the metadata of a bucket is a separate permission, which only gcs.create_bucket needs.
         Err(ApiFailure::Rejected(google_error))
-            if google_error.status == 403 && Role::missing(&google_error.message).is_some() =>
+            if google_error.status == 403 && GoogleRole::missing(&google_error.message).is_some() =>
         {
             DoctorFinding::ok("bucket", format!("gs://{name}, whose metadata this account may not read"))
         }
@@ -112,8 +112,10 @@ async fn roles(api: &Api, name: &str) -> DoctorFinding {
     };
     let given: Vec<&str> = given["permissions"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let lacking: Vec<&str> = NEEDED.into_iter().filter(|permission| !given.contains(permission)).collect();
-    let mut grants: Vec<String> =
-        lacking.iter().filter_map(|permission| Some(Role::with(permission)?.grant(&api.access, Some(name)))).collect();
+    let mut grants: Vec<String> = lacking
+        .iter()
+        .filter_map(|permission| Some(GoogleRole::with(permission)?.grant(&api.access, Some(name))))
+        .collect();
     grants.dedup();
     match lacking.is_empty() {
         true => DoctorFinding::ok(what, "objects can be listed, read, written and deleted"),

@@ -6,7 +6,7 @@ use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{GoogleAccess, GoogleError, Login, RetryPolicy, Service};
+use super::{GoogleAccess, GoogleError, GoogleLogin, RetryPolicy, Service};
 use crate::config::Settings;
 use crate::file_access::FileAccess;
 use crate::task::{TaskContext, TaskError};
@@ -70,7 +70,11 @@ impl Api {
     ///
     /// # Errors
     /// When there are no credentials.
-    pub(crate) async fn open(context: &TaskContext, service: Service, login: &Login<'_>) -> Result<Self, TaskError> {
+    pub(crate) async fn open(
+        context: &TaskContext,
+        service: Service,
+        login: &GoogleLogin<'_>,
+    ) -> Result<Self, TaskError> {
         Self::find(&context.settings, &context.files, service, login).await
     }
 
@@ -82,7 +86,7 @@ impl Api {
         settings: &Settings,
         files: &FileAccess,
         service: Service,
-        login: &Login<'_>,
+        login: &GoogleLogin<'_>,
     ) -> Result<Self, TaskError> {
         let access = GoogleAccess::find(settings, files, service, login).await?;
         let client = client::client(IDLE_TIMEOUT)

@@ -8,7 +8,7 @@ use google_cloud_auth::errors::CredentialsError;
 use reqwest::header::{AUTHORIZATION, HeaderMap};
 
 use super::key::{CredentialsFile, LOGIN};
-use super::{Login, Service, metadata};
+use super::{GoogleLogin, Service, metadata};
 use crate::config::Settings;
 use crate::file_access::FileAccess;
 use crate::secret::Redactor;
@@ -40,7 +40,7 @@ impl GoogleAccess {
         settings: &Settings,
         files: &FileAccess,
         service: Service,
-        login: &Login<'_>,
+        login: &GoogleLogin<'_>,
     ) -> Result<Self, TaskError> {
         client::install_crypto();
         let mut access = match service.emulator(settings) {
@@ -56,7 +56,7 @@ impl GoogleAccess {
         Ok(access)
     }
 
-    async fn real(settings: &Settings, files: &FileAccess, login: &Login<'_>) -> Result<Self, TaskError> {
+    async fn real(settings: &Settings, files: &FileAccess, login: &GoogleLogin<'_>) -> Result<Self, TaskError> {
         let key = match login.service_account {
             Some(text) => Some(CredentialsFile::from_field(text, files, &settings.redactor)?),
             None => CredentialsFile::from_environment(settings)?,

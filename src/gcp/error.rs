@@ -6,7 +6,7 @@ use reqwest::header::HeaderMap;
 use reqwest::{Response, StatusCode};
 use serde_json::Value;
 
-use super::{GoogleAccess, Role, Service};
+use super::{GoogleAccess, GoogleRole, Service};
 use crate::task::TaskError;
 use crate::web::{RequestError, is_transient, retry_after};
 
@@ -110,7 +110,7 @@ impl GoogleError {
                     .into(),
             ),
             (403, _) => {
-                let (permission, role) = Role::missing(&self.message)?;
+                let (permission, role) = GoogleRole::missing(&self.message)?;
                 let bucket = quoted_bucket(&self.what);
                 Some(format!("grant {}, which has {permission}: {}", role.name, role.grant(access, bucket)))
             }

@@ -2,7 +2,7 @@
 
 /// The fields of a task that say who it is on Google Cloud.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Login<'a> {
+pub struct GoogleLogin<'a> {
     /// `service_account`: a key as JSON, its path, or its base64 form.
     pub service_account: Option<&'a str>,
     /// `impersonate`: the e-mail address of the account to act as.
@@ -44,10 +44,10 @@ macro_rules! google_task {
 
         impl $name {
             /// Who the task is.
-            fn login(&self) -> $crate::gcp::Login<'_> {
+            fn login(&self) -> $crate::gcp::GoogleLogin<'_> {
                 // Not every task has a use for these two, but defaults for all of Google's tasks set them.
                 let _ = (&self.location, &self.bucket);
-                $crate::gcp::Login {
+                $crate::gcp::GoogleLogin {
                     service_account: self.service_account.as_deref(),
                     impersonate: self.impersonate.as_deref(),
                     project: self.project.as_deref(),

@@ -12,30 +12,30 @@ enum GrantScope {
 
 /// A role of Google's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Role {
+pub(crate) struct GoogleRole {
     /// Its name, such as `roles/storage.objectUser`.
     pub name: &'static str,
     on: GrantScope,
 }
 
 /// The narrowest usual role for each permission; the first entry that a permission begins with.
-const ROLES: &[(&str, Role)] = &[
-    ("storage.objects.", Role { name: "roles/storage.objectUser", on: GrantScope::Bucket }),
-    ("storage.multipartUploads.", Role { name: "roles/storage.objectUser", on: GrantScope::Bucket }),
-    ("storage.buckets.create", Role { name: "roles/storage.admin", on: GrantScope::Project }),
-    ("storage.buckets.", Role { name: "roles/storage.admin", on: GrantScope::Bucket }),
-    ("bigquery.jobs.", Role { name: "roles/bigquery.jobUser", on: GrantScope::Project }),
-    ("bigquery.readsessions.", Role { name: "roles/bigquery.readSessionUser", on: GrantScope::Project }),
-    ("bigquery.datasets.create", Role { name: "roles/bigquery.user", on: GrantScope::Project }),
-    ("bigquery.", Role { name: "roles/bigquery.dataEditor", on: GrantScope::Dataset }),
-    ("serviceusage.", Role { name: "roles/serviceusage.serviceUsageConsumer", on: GrantScope::Project }),
+const ROLES: &[(&str, GoogleRole)] = &[
+    ("storage.objects.", GoogleRole { name: "roles/storage.objectUser", on: GrantScope::Bucket }),
+    ("storage.multipartUploads.", GoogleRole { name: "roles/storage.objectUser", on: GrantScope::Bucket }),
+    ("storage.buckets.create", GoogleRole { name: "roles/storage.admin", on: GrantScope::Project }),
+    ("storage.buckets.", GoogleRole { name: "roles/storage.admin", on: GrantScope::Bucket }),
+    ("bigquery.jobs.", GoogleRole { name: "roles/bigquery.jobUser", on: GrantScope::Project }),
+    ("bigquery.readsessions.", GoogleRole { name: "roles/bigquery.readSessionUser", on: GrantScope::Project }),
+    ("bigquery.datasets.create", GoogleRole { name: "roles/bigquery.user", on: GrantScope::Project }),
+    ("bigquery.", GoogleRole { name: "roles/bigquery.dataEditor", on: GrantScope::Dataset }),
+    ("serviceusage.", GoogleRole { name: "roles/serviceusage.serviceUsageConsumer", on: GrantScope::Project }),
     (
         "iam.serviceAccounts.getAccessToken",
-        Role { name: "roles/iam.serviceAccountTokenCreator", on: GrantScope::Project },
+        GoogleRole { name: "roles/iam.serviceAccountTokenCreator", on: GrantScope::Project },
     ),
 ];
 
-impl Role {
+impl GoogleRole {
     /// The role that gives a permission.
     pub(crate) fn with(permission: &str) -> Option<Self> {
         ROLES.iter().find(|(start, _)| permission.starts_with(start)).map(|(_, role)| *role)
@@ -71,10 +71,10 @@ mod tests {
     fn the_missing_permission_is_found_in_googles_own_words() {
         let storage = "load@p.iam.gserviceaccount.com does not have storage.objects.create access to the Google Cloud \
                        Storage object. Permission 'storage.objects.create' denied on resource (or it may not exist).";
-        let (permission, role) = Role::missing(storage).unwrap();
+        let (permission, role) = GoogleRole::missing(storage).unwrap();
         assert_eq!((permission, role.name), ("storage.objects.create", "roles/storage.objectUser"));
         let query = "Access Denied: Project p: User does not have bigquery.jobs.create permission in project p.";
-        assert_eq!(Role::missing(query).unwrap().1.name, "roles/bigquery.jobUser");
-        assert!(Role::missing("The caller www.googleapis.com is unknown.").is_none());
+        assert_eq!(GoogleRole::missing(query).unwrap().1.name, "roles/bigquery.jobUser");
+        assert!(GoogleRole::missing("The caller www.googleapis.com is unknown.").is_none());
     }
 }

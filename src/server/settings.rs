@@ -13,7 +13,7 @@ use crate::engine::secrets_named_in;
 use crate::flow::expression::{Host, Names, render};
 use crate::flow::{Document, all_findings};
 use crate::secret::hide_address;
-use crate::server::access::{Role, Token, User, is_hash, secret_problem, user_problem};
+use crate::server::access::{ApiToken, Role, User, is_hash, secret_problem, user_problem};
 use crate::server::lineage::LineageCollector;
 use crate::server::notify::NotificationRule;
 use crate::server::retention::Retention;
@@ -40,7 +40,7 @@ pub struct ServerSettings {
     pub users: Vec<User>,
     /// Tokens that may be sent instead of a login, besides `JITNEY_TOKEN`; best as `"{{ secret('JITNEY_TOKEN') }}"`.
     #[serde(default)]
-    pub tokens: Vec<Token>,
+    pub tokens: Vec<ApiToken>,
     /// Names under which the server is reached, besides localhost, the address that it listens on, and those of `--host`:
     /// such as that of a proxy in front of it. A server that listens on all addresses answers to each of them.
     #[serde(default)]
@@ -234,12 +234,12 @@ fn user_of_environment(settings: &Settings) -> Result<Option<User>, Diagnostic> 
 }
 
 /// The token of the environment.
-fn token_of_environment(settings: &Settings) -> Result<Option<Token>, Diagnostic> {
+fn token_of_environment(settings: &Settings) -> Result<Option<ApiToken>, Diagnostic> {
     let Some(token) = settings.variable("JITNEY_TOKEN") else { return Ok(None) };
     settings.redactor.learn(token);
     match secret_problem("the token", token) {
         Some(problem) => Err(login_finding("token", format!("JITNEY_TOKEN: {problem}"))),
-        None => Ok(Some(Token { name: Some("JITNEY_TOKEN".to_owned()), ..Token::of(token) })),
+        None => Ok(Some(ApiToken { name: Some("JITNEY_TOKEN".to_owned()), ..Token::of(token) })),
     }
 }
 

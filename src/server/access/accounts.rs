@@ -47,7 +47,7 @@ impl User {
 
 /// A token: its text, or a map with its text, a name and a role.
 #[derive(Clone, Debug, JsonSchema)]
-pub struct Token {
+pub struct ApiToken {
     /// The token itself, best as `"{{ secret('JITNEY_TOKEN') }}"`.
     pub token: String,
     /// What it is called in the audit log.
@@ -56,7 +56,7 @@ pub struct Token {
     pub role: Role,
 }
 
-impl Token {
+impl ApiToken {
     /// A token that may do everything.
     pub(in crate::server) fn of(token: &str) -> Self {
         Self { token: token.to_owned(), name: None, role: Role::default() }
@@ -73,7 +73,7 @@ struct TokenFields {
     role: Role,
 }
 
-impl<'de> Deserialize<'de> for Token {
+impl<'de> Deserialize<'de> for ApiToken {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(TokenVisitor)
     }
@@ -82,19 +82,19 @@ impl<'de> Deserialize<'de> for Token {
 struct TokenVisitor;
 
 impl<'de> Visitor<'de> for TokenVisitor {
-    type Value = Token;
+    type Value = ApiToken;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a token, or a map with `token`, `name` and `role`")
     }
 
-    fn visit_str<E: Error>(self, token: &str) -> Result<Token, E> {
-        Ok(Token::of(token))
+    fn visit_str<E: Error>(self, token: &str) -> Result<ApiToken, E> {
+        Ok(ApiToken::of(token))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Token, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<ApiToken, A::Error> {
         let TokenFields { token, name, role } = TokenFields::deserialize(MapAccessDeserializer::new(map))?;
-        Ok(Token { token, name, role })
+        Ok(ApiToken { token, name, role })
     }
 }
 
@@ -147,7 +147,7 @@ impl Account {
         Self { identity: Arc::new(identity), digest: known, hash, version }
     }
 
-    pub(super) fn of_token((index, token): (usize, &Token)) -> Self {
+    pub(super) fn of_token((index, token): (usize, &ApiToken)) -> Self {
         let name = token.name.clone().unwrap_or_else(|| format!("token {}", index + 1));
         let identity = Identity { name, role: token.role, login: Login::Token };
         let version = digest(&token.token);

@@ -228,7 +228,7 @@ mod tests {
     use axum::http::HeaderMap;
 
     use super::super::password::hash;
-    use super::super::{Role, Token, User};
+    use super::super::{ApiToken, Role, User};
     use super::*;
 
     fn user(name: &str, password: &str) -> User {
@@ -257,7 +257,7 @@ mod tests {
     async fn a_login_or_token_lets_in_and_anything_else_does_not() {
         let outside = "0.0.0.0:8080".parse().unwrap();
         let access =
-            AccessControl::at(outside, &[user("ada@example.com", "pass:word")], &[Token::of("t0ken")], &[]).unwrap();
+            AccessControl::at(outside, &[user("ada@example.com", "pass:word")], &[ApiToken::of("t0ken")], &[]).unwrap();
         assert_eq!(status(&access, Some(&basic("ada@example.com:pass:word"))).await, 200);
         assert_eq!(status(&access, Some(&basic("ada@example.com:other"))).await, 401);
         assert_eq!(status(&access, Some("Bearer t0ken")).await, 200);

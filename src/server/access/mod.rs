@@ -22,7 +22,7 @@ use axum::extract::Request;
 use axum::http::StatusCode;
 
 use self::accounts::Account;
-pub use self::accounts::{Token, User};
+pub use self::accounts::{ApiToken, User};
 pub(super) use self::accounts::{secret_problem, user_problem};
 use self::cookies::CookieNames;
 pub(super) use self::cookies::masked;
@@ -57,7 +57,7 @@ impl AccessControl {
     ///
     /// # Errors
     /// When a host is not a name.
-    pub fn at(address: SocketAddr, users: &[User], tokens: &[Token], hosts: &[String]) -> Result<Self, Diagnostic> {
+    pub fn at(address: SocketAddr, users: &[User], tokens: &[ApiToken], hosts: &[String]) -> Result<Self, Diagnostic> {
         let is_first_start = !address.ip().is_loopback() && users.is_empty() && tokens.is_empty();
         Ok(Self {
             users: users.iter().map(Account::of_user).collect(),

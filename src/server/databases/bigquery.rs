@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::read_only::{Column, QueryLimits, QueryResult};
 use crate::config::Settings;
 use crate::file_access::FileAccess;
-use crate::gcp::{Api, Login, RetryPolicy, Service};
+use crate::gcp::{Api, GoogleLogin, RetryPolicy, Service};
 use crate::task::TaskError;
 
 /// Google bills at least 10 MB for each table; so much is allowed in any case.
@@ -15,19 +15,19 @@ const LEAST_BILLED: u64 = 100_000_000;
 const TIMEOUT_MS: u64 = 30_000;
 
 /// BigQuery as the server's own credentials see it.
-pub(in crate::server) struct BigQuery {
+pub(in crate::server) struct BigQueryReader {
     api: Api,
     project: String,
 }
 
-impl BigQuery {
+impl BigQueryReader {
     /// Finds credentials and project.
     ///
     /// # Errors
     /// When there are none.
     pub(in crate::server) async fn open(settings: &Settings) -> Result<Self, TaskError> {
         let files = FileAccess::unrestricted(".");
-        let api = Api::find(settings, &files, Service::BigQuery, &Login::default()).await?;
+        let api = Api::find(settings, &files, Service::BigQuery, &GoogleLogin::default()).await?;
         let project = api.access.project()?.to_owned();
         Ok(Self { api, project })
     }

@@ -19,7 +19,7 @@ use crate::postgres::{FlowAddress, PostgresAddress, RequestedServer, managed, re
 use crate::server::App;
 use crate::task::TaskType;
 
-pub(super) use bigquery::BigQuery;
+pub(super) use bigquery::BigQueryReader;
 pub(super) use loads::{Load, LoadFilter, LoadTotals};
 pub(super) use read_only::{QueryLimits, QueryResult, ReadOnly};
 pub(super) use tables::{LoadedTable, TableColumns};

@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 use super::{ArrivedFile, FileSource, ListRequest};
 use crate::config::Settings;
 use crate::file_access::FileAccess;
-use crate::gcp::Login;
+use crate::gcp::GoogleLogin;
 use crate::task::TaskError;
 use crate::tasks::gcs::Blob;
 use crate::tasks::gcs::arrivals::BucketWatcher;
@@ -59,7 +59,7 @@ impl BucketSource {
             return Ok(watcher.clone());
         }
         let (folder, service_account, impersonate, scopes) = key;
-        let login = Login {
+        let login = GoogleLogin {
             service_account: service_account.as_deref(),
             impersonate: impersonate.as_deref(),
             project: None,

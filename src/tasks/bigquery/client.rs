@@ -13,9 +13,9 @@ use gcp_bigquery_client::error::{BQError, ResponseError};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::name::TableName;
+use super::name::BigQueryTableName;
 use super::remedy;
-use crate::gcp::{Api, ApiFailure, GoogleAccess, GoogleError, Login, RetryPolicy, Service};
+use crate::gcp::{Api, ApiFailure, GoogleAccess, GoogleError, GoogleLogin, RetryPolicy, Service};
 use crate::task::{TaskContext, TaskError};
 use crate::web::RequestError;
 
@@ -23,7 +23,7 @@ use crate::web::RequestError;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// BigQuery, who speaks to it, and for which project.
-pub(super) struct BigQuery<'a> {
+pub(super) struct BigQueryClient<'a> {
     pub(super) context: &'a TaskContext,
     pub(super) api: Api,
     pub(super) retry: RetryPolicy<'a>,
@@ -34,12 +34,12 @@ pub(super) struct BigQuery<'a> {
     pub(super) client: gcp_bigquery_client::Client,
 }
 
-impl<'a> BigQuery<'a> {
+impl<'a> BigQueryClient<'a> {
     /// # Errors
     /// When there are no credentials, or no project.
     pub(super) async fn open(
         context: &'a TaskContext,
-        login: &Login<'_>,
+        login: &GoogleLogin<'_>,
         location: Option<&str>,
     ) -> Result<Self, TaskError> {
         let api = Api::open(context, Service::BigQuery, login).await?;
@@ -134,13 +134,13 @@ impl<'a> BigQuery<'a> {
     }
 
     /// What Google says of a table.
-    pub(super) async fn table(&self, name: &TableName) -> Result<Value, ApiFailure> {
+    pub(super) async fn table(&self, name: &BigQueryTableName) -> Result<Value, ApiFailure> {
         self.request(&format!("looking at table {name}"), Method::GET, &path(name), None).await
     }
 }
 
 /// Where a table is, behind its project.
-pub(super) fn path(name: &TableName) -> String {
+pub(super) fn path(name: &BigQueryTableName) -> String {
     let encoded: String = reqwest::Url::parse("http://x/")
         .ok()
         .and_then(|mut url| {

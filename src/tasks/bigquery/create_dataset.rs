@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::client::BigQuery;
+use super::client::BigQueryClient;
 use super::name::check_dataset;
 use crate::duration::DurationSpec;
 use crate::gcp::google_task;
@@ -83,7 +83,7 @@ impl Task for CreateDataset {
 
     async fn run(&self, context: &TaskContext) -> Result<Outputs, TaskError> {
         check_dataset(&self.name)?;
-        let bigquery = BigQuery::open(context, &self.login(), self.location.as_deref()).await?;
+        let bigquery = BigQueryClient::open(context, &self.login(), self.location.as_deref()).await?;
         let found = match bigquery.dataset(&bigquery.project, &self.name).await {
             Ok(found) => Some(found),
             Err(failure) if failure.is(StatusCode::NOT_FOUND) => None,
@@ -120,7 +120,7 @@ impl Task for CreateDataset {
 }
 
 impl CreateDataset {
-    async fn create(&self, bigquery: &BigQuery<'_>) -> Result<Value, TaskError> {
+    async fn create(&self, bigquery: &BigQueryClient<'_>) -> Result<Value, TaskError> {
         let what = format!("creating dataset {}.{}", bigquery.project, self.name);
         let mut body = self.settings();
         let reference = json!({"projectId": bigquery.project, "datasetId": self.name});
@@ -140,7 +140,7 @@ impl CreateDataset {
         }
     }
 
-    async fn update(&self, bigquery: &BigQuery<'_>) -> Result<Value, TaskError> {
+    async fn update(&self, bigquery: &BigQueryClient<'_>) -> Result<Value, TaskError> {
         let what = format!("updating dataset {}.{}", bigquery.project, self.name);
         let path = format!("{}/datasets/{}", bigquery.project, self.name);
         Ok(bigquery.request(&what, Method::PATCH, &path, Some(&Value::Object(self.settings()))).await?)

@@ -4,8 +4,8 @@ use reqwest::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::client::BigQuery;
-use super::name::TableName;
+use super::client::BigQueryClient;
+use super::name::BigQueryTableName;
 use crate::gcp::google_task;
 use crate::task::{Capability, Task, TaskContext, TaskError};
 
@@ -49,12 +49,12 @@ impl Task for DeleteTable {
     type Outputs = Outputs;
 
     async fn run(&self, context: &TaskContext) -> Result<Outputs, TaskError> {
-        let bigquery = BigQuery::open(context, &self.login(), self.location.as_deref()).await?;
+        let bigquery = BigQueryClient::open(context, &self.login(), self.location.as_deref()).await?;
         let full = match &self.dataset {
             Some(dataset) => format!("{}.{dataset}.{}", bigquery.project, self.table),
             None => self.table.clone(),
         };
-        let name = TableName::parse(&full, &bigquery.project)?;
+        let name = BigQueryTableName::parse(&full, &bigquery.project)?;
         let deleted = bigquery.delete(&name).await?;
         if !deleted {
             context.info(format!("table {name} does not exist"));
@@ -63,9 +63,9 @@ impl Task for DeleteTable {
     }
 }
 
-impl BigQuery<'_> {
+impl BigQueryClient<'_> {
     /// Deletes a table. Whether it existed.
-    pub(super) async fn delete(&self, name: &TableName) -> Result<bool, TaskError> {
+    pub(super) async fn delete(&self, name: &BigQueryTableName) -> Result<bool, TaskError> {
         let what = format!("deleting table {name}");
         let tables = self.client.table();
         match self.call(&what, || tables.delete(&name.project, &name.dataset, &name.table)).await {

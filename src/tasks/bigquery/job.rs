@@ -14,7 +14,7 @@ use reqwest::StatusCode;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::client::BigQuery;
+use super::client::BigQueryClient;
 use super::upload::{self, MediaUpload};
 use crate::gcp::{ApiFailure, GoogleError};
 use crate::task::{ErrorClass, TaskError};
@@ -54,7 +54,7 @@ impl JobRequest<'_> {
     }
 }
 
-impl BigQuery<'_> {
+impl BigQueryClient<'_> {
     /// Runs a job to its end, or finds that it has run.
     ///
     /// # Errors

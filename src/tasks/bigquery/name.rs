@@ -10,7 +10,7 @@ use crate::task::TaskError;
 
 /// A table's full name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub(super) struct TableName {
+pub(super) struct BigQueryTableName {
     /// Its project.
     pub(super) project: String,
     /// Its dataset.
@@ -19,7 +19,7 @@ pub(super) struct TableName {
     pub(super) table: String,
 }
 
-impl TableName {
+impl BigQueryTableName {
     /// Reads `dataset.table`, `project.dataset.table` or `project:dataset.table`, each with `$202004` behind it where
     /// one partition is meant.
     ///
@@ -69,7 +69,7 @@ impl TableName {
     }
 }
 
-impl fmt::Display for TableName {
+impl fmt::Display for BigQueryTableName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}.{}", self.project, self.dataset, self.table)
     }
@@ -122,12 +122,13 @@ mod tests {
 
     #[test]
     fn names_are_read_in_every_usual_form() {
-        let parse = |text| TableName::parse(text, "p").map(|name| name.to_string()).map_err(|error| error.message);
+        let parse =
+            |text| BigQueryTableName::parse(text, "p").map(|name| name.to_string()).map_err(|error| error.message);
         assert_eq!(parse("d.t").unwrap(), "p.d.t");
         assert_eq!(parse("my-project.d.t$202004").unwrap(), "my-project.d.t$202004");
         assert_eq!(parse("`example.com:mine.d.t`").unwrap(), "example.com:mine.d.t");
         assert_eq!(parse("mine:d.t").unwrap(), "mine.d.t");
-        assert_eq!(TableName::parse("a-b.d.t$202004", "p").unwrap().sql(), "`a-b.d.t`");
+        assert_eq!(BigQueryTableName::parse("a-b.d.t$202004", "p").unwrap().sql(), "`a-b.d.t`");
         let hostile = ["d.t\\", "d.t;DROP TABLE d.v", "d.t` WHERE true", "d.t(a)", "p\\`.d.t", "p;q.d.t", "p q.d.t"];
         for wrong in ["t", "d.", "a-b.t", "d.t$april", "d.a:b"].into_iter().chain(hostile) {
             assert!(parse(wrong).is_err(), "{wrong}");

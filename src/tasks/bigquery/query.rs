@@ -16,9 +16,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::client::BigQuery;
+use super::client::BigQueryClient;
 use super::job::{JobRequest, text};
-use super::name::{TableName, check_dataset};
+use super::name::{BigQueryTableName, check_dataset};
 use super::parameter;
 use crate::duration::DurationSpec;
 use crate::gcp::google_task;
@@ -187,7 +187,7 @@ pub struct Outputs {
     cache_hit: bool,
     /// The destination table, if one was specified.
     #[serde(rename = "destinationTable", skip_serializing_if = "Option::is_none")]
-    destination_table: Option<TableName>,
+    destination_table: Option<BigQueryTableName>,
     /// Whether it was a dry run.
     dry_run: bool,
     /// Seconds from the request to the end.
@@ -214,7 +214,7 @@ impl Task for BigQueryQuery {
     async fn run(&self, context: &TaskContext) -> Result<Outputs, TaskError> {
         let began = Instant::now();
         let (name, sql) = self.source(context)?;
-        let bigquery = BigQuery::open(context, &self.login(), self.location.as_deref()).await?;
+        let bigquery = BigQueryClient::open(context, &self.login(), self.location.as_deref()).await?;
         let configuration = self.configuration(sql, &bigquery.project)?;
         let what = format!("running {name}");
         if self.dry_run {
@@ -254,7 +254,8 @@ impl BigQueryQuery {
     }
 
     fn configuration(&self, sql: String, project: &str) -> Result<JobConfiguration, TaskError> {
-        let destination = self.destination_table.as_deref().map(|name| TableName::parse(name, project)).transpose()?;
+        let destination =
+            self.destination_table.as_deref().map(|name| BigQueryTableName::parse(name, project)).transpose()?;
         let (mode, parameters) = parameter::read(&self.parameters)?.unzip();
         let some = |list: &Vec<String>| (!list.is_empty()).then(|| list.clone());
         let query = JobConfigurationQuery {
@@ -288,7 +289,7 @@ impl BigQueryQuery {
     /// Asks what the SQL would read. Such a job has no id and leaves no trace.
     async fn estimate(
         &self,
-        bigquery: &BigQuery<'_>,
+        bigquery: &BigQueryClient<'_>,
         what: &str,
         configuration: JobConfiguration,
         began: Instant,
@@ -304,7 +305,7 @@ impl BigQueryQuery {
         Ok(outputs)
     }
 
-    fn outputs(&self, bigquery: &BigQuery<'_>, job: &Job, began: Instant) -> Result<Outputs, TaskError> {
+    fn outputs(&self, bigquery: &BigQueryClient<'_>, job: &Job, began: Instant) -> Result<Outputs, TaskError> {
         let query = job.statistics.as_ref().and_then(|all| all.query.clone()).unwrap_or_default();
         let total = job.statistics.as_ref().and_then(|all| all.total_bytes_processed.clone());
         let number = |text: &Option<String>| text.as_deref().and_then(|text| text.parse().ok()).unwrap_or(0);
@@ -316,7 +317,7 @@ impl BigQueryQuery {
             bytes_processed: number(&query.total_bytes_processed.clone().or(total)),
             bytes_billed: number(&query.total_bytes_billed),
             cache_hit: query.cache_hit.unwrap_or(false),
-            destination_table: destination.map(|name| TableName::parse(name, &bigquery.project)).transpose()?,
+            destination_table: destination.map(|name| BigQueryTableName::parse(name, &bigquery.project)).transpose()?,
             dry_run: self.dry_run,
             seconds: began.elapsed().as_secs_f64(),
             ..QueryOutputs::default()
@@ -335,7 +336,7 @@ impl BigQueryQuery {
     }
 }
 
-impl BigQuery<'_> {
+impl BigQueryClient<'_> {
     /// What a DML statement did, which the crate does not read.
     async fn dml(&self, what: &str, reference: &JobReference) -> Result<Value, TaskError> {
         let place = reference.location.as_deref().map(|place| format!("&location={place}")).unwrap_or_default();

@@ -11,7 +11,7 @@ use gcp_bigquery_client::model::table_field_schema::TableFieldSchema;
 use gcp_bigquery_client::model::table_row::TableRow;
 use serde_json::{Map, Number, Value};
 
-use super::client::BigQuery;
+use super::client::BigQueryClient;
 use super::job::text;
 use crate::task::TaskError;
 use crate::tasks::fetch::{FetchMode, MAX_ROWS, ResultSet};
@@ -19,7 +19,7 @@ use crate::tasks::fetch::{FetchMode, MAX_ROWS, ResultSet};
 /// Rows of one answer; Google sends fewer where they are large.
 const PAGE: i32 = 10_000;
 
-impl BigQuery<'_> {
+impl BigQueryClient<'_> {
     /// The rows that a finished query returns, kept as the task wants them.
     ///
     /// # Errors
@@ -69,7 +69,7 @@ struct Collector {
 }
 
 impl Collector {
-    fn start(bigquery: &BigQuery<'_>, keep: FetchMode) -> Result<Self, TaskError> {
+    fn start(bigquery: &BigQueryClient<'_>, keep: FetchMode) -> Result<Self, TaskError> {
         let mut collector = Self { keep, result: ResultSet::default(), file: None };
         if keep == FetchMode::All {
             collector.result.rows = Some(Vec::new());

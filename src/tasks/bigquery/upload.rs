@@ -13,7 +13,7 @@ use reqwest::{Method, Response, StatusCode};
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
-use super::client::BigQuery;
+use super::client::BigQueryClient;
 use crate::gcp::ApiFailure;
 use crate::task::TaskError;
 use crate::web::RequestError;
@@ -30,7 +30,7 @@ pub(super) struct LocalFile {
 
 /// An upload under way.
 pub(super) struct MediaUpload<'a> {
-    pub(super) bigquery: &'a BigQuery<'a>,
+    pub(super) bigquery: &'a BigQueryClient<'a>,
     pub(super) what: &'a str,
     pub(super) job: &'a Job,
     pub(super) file: &'a LocalFile,

@@ -5,7 +5,7 @@ use super::blob::Blob;
 use super::store::{ObjectPage, page};
 use crate::config::Settings;
 use crate::file_access::FileAccess;
-use crate::gcp::{Api, Login, RetryPolicy, Service};
+use crate::gcp::{Api, GoogleLogin, RetryPolicy, Service};
 use crate::task::TaskError;
 
 /// Nobody waits for more: each page of a thousand is a request of its own, at every look.
@@ -22,7 +22,7 @@ impl BucketWatcher {
     ///
     /// # Errors
     /// When there are no credentials.
-    pub async fn find(settings: &Settings, files: &FileAccess, login: &Login<'_>) -> Result<Self, TaskError> {
+    pub async fn find(settings: &Settings, files: &FileAccess, login: &GoogleLogin<'_>) -> Result<Self, TaskError> {
         Ok(Self { api: Api::find(settings, files, Service::Storage, login).await? })
     }
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::address::{Address, encode};
 use super::blob::Blob;
-use crate::gcp::{Api, ApiFailure, GoogleError, Login, RetryPolicy, Service};
+use crate::gcp::{Api, ApiFailure, GoogleError, GoogleLogin, RetryPolicy, Service};
 use crate::task::{TaskContext, TaskError};
 use crate::web::RequestError;
 
@@ -33,7 +33,7 @@ pub(super) struct ObjectPage {
 }
 
 impl<'a> Store<'a> {
-    pub(super) async fn open(context: &'a TaskContext, login: &Login<'_>) -> Result<Self, TaskError> {
+    pub(super) async fn open(context: &'a TaskContext, login: &GoogleLogin<'_>) -> Result<Self, TaskError> {
         let api = Api::open(context, Service::Storage, login).await?;
         Ok(Self { context, api, retry: RetryPolicy::of(context) })
     }

@@ -13,7 +13,7 @@ use super::{Head, head};
 use crate::server::App;
 use crate::server::api::error::ApiError;
 use crate::server::api::parameters::QueryParameters;
-use crate::server::databases::{BigQuery, Database, QueryLimits, QueryResult, ReadOnly};
+use crate::server::databases::{BigQueryReader, Database, QueryLimits, QueryResult, ReadOnly};
 use crate::server::pages::error::PageError;
 use crate::server::pages::format::duration;
 use crate::server::pages::shell::{Place, Shell};
@@ -105,7 +105,7 @@ async fn read(
 async fn ask(app: &App, database: &Database, (sql, agreed): (&str, Option<u64>), limits: QueryLimits) -> Outcome {
     let began = Instant::now();
     if database.is_bigquery() {
-        let bigquery = BigQuery::open(&app.settings).await?;
+        let bigquery = BigQueryReader::open(&app.settings).await?;
         let bytes = bigquery.estimate(sql).await?;
         return match agreed.is_some_and(|agreed| bytes <= agreed) {
             true => Ok(Answer::Rows(bigquery.query(sql, bytes, limits).await?, began.elapsed())),

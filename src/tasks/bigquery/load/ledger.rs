@@ -6,9 +6,9 @@ use gcp_bigquery_client::model::job_configuration_query::JobConfigurationQuery;
 use reqwest::StatusCode;
 use serde_json::{Map, Value};
 
-use super::super::client::BigQuery;
+use super::super::client::BigQueryClient;
 use super::super::job::JobRequest;
-use super::super::name::{TableName, literal};
+use super::super::name::{BigQueryTableName, literal};
 use crate::task::TaskError;
 use crate::tasks::counts::Counts;
 use crate::tasks::fetch::FetchMode;
@@ -46,7 +46,7 @@ pub(super) struct CommittedLoad {
 
 /// Which load is asked about.
 pub(super) struct LedgerQuery<'a> {
-    pub(super) main: &'a TableName,
+    pub(super) main: &'a BigQueryTableName,
     pub(super) which: LoadSelector<'a>,
     /// Which rows of the table are the partition's, in SQL.
     pub(super) rows: String,
@@ -92,9 +92,9 @@ impl LoadSelector<'_> {
     }
 }
 
-impl BigQuery<'_> {
+impl BigQueryClient<'_> {
     /// Makes the ledger if it is not there, or adds the column that one of an earlier version lacks.
-    pub(super) async fn ensure_ledger(&self, main: &TableName) -> Result<(), TaskError> {
+    pub(super) async fn ensure_ledger(&self, main: &BigQueryTableName) -> Result<(), TaskError> {
         let name = main.sibling(NAME);
         match self.table(&name).await {
             Ok(found) if has_column(&found, "address") => return Ok(()),
@@ -132,7 +132,7 @@ impl BigQuery<'_> {
         &self,
         what: &str,
         sql: &str,
-        main: &TableName,
+        main: &BigQueryTableName,
         identity: &str,
     ) -> Result<gcp_bigquery_client::model::job::Job, TaskError> {
         let dataset = DatasetReference { dataset_id: main.dataset.clone(), project_id: main.project.clone() };

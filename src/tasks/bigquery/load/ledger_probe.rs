@@ -14,13 +14,13 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::super::client::path;
-use super::super::name::{TableName, column, literal};
+use super::super::name::{BigQueryTableName, column, literal};
 use super::ledger::NAME;
 use super::mode::LoadMode;
 use super::script::constant;
 use crate::config::Settings;
 use crate::file_access::FileAccess;
-use crate::gcp::{Api, ApiFailure, Login, RetryPolicy, Service};
+use crate::gcp::{Api, ApiFailure, GoogleLogin, RetryPolicy, Service};
 use crate::task::{Ledger, LedgerAnswer, LoadRecord, TaskError, read};
 use crate::text::count;
 
@@ -111,7 +111,7 @@ struct LedgerReader {
 
 impl LedgerReader {
     async fn open(settings: &Settings, files: &FileAccess, login: &CredentialFields) -> Result<Self, TaskError> {
-        let login = Login {
+        let login = GoogleLogin {
             service_account: login.service_account.as_deref(),
             impersonate: login.impersonate.as_deref(),
             project: login.project.as_deref(),
@@ -129,7 +129,7 @@ impl LedgerReader {
         partitions: &[PartitionQuery],
         answers: &mut [LedgerAnswer],
     ) -> Result<(), TaskError> {
-        let main = TableName::parse(table, &self.project)?;
+        let main = BigQueryTableName::parse(table, &self.project)?;
         let Some(found) = self.find(&main).await? else { return Ok(()) };
         if self.find(&main.sibling(NAME)).await?.is_none() {
             return Ok(());
@@ -153,7 +153,7 @@ impl LedgerReader {
     }
 
     /// What Google says of a table; none where it is missing, perhaps with its dataset.
-    async fn find(&self, name: &TableName) -> Result<Option<Value>, TaskError> {
+    async fn find(&self, name: &BigQueryTableName) -> Result<Option<Value>, TaskError> {
         let address = format!("/bigquery/v2/projects/{}", path(name));
         let what = format!("looking at table {name}");
         match self.api.call_value(&RetryPolicy::brief(), &what, || self.api.request(Method::GET, &address)).await {
@@ -192,7 +192,7 @@ impl LedgerReader {
 }
 
 /// The SQL that asks for the newest load of each partition and for its rows in the table.
-fn ledger_sql(main: &TableName, field: &TableFieldSchema, partitions: &[PartitionQuery]) -> String {
+fn ledger_sql(main: &BigQueryTableName, field: &TableFieldSchema, partitions: &[PartitionQuery]) -> String {
     let column = column(&field.name);
     let names: Vec<String> = partitions.iter().map(|partition| literal(&partition.value)).collect();
     let values: Vec<String> = partitions.iter().map(|partition| constant(Some(field), &partition.value)).collect();

@@ -25,9 +25,9 @@ use serde_json::Value;
 
 use format::{AvroOptions, CsvOptions, LoadFormat, encoding_word};
 
-use super::client::BigQuery;
+use super::client::BigQueryClient;
 use super::job::{JobRequest, text};
-use super::name::TableName;
+use super::name::BigQueryTableName;
 use super::query::{CreateDisposition, PartitionPeriod, WriteDisposition, by_time, labels, word};
 use super::schema;
 use super::upload::LocalFile;
@@ -245,8 +245,8 @@ impl BigQueryLoad {
         let schema = self.schema.as_ref().map(|given| schema::read(context, given)).transpose()?;
         // Before Google is asked for anything.
         self.file.iter().try_for_each(|file| context.input_file("file", file).map(drop))?;
-        let mut bigquery = BigQuery::open(context, &self.login(), self.location.as_deref()).await?;
-        let main = TableName::parse(&self.table, &bigquery.project)?;
+        let mut bigquery = BigQueryClient::open(context, &self.login(), self.location.as_deref()).await?;
+        let main = BigQueryTableName::parse(&self.table, &bigquery.project)?;
         let Some(mode) = &self.mode else {
             let (job, rows, bad) = self.load_job(&bigquery, &main, schema, &from, None).await?;
             context.info(format!("{job}: {} into {main}", count(rows, "row")));
@@ -262,9 +262,9 @@ impl BigQueryLoad {
     }
 }
 
-impl BigQuery<'_> {
+impl BigQueryClient<'_> {
     /// Learns where the dataset is, and that it is there.
-    async fn use_location_of(&mut self, main: &TableName) -> Result<(), TaskError> {
+    async fn use_location_of(&mut self, main: &BigQueryTableName) -> Result<(), TaskError> {
         let dataset = self.dataset(&main.project, &main.dataset).await?;
         let place = dataset["location"].as_str().unwrap_or_default();
         if let Some(location) = self.location.as_deref().filter(|location| !location.eq_ignore_ascii_case(place)) {
@@ -311,7 +311,7 @@ impl BigQueryLoad {
         }
     }
 
-    fn check_mode(&self, main: &TableName) -> Result<(), TaskError> {
+    fn check_mode(&self, main: &BigQueryTableName) -> Result<(), TaskError> {
         let clash = match () {
             () if main.table.contains('$') => "a partition after `$`",
             () if self.write_disposition.is_some() => "`write_disposition`",
@@ -326,8 +326,8 @@ impl BigQueryLoad {
     /// Runs the load job. Gives its id, the rows that it brought, and those that did not fit.
     async fn load_job(
         &self,
-        bigquery: &BigQuery<'_>,
-        table: &TableName,
+        bigquery: &BigQueryClient<'_>,
+        table: &BigQueryTableName,
         schema: Option<TableSchema>,
         from: &From,
         staged: Option<&LoadSource>,
@@ -355,7 +355,7 @@ impl BigQueryLoad {
 
     fn configuration(
         &self,
-        table: &TableName,
+        table: &BigQueryTableName,
         schema: Option<TableSchema>,
         from: &From,
         staged: bool,
@@ -474,7 +474,7 @@ impl BigQueryLoad {
         record.iter().map(|name| name.trim().to_owned()).collect()
     }
 
-    fn plain(&self, table: &TableName, from: &From, job: (String, u64, u64), began: Instant) -> Loaded {
+    fn plain(&self, table: &BigQueryTableName, from: &From, job: (String, u64, u64), began: Instant) -> Loaded {
         let (id, rows, bad) = job;
         Loaded {
             job_id: Some(id),

@@ -7,8 +7,8 @@ use reqwest::header::RANGE;
 use reqwest::{Method, Url};
 use serde::Deserialize;
 
-use super::super::client::BigQuery;
-use crate::gcp::{Api, Login, Service};
+use super::super::client::BigQueryClient;
+use crate::gcp::{Api, GoogleLogin, Service};
 use crate::stream::{Encoding, decode_excerpt};
 use crate::task::TaskError;
 
@@ -35,12 +35,12 @@ struct ListingPage {
 
 /// Cloud Storage, for a look at what BigQuery is to read.
 pub(super) struct Objects<'a> {
-    bigquery: &'a BigQuery<'a>,
+    bigquery: &'a BigQueryClient<'a>,
     api: Api,
 }
 
 impl<'a> Objects<'a> {
-    pub(super) async fn open(bigquery: &'a BigQuery<'a>, login: &Login<'_>) -> Result<Self, TaskError> {
+    pub(super) async fn open(bigquery: &'a BigQueryClient<'a>, login: &GoogleLogin<'_>) -> Result<Self, TaskError> {
         Ok(Self { bigquery, api: Api::open(bigquery.context, Service::Storage, login).await? })
     }
 

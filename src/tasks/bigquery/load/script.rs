@@ -3,15 +3,15 @@
 use gcp_bigquery_client::model::field_type::FieldType;
 use gcp_bigquery_client::model::table_field_schema::TableFieldSchema;
 
-use super::super::name::{TableName, column, literal};
+use super::super::name::{BigQueryTableName, column, literal};
 use super::super::schema::{is_comparable, sql_type};
 use super::mode::{LoadMode, Merge, OnMatch};
 use crate::task::TaskError;
 
 /// What the script is made from.
 pub(super) struct LoadScript<'a> {
-    pub(super) main: &'a TableName,
-    pub(super) stage: &'a TableName,
+    pub(super) main: &'a BigQueryTableName,
+    pub(super) stage: &'a BigQueryTableName,
     pub(super) fields: &'a [TableFieldSchema],
     pub(super) mode: &'a LoadMode,
     /// The column and value that every row gets.
@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn a_partition_is_replaced_and_counted_in_one_transaction() {
-        let main = TableName::parse("d.trips", "p").unwrap();
+        let main = BigQueryTableName::parse("d.trips", "p").unwrap();
         let stage = main.sibling("trips_stage");
         let fields = [TableFieldSchema::string("id"), TableFieldSchema::date("day"), TableFieldSchema::float("fare")];
         let mode: LoadMode = serde_json::from_value(json!({"replace_partition": {"day": "2020-04-01"}})).unwrap();

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use gcp_bigquery_client::model::table_field_schema::TableFieldSchema;
 use sha2::{Digest, Sha256};
 
-use super::super::client::BigQuery;
+use super::super::client::BigQueryClient;
 use super::super::schema;
 use super::super::upload::LocalFile;
 use super::objects::{Object, Objects};
@@ -51,7 +51,7 @@ impl LoadSource {
     /// When it cannot be read, or does not fit the schema.
     pub(super) async fn of_file(
         load: &BigQueryLoad,
-        bigquery: &BigQuery<'_>,
+        bigquery: &BigQueryClient<'_>,
         file: &LocalFile,
         expected: &[TableFieldSchema],
     ) -> Result<Self, TaskError> {
@@ -65,7 +65,7 @@ impl LoadSource {
     /// When there are none, or they are not what the file or the schema says.
     pub(super) async fn of_objects(
         load: &BigQueryLoad,
-        bigquery: &BigQuery<'_>,
+        bigquery: &BigQueryClient<'_>,
         uris: &[String],
         expected: &[TableFieldSchema],
     ) -> Result<Self, TaskError> {
@@ -100,7 +100,7 @@ impl LoadSource {
 
     async fn of_sums(
         load: &BigQueryLoad,
-        bigquery: &BigQuery<'_>,
+        bigquery: &BigQueryClient<'_>,
         path: &Path,
         sums: FileChecksums,
         expected: &[TableFieldSchema],

@@ -10,8 +10,8 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::super::client::{BigQuery, path};
-use super::super::name::TableName;
+use super::super::client::{BigQueryClient, path};
+use super::super::name::BigQueryTableName;
 use super::super::query::{by_time, labels};
 use super::super::schema;
 use super::super::upload::LocalFile;
@@ -41,9 +41,9 @@ enum LoadStatus {
 /// A load by way of a staging table.
 pub(super) struct Staged<'a> {
     pub(super) load: &'a BigQueryLoad,
-    pub(super) bigquery: &'a BigQuery<'a>,
+    pub(super) bigquery: &'a BigQueryClient<'a>,
     pub(super) mode: &'a LoadMode,
-    pub(super) main: &'a TableName,
+    pub(super) main: &'a BigQueryTableName,
     pub(super) schema: &'a TableSchema,
     pub(super) from: &'a From,
     pub(super) began: Instant,
@@ -166,9 +166,9 @@ impl Staged<'_> {
     }
 
     /// The staging table: the flow's own, else one that no other execution has.
-    fn stage(&self, key: &LoadKey) -> TableName {
+    fn stage(&self, key: &LoadKey) -> BigQueryTableName {
         if let Some(own) = &self.load.staging
-            && let Ok(name) = TableName::parse(own, &self.bigquery.project)
+            && let Ok(name) = BigQueryTableName::parse(own, &self.bigquery.project)
         {
             return name;
         }
@@ -287,7 +287,7 @@ impl Staged<'_> {
     /// Runs the load job. Gives its id, the rows that it brought, and those that did not fit.
     async fn fill(
         &self,
-        stage: &TableName,
+        stage: &BigQueryTableName,
         source: &LoadSource,
         expected: Vec<TableFieldSchema>,
     ) -> Result<(String, u64, u64), TaskError> {
@@ -315,7 +315,7 @@ impl Staged<'_> {
         Ok((job, rows, bad))
     }
 
-    async fn let_expire(&self, stage: &TableName) -> Result<(), TaskError> {
+    async fn let_expire(&self, stage: &BigQueryTableName) -> Result<(), TaskError> {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let body = json!({"expirationTime": (now.as_millis() + STAGE_LIFE_MS).to_string()});
         let what = format!("letting {stage} expire");
