@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use jitney::diagnostic::Diagnostic;
-use jitney::stream::{self, BadRow, Batch, Column, ColumnType, ReadOptions, Reader, UnpackLimits};
+use jitney::stream::{self, BadRow, Batch, ColumnSpec, ColumnType, ReadOptions, Reader, UnpackLimits};
 use jitney::task::Progress;
 use polars::prelude::DataFrame;
 use tempfile::TempDir;
@@ -44,21 +44,21 @@ fn zip_of(files: &[(&str, &str)]) -> Vec<u8> {
     writer.finish().unwrap().into_inner()
 }
 
-fn column(name: &str, kind: ColumnType) -> Column {
-    Column { name: name.to_owned(), kind, required: false, likely: None, shape: None }
+fn column(name: &str, kind: ColumnType) -> ColumnSpec {
+    ColumnSpec { name: name.to_owned(), kind, required: false, likely: None, shape: None }
 }
 
-fn trip_columns() -> Vec<Column> {
+fn trip_columns() -> Vec<ColumnSpec> {
     vec![column("id", ColumnType::Int(64)), column("fare", ColumnType::Float), column("note", ColumnType::Text)]
 }
 
-fn read_with(path: &Path, options: &ReadOptions, wanted: Vec<Column>) -> stream::Result<Vec<Batch>> {
+fn read_with(path: &Path, options: &ReadOptions, wanted: Vec<ColumnSpec>) -> stream::Result<Vec<Batch>> {
     let options =
         ReadOptions { name: Some(path.file_name().unwrap().to_string_lossy().into_owned()), ..options.clone() };
     Reader::open(path, &options, Arc::new(Progress::default()))?.batches(wanted).collect()
 }
 
-fn read(path: &Path, wanted: Vec<Column>) -> stream::Result<Vec<Batch>> {
+fn read(path: &Path, wanted: Vec<ColumnSpec>) -> stream::Result<Vec<Batch>> {
     read_with(path, &ReadOptions::default(), wanted)
 }
 
@@ -74,7 +74,7 @@ fn bad(batches: &[Batch]) -> Vec<&BadRow> {
     batches.iter().flat_map(|batch| &batch.bad).collect()
 }
 
-fn only(path: &Path, wanted: Vec<Column>) -> DataFrame {
+fn only(path: &Path, wanted: Vec<ColumnSpec>) -> DataFrame {
     let batches = read(path, wanted).unwrap();
     assert_eq!(bad(&batches), Vec::<&BadRow>::new());
     let mut frames = batches.into_iter().map(|batch| batch.frame);
@@ -267,7 +267,7 @@ fn the_leftmost_of_several_faults_is_told() {
 #[test]
 fn a_required_field_may_not_be_empty() {
     let folder = Folder::new();
-    let wanted = vec![Column { required: true, ..column("fare", ColumnType::Float) }];
+    let wanted = vec![ColumnSpec { required: true, ..column("fare", ColumnType::Float) }];
     let batches = read(&folder.file("a.csv", TRIPS), wanted).unwrap();
     assert_eq!(bad(&batches)[0].message, "`fare` is empty, and it is required");
     assert_eq!((rows(&batches), batches[0].frame.height()), (3, 2));
@@ -276,7 +276,7 @@ fn a_required_field_may_not_be_empty() {
 #[test]
 fn a_text_is_read_as_what_it_likely_is_unless_a_value_is_something_else() {
     let folder = Folder::new();
-    let wanted = || vec![Column { likely: Some(ColumnType::Float), ..column("fare", ColumnType::Text) }];
+    let wanted = || vec![ColumnSpec { likely: Some(ColumnType::Float), ..column("fare", ColumnType::Text) }];
     let likely = only(&folder.file("a.csv", TRIPS), wanted());
     assert_eq!(likely.column("fare").unwrap().f64().unwrap().to_vec(), [Some(12.5), Some(-0.5), None]);
     let other = only(&folder.file("b.csv", "fare\n12.50\nfree\n"), wanted());
@@ -636,7 +636,7 @@ fn a_large_row_group_is_read_in_portions_in_order() {
     let folder = Folder::new();
     let path = folder.0.path().join("a.parquet");
     let numbers: Vec<i64> = (0..6_000_000).collect();
-    let column_of = polars::prelude::Column::new("id".into(), numbers);
+    let column_of = polars::prelude::ColumnSpec::new("id".into(), numbers);
     parquet(&path, &mut DataFrame::new(6_000_000, vec![column_of]).unwrap());
     let mut next = 0;
     for batch in Reader::open(&path, &ReadOptions::default(), Arc::new(Progress::default()))
@@ -656,7 +656,7 @@ fn texts_of_a_parquet_file_that_unpack_beyond_measure_are_refused() {
     let folder = Folder::new();
     let path = folder.0.path().join("a.parquet");
     let long = "x".repeat(17 << 20);
-    let texts = polars::prelude::Column::new("note".into(), ["a", long.as_str()]);
+    let texts = polars::prelude::ColumnSpec::new("note".into(), ["a", long.as_str()]);
     parquet(&path, &mut DataFrame::new(2, vec![texts]).unwrap());
     assert!(fs::metadata(&path).unwrap().len() < 20_000);
     let shown = outcome(&path).unwrap_err();

@@ -124,7 +124,7 @@ struct Chunk {
 
 /// What the pages of a chunk take, unpacked.
 #[derive(Default)]
-struct Pages {
+struct ChunkPages {
     /// All of them.
     unpacked: u64,
     /// Those with the rows' values.
@@ -134,7 +134,7 @@ struct Pages {
 }
 
 impl Chunk {
-    fn check(&self, file: &[u8]) -> std::result::Result<Pages, String> {
+    fn check(&self, file: &[u8]) -> std::result::Result<ChunkPages, String> {
         let place = |number: i64| usize::try_from(number).map_err(|_| "a negative place or length".to_owned());
         let (start, data, length) = (place(self.start)?, place(self.data)?, place(self.length)?);
         let end = start.checked_add(length).filter(|end| *end <= file.len());
@@ -148,8 +148,8 @@ impl Chunk {
         self.pages(file.get(start..end).unwrap_or_default())
     }
 
-    fn pages(&self, mut rest: &[u8]) -> std::result::Result<Pages, String> {
-        let (mut pages, mut values, mut is_first) = (Pages::default(), 0, true);
+    fn pages(&self, mut rest: &[u8]) -> std::result::Result<ChunkPages, String> {
+        let (mut pages, mut values, mut is_first) = (ChunkPages::default(), 0, true);
         while values < self.values {
             let page = PageHeader::read(rest).ok_or("the header of a page is damaged")?;
             let is_negative = page.unpacked < 0 || page.packed < 0 || page.values < 0 || page.levels < 0;

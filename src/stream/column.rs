@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use polars::prelude::{
-    BooleanChunked, BooleanChunkedBuilder, ChunkedBuilder, Column as PolarsColumn, DataFrame, Float64Type, Int32Type,
-    Int64Type, IntoColumn, IntoSeries, NewChunkedArray, PlSmallStr, PolarsResult, PrimitiveChunkedBuilder,
-    StringChunkedBuilder, TimeUnit, TimeZone,
+    BooleanChunked, BooleanChunkedBuilder, ChunkedBuilder, Column, DataFrame, Float64Type, Int32Type, Int64Type,
+    IntoColumn, IntoSeries, NewChunkedArray, PlSmallStr, PolarsResult, PrimitiveChunkedBuilder, StringChunkedBuilder,
+    TimeUnit, TimeZone,
 };
 
-use super::{Column, ColumnType, LINE};
+use super::{ColumnSpec, ColumnType, LINE};
 use super::{timestamp, value};
 use crate::text::shortened;
 
@@ -42,10 +42,10 @@ impl fmt::Display for ColumnType {
 /// Parses a column's fields, top to bottom. `None` is NULL, and so is a blank field of any type but text. Calls `bad`
 /// with the index of each field that does not fit; it is NULL in the column.
 pub(super) fn fill<'a>(
-    column: &Column,
+    column: &ColumnSpec,
     fields: impl ExactSizeIterator<Item = Option<&'a [u8]>>,
     bad: impl FnMut(usize),
-) -> PolarsColumn {
+) -> Column {
     let name = PlSmallStr::from_str(&column.name);
     let rows = fields.len();
     let parse = FieldParser { fields, required: column.required, bad };
@@ -86,9 +86,9 @@ pub(super) fn fill<'a>(
 }
 
 /// The column of the rows' lines.
-pub(super) fn lines(lines: impl Iterator<Item = u64>) -> PolarsColumn {
+pub(super) fn lines(lines: impl Iterator<Item = u64>) -> Column {
     let lines: Vec<i64> = lines.map(u64::cast_signed).collect();
-    PolarsColumn::new(PlSmallStr::from_static(LINE), lines)
+    Column::new(PlSmallStr::from_static(LINE), lines)
 }
 
 struct FieldParser<F, B> {
@@ -108,7 +108,7 @@ impl<'a, F: Iterator<Item = Option<&'a [u8]>>, B: FnMut(usize)> FieldParser<F, B
         }
     }
 
-    fn texts(self, name: PlSmallStr, rows: usize, parse: impl Fn(&'a [u8]) -> Option<&'a str>) -> PolarsColumn {
+    fn texts(self, name: PlSmallStr, rows: usize, parse: impl Fn(&'a [u8]) -> Option<&'a str>) -> Column {
         let mut builder = StringChunkedBuilder::new(name, rows);
         self.each(parse, |text| builder.append_option(text));
         builder.finish().into_column()
@@ -120,7 +120,7 @@ impl<'a, F: Iterator<Item = Option<&'a [u8]>>, B: FnMut(usize)> FieldParser<F, B
         rows: usize,
         parse: impl Fn(&'a [u8]) -> Option<i64>,
         zone: Option<TimeZone>,
-    ) -> PolarsColumn {
+    ) -> Column {
         let mut builder = PrimitiveChunkedBuilder::<Int64Type>::new(name, rows);
         self.each(parse, |value| builder.append_option(value));
         builder.finish().into_datetime(TimeUnit::Microseconds, zone).into_series().into_column()
@@ -131,11 +131,7 @@ impl<'a, F: Iterator<Item = Option<&'a [u8]>>, B: FnMut(usize)> FieldParser<F, B
 ///
 /// # Errors
 /// When columns differ in length or share a name.
-pub(super) fn frame<T>(
-    rows: usize,
-    columns: Vec<PolarsColumn>,
-    mismatches: &BTreeMap<usize, T>,
-) -> PolarsResult<DataFrame> {
+pub(super) fn frame<T>(rows: usize, columns: Vec<Column>, mismatches: &BTreeMap<usize, T>) -> PolarsResult<DataFrame> {
     let frame = DataFrame::new(rows, columns)?;
     if mismatches.is_empty() {
         return Ok(frame);
@@ -145,7 +141,7 @@ pub(super) fn frame<T>(
 }
 
 /// Why a field is a bad one, naming its column.
-pub(super) fn mismatch(column: &Column, field: Option<&[u8]>) -> String {
+pub(super) fn mismatch(column: &ColumnSpec, field: Option<&[u8]>) -> String {
     match field.filter(|text| !text.trim_ascii().is_empty()) {
         None => format!("`{}` is empty, and it is required", column.name),
         Some(text) => {

@@ -10,12 +10,12 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use polars::prelude::Column as PolarsColumn;
+use polars::prelude::Column;
 
 use super::bytes::preview;
 use super::split::{Dialect, Row, RowSplitter, UnterminatedRow};
 use super::text::{Text, looks_like_utf16, other_encoding};
-use super::{BadRow, Batch, Column, ColumnType, Conversions, LINE, ReadOptions, Result, column, signature};
+use super::{BadRow, Batch, ColumnSpec, ColumnType, Conversions, LINE, ReadOptions, Result, column, signature};
 use crate::diagnostic::Diagnostic;
 
 /// What may stand between fields, likeliest first.
@@ -303,7 +303,7 @@ impl CsvFile {
     }
 
     /// The file's rows with the wanted columns, which the header must have.
-    pub(super) fn batches(self, wanted: Vec<Column>) -> impl Iterator<Item = Result<Batch>> + Send {
+    pub(super) fn batches(self, wanted: Vec<ColumnSpec>) -> impl Iterator<Item = Result<Batch>> + Send {
         let places = wanted.iter().map(|column| self.header.iter().position(|name| *name == column.name));
         let places = places.map(|place| place.unwrap_or(usize::MAX)).collect();
         let unlikely = vec![Cell::new(0); wanted.len()];
@@ -323,7 +323,7 @@ fn trimmed_names(names: Vec<String>) -> Vec<String> {
 
 struct CsvBatches {
     file: CsvFile,
-    wanted: Vec<Column>,
+    wanted: Vec<ColumnSpec>,
     /// Where each wanted column stands in the file.
     places: Vec<usize>,
     /// In how many batches each wanted column was not what it likely is.
@@ -379,11 +379,11 @@ impl CsvBatches {
     /// Parses one column; the leftmost complaint of each row is kept.
     fn column(
         &self,
-        (place, wanted): (usize, &Column),
+        (place, wanted): (usize, &ColumnSpec),
         unlikely: &Cell<u8>,
         good: &[&Row],
         mismatches: &mut BTreeMap<usize, usize>,
-    ) -> PolarsColumn {
+    ) -> Column {
         if wanted.name == LINE {
             return column::lines(good.iter().map(|row| row.line));
         }
@@ -402,17 +402,17 @@ impl CsvBatches {
     }
 
     /// A text column as what it likely is, if all its values are.
-    fn likely_values(&self, place: usize, wanted: &Column, unlikely: &Cell<u8>, good: &[&Row]) -> Option<PolarsColumn> {
+    fn likely_values(&self, place: usize, wanted: &ColumnSpec, unlikely: &Cell<u8>, good: &[&Row]) -> Option<Column> {
         let kind = wanted.likely.filter(|_| unlikely.get() < MAX_UNLIKELY_BATCHES)?;
         let mut is_likely = true;
         let fields = good.iter().map(|row| self.field(row, place));
-        let filled = column::fill(&Column { kind, ..wanted.clone() }, fields, |_| is_likely = false);
+        let filled = column::fill(&ColumnSpec { kind, ..wanted.clone() }, fields, |_| is_likely = false);
         unlikely.update(|batches| batches + u8::from(!is_likely));
         is_likely.then_some(filled)
     }
 
     /// What a column holds whose values have to be rewritten.
-    fn conversion_type(&self, wanted: &Column) -> Option<ColumnType> {
+    fn conversion_type(&self, wanted: &ColumnSpec) -> Option<ColumnType> {
         let kind = match wanted.kind {
             ColumnType::Text => *self.file.kinds.get(&wanted.name)?,
             kind => kind,

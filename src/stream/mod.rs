@@ -107,7 +107,7 @@ impl ColumnType {
 
 /// A column that the consumer wants, with the type that it wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Column {
+pub struct ColumnSpec {
     /// The name as the file has it.
     pub name: String,
     /// What its text is read as.
@@ -125,7 +125,7 @@ pub struct Column {
 /// JSON that is not made of lines, its number. Polars: Int64.
 pub const LINE: &str = "\u{1}line";
 
-impl Column {
+impl ColumnSpec {
     /// The column of the lines.
     pub fn line() -> Self {
         Self { name: LINE.to_owned(), kind: ColumnType::Int(64), required: false, likely: None, shape: None }
@@ -185,7 +185,7 @@ pub type Batches = Box<dyn Iterator<Item = Result<Batch>> + Send>;
 /// What kind of file it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Format {
+pub enum FileFormat {
     /// Comma-separated values, or another delimiter.
     #[serde(alias = "CSV")]
     Csv,
@@ -197,7 +197,7 @@ pub enum Format {
     Parquet,
 }
 
-impl Format {
+impl FileFormat {
     /// What such a file is called.
     pub fn name(self) -> &'static str {
         match self {
@@ -275,7 +275,7 @@ impl Reader {
                 let file = ndjson::NdjsonFile::open(text, progress, &name, (format, options))?;
                 (file.columns().to_vec(), OpenFile::Ndjson(file))
             }
-            Format::Parquet => {
+            FileFormat::Parquet => {
                 if let Some(encoding) = &options.encoding {
                     return Err(encoding_of_parquet(encoding, name));
                 }
@@ -372,7 +372,7 @@ impl Reader {
     ///
     /// # Errors
     /// Names those that are missing, and what the file has.
-    pub fn check(&self, wanted: &[Column]) -> Result<()> {
+    pub fn check(&self, wanted: &[ColumnSpec]) -> Result<()> {
         if let Some(twice) = wanted.iter().find(|column| self.is_ambiguous(&column.name)) {
             let mut diagnostic = match twice.name.as_str() {
                 "" => Diagnostic::error("the header leaves several columns without a name"),
@@ -402,7 +402,7 @@ impl Reader {
     }
 
     /// Reads the wanted columns. A column that the file lacks ends the stream at once, as [`Reader::check`] says.
-    pub fn batches(self, wanted: Vec<Column>) -> Batches {
+    pub fn batches(self, wanted: Vec<ColumnSpec>) -> Batches {
         if let Err(error) = self.check(&wanted) {
             return Box::new(std::iter::once(Err(error)));
         }
@@ -417,7 +417,7 @@ impl Reader {
     }
 }
 
-fn no_rows(wanted: &[Column], file: &str) -> Result<Batch> {
+fn no_rows(wanted: &[ColumnSpec], file: &str) -> Result<Batch> {
     let columns = wanted.iter().map(|column| column::fill(column, std::iter::empty(), |_| {})).collect();
     let frame = DataFrame::new(0, columns).map_err(|error| {
         let diagnostic = Diagnostic::error(format!("cannot hold the columns: {error}"));

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use polars::prelude::Column as PolarsColumn;
+use polars::prelude::Column;
 
 use super::bytes::{is_web_page, preview};
 use super::json::{self, JsonError};
@@ -93,7 +93,7 @@ impl NdjsonFile {
     }
 
     /// The file's rows with the wanted columns.
-    pub(super) fn batches(self, wanted: Vec<Column>) -> impl Iterator<Item = Result<Batch>> + Send {
+    pub(super) fn batches(self, wanted: Vec<ColumnSpec>) -> impl Iterator<Item = Result<Batch>> + Send {
         let keys = KeyLookup::of(wanted.iter().map(|column| column.name.as_str()));
         NdjsonBatches { file: self, wanted, keys, is_over: false, is_first: true }
     }
@@ -151,7 +151,7 @@ fn value_of(text: &[u8], row: &RecordSpan, name: &str, flatten: u8) -> Option<Ra
 
 struct NdjsonBatches {
     file: NdjsonFile,
-    wanted: Vec<Column>,
+    wanted: Vec<ColumnSpec>,
     keys: KeyLookup,
     is_over: bool,
     is_first: bool,
@@ -226,11 +226,11 @@ impl NdjsonBatches {
 
     fn fill(
         &self,
-        wanted: &Column,
+        wanted: &ColumnSpec,
         index: usize,
         cells: &ValueSpans,
         mismatches: &mut BTreeMap<usize, (Option<usize>, String)>,
-    ) -> PolarsColumn {
+    ) -> Column {
         if wanted.name == LINE {
             return column::lines(cells.rows.iter().map(|row| row.place));
         }
@@ -263,7 +263,7 @@ fn read_row(text: &[u8], row: &RecordSpan, flatten: u8, each: json::EachMember) 
 const INVALID: &[u8] = b"\xff";
 
 /// A value as the text that its column is made of.
-fn text_of<'a>(value: &'a [u8], wanted: &Column) -> Option<Cow<'a, [u8]>> {
+fn text_of<'a>(value: &'a [u8], wanted: &ColumnSpec) -> Option<Cow<'a, [u8]>> {
     match (&wanted.shape, wanted.kind) {
         (Some(shape), _) => shape.text_of(value).unwrap_or(Some(Cow::Borrowed(INVALID))),
         (None, ColumnType::Json) if value != b"null" => Some(Cow::Borrowed(value)),
@@ -272,7 +272,7 @@ fn text_of<'a>(value: &'a [u8], wanted: &Column) -> Option<Cow<'a, [u8]>> {
 }
 
 /// Why a column cannot have a value, or the text that was made of it.
-fn mismatch(wanted: &Column, value: &[u8], text: Option<&[u8]>) -> String {
+fn mismatch(wanted: &ColumnSpec, value: &[u8], text: Option<&[u8]>) -> String {
     if let Some(Err(problem)) = wanted.shape.as_ref().map(|shape| shape.text_of(value)) {
         return format!("`{}` {problem}", wanted.name);
     }

@@ -17,9 +17,9 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use polars::io::parquet::read::infer_schema;
 use polars::polars_utils::mmap::MMapSemaphore;
 use polars::prelude::{
-    Column as PolarsColumn, DataFrame, DataType, Engine, Int64Chunked, IntoColumn, IntoSeries, LazyFrame,
-    NewChunkedArray, ParquetReader, ParquetWriter, PlRefPath, PlanCallback, PolarsError, PolarsResult, ScanArgsParquet,
-    SerReader, Series, TimeUnit, TimeZone, col,
+    Column, DataFrame, DataType, Engine, Int64Chunked, IntoColumn, IntoSeries, LazyFrame, NewChunkedArray,
+    ParquetReader, ParquetWriter, PlRefPath, PlanCallback, PolarsError, PolarsResult, ScanArgsParquet, SerReader,
+    Series, TimeUnit, TimeZone, col,
 };
 
 use super::bytes::Compression;
@@ -28,7 +28,7 @@ use super::footer;
 use super::physical::Physical;
 use super::printed::{self, PrintedColumn};
 use super::unsupported::{self, UnsupportedColumn};
-use super::{BadRow, Batch, Column, ColumnType, LINE, Result, UnpackLimits, column};
+use super::{BadRow, Batch, ColumnSpec, ColumnType, LINE, Result, UnpackLimits, column};
 use crate::diagnostic::Diagnostic;
 use crate::task::Progress;
 
@@ -92,7 +92,7 @@ impl ParquetFile {
             Some(column) => column.error(name),
             None => failed(error),
         })?;
-        let known = |column: &PolarsColumn| kind_of(column.dtype()).filter(|_| !physical.is_printed(column.name()));
+        let known = |column: &Column| kind_of(column.dtype()).filter(|_| !physical.is_printed(column.name()));
         let columns = empty.columns().iter().map(|column| (column.name().to_string(), known(column))).collect();
         Ok(Self { name: name.to_owned(), scan, columns, size, layout, empty, unreadable, physical, progress })
     }
@@ -116,12 +116,12 @@ impl ParquetFile {
     ///
     /// # Errors
     /// Names one that cannot, and its type.
-    pub(super) fn check(&self, wanted: &[Column]) -> Result<()> {
+    pub(super) fn check(&self, wanted: &[ColumnSpec]) -> Result<()> {
         unsupported::check(&self.unreadable, wanted, &self.name)
     }
 
     /// The file's rows with the wanted columns, which the file must have.
-    pub(super) fn batches(self, wanted: Vec<Column>) -> impl Iterator<Item = Result<Batch>> + Send {
+    pub(super) fn batches(self, wanted: Vec<ColumnSpec>) -> impl Iterator<Item = Result<Batch>> + Send {
         let names = wanted.iter().map(|column| column.name.as_str()).filter(|name| *name != LINE);
         let names: Vec<&str> = names.collect();
         let (portions, rows) = (self.layout.portions(&names), self.layout.rows());
@@ -205,7 +205,7 @@ fn split_large(frame: PolarsResult<DataFrame>) -> Vec<PolarsResult<DataFrame>> {
 }
 
 /// How many letters a column's texts have.
-fn text_size(column: &PolarsColumn) -> usize {
+fn text_size(column: &Column) -> usize {
     match column.dtype() {
         DataType::String => {
             column.str().map_or(0, |texts| texts.downcast_iter().map(|array| array.total_bytes_len()).sum())
@@ -238,7 +238,7 @@ struct BatchProgress {
 }
 
 impl BatchProgress {
-    fn batch(&mut self, frame: &DataFrame, wanted: &[Column]) -> Result<Batch> {
+    fn batch(&mut self, frame: &DataFrame, wanted: &[ColumnSpec]) -> Result<Batch> {
         if let Some((row, column)) = too_long(frame) {
             let row = self.done + 1 + row as u64;
             return Err(broken(&self.name, format!("row {row}: `{column}` is larger than 16 MiB")));
@@ -336,11 +336,11 @@ fn kind_of(kind: &DataType) -> Option<ColumnType> {
 
 fn convert_all(
     frame: &DataFrame,
-    wanted: &[Column],
+    wanted: &[ColumnSpec],
     first: u64,
     mismatches: &mut BTreeMap<usize, String>,
 ) -> PolarsResult<DataFrame> {
-    let convert = |wanted: &Column| match wanted.name == LINE {
+    let convert = |wanted: &ColumnSpec| match wanted.name == LINE {
         true => Ok(column::lines((first..).take(frame.height()))),
         false => convert(frame.column(&wanted.name)?.as_materialized_series(), wanted, mismatches),
     };
@@ -366,7 +366,7 @@ pub(super) fn keeps(found: Option<ColumnType>, wanted: ColumnType) -> bool {
 
 /// One column in the wanted type. What fits without loss is cast; everything else goes through its text, so that a
 /// value is refused for the same reasons as in a CSV file.
-fn convert(values: &Series, wanted: &Column, mismatches: &mut BTreeMap<usize, String>) -> PolarsResult<PolarsColumn> {
+fn convert(values: &Series, wanted: &ColumnSpec, mismatches: &mut BTreeMap<usize, String>) -> PolarsResult<Column> {
     let found = kind_of(values.dtype());
     let cast = match (found, wanted.kind) {
         (Some(ColumnType::Bool), ColumnType::Bool) | (Some(ColumnType::Date), ColumnType::Date) => values.clone(),
@@ -415,7 +415,7 @@ fn out_of_range(values: &Series) -> String {
     format!("`{}`: the {} is out of range", values.name(), values.dtype())
 }
 
-fn by_text(values: &Series, wanted: &Column, mismatches: &mut BTreeMap<usize, String>) -> PolarsResult<PolarsColumn> {
+fn by_text(values: &Series, wanted: &ColumnSpec, mismatches: &mut BTreeMap<usize, String>) -> PolarsResult<Column> {
     if let DataType::String = values.dtype() {
         let texts: Vec<Option<&[u8]>> = values.str()?.iter().map(|text| text.map(str::as_bytes)).collect();
         return Ok(from_texts(&texts, wanted, mismatches));
@@ -442,7 +442,7 @@ fn by_text(values: &Series, wanted: &Column, mismatches: &mut BTreeMap<usize, St
     Ok(from_texts(&texts, wanted, mismatches))
 }
 
-fn from_texts(texts: &[Option<&[u8]>], wanted: &Column, mismatches: &mut BTreeMap<usize, String>) -> PolarsColumn {
+fn from_texts(texts: &[Option<&[u8]>], wanted: &ColumnSpec, mismatches: &mut BTreeMap<usize, String>) -> Column {
     column::fill(wanted, texts.iter().copied(), |row| {
         mismatches.entry(row).or_insert_with(|| column::mismatch(wanted, texts.get(row).copied().flatten()));
     })

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use either::Either;
 use polars::io::parquet::read::FileMetadata;
 use polars::prelude::{
-    ArrowDataType, ArrowField, ArrowSchema, Column as PolarsColumn, DataFrame, DataType, Float32Chunked, IntoColumn,
-    IntoSeries, LazyFrame, NewChunkedArray, PolarsError, PolarsResult, Schema, SchemaExt, Series, StringChunked,
+    ArrowDataType, ArrowField, ArrowSchema, Column, DataFrame, DataType, Float32Chunked, IntoColumn, IntoSeries,
+    LazyFrame, NewChunkedArray, PolarsError, PolarsResult, Schema, SchemaExt, Series, StringChunked,
 };
 use polars_parquet::parquet::schema::types::{PhysicalType, PrimitiveLogicalType};
 use polars_parquet::write::schema_to_metadata_key;
@@ -140,7 +140,7 @@ impl Physical {
     }
 }
 
-fn values(series: &Series, fixed_bytes: FixedBytes) -> PolarsResult<PolarsColumn> {
+fn values(series: &Series, fixed_bytes: FixedBytes) -> PolarsResult<Column> {
     let bytes = series.cast(&DataType::Binary)?;
     let (name, bytes) = (series.name().clone(), bytes.binary()?);
     let values = bytes.iter();

@@ -9,7 +9,7 @@ use chrono::{NaiveDate, NaiveDateTime};
 use polars::prelude::AnyValue;
 
 use super::bytes::{Compression, FileBytes, UnpackLimits};
-use super::{Batch, Column, ColumnType, Format, ReadOptions, Reader};
+use super::{Batch, ColumnSpec, ColumnType, FileFormat, ReadOptions, Reader};
 use crate::diagnostic::Diagnostic;
 use crate::task::Progress;
 use crate::text::shortened;
@@ -76,7 +76,7 @@ impl FilePreview {
     pub fn of(path: &Path) -> super::Result<Self> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let format = table_format(&name);
-        if format == Some(Format::Parquet) {
+        if format == Some(FileFormat::Parquet) {
             return table(path, &ReadOptions { name: Some(name), ..ReadOptions::default() }, true);
         }
         let (start, is_cut) = beginning(path, &name)?;
@@ -91,15 +91,15 @@ impl FilePreview {
         };
         // CSV is read as far as it is wanted. JSON is read to its end for its keys, so that only its beginning is.
         let read = match format {
-            Format::Csv => table(path, &options, true),
+            FileFormat::Csv => table(path, &options, true),
             _ => sample(&start, is_cut).and_then(|sample| table(sample.path(), &options, !is_cut)),
         };
-        read.or_else(|error| if format == Format::Csv { Err(error) } else { Ok(text(&start, is_cut)) })
+        read.or_else(|error| if format == FileFormat::Csv { Err(error) } else { Ok(text(&start, is_cut)) })
     }
 }
 
 /// The format of a file with rows, by its name.
-fn table_format(name: &str) -> Option<Format> {
+fn table_format(name: &str) -> Option<FileFormat> {
     let lower = name.to_ascii_lowercase();
     let plain = match Compression::of_extension(&lower) {
         Some(_) => lower.rsplit_once('.').map_or("", |(stem, _)| stem),
@@ -107,8 +107,8 @@ fn table_format(name: &str) -> Option<Format> {
     };
     let extension = plain.rsplit_once('.').map_or("", |(_, extension)| extension);
     ["csv", "tsv", "parquet", "pq", "ndjson", "jsonl", "json"].contains(&extension).then(|| match extension {
-        "tsv" => Format::Csv,
-        _ => Format::of(name),
+        "tsv" => FileFormat::Csv,
+        _ => FileFormat::of(name),
     })
 }
 
@@ -160,7 +160,7 @@ fn table(path: &Path, options: &ReadOptions, is_all: bool) -> super::Result<File
     let reader = Reader::open(path, options, Arc::new(Progress::default()))?;
     let all: Vec<_> = reader.columns().iter().filter(|(name, _)| !reader.is_ambiguous(name)).cloned().collect();
     let shown = &all[..all.len().min(SHOWN_COLUMNS)];
-    let wanted = shown.iter().map(|(name, kind)| Column {
+    let wanted = shown.iter().map(|(name, kind)| ColumnSpec {
         name: name.clone(),
         kind: kind.unwrap_or(ColumnType::Text),
         required: false,

@@ -65,7 +65,7 @@ struct Cursor {
 pub(super) struct Records {
     source: Text,
     name: String,
-    format: Format,
+    format: FileFormat,
     text: Vec<u8>,
     spare: Vec<u8>,
     is_last: bool,
@@ -140,7 +140,7 @@ impl Records {
     pub(super) fn whole_document(&self) -> Option<String> {
         let help = "a file that is an array, or whose objects take several lines, is read with `format: json`, or by the \
                     name of `.json`";
-        (self.format == Format::Ndjson).then(|| help.to_owned())
+        (self.format == FileFormat::Ndjson).then(|| help.to_owned())
     }
 
     /// An error at the place that is reached.

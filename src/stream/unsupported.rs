@@ -1,6 +1,6 @@
 //! Columns of Parquet files that are not read.
 
-use super::{Column, Result, parquet::broken};
+use super::{ColumnSpec, Result, parquet::broken};
 
 /// A column that is not read.
 pub(super) struct UnsupportedColumn {
@@ -38,7 +38,7 @@ impl UnsupportedColumn {
 ///
 /// # Errors
 /// Names the column, and what in it is not supported.
-pub(super) fn check(all: &[UnsupportedColumn], wanted: &[Column], file: &str) -> Result<()> {
+pub(super) fn check(all: &[UnsupportedColumn], wanted: &[ColumnSpec], file: &str) -> Result<()> {
     let is_wanted = |column: &&UnsupportedColumn| wanted.iter().any(|wanted| wanted.name == column.column);
     all.iter().find(is_wanted).map_or(Ok(()), |column| Err(column.error(file)))
 }

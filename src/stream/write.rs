@@ -13,7 +13,7 @@ use polars::prelude::{
 use super::bytes::Compression;
 use super::parquet::ParquetSink;
 use super::printed::PrintedColumn;
-use super::{Batch, ColumnType, Format, Result};
+use super::{Batch, ColumnType, FileFormat, Result};
 use crate::diagnostic::Diagnostic;
 
 /// A line that ends the data, to some readers.
@@ -74,9 +74,9 @@ impl Sink {
     fn open(path: &Path, partial: &Path, first: &DataFrame) -> PolarsResult<Self> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let file = File::create(partial)?;
-        Ok(match Format::of(&name) {
-            Format::Parquet => Self::Parquet(Box::new(ParquetSink::new(file, first)?)),
-            Format::Csv | Format::Ndjson | Format::Json => {
+        Ok(match FileFormat::of(&name) {
+            FileFormat::Parquet => Self::Parquet(Box::new(ParquetSink::new(file, first)?)),
+            FileFormat::Csv | FileFormat::Ndjson | FileFormat::Json => {
                 Self::Csv(CsvSink::new(file, Compression::of_extension(&name)))
             }
         })

@@ -154,7 +154,7 @@ pub(in crate::tasks) struct CsvFields {
 
 impl CsvFields {
     /// What does not go together, for a file of this format; `by` is the field that tells the format.
-    pub(crate) fn conflicts(&self, format: Format, by: &'static str) -> Vec<FieldConflict> {
+    pub(crate) fn conflicts(&self, format: FileFormat, by: &'static str) -> Vec<FieldConflict> {
         let mut conflicts = self.idle(format, by);
         conflicts.extend(self.named_twice());
         conflicts.extend(self.same_characters());
@@ -169,7 +169,7 @@ impl CsvFields {
     }
 
     /// The fields that a file of this format leaves without effect.
-    fn idle(&self, format: Format, by: &'static str) -> Vec<FieldConflict> {
+    fn idle(&self, format: FileFormat, by: &'static str) -> Vec<FieldConflict> {
         let is_idle = |field: &str| match format {
             Format::Csv => matches!(field, "records" | "flatten"),
             Format::Ndjson => !matches!(field, "encoding" | "flatten"),
@@ -297,7 +297,7 @@ impl CsvFields {
     }
 
     /// The same as earlier versions wrote it into ledgers. What it is made from must not change.
-    pub(super) fn former_definition(&self, format: Option<Format>) -> String {
+    pub(super) fn former_definition(&self, format: Option<FileFormat>) -> String {
         let quote = self.quote.map_or('"', |quote| quote.0.unwrap_or('"'));
         let null_string = self.null_string.0.first().map(String::as_str).unwrap_or_default();
         let reading = (format, self.delimiter.unwrap_or(','), quote, self.escape, null_string);
@@ -332,7 +332,7 @@ impl CsvFields {
     ///
     /// # Errors
     /// When a character is none of ASCII.
-    pub(crate) fn options(self, name: String, format: Option<Format>) -> Result<ReadOptions, TaskError> {
+    pub(crate) fn options(self, name: String, format: Option<FileFormat>) -> Result<ReadOptions, TaskError> {
         let quote = self.quote.map_or(Some('"'), |quote| quote.0);
         Ok(ReadOptions {
             name: Some(name),
@@ -414,7 +414,7 @@ mod tests {
         let all = bare(serde_json::json!({
             "delimiter": ";", "quote": "'", "escape": "\\", "null_string": "NULL", "encoding": "utf8", "trim": false,
         }));
-        assert_eq!(all.former_definition(Some(Format::Csv)), r#"(Some(Csv), ';', '\'', Some('\\'), "NULL")"#);
+        assert_eq!(all.former_definition(Some(FileFormat::Csv)), r#"(Some(Csv), ';', '\'', Some('\\'), "NULL")"#);
         let new = bare(serde_json::json!({"quote": "none", "null_string": ["-", "?"], "decimal": ","}));
         assert_eq!(
             new.former_definition(None),
@@ -424,11 +424,11 @@ mod tests {
 
     #[test]
     fn fields_without_effect_or_with_two_meanings_are_found_before_anything_runs() {
-        let said = |fields: Value, format: Format| -> Vec<String> {
+        let said = |fields: Value, format: FileFormat| -> Vec<String> {
             let conflicts = bare(fields).conflicts(format, "from");
             conflicts.into_iter().map(|conflict| format!("{}: {}", conflict.fields[0], conflict.message)).collect()
         };
-        assert_eq!(said(serde_json::json!({"null_string": "", "quote": ""}), Format::Csv), Vec::<String>::new());
+        assert_eq!(said(serde_json::json!({"null_string": "", "quote": ""}), FileFormat::Csv), Vec::<String>::new());
         let fields = [
             ("comment", serde_json::json!("#")),
             ("skip_lines", serde_json::json!(1)),
@@ -443,7 +443,7 @@ mod tests {
             ("null_string", serde_json::json!([0, "x"])),
         ];
         for (field, value) in fields {
-            for format in [Format::Ndjson, Format::Parquet] {
+            for format in [FileFormat::Ndjson, FileFormat::Parquet] {
                 let shown = said(serde_json::json!({field: value.clone()}), format);
                 assert_eq!(
                     shown,
@@ -459,7 +459,7 @@ mod tests {
             (serde_json::json!({"max_row_bytes": 2_000_000_000}), "max_row_bytes"),
             (serde_json::json!({"columns": ["a"]}), "columns"),
         ] {
-            let shown = said(fields, Format::Csv);
+            let shown = said(fields, FileFormat::Csv);
             assert!(shown.len() == 1 && shown[0].starts_with(&format!("{field}: ")), "{shown:?}");
         }
         for (field, value, kind) in [

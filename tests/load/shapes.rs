@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use futures_util::SinkExt;
-use jitney::stream::{Column, ColumnType, ReadOptions, Reader};
+use jitney::stream::{ColumnSpec, ColumnType, ReadOptions, Reader};
 use jitney::task::Progress;
 use tokio_postgres::Client;
 
@@ -84,7 +84,7 @@ impl Sample {
             escape: u8::try_from(self.escape).unwrap(),
             ..ReadOptions::default()
         };
-        let wanted = self.names().into_iter().map(|name| Column {
+        let wanted = self.names().into_iter().map(|name| ColumnSpec {
             name: name.to_owned(),
             kind: ColumnType::Text,
             required: false,

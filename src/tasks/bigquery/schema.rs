@@ -6,7 +6,7 @@ use gcp_bigquery_client::model::table_field_schema::TableFieldSchema;
 use gcp_bigquery_client::model::table_schema::TableSchema;
 use serde_json::Value;
 
-use crate::stream::{Column, ColumnType};
+use crate::stream::{ColumnSpec, ColumnType};
 use crate::task::{TaskContext, TaskError};
 
 /// Reads a schema that is written out, or the JSON file of one.
@@ -94,7 +94,7 @@ pub(super) fn is_comparable(field: &TableFieldSchema) -> bool {
 }
 
 /// What a file's text has to be for such a column.
-pub(super) fn column(field: &TableFieldSchema, name: &str) -> Column {
+pub(super) fn column(field: &TableFieldSchema, name: &str) -> ColumnSpec {
     let kind = match sql_type(field).as_str() {
         "INT64" => ColumnType::Int(64),
         "FLOAT64" => ColumnType::Float,
@@ -105,7 +105,7 @@ pub(super) fn column(field: &TableFieldSchema, name: &str) -> Column {
         "TIMESTAMP" => ColumnType::TimestampTz,
         _ => ColumnType::Text,
     };
-    Column {
+    ColumnSpec {
         name: name.to_owned(),
         kind,
         required: field.mode.as_deref() == Some("REQUIRED"),

@@ -55,7 +55,7 @@ pub mod transform;
 mod unsupported;
 mod window;
 
-pub use plan::Plan;
+pub use plan::TransformPlan;
 pub use spec::Transform;
 
 /// Keeps the library's warnings off the terminal for the rest of this process: they are about its own future, and not

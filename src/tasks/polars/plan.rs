@@ -19,18 +19,18 @@ use super::row_wise::{each, row_wise};
 use super::spec::{Dedupe, Keep, Pairs, Rule, Transform};
 use super::spool::{DedupeStep, SqlQuery, failed, spooled};
 use super::{dialect, grammar, queries, sql};
-use crate::stream::{Batches, Column, ColumnType, LINE};
+use crate::stream::{Batches, ColumnSpec, ColumnType, LINE};
 use crate::task::TaskError;
 
 /// Makes the column of a row id for a batch.
-pub type KeyMaker = Box<dyn Fn(&DataFrame) -> PolarsResult<polars::prelude::Column> + Send + Sync>;
+pub type KeyMaker = Box<dyn Fn(&DataFrame) -> PolarsResult<polars::prelude::ColumnSpec> + Send + Sync>;
 
 /// Changes the rows of a batch before the first step.
 pub type ReadStep = Box<dyn Fn(DataFrame) -> PolarsResult<DataFrame> + Send + Sync>;
 
 /// What the steps will do to the rows of one file.
-pub struct Plan {
-    wanted: Vec<Column>,
+pub struct TransformPlan {
+    wanted: Vec<ColumnSpec>,
     /// What the file's columns hold, where they stay texts.
     kinds: Vec<(String, ColumnType)>,
     rows: RowSteps,
@@ -56,7 +56,7 @@ impl Transform {
         &self,
         columns: &[(String, Option<ColumnType>)],
         types: &dyn Fn(&str) -> Option<ColumnType>,
-    ) -> Result<Plan, TaskError> {
+    ) -> Result<TransformPlan, TaskError> {
         sql::deep(|| self.make_plan(self.typed(columns, types)?, types))
     }
 
@@ -70,7 +70,7 @@ impl Transform {
         columns: &[(String, Option<ColumnType>)],
         types: &dyn Fn(&str) -> Option<ColumnType>,
         keeps: &dyn Fn(Option<ColumnType>, ColumnType) -> bool,
-    ) -> Result<Plan, TaskError> {
+    ) -> Result<TransformPlan, TaskError> {
         sql::deep(|| {
             let mut file = self.typed(columns, types)?;
             let kinds = file.clone();
@@ -80,7 +80,7 @@ impl Transform {
                     *kind = ColumnType::Text;
                 }
             }
-            Ok(Plan { kinds, ..self.make_plan(file, types)? })
+            Ok(TransformPlan { kinds, ..self.make_plan(file, types)? })
         })
     }
 
@@ -131,7 +131,7 @@ impl Transform {
         &self,
         file: Vec<(String, ColumnType)>,
         types: &dyn Fn(&str) -> Option<ColumnType>,
-    ) -> Result<Plan, TaskError> {
+    ) -> Result<TransformPlan, TaskError> {
         let (rows, used) = self.row_steps(&file, types)?;
         let mut columns = rows.columns.clone();
         let dedupe = match self.dedupe.as_ref().map(Dedupe::choice) {
@@ -147,10 +147,10 @@ impl Transform {
         let expect = expect::compile(&self.expect, &columns)?;
         let wanted = file.into_iter().filter(|(name, _)| used.contains(name));
         let wanted =
-            wanted.map(|(name, kind)| Column { name, kind, required: false, likely: None, shape: None }).collect();
+            wanted.map(|(name, kind)| ColumnSpec { name, kind, required: false, likely: None, shape: None }).collect();
         let (kinds, warnings) = (Vec::new(), Warnings::default());
         let has_lines = !rows.is_identity || query.is_some();
-        let plan = Plan {
+        let plan = TransformPlan {
             wanted,
             kinds,
             rows,
@@ -277,7 +277,7 @@ impl Transform {
     }
 }
 
-impl Plan {
+impl TransformPlan {
     /// The same with each row's line in the file as one more column, [`LINE`]. A query's rows have none.
     #[must_use]
     pub fn with_lines(self) -> Self {
@@ -293,7 +293,7 @@ impl Plan {
 
     fn carrying_lines(mut self) -> Self {
         if !self.lines.0 {
-            self.wanted.push(Column::line());
+            self.wanted.push(ColumnSpec::line());
             self.rows.output.push(col(LINE));
             self.rows.columns.push((LINE.to_owned(), ColumnType::Int(64)));
             self.lines.0 = true;
@@ -326,7 +326,7 @@ impl Plan {
     }
 
     /// The columns of the file that the steps need, and what to read them as. A consumer may make some required.
-    pub fn wanted(&self) -> Vec<Column> {
+    pub fn wanted(&self) -> Vec<ColumnSpec> {
         self.wanted.clone()
     }
 
@@ -353,12 +353,12 @@ impl Plan {
         RowCounts::take_from(&mut self.expect)
     }
 
-    /// What rules with `on_fail: warn` have to say, once the stream of [`Plan::run`] has ended.
+    /// What rules with `on_fail: warn` have to say, once the stream of [`TransformPlan::run`] has ended.
     pub fn warnings(&self) -> Vec<String> {
         self.warnings.lock().map(|warnings| warnings.clone()).unwrap_or_default()
     }
 
-    /// Sends the batches that were read (with the columns of [`Plan::wanted`]) through the steps. What needs all rows
+    /// Sends the batches that were read (with the columns of [`TransformPlan::wanted`]) through the steps. What needs all rows
     /// at once keeps them in files in `scratch`, which are gone when the stream is dropped. `now` is for `freshness`.
     pub fn run(&self, batches: Batches, scratch: &Path, now: DateTime<Utc>) -> Batches {
         self.try_run(batches, scratch, now).unwrap_or_else(|error| Box::new(std::iter::once(Err(failed(&error)))))

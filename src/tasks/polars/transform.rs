@@ -8,11 +8,11 @@ use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::spec::with_steps;
-use super::{Plan, Transform};
+use super::{Transform, TransformPlan};
 use crate::clock;
 use crate::diagnostic::Diagnostic;
 use crate::storage::StoredFile;
-use crate::stream::{self, BadRow, Batch, ColumnType, Format, ReadOptions, Reader};
+use crate::stream::{self, BadRow, Batch, ColumnType, FileFormat, ReadOptions, Reader};
 use crate::task::{FieldConflict, Progress, Task, TaskContext, TaskError};
 use crate::tasks::bad_rows::{BadRows, Rejected};
 use crate::tasks::csv_fields::reads_csv;
@@ -199,7 +199,7 @@ impl TransformJob {
     }
 
     /// Sends the rows through the plan into the new file; how many were read and written.
-    fn copy(&mut self, reader: Reader, plan: &Plan) -> Result<(u64, u64), TaskError> {
+    fn copy(&mut self, reader: Reader, plan: &TransformPlan) -> Result<(u64, u64), TaskError> {
         let path = self.output.path.clone();
         let folder = path.with_extension("work");
         let batches = plan.run(reader.batches(plan.wanted()), &folder, clock::now());

@@ -8,7 +8,7 @@ use crate::task::FieldConflict;
 /// The formats that COPY reads and writes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
-pub(super) enum Format {
+pub(super) enum CopyFormat {
     /// Lines of fields between tabs, with backslashes: Postgres's own text format.
     #[default]
     #[serde(alias = "text")]
@@ -22,15 +22,15 @@ pub(super) enum Format {
 }
 
 /// An option by its name, and whether it is given.
-type Given = (&'static str, bool);
+type GivenOption = (&'static str, bool);
 
-impl Format {
+impl CopyFormat {
     /// The conflicts of the options that are given although the format has no use for them: `text` are those of the
     /// formats for people, `csv` those of CSV alone.
     pub(super) fn conflicts<const T: usize, const C: usize>(
         self,
-        text: [Given; T],
-        csv: [Given; C],
+        text: [GivenOption; T],
+        csv: [GivenOption; C],
     ) -> impl Iterator<Item = FieldConflict> {
         let text = text.into_iter().filter(move |_| self == Self::Binary);
         let csv = csv.into_iter().filter(move |_| self != Self::Csv);

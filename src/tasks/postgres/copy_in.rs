@@ -10,7 +10,7 @@ use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio_postgres::{Error, Transaction};
 
-use super::copy_format::Format;
+use super::copy_format::CopyFormat;
 use super::ledger::{self, Key};
 use super::loaded::Loaded;
 use super::source::Source;
@@ -45,7 +45,7 @@ pub struct CopyIn {
     columns: Option<Vec<String>>,
     /// The file's format: `TEXT` (by default), `CSV` or `BINARY`.
     #[serde(default)]
-    format: Format,
+    format: CopyFormat,
     /// Whether the first line is a header, which is passed over.
     #[serde(default)]
     header: bool,
@@ -188,8 +188,8 @@ impl CopyIn {
         let reading = Reading {
             blocks: Blocks::open(&source.file.path, &source.name, UnpackLimits::default(), context.progress.clone())?,
             text: self.is_decoded_here().then(|| self.encoding.clone()),
-            named: self.encoding.clone().filter(|_| self.format != Format::Binary),
-            is_binary: self.format == Format::Binary,
+            named: self.encoding.clone().filter(|_| self.format != CopyFormat::Binary),
+            is_binary: self.format == CopyFormat::Binary,
             name: source.name.clone(),
         };
         let worker = tokio::task::spawn_blocking(move || reading.run(&sender));
@@ -207,7 +207,7 @@ impl CopyIn {
     /// are for SQL_ASCII.
     fn is_decoded_here(&self) -> bool {
         let in_postgres = self.encoding.as_ref().and_then(Encoding::in_postgres);
-        self.format != Format::Binary && in_postgres.is_none_or(|name| name == "UTF8")
+        self.format != CopyFormat::Binary && in_postgres.is_none_or(|name| name == "UTF8")
     }
 
     fn sql(&self, target: &Table) -> Result<String, TaskError> {
@@ -218,7 +218,7 @@ impl CopyIn {
 
     fn options(&self, target: &Table) -> Result<String, TaskError> {
         let encoding = match &self.encoding {
-            _ if self.format == Format::Binary => None,
+            _ if self.format == CopyFormat::Binary => None,
             Some(encoding) if !self.is_decoded_here() => encoding.in_postgres(),
             _ => Some("UTF8"),
         };

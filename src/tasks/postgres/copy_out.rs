@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use super::copy_format::Format;
+use super::copy_format::CopyFormat;
 use super::table::{Table, readable};
 use crate::postgres::name::quote_name;
 use crate::postgres::sql::{Statement, quote, statements};
@@ -54,7 +54,7 @@ pub struct CopyOut {
     #[serde(default)]
     compress: bool,
     /// The file's format: `TEXT` (by default), `CSV` (by default if `name` says so) or `BINARY`.
-    format: Option<Format>,
+    format: Option<CopyFormat>,
     /// Whether the first line names the columns; by default only in CSV whose `name` says that it is.
     header: Option<bool>,
     /// The character between fields; by default a comma, or a tab in text format.
@@ -185,12 +185,12 @@ impl CopyOut {
         name.ends_with(".csv") || name.ends_with(".csv.gz")
     }
 
-    fn format(&self) -> Format {
-        self.format.unwrap_or(if self.is_named_csv() { Format::Csv } else { Format::Text })
+    fn format(&self) -> CopyFormat {
+        self.format.unwrap_or(if self.is_named_csv() { CopyFormat::Csv } else { CopyFormat::Text })
     }
 
     fn has_header(&self) -> bool {
-        self.header.unwrap_or(self.format() == Format::Csv && self.is_named_csv())
+        self.header.unwrap_or(self.format() == CopyFormat::Csv && self.is_named_csv())
     }
 
     /// What the format has no use for.
@@ -224,9 +224,9 @@ impl CopyOut {
 
     async fn options(&self, session: &PostgresSession) -> Result<String, TaskError> {
         let format = match self.format() {
-            Format::Csv => "FORMAT csv",
-            Format::Text => "FORMAT text",
-            Format::Binary => "FORMAT binary",
+            CopyFormat::Csv => "FORMAT csv",
+            CopyFormat::Text => "FORMAT text",
+            CopyFormat::Binary => "FORMAT binary",
         };
         let texts = [
             ("DELIMITER", &self.delimiter),
@@ -243,9 +243,9 @@ impl CopyOut {
 
     fn file_name(&self) -> String {
         let ending = match self.format() {
-            Format::Csv => "csv",
-            Format::Text => "txt",
-            Format::Binary => "bin",
+            CopyFormat::Csv => "csv",
+            CopyFormat::Text => "txt",
+            CopyFormat::Binary => "bin",
         };
         let name = self.name.clone().unwrap_or_else(|| format!("data.{ending}"));
         if self.compress && !name.ends_with(".gz") { name + ".gz" } else { name }
@@ -282,7 +282,7 @@ impl CopyOut {
         let written = writer.await.map_err(io::Error::other).and_then(|written| written);
         let bytes =
             written.map_err(|error| TaskError::permanent(format!("cannot write {}", stored.uri)).caused_by(error))?;
-        let extra = u64::from(self.has_header() || self.format() == Format::Binary);
+        let extra = u64::from(self.has_header() || self.format() == CopyFormat::Binary);
         let row_count = rows.saturating_sub(extra);
         Ok(CopyOutOutputs { uri: stored.uri.clone(), row_count, row_count_too: row_count, bytes })
     }

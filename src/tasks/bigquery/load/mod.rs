@@ -414,10 +414,10 @@ impl BigQueryLoad {
         let by_name = match name.rsplit('.').next() {
             Some("avro") => LoadFormat::Avro,
             Some("orc") => LoadFormat::Orc,
-            _ => match stream::Format::of(&name) {
-                stream::Format::Csv => LoadFormat::Csv,
-                stream::Format::Ndjson | stream::Format::Json => LoadFormat::Json,
-                stream::Format::Parquet => LoadFormat::Parquet,
+            _ => match stream::FileFormat::of(&name) {
+                stream::FileFormat::Csv => LoadFormat::Csv,
+                stream::FileFormat::Ndjson | stream::FileFormat::Json => LoadFormat::Json,
+                stream::FileFormat::Parquet => LoadFormat::Parquet,
             },
         };
         self.format.unwrap_or(by_name)
@@ -433,9 +433,9 @@ impl BigQueryLoad {
         let format = match self.format() {
             // Rows that lack columns are bad rows here.
             LoadFormat::Csv if self.csv_options.allow_jagged_rows == Some(true) => return Ok(None),
-            LoadFormat::Csv if self.skipped_rows() == 1 => stream::Format::Csv,
-            LoadFormat::Json => stream::Format::Ndjson,
-            LoadFormat::Parquet => stream::Format::Parquet,
+            LoadFormat::Csv if self.skipped_rows() == 1 => stream::FileFormat::Csv,
+            LoadFormat::Json => stream::FileFormat::Ndjson,
+            LoadFormat::Parquet => stream::FileFormat::Parquet,
             LoadFormat::Csv | LoadFormat::Avro | LoadFormat::Orc => return Ok(None),
         };
         let quote = self.quote().map(|quote| byte("quote", quote)).transpose()?;
@@ -446,7 +446,7 @@ impl BigQueryLoad {
             quote,
             escape: quote.unwrap_or(b'"'),
             null_strings: self.csv_options.null_marker.iter().cloned().collect(),
-            encoding: self.csv_options.encoding.clone().filter(|_| format == stream::Format::Csv),
+            encoding: self.csv_options.encoding.clone().filter(|_| format == stream::FileFormat::Csv),
             ..ReadOptions::default()
         }))
     }

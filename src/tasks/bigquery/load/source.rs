@@ -147,7 +147,7 @@ fn count(
     bare: bool,
     progress: Arc<Progress>,
 ) -> Result<(Option<Vec<String>>, u64), TaskError> {
-    let is_complete = !bare && options.format != Some(stream::Format::Ndjson);
+    let is_complete = !bare && options.format != Some(stream::FileFormat::Ndjson);
     let reader = Reader::open(path, &options, progress)?;
     if reader.is_empty() {
         return Err(

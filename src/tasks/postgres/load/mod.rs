@@ -136,7 +136,7 @@ pub struct PostgresLoad {
     force: bool,
     /// The file's format: `csv`, `ndjson`, `json` or `parquet`; by default what its name says. Postgres's own formats are read by
     /// `postgres.copy_in`.
-    format: Option<Format>,
+    format: Option<FileFormat>,
     /// The server, such as `postgres://user:password@host:5432/database` or `jdbc:postgresql://host:5432/database`.
     /// `--postgres` wins over it. Without any address jitney starts a private server of its own.
     url: Option<String>,
@@ -325,7 +325,7 @@ impl PostgresLoad {
 
     /// What does not go together in how the file is read.
     fn reading_conflicts(&self) -> Vec<FieldConflict> {
-        let format = self.format.unwrap_or_else(|| Format::of(&self.from));
+        let format = self.format.unwrap_or_else(|| FileFormat::of(&self.from));
         self.csv().conflicts(format, if self.format.is_some() { "format" } else { "from" })
     }
 

@@ -15,9 +15,9 @@ use super::key::Key;
 use super::partition::{Misplaced, misplaced};
 use super::spelling::{Comparison, Spellings};
 use crate::clock;
-use crate::stream::{BadRow, Batches, Column, Reader};
+use crate::stream::{BadRow, Batches, ColumnSpec, Reader};
 use crate::task::{Progress, TaskError};
-use crate::tasks::polars::plan::Plan;
+use crate::tasks::polars::plan::TransformPlan;
 
 /// Batches that wait between parsing and encoding.
 const PARSED_AHEAD: usize = 2;
@@ -29,8 +29,8 @@ const MAX_CHANGES: usize = 8;
 /// All that the threads need.
 pub(super) struct CopyPipeline {
     pub(super) reader: Reader,
-    pub(super) wanted: Vec<Column>,
-    pub(super) plan: Plan,
+    pub(super) wanted: Vec<ColumnSpec>,
+    pub(super) plan: TransformPlan,
     pub(super) encoder: Arc<Encoder>,
     /// What makes the keys of `row_id`.
     pub(super) key: Option<Arc<Key>>,
@@ -124,7 +124,7 @@ fn encode(encoder: &Encoder, frame: &DataFrame, is_text: bool) -> PolarsResult<(
 }
 
 /// Reads and parses on a thread of its own.
-pub(super) fn ahead(reader: Reader, wanted: Vec<Column>) -> Batches {
+pub(super) fn ahead(reader: Reader, wanted: Vec<ColumnSpec>) -> Batches {
     let (sender, receiver) = sync_channel(PARSED_AHEAD);
     std::thread::spawn(move || {
         for batch in reader.batches(wanted) {
