@@ -72,9 +72,9 @@ impl ConnectionLimits {
     }
 
     /// Accepts and answers until `shutdown`, and returns when the last request in progress has its answer.
-    pub(super) async fn serve(&self, listener: TcpListener, answers: Answers, health: Health) {
+    pub(super) async fn serve(&self, listener: TcpListener, answers: ConnectionHandler, health: Health) {
         let health_router = answers.router.clone().layer(middleware::from_fn(health_only));
-        let of_health = Answers { router: health_router, ..answers.clone() };
+        let of_health = ConnectionHandler { router: health_router, ..answers.clone() };
         let (tasks, mut reserve) = (TaskTracker::new(), VecDeque::new());
         loop {
             let accepted = tokio::select! {
@@ -125,14 +125,14 @@ fn reserve_for_health(reserve: &mut VecDeque<AbortHandle>, newest: AbortHandle) 
 
 /// What connections are answered with.
 #[derive(Clone)]
-pub(super) struct Answers {
+pub(super) struct ConnectionHandler {
     pub(super) router: Router,
     /// How TLS begins, if the server speaks it.
     pub(super) tls: Option<TlsAcceptor>,
     pub(super) shutdown: CancellationToken,
 }
 
-impl Answers {
+impl ConnectionHandler {
     /// Answers the requests of one connection, once it has shaken hands where TLS is spoken.
     async fn accept(self, stream: TcpStream, peer: SocketAddr, keep_alive: bool) {
         let stream = WriteTimeout::new(stream);

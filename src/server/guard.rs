@@ -16,7 +16,7 @@ use crate::server::{App, pages};
 /// Rejects requests of other sites, those without a valid login where one is needed, and those for which the login's role is
 /// not enough.
 pub(super) async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
-    let (call, sender, wanted) = (Call::of(&mut request).await, Sender::of(&request), Wanted::of(&request));
+    let (call, sender, wanted) = (Call::of(&mut request).await, Sender::of(&request), RequestedView::of(&request));
     let answered = audit::with_targets(async {
         match admit(&app, &call, &sender, request).await {
             Ok((identity, request)) => (identity.clone(), identity.scope(next.run(request)).await),
@@ -31,9 +31,14 @@ pub(super) async fn guard(State(app): State<Arc<App>>, mut request: Request, nex
     response
 }
 
-type Refused = (Arc<Identity>, ApiError);
+type RefusedCall = (Arc<Identity>, ApiError);
 
-async fn admit(app: &App, call: &Call, sender: &Sender, request: Request) -> Result<(Arc<Identity>, Request), Refused> {
+async fn admit(
+    app: &App,
+    call: &Call,
+    sender: &Sender,
+    request: Request,
+) -> Result<(Arc<Identity>, Request), RefusedCall> {
     let nobody = |error| (Identity::nobody(), error);
     app.access.check_site(&request).map_err(nobody)?;
     let identity = app.access.identify(sender, app.executor.journal()).await.map_err(nobody)?;
@@ -47,14 +52,14 @@ async fn admit(app: &App, call: &Call, sender: &Sender, request: Request) -> Res
 }
 
 /// What a client wants to see: a browser a page, where it shows one.
-struct Wanted {
+struct RequestedView {
     is_page: bool,
     is_browser: bool,
     /// The page, to which the login page leads back.
     address: String,
 }
 
-impl Wanted {
+impl RequestedView {
     fn of(request: &Request) -> Self {
         let is_get = [Method::GET, Method::HEAD].contains(request.method());
         Self {
@@ -89,7 +94,7 @@ fn accepts_html(headers: &HeaderMap) -> bool {
 pub(super) async fn guard_site(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     match app.access.check_site(&request) {
         Ok(()) => next.run(request).await,
-        Err(error) => Wanted::of(&request).refused(error),
+        Err(error) => RequestedView::of(&request).refused(error),
     }
 }
 

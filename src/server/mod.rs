@@ -47,7 +47,7 @@ use crate::engine::{EngineError, Runner, SettingsHost};
 use crate::journal::{Journal, JournalError, JournalUpdate, StartedBy};
 use crate::server::access::{AccessControl, TrustedProxies};
 use crate::server::audit::AnonymousLimit;
-use crate::server::connections::{Answers, ConnectionLimits};
+use crate::server::connections::{ConnectionHandler, ConnectionLimits};
 use crate::server::log::ExecutionLog;
 use crate::server::metrics::Metrics;
 use crate::server::observers::Observers;
@@ -256,7 +256,7 @@ async fn serve(listener: TcpListener, app: Arc<App>, tls: Option<Tls>, shutdown:
             tls.watch(health.clone(), shutdown.clone()).await;
         }
     };
-    let answers = Answers { router: router::router(app), tls: acceptor, shutdown: shutdown.clone() };
+    let answers = ConnectionHandler { router: router::router(app), tls: acceptor, shutdown: shutdown.clone() };
     let serving = async { tokio::join!(connections.serve(listener, answers, health.clone()), watching) };
     let timeout = async {
         shutdown.cancelled().await;

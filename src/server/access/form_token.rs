@@ -14,7 +14,7 @@ const HEADER: HeaderName = HeaderName::from_static("x-csrf-token");
 const MAX_BYTES: usize = 1024;
 
 /// Where a field ends, and how a body begins that has it.
-struct Frame {
+struct FieldFrame {
     begin: Vec<u8>,
     end: Vec<u8>,
     /// Whether a body may end with the field.
@@ -23,7 +23,7 @@ struct Frame {
     kept: usize,
 }
 
-impl Frame {
+impl FieldFrame {
     fn of(headers: &HeaderMap) -> Option<Self> {
         let kind = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
         if kind.starts_with("application/x-www-form-urlencoded") {
@@ -59,7 +59,7 @@ pub(super) async fn take(request: Request) -> (Request, Option<String>) {
         let token = token.to_str().ok().map(str::to_owned);
         return (request, token);
     }
-    let Some(frame) = Frame::of(request.headers()) else { return (request, None) };
+    let Some(frame) = FieldFrame::of(request.headers()) else { return (request, None) };
     let (mut parts, body) = request.into_parts();
     // Read again behind its end, by whoever reads a form that has no other field.
     let mut chunks = body.into_data_stream().fuse();

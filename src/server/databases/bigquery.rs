@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::read_only::{Column, QueryLimits, QueryResult};
+use super::read_only::{QueryLimits, QueryResult, ResultColumn};
 use crate::config::Settings;
 use crate::file_access::FileAccess;
 use crate::gcp::{Api, GoogleLogin, RetryPolicy, Service};
@@ -95,7 +95,7 @@ fn read(answer: &Value, limits: QueryLimits) -> QueryResult {
     let column = |field: &Value| {
         let kind = text(field, "type");
         let is_number = numbers.contains(&kind.as_str()) && text(field, "mode") != "REPEATED";
-        Column { name: text(field, "name"), kind: kind.to_lowercase(), is_number }
+        ResultColumn { name: text(field, "name"), kind: kind.to_lowercase(), is_number }
     };
     let mut result = QueryResult { columns: fields.iter().map(column).collect(), ..QueryResult::default() };
     let mut bytes = 0;

@@ -23,7 +23,7 @@ pub(in crate::server) struct LoadFilter {
 
 /// An entry of the ledger.
 #[derive(Clone, Debug)]
-pub(in crate::server) struct Load {
+pub(in crate::server) struct RecordedLoad {
     pub(in crate::server) execution: String,
     pub(in crate::server) flow: String,
     pub(in crate::server) target: String,
@@ -38,7 +38,7 @@ pub(in crate::server) struct Load {
     pub(in crate::server) at: DateTime<Utc>,
 }
 
-impl Load {
+impl RecordedLoad {
     /// Whether what was read is what was loaded, rejected and skipped.
     pub(in crate::server) fn reconciles(&self) -> bool {
         self.read == self.loaded + self.rejected + self.skipped
@@ -106,7 +106,7 @@ impl ReadOnly {
         ledger: &str,
         filter: &LoadFilter,
         (limit, offset): (u32, u32),
-    ) -> Result<Vec<Load>, TaskError> {
+    ) -> Result<Vec<RecordedLoad>, TaskError> {
         let sql = format!(
             "SELECT execution, flow, target, partition, source, rows_read, rows_loaded, rows_rejected, rows_skipped, bytes,
                  seconds, loaded_at FROM {ledger} WHERE {CONDITION} ORDER BY id DESC LIMIT {limit} OFFSET {offset}"
@@ -127,10 +127,10 @@ impl ReadOnly {
 }
 
 /// An entry; anybody's table of that name may have other types.
-fn load(row: &Row) -> Result<Load, TaskError> {
+fn load(row: &Row) -> Result<RecordedLoad, TaskError> {
     let text = |name: &str| row.try_get::<_, String>(name).map_err(|error| failed(&error));
     let count = |name: &str| row.try_get::<_, i64>(name).map(i64::unsigned_abs).map_err(|error| failed(&error));
-    Ok(Load {
+    Ok(RecordedLoad {
         execution: text("execution")?,
         flow: text("flow")?,
         target: text("target")?,

@@ -20,7 +20,7 @@ use crate::server::App;
 use crate::task::TaskType;
 
 pub(super) use bigquery::BigQueryReader;
-pub(super) use loads::{Load, LoadFilter, LoadTotals};
+pub(super) use loads::{LoadFilter, LoadTotals, RecordedLoad};
 pub(super) use read_only::{QueryLimits, QueryResult, ReadOnly};
 pub(super) use tables::{LoadedTable, TableColumns};
 
@@ -38,11 +38,11 @@ pub(super) struct Database {
     pub(super) name: String,
     /// Who names it.
     pub(super) origin: String,
-    target: Target,
+    target: DatabaseTarget,
 }
 
 #[derive(Clone, Debug)]
-enum Target {
+enum DatabaseTarget {
     Postgres(Box<PostgresAddress>),
     /// The private server, which has its address once it runs.
     Private,
@@ -53,7 +53,7 @@ enum Target {
 impl Database {
     /// Whether queries on it cost by the bytes that they read.
     pub(super) fn is_bigquery(&self) -> bool {
-        matches!(self.target, Target::BigQuery)
+        matches!(self.target, DatabaseTarget::BigQuery)
     }
 }
 
@@ -78,7 +78,7 @@ impl Databases {
         all.known.extend(uses_bigquery(app).then(|| Database {
             name: "BigQuery".to_owned(),
             origin: "with this server's Google credentials".to_owned(),
-            target: Target::BigQuery,
+            target: DatabaseTarget::BigQuery,
         }));
         all
     }
@@ -122,7 +122,7 @@ impl Databases {
                     let private = managed::is_own(&app.settings, &address);
                     let name = if private { PRIVATE.to_owned() } else { name_of(&address) };
                     if !self.known.iter().any(|known| known.name == name) {
-                        self.known.push(Database { name, origin, target: Target::Postgres(address) });
+                        self.known.push(Database { name, origin, target: DatabaseTarget::Postgres(address) });
                     }
                 }
                 Ok(RequestedServer::Managed) => {}
@@ -143,13 +143,13 @@ fn default(settings: &Settings) -> Result<Option<Database>, String> {
     match resolve(settings, None) {
         Ok(RequestedServer::Server(address)) => {
             let origin = address.origin.to_string();
-            Ok(Some(Database { name: name_of(&address), origin, target: Target::Postgres(address) }))
+            Ok(Some(Database { name: name_of(&address), origin, target: DatabaseTarget::Postgres(address) }))
         }
         Ok(RequestedServer::Managed) => match managed::status(settings) {
             Ok(status) if status.major.is_some() => Ok(Some(Database {
                 name: PRIVATE.to_owned(),
                 origin: "managed by jitney".to_owned(),
-                target: Target::Private,
+                target: DatabaseTarget::Private,
             })),
             Ok(_) => Ok(None),
             Err(error) => Err(error.message),

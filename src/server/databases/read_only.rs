@@ -8,7 +8,7 @@ use futures_util::TryStreamExt;
 use tokio_postgres::SimpleQueryMessage;
 use tokio_postgres::types::{Kind, Type};
 
-use super::{Database, Target};
+use super::{Database, DatabaseTarget};
 use crate::config::Settings;
 use crate::postgres::{PostgresSession, connect, connect_to, explain};
 use crate::task::TaskError;
@@ -36,7 +36,7 @@ pub(in crate::server) struct QueryLimits {
 
 /// A column of a result.
 #[derive(Clone, Debug)]
-pub(in crate::server) struct Column {
+pub(in crate::server) struct ResultColumn {
     pub(in crate::server) name: String,
     pub(in crate::server) kind: String,
     pub(in crate::server) is_number: bool,
@@ -45,7 +45,7 @@ pub(in crate::server) struct Column {
 /// The rows of a query as the server prints them.
 #[derive(Clone, Debug, Default)]
 pub(in crate::server) struct QueryResult {
-    pub(in crate::server) columns: Vec<Column>,
+    pub(in crate::server) columns: Vec<ResultColumn>,
     pub(in crate::server) rows: Vec<Vec<Option<String>>>,
     /// Whether there are more rows than the limits allow.
     pub(in crate::server) has_more: bool,
@@ -74,12 +74,12 @@ impl ReadOnly {
     pub(in crate::server) async fn open(settings: &Settings, database: &Database) -> Result<Self, TaskError> {
         let connecting = async {
             match &database.target {
-                Target::Postgres(address) => connect_to(address).await,
-                Target::Private => connect(settings, None).await,
-                Target::BigQuery => Err(TaskError::permanent("BigQuery keeps the ledger in the dataset of each table")
-                    .help(
-                        "ask for it under Query: SELECT * FROM dataset.jitney_loads ORDER BY loaded_at DESC LIMIT 100",
-                    )),
+                DatabaseTarget::Postgres(address) => connect_to(address).await,
+                DatabaseTarget::Private => connect(settings, None).await,
+                DatabaseTarget::BigQuery => Err(TaskError::permanent(
+                    "BigQuery keeps the ledger in the dataset of each table",
+                )
+                .help("ask for it under Query: SELECT * FROM dataset.jitney_loads ORDER BY loaded_at DESC LIMIT 100")),
             }
         };
         let late = || TaskError::transient(format!("{} does not answer", database.name));
@@ -116,7 +116,7 @@ impl ReadOnly {
         if REPORTS.contains(&word.as_str()) {
             return self.read(sql, Vec::new(), limits).await;
         }
-        let columns: Vec<Column> = prepared.columns().iter().map(column).collect();
+        let columns: Vec<ResultColumn> = prepared.columns().iter().map(column).collect();
         if columns.is_empty() {
             return Err(TaskError::permanent("the query returns no columns"));
         }
@@ -132,7 +132,7 @@ impl ReadOnly {
     }
 
     /// The rows of a statement that is known to read, at most as many as the limits allow.
-    async fn read(&self, sql: &str, columns: Vec<Column>, limits: QueryLimits) -> Result<QueryResult, TaskError> {
+    async fn read(&self, sql: &str, columns: Vec<ResultColumn>, limits: QueryLimits) -> Result<QueryResult, TaskError> {
         let failed = |error| explain("the query", &error);
         let mut messages = Box::pin(self.client().simple_query_raw(sql).await.map_err(failed)?);
         let mut result = QueryResult { columns, ..QueryResult::default() };
@@ -140,7 +140,7 @@ impl ReadOnly {
         while let Some(message) = messages.try_next().await.map_err(failed)? {
             match message {
                 SimpleQueryMessage::RowDescription(named) if result.columns.is_empty() => {
-                    let plain = |column: &tokio_postgres::SimpleColumn| Column {
+                    let plain = |column: &tokio_postgres::SimpleColumn| ResultColumn {
                         name: column.name().to_owned(),
                         kind: "text".to_owned(),
                         is_number: false,
@@ -171,13 +171,17 @@ impl QueryLimits {
     }
 }
 
-fn column(column: &tokio_postgres::Column) -> Column {
+fn column(column: &tokio_postgres::ResultColumn) -> ResultColumn {
     let base = match column.type_().kind() {
         Kind::Domain(base) => base,
         _ => column.type_(),
     };
     let numbers = [Type::INT2, Type::INT4, Type::INT8, Type::FLOAT4, Type::FLOAT8, Type::NUMERIC];
-    Column { name: column.name().to_owned(), kind: column.type_().name().to_owned(), is_number: numbers.contains(base) }
+    ResultColumn {
+        name: column.name().to_owned(),
+        kind: column.type_().name().to_owned(),
+        is_number: numbers.contains(base),
+    }
 }
 
 /// The first word of a statement in lower case, behind comments and parentheses.

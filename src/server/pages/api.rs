@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, header};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::shell::{Place, Shell};
+use super::shell::{NavPage, Shell};
 use super::{PageResult, page_or_json};
 use crate::server::App;
 use crate::server::api::description;
@@ -40,7 +40,7 @@ struct BodyField {
 
 /// What a call sends.
 #[derive(Serialize)]
-struct Body {
+struct ShownBody {
     /// Its content type.
     kind: String,
     about: String,
@@ -51,7 +51,7 @@ struct Body {
 
 /// An answer: the status, and what it is.
 #[derive(Serialize)]
-struct Answer {
+struct ShownResponse {
     status: String,
     is_good: bool,
     about: String,
@@ -66,13 +66,13 @@ struct Operation {
     path: String,
     about: String,
     parameters: Vec<Parameter>,
-    body: Option<Body>,
-    answers: Vec<Answer>,
+    body: Option<ShownBody>,
+    answers: Vec<ShownResponse>,
     curl: String,
 }
 
 #[derive(Serialize)]
-struct Group {
+struct OperationGroup {
     name: String,
     operations: Vec<Operation>,
 }
@@ -84,7 +84,7 @@ struct ApiPage {
     shell: Shell,
     text: String,
     base: String,
-    groups: Vec<Group>,
+    groups: Vec<OperationGroup>,
 }
 
 pub(super) async fn show(State(app): State<Arc<App>>, parameters: QueryParameters, headers: HeaderMap) -> PageResult {
@@ -93,7 +93,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, parameters: QueryParameter
     let document = description();
     let base = document.pointer("/servers/0/url").and_then(Value::as_str).unwrap_or("/api/v1").to_owned();
     let root = format!("http://{host}{base}");
-    let mut groups: Vec<Group> = Vec::new();
+    let mut groups: Vec<OperationGroup> = Vec::new();
     for (path, methods) in document.get("paths").and_then(Value::as_object).into_iter().flatten() {
         for (method, call) in methods.as_object().into_iter().flatten() {
             let operation = operation(&document, &root, path, method, call);
@@ -103,11 +103,11 @@ pub(super) async fn show(State(app): State<Arc<App>>, parameters: QueryParameter
             let name = call.pointer("/tags/0").and_then(Value::as_str).unwrap_or("others");
             match groups.iter_mut().find(|group| group.name == name) {
                 Some(group) => group.operations.push(operation),
-                None => groups.push(Group { name: name.to_owned(), operations: vec![operation] }),
+                None => groups.push(OperationGroup { name: name.to_owned(), operations: vec![operation] }),
             }
         }
     }
-    page_or_json(&ApiPage { shell: Shell::of(&app, Place::Api, ""), text: text.to_owned(), base, groups })
+    page_or_json(&ApiPage { shell: Shell::of(&app, NavPage::Api, ""), text: text.to_owned(), base, groups })
 }
 
 impl Operation {
@@ -161,7 +161,7 @@ fn kind_of(document: &Value, schema: &Value) -> String {
     }
 }
 
-fn body(document: &Value, found: &Value) -> Body {
+fn body(document: &Value, found: &Value) -> ShownBody {
     let content = found.get("content").and_then(Value::as_object).and_then(|content| content.iter().next());
     let (kind, schema) = content.map_or(("", None), |(kind, content)| (kind.as_str(), content.get("schema")));
     let found_fields = schema.map(|schema| fields_within(document, schema)).unwrap_or_default();
@@ -180,22 +180,27 @@ fn body(document: &Value, found: &Value) -> Body {
         about: field.about,
         depth: field.depth,
     });
-    Body { kind: kind.to_owned(), about: text_of(found, "description"), fields: fields.collect(), example }
+    ShownBody { kind: kind.to_owned(), about: text_of(found, "description"), fields: fields.collect(), example }
 }
 
-fn answers(document: &Value, call: &Value) -> Vec<Answer> {
+fn answers(document: &Value, call: &Value) -> Vec<ShownResponse> {
     let all = call.get("responses").and_then(Value::as_object).into_iter().flatten();
     let one = |(status, answer): (&String, &Value)| {
         let content = answer.get("content").and_then(Value::as_object).and_then(|content| content.iter().next());
         let schema = content.and_then(|(_, content)| content.get("schema"));
         let kind = schema.map(|schema| kind_of(document, schema)).filter(|kind| kind != "map").unwrap_or_default();
-        Answer { is_good: status.starts_with('2'), about: text_of(answer, "description"), kind, status: status.clone() }
+        ShownResponse {
+            is_good: status.starts_with('2'),
+            about: text_of(answer, "description"),
+            kind,
+            status: status.clone(),
+        }
     };
     all.map(one).collect()
 }
 
 /// The same call from a terminal.
-fn curl(root: &str, path: &str, method: &str, body: Option<&Body>) -> String {
+fn curl(root: &str, path: &str, method: &str, body: Option<&ShownBody>) -> String {
     let mut words = vec!["curl".to_owned()];
     if method != "get" {
         words.push(format!("-X {}", method.to_uppercase()));

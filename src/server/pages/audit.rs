@@ -6,8 +6,8 @@ use askama::Template;
 use axum::Json;
 use axum::extract::State;
 
-use super::format::Moment;
-use super::shell::{Place, Shell};
+use super::format::ShownTime;
+use super::shell::{NavPage, Shell};
 use super::{PageResult, page};
 use crate::journal::AuditRow;
 use crate::server::App;
@@ -17,7 +17,7 @@ use crate::server::api::parameters::QueryParameters;
 
 struct ShownRow {
     number: i64,
-    time: Moment,
+    time: ShownTime,
     user: String,
     address: String,
     action: String,
@@ -47,7 +47,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, parameters: QueryParameter
     let chosen = text("result");
     let older = found.last().filter(|_| found.len() == audit::SHOWN as usize);
     let older = older.map(|row| parameters.with("before", &row.number.to_string()));
-    let shell = Shell::of(&app, Place::Audit, "");
+    let shell = Shell::of(&app, NavPage::Audit, "");
     page(&AuditPage {
         shell,
         user: text("user"),
@@ -60,7 +60,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, parameters: QueryParameter
             .map(|row| ShownRow {
                 result: result(&row),
                 number: row.number,
-                time: Moment::of(row.time),
+                time: ShownTime::of(row.time),
                 user: row.user,
                 address: row.address,
                 action: row.action,

@@ -8,7 +8,7 @@ use axum::response::Redirect;
 use serde_json::{Map, Value};
 
 use super::error::PageError;
-use super::shell::{Place, Shell, flow_address};
+use super::shell::{NavPage, Shell, flow_address};
 use super::{PageResult, page};
 use crate::blocking::run_blocking;
 use crate::id::BackfillId;
@@ -106,7 +106,7 @@ pub(super) async fn show(
         .iter()
         .flat_map(|name| parameters.all(name).map(|value| ((*name).to_owned(), value.to_owned())).collect::<Vec<_>>());
     page(&BackfillPage {
-        shell: Shell::of(&app, Place::Flows, ""),
+        shell: Shell::of(&app, NavPage::Flows, ""),
         address: flow_address(&namespace, &id),
         hidden: hidden.collect(),
         from: text("from"),

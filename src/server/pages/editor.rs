@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::diff::{self, DiffLine};
 use super::error::PageError;
-use super::shell::{Place, Shell, flow_address};
+use super::shell::{NavPage, Shell, flow_address};
 use super::{PageResult, page};
 use crate::blocking::run_blocking;
 use crate::engine::catalog::CatalogError;
@@ -101,7 +101,7 @@ impl View {
 
 /// What became of it.
 #[derive(Default)]
-struct Outcome {
+struct EditOutcome {
     is_saved: bool,
     problem: String,
     conflict: Option<Conflict>,
@@ -119,7 +119,7 @@ pub(super) async fn show(
     let edited = run_blocking(|| app.catalog.text_to_edit(&key.namespace, &key.id))?;
     let (base, text) = (edited.digest, line_ends::shown(&edited.text));
     let draft = Draft { key: Some(key), base, text, view: View::of(&parameters) };
-    editor(&app, draft, Outcome { is_saved: parameters.is_on("saved"), ..Outcome::default() })
+    editor(&app, draft, EditOutcome { is_saved: parameters.is_on("saved"), ..Outcome::default() })
 }
 
 /// What the editor has of a flow's file: its text, what tells it from later ones, and its findings.
@@ -170,7 +170,7 @@ async fn post(app: &Arc<App>, key: Option<FlowKey>, form: &QueryParameters) -> R
     if matches!(draft.view, View::Form(_))
         && let Err(problem) = run_blocking(|| form::changed(&mut draft.text, form, &action))
     {
-        return Ok(editor(app, draft, Outcome { problem, ..Outcome::default() })?.into_response());
+        return Ok(editor(app, draft, EditOutcome { problem, ..Outcome::default() })?.into_response());
     }
     match action.split_once(' ').unwrap_or((&action, "")) {
         ("fix", fix) => draft.text = check::fixed(&draft.text, fix),
@@ -183,7 +183,7 @@ async fn post(app: &Arc<App>, key: Option<FlowKey>, form: &QueryParameters) -> R
         }
         _ => return written(app, draft).await,
     }
-    Ok(editor(app, draft, Outcome::default())?.into_response())
+    Ok(editor(app, draft, EditOutcome::default())?.into_response())
 }
 
 /// Writes the flow's file; what hinders that is shown in the editor.
@@ -198,8 +198,9 @@ async fn written(app: &Arc<App>, draft: Draft) -> Result<Response, PageError> {
         None => catalog.create(&text),
     };
     let saved = tokio::task::spawn_blocking(saving).await.map_err(|error| ApiError::internal(&error))?;
-    let refused =
-        |status: StatusCode, draft: Draft, outcome: Outcome| Ok((status, editor(app, draft, outcome)?).into_response());
+    let refused = |status: StatusCode, draft: Draft, outcome: EditOutcome| {
+        Ok((status, editor(app, draft, outcome)?).into_response())
+    };
     match saved {
         Ok(entry) => {
             let address = flow_address(&entry.namespace, &entry.id);
@@ -212,17 +213,17 @@ async fn written(app: &Arc<App>, draft: Draft) -> Result<Response, PageError> {
         }
         Err(CatalogError::Changed { text, .. }) => {
             let conflict = run_blocking(|| conflict(app, &draft, &text))?;
-            let outcome = Outcome { conflict: Some(conflict), ..Outcome::default() };
+            let outcome = EditOutcome { conflict: Some(conflict), ..Outcome::default() };
             refused(StatusCode::CONFLICT, draft, outcome)
         }
         Err(CatalogError::Exists(key)) => {
             let problem = format!("There is a flow {key} already. Choose another id, or edit that one.");
-            refused(StatusCode::CONFLICT, draft, Outcome { problem, ..Outcome::default() })
+            refused(StatusCode::CONFLICT, draft, EditOutcome { problem, ..Outcome::default() })
         }
         Err(CatalogError::Invalid(findings)) => {
             let findings: Vec<String> = findings.iter().filter(|finding| finding.is_error()).map(sentence).collect();
             let problem = format!("It was not saved: {}", findings.join("\n"));
-            refused(StatusCode::UNPROCESSABLE_ENTITY, draft, Outcome { problem, ..Outcome::default() })
+            refused(StatusCode::UNPROCESSABLE_ENTITY, draft, EditOutcome { problem, ..Outcome::default() })
         }
         Err(error) => Err(ApiError::from(error).into()),
     }
@@ -237,7 +238,7 @@ fn conflict(app: &App, draft: &Draft, now: &str) -> Result<Conflict, ApiError> {
     Ok(Conflict { digest, is_gone: now.is_empty(), lines })
 }
 
-fn editor(app: &App, draft: Draft, outcome: Outcome) -> PageResult {
+fn editor(app: &App, draft: Draft, outcome: EditOutcome) -> PageResult {
     let file = check::file_of(app, draft.key.as_ref());
     if let View::Form(task) = &draft.view {
         let task = task.clone();

@@ -21,7 +21,7 @@ use serde_json::{Map, Value};
 use self::evaluate::Evaluation;
 use self::facts::FactGroup;
 use self::failure::Failure;
-use self::files::{Content, FilesView};
+use self::files::{FilesView, ShownContent};
 use self::log::LogView;
 use self::metrics::RunMetrics;
 use self::outputs::OutputGroup;
@@ -29,10 +29,10 @@ use self::timeline::Timeline;
 use self::yaml::YamlLine;
 use super::error::PageError;
 use super::flow;
-use super::format::{Moment, duration, filters, pairs};
-use super::input_fields::{self, Element, Field};
+use super::format::{ShownTime, duration, filters, pairs};
+use super::input_fields::{self, Element, InputField};
 use super::page;
-use super::shell::{Place, Shell, flow_address, segment};
+use super::shell::{NavPage, Shell, flow_address, segment};
 use super::state::StateBadge;
 use crate::blocking::run_blocking;
 use crate::engine::{runnable_alone, wanted_by_pauses};
@@ -137,7 +137,7 @@ struct ExecutionPage {
     created: Moment,
     took: String,
     trigger: String,
-    origin: Option<Origin>,
+    origin: Option<OriginExecution>,
     /// The executions of the flow before and behind this one.
     older: Option<String>,
     newer: Option<String>,
@@ -149,7 +149,7 @@ struct ExecutionPage {
     /// Who has said that it loaded as many rows as expected, and when.
     expected: Option<(String, Moment)>,
     /// What its pauses ask for.
-    questions: Vec<Field>,
+    questions: Vec<InputField>,
     failures: Vec<Failure>,
     rows: Option<Reconciliation>,
     timeline: Timeline,
@@ -217,7 +217,7 @@ fn of(app: &App, id: &ExecutionId, parameters: &QueryParameters) -> Result<Execu
 }
 
 /// The fields of what its pauses ask for.
-fn questions(state: &State, flow: &Flow) -> Vec<Field> {
+fn questions(state: &State, flow: &Flow) -> Vec<InputField> {
     let paused: Vec<RunId> = state.paused().map(|(run, _)| run.clone()).collect();
     let inputs: Vec<Input> = wanted_by_pauses(flow, &paused).into_iter().flatten().collect();
     input_fields::of(&inputs, &resolve_partial_without_host(&inputs, &[]), &[], &[])

@@ -36,7 +36,7 @@ pub(super) struct ListedExecution {
     pub(super) flow: String,
     pub(super) state: StateBadge,
     pub(super) inputs: Vec<String>,
-    pub(super) began: Moment,
+    pub(super) began: ShownTime,
     pub(super) took: String,
     pub(super) rows: String,
 }
@@ -65,15 +65,15 @@ impl ListedExecution {
 
 /// A choice of a filter.
 #[derive(Serialize)]
-pub(super) struct Choice {
+pub(super) struct FilterChoice {
     pub(super) value: String,
     pub(super) is_chosen: bool,
 }
 
 /// The filters of the list as the form has them.
 struct Filters {
-    states: Vec<Choice>,
-    flows: Vec<Choice>,
+    states: Vec<FilterChoice>,
+    flows: Vec<FilterChoice>,
     text: String,
     label: String,
     from: String,
@@ -88,7 +88,7 @@ impl Filters {
     fn of(app: &App, parameters: &QueryParameters) -> Self {
         let choice = |name: &'static str| {
             let chosen: Vec<&str> = parameters.all(name).collect();
-            move |value: String| Choice {
+            move |value: String| FilterChoice {
                 is_chosen: chosen.iter().any(|chosen| chosen.eq_ignore_ascii_case(&value)),
                 value,
             }
@@ -150,7 +150,7 @@ fn of(app: &App, parameters: &QueryParameters) -> Result<ExecutionsPage, ApiErro
     let is_last = u64::from(skipped) + executions.len() as u64 >= found.total;
     let filters = ["page", "size", "group"].iter().fold(parameters.clone(), |query, name| query.without(name));
     Ok(ExecutionsPage {
-        shell: Shell::of(app, Place::Executions, "all"),
+        shell: Shell::of(app, NavPage::Executions, "all"),
         total: thousands(found.total),
         filters: Filters::of(app, parameters),
         newer: (number > 1).then(|| parameters.with("page", &(number - 1).to_string())),

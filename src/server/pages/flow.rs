@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::error::PageError;
 use super::executions::ListedExecution;
 use super::format::pairs;
-use super::shell::{Place, Shell, flow_address};
+use super::shell::{NavPage, Shell, flow_address};
 use super::yaml::{self, CodeLine};
 use super::{PageResult, named, page_as, topology};
 use crate::blocking::run_blocking;
@@ -96,7 +96,7 @@ pub(super) async fn show(
     };
     let shown = FlowPage {
         address: flow_address(&namespace, &id),
-        shell: Shell::of(&app, Place::Flows, format!("namespace={namespace}&flow={id}")),
+        shell: Shell::of(&app, NavPage::Flows, format!("namespace={namespace}&flow={id}")),
         description: entry.flow.description.clone().unwrap_or_default(),
         labels: pairs(&entry.flow.labels),
         revision: entry.revision,

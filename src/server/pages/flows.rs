@@ -7,8 +7,8 @@ use askama::Template;
 use axum::extract::State;
 use serde::Serialize;
 
-use super::format::{Moment, pairs};
-use super::shell::{Place, Shell, flow_address};
+use super::format::{ShownTime, pairs};
+use super::shell::{NavPage, Shell, flow_address};
 use super::state::StateBadge;
 use super::{PageResult, page_or_json};
 use crate::blocking::run_blocking;
@@ -46,9 +46,9 @@ struct ListedFlow {
     description: String,
     is_broken: bool,
     labels: Vec<FlowLabel>,
-    bars: Vec<Bar>,
-    last: Option<(String, StateBadge, Moment)>,
-    next: Option<Moment>,
+    bars: Vec<RunBar>,
+    last: Option<(String, StateBadge, ShownTime)>,
+    next: Option<ShownTime>,
 }
 
 /// A label, and the list of the flows that have it.
@@ -128,10 +128,20 @@ fn listed(app: &App, entry: &CatalogEntry, triggers: &[TriggerStatus]) -> Result
     let longest = own.iter().filter_map(|summary| summary.took).fold(0.0_f64, f64::max).max(0.001);
     let bars = own.iter().rev().enumerate().map(|(index, summary)| {
         let height = (4.0 + 12.0 * (summary.took.unwrap_or(longest) / longest)).clamp(4.0, 16.0) as u32;
-        Bar { id: summary.id.to_string(), state: StateBadge::of(summary.state), x: index * 7, height, y: 18 - height }
+        RunBar {
+            id: summary.id.to_string(),
+            state: StateBadge::of(summary.state),
+            x: index * 7,
+            height,
+            y: 18 - height,
+        }
     });
     let last = own.first().map(|summary| {
-        (summary.id.to_string(), StateBadge::of(summary.state), Moment::of(summary.started.unwrap_or(summary.created)))
+        (
+            summary.id.to_string(),
+            StateBadge::of(summary.state),
+            ShownTime::of(summary.started.unwrap_or(summary.created)),
+        )
     });
     let own_triggers = triggers
         .iter()
@@ -151,6 +161,6 @@ fn listed(app: &App, entry: &CatalogEntry, triggers: &[TriggerStatus]) -> Result
         labels: pairs(&entry.flow.labels).into_iter().map(label).collect(),
         bars: bars.collect(),
         last,
-        next: own_triggers.filter_map(|trigger| trigger.next).min().map(Moment::of),
+        next: own_triggers.filter_map(|trigger| trigger.next).min().map(ShownTime::of),
     })
 }

@@ -16,7 +16,7 @@ const MAX_VALUE_LENGTH: usize = 60;
 
 /// A moment: relative within a day, else local.
 #[derive(Clone, Debug)]
-pub(super) struct Moment {
+pub(super) struct ShownTime {
     /// For the browser, which shows it in its own zone.
     pub(super) iso: String,
     /// For readers without a script, in the server's zone.
@@ -25,13 +25,13 @@ pub(super) struct Moment {
     pub(super) full: String,
 }
 
-impl Serialize for Moment {
+impl Serialize for ShownTime {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.iso)
     }
 }
 
-impl Moment {
+impl ShownTime {
     pub(super) fn of(moment: DateTime<Utc>) -> Self {
         let local = moment.with_timezone(&Local);
         let iso = moment.to_rfc3339_opts(SecondsFormat::Millis, true);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::extract::State;
 
-use super::shell::{Place, Shell, flow_address};
+use super::shell::{NavPage, Shell, flow_address};
 use super::{PageResult, page};
 use crate::diagnostic::Diagnostic;
 use crate::engine::catalog::{Catalog, CatalogEntry, CatalogError};
@@ -63,7 +63,7 @@ pub(super) async fn import(State(app): State<Arc<App>>, upload: FormUpload) -> P
 fn report(app: &App, report: Vec<ImportedFlow>, replace: bool) -> PageResult {
     let folder = app.catalog.folders().first().map(|folder| folder.display().to_string()).unwrap_or_default();
     let imported = report.iter().filter(|flow| flow.state.0 == "ok").count();
-    page(&ImportPage { shell: Shell::of(app, Place::Flows, ""), report, imported, replace, folder })
+    page(&ImportPage { shell: Shell::of(app, NavPage::Flows, ""), report, imported, replace, folder })
 }
 
 /// Imports the flows of a file: YAML texts between lines of `---`.

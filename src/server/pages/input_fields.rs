@@ -8,7 +8,7 @@ use crate::flow::input::{InputType, ResolvedInputs, to_argument};
 use crate::text::plain;
 
 /// A field of a form.
-pub(super) struct Field {
+pub(super) struct InputField {
     pub(super) id: String,
     pub(super) title: String,
     pub(super) description: String,
@@ -43,13 +43,13 @@ pub(super) fn of(
     resolved: &ResolvedInputs,
     given: &[(String, String)],
     findings: &[Diagnostic],
-) -> Vec<Field> {
+) -> Vec<InputField> {
     let wanted = inputs.iter().enumerate().filter(|(_, input)| !resolved.inactive.contains(&input.id));
     wanted.map(|(index, input)| field(index, input, resolved, given, findings)).collect()
 }
 
 /// The findings that are about no field.
-pub(super) fn others(fields: &[Field], findings: &[Diagnostic]) -> Vec<String> {
+pub(super) fn others(fields: &[InputField], findings: &[Diagnostic]) -> Vec<String> {
     let is_shown = |finding: &&Diagnostic| !fields.iter().any(|field| is_about(finding, &field.id));
     findings.iter().filter(is_shown).map(Diagnostic::sentence).collect()
 }
@@ -64,7 +64,7 @@ fn field(
     resolved: &ResolvedInputs,
     given: &[(String, String)],
     findings: &[Diagnostic],
-) -> Field {
+) -> InputField {
     let own = given.iter().rev().find(|(name, _)| *name == input.id).map(|(_, value)| value.clone());
     let known = resolved.values.get(&input.id).filter(|value| !value.is_null());
     let missing = resolved.missing.iter().find(|missing| missing.index == index);
@@ -79,7 +79,7 @@ fn field(
     let chosen = chosen(input, &value);
     let is_chosen = |choice: String| (chosen.contains(&choice), choice);
     let finding = findings.iter().find(|finding| is_about(finding, &input.id));
-    Field {
+    InputField {
         id: input.id.clone(),
         title: input.title().to_owned(),
         description: input.description.clone().unwrap_or_default(),

@@ -8,9 +8,9 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde::Serialize;
 
 use super::error::PageError;
-use super::executions::Choice;
-use super::format::{Amount, ByteCount, Moment};
-use super::shell::{Place, Shell, segment};
+use super::executions::FilterChoice;
+use super::format::{Amount, ByteCount, ShownTime};
+use super::shell::{NavPage, Shell, segment};
 use super::{PageResult, page, page_or_json};
 use crate::blocking::run_blocking;
 use crate::clock;
@@ -38,13 +38,13 @@ struct ListedKey {
     kind: String,
     size: ByteCount,
     description: String,
-    updated: Moment,
-    expires: Option<Moment>,
+    updated: ShownTime,
+    expires: Option<ShownTime>,
 }
 
 /// What a form for a value holds.
 #[derive(Default, Serialize)]
-struct Form {
+struct KvForm {
     namespace: String,
     key: String,
     value: String,
@@ -59,14 +59,14 @@ struct KvPage {
     #[serde(skip)]
     shell: Shell,
     total: Amount,
-    namespaces: Vec<Choice>,
+    namespaces: Vec<FilterChoice>,
     text: String,
     keys: Vec<ListedKey>,
     has_filter: bool,
     newer: Option<String>,
     older: Option<String>,
-    form: Form,
-    types: Vec<Choice>,
+    form: KvForm,
+    types: Vec<FilterChoice>,
     problem: String,
     known: Vec<String>,
 }
@@ -76,22 +76,22 @@ struct KvPage {
 struct KvValuePage {
     shell: Shell,
     key: ListedKey,
-    created: Moment,
+    created: ShownTime,
     /// The value; none where it looks secret.
     value: Option<String>,
     is_cut: bool,
-    form: Form,
-    types: Vec<Choice>,
+    form: KvForm,
+    types: Vec<FilterChoice>,
     problem: String,
 }
 
 pub(super) async fn list(State(app): State<Arc<App>>, parameters: QueryParameters) -> PageResult {
     let namespace = parameters.one("namespace").unwrap_or_default().to_owned();
-    let form = Form { namespace, kind: "STRING".to_owned(), ..Form::default() };
+    let form = KvForm { namespace, kind: "STRING".to_owned(), ..Form::default() };
     page_or_json(&listed(&app, &parameters, form, String::new())?)
 }
 
-fn listed(app: &App, parameters: &QueryParameters, form: Form, problem: String) -> Result<KvPage, ApiError> {
+fn listed(app: &App, parameters: &QueryParameters, form: KvForm, problem: String) -> Result<KvPage, ApiError> {
     let (namespace, text) = (parameters.one("namespace"), parameters.one("q").unwrap_or_default());
     let number = parameters.read("page", "1")?.unwrap_or(1_u32).max(1);
     let skipped = PAGE_SIZE.saturating_mul(number - 1);
@@ -106,7 +106,7 @@ fn listed(app: &App, parameters: &QueryParameters, form: Form, problem: String) 
     let is_last = u64::from(skipped) + found.len() as u64 >= total;
     let to = |page: u32| parameters.with("page", &page.to_string());
     Ok(KvPage {
-        shell: Shell::of(app, Place::Kv, ""),
+        shell: Shell::of(app, NavPage::Kv, ""),
         total: Amount(total),
         namespaces: choices(known.iter().map(String::as_str), namespace.unwrap_or_default()),
         text: text.to_owned(),
@@ -121,8 +121,8 @@ fn listed(app: &App, parameters: &QueryParameters, form: Form, problem: String) 
     })
 }
 
-fn choices<'a>(values: impl Iterator<Item = &'a str>, chosen: &str) -> Vec<Choice> {
-    values.map(|value| Choice { is_chosen: value == chosen, value: value.to_owned() }).collect()
+fn choices<'a>(values: impl Iterator<Item = &'a str>, chosen: &str) -> Vec<FilterChoice> {
+    values.map(|value| FilterChoice { is_chosen: value == chosen, value: value.to_owned() }).collect()
 }
 
 fn address(namespace: &str, key: &str) -> String {
@@ -138,8 +138,8 @@ impl ListedKey {
             kind: summary.kind.to_string(),
             size: ByteCount(summary.size),
             description: summary.description.unwrap_or_default(),
-            updated: Moment::of(summary.updated),
-            expires: summary.expires.map(Moment::of),
+            updated: ShownTime::of(summary.updated),
+            expires: summary.expires.map(ShownTime::of),
         }
     }
 }
@@ -153,7 +153,7 @@ fn of_key(
     app: &App,
     namespace: &str,
     key: &str,
-    typed: Option<Form>,
+    typed: Option<KvForm>,
     problem: String,
 ) -> Result<KvValuePage, ApiError> {
     let not_found = || ApiError::not_found(format!("there is no key `{key}` in the namespace `{namespace}`"));
@@ -163,7 +163,7 @@ fn of_key(
     let is_cut = value.as_ref().is_some_and(|value| value.len() > MAX_SHOWN_BYTES);
     let kind = entry.kind.to_string();
     let editable = value.clone().filter(|_| !is_cut).unwrap_or_default();
-    let form = typed.unwrap_or_else(|| Form {
+    let form = typed.unwrap_or_else(|| KvForm {
         namespace: namespace.to_owned(),
         key: key.to_owned(),
         value: editable,
@@ -174,8 +174,8 @@ fn of_key(
     });
     let cut = |value: String| value.get(..value.floor_char_boundary(MAX_SHOWN_BYTES)).map(str::to_owned);
     Ok(KvValuePage {
-        shell: Shell::of(app, Place::Kv, ""),
-        created: Moment::of(entry.created),
+        shell: Shell::of(app, NavPage::Kv, ""),
+        created: ShownTime::of(entry.created),
         types: choices(TYPES.into_iter(), &form.kind),
         form,
         is_cut,
@@ -188,8 +188,8 @@ fn of_key(
             key: entry.key,
             kind: entry.kind.to_string(),
             description: entry.description.unwrap_or_default(),
-            updated: Moment::of(entry.updated),
-            expires: entry.expires.map(Moment::of),
+            updated: ShownTime::of(entry.updated),
+            expires: entry.expires.map(ShownTime::of),
         },
     })
 }
@@ -211,7 +211,7 @@ fn shown(app: &App, entry: &KvEntry) -> Option<String> {
 pub(super) async fn set(State(app): State<Arc<App>>, body: String) -> Result<Response, PageError> {
     let fields = QueryParameters::parse(&body);
     let text = |name: &str| fields.one(name).unwrap_or_default().to_owned();
-    let form = Form {
+    let form = KvForm {
         namespace: text("namespace"),
         key: text("key"),
         value: text("value"),
@@ -238,7 +238,7 @@ pub(super) async fn set(State(app): State<Arc<App>>, body: String) -> Result<Res
     }
 }
 
-fn save(app: &App, form: &Form, overwrite: bool) -> Result<(), ApiError> {
+fn save(app: &App, form: &KvForm, overwrite: bool) -> Result<(), ApiError> {
     let ttl = Some(form.ttl.trim()).filter(|ttl| !ttl.is_empty()).map(str::parse::<DurationSpec>).transpose();
     let ttl = ttl.map_err(|error| ApiError::unprocessable(error.to_string()))?;
     let kind = Some(form.kind.to_uppercase()).filter(|kind| !kind.is_empty());

@@ -20,13 +20,13 @@ use crate::server::api::parameters::QueryParameters;
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// What a page shows.
-enum Scope {
+enum LiveScope {
     Everything,
     Flow(String, String),
     Execution(String),
 }
 
-impl Scope {
+impl LiveScope {
     fn of(parameters: &QueryParameters) -> Self {
         match (parameters.one("execution"), parameters.one("namespace").zip(parameters.one("flow"))) {
             (Some(id), _) => Self::Execution(id.to_owned()),
@@ -49,7 +49,7 @@ impl Scope {
 }
 
 struct Watch {
-    scope: Scope,
+    scope: LiveScope,
     updates: Receiver<Arc<JournalUpdate>>,
     /// Held as long as the stream is open.
     _permit: OwnedSemaphorePermit,
@@ -79,7 +79,7 @@ pub(super) async fn stream(
     parameters: QueryParameters,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
     let updates = app.executor.journal().subscribe();
-    let watch = Watch { scope: Scope::of(&parameters), updates, _permit: app.connections.acquire_stream()? };
+    let watch = Watch { scope: LiveScope::of(&parameters), updates, _permit: app.connections.acquire_stream()? };
     let events = futures_util::stream::unfold(watch, Watch::next);
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))))
 }

@@ -16,8 +16,8 @@ use self::sources::{ChangedSource, CheckedSources};
 use self::unusual::Unusual;
 use super::executions::ListedExecution;
 use super::executions::causes::{self, ShownCause};
-use super::format::{Moment, duration, filters, progress_text};
-use super::shell::{Place, Shell, failures_of_a_day, flow_address};
+use super::format::{ShownTime, duration, filters, progress_text};
+use super::shell::{NavPage, Shell, failures_of_a_day, flow_address};
 use super::{PageResult, page_or_json};
 use crate::blocking::run_blocking;
 use crate::clock;
@@ -48,7 +48,7 @@ struct LateTrigger {
     flow: String,
     trigger: String,
     problem: String,
-    since: Option<Moment>,
+    since: Option<ShownTime>,
 }
 
 /// An execution that has not ended.
@@ -69,7 +69,7 @@ struct Next {
     address: String,
     flow: String,
     trigger: String,
-    at: Moment,
+    at: ShownTime,
 }
 
 /// The rows that were loaded on a day.
@@ -139,7 +139,7 @@ fn of(app: &App) -> Result<OverviewPage, ApiError> {
     let mut triggers = app.scheduler.triggers();
     triggers.retain(|trigger| !trigger.disabled);
     Ok(OverviewPage {
-        shell: Shell::of(app, Place::Overview, "all"),
+        shell: Shell::of(app, NavPage::Overview, "all"),
         attention: causes::of(app, &failures_of_a_day(), MAX_FAILURES)?,
         late: late(&triggers),
         unusual: unusual::of(app)?,
@@ -215,7 +215,7 @@ fn next(mut due: Vec<TriggerStatus>) -> Vec<Next> {
     due.retain(|trigger| trigger.next.is_some());
     due.sort_by_key(|trigger| trigger.next);
     let shown = due.into_iter().take(SHOWN).filter_map(|trigger| {
-        let at = Moment::of(trigger.next?);
+        let at = ShownTime::of(trigger.next?);
         let address = flow_address(&trigger.namespace, &trigger.flow);
         Some(Next { address, flow: trigger.flow, trigger: trigger.id, at })
     });

@@ -18,13 +18,13 @@ const MAX_ENTRIES: usize = 12;
 
 /// Somewhere to go.
 #[derive(Serialize)]
-pub(super) struct Entry {
+pub(super) struct PaletteEntry {
     title: String,
     kind: &'static str,
     address: String,
 }
 
-impl Entry {
+impl PaletteEntry {
     fn new(title: impl Into<String>, kind: &'static str, address: impl Into<String>) -> Self {
         Self { title: title.into(), kind, address: address.into() }
     }
@@ -34,21 +34,21 @@ impl Entry {
 pub(super) async fn find(
     State(app): State<Arc<App>>,
     parameters: QueryParameters,
-) -> Result<Json<Vec<Entry>>, ApiError> {
+) -> Result<Json<Vec<PaletteEntry>>, ApiError> {
     let text = parameters.one("q").unwrap_or_default().trim().to_lowercase();
-    let mut found: Vec<Entry> = execution(&app, &text)?.into_iter().collect();
-    let pages = places().map(|(name, address)| Entry::new(name, "page", address));
+    let mut found: Vec<PaletteEntry> = execution(&app, &text)?.into_iter().collect();
+    let pages = places().map(|(name, address)| PaletteEntry::new(name, "page", address));
     let flows = app.catalog.list();
     let actions = flows.iter().flat_map(|flow| {
         let address = flow_address(&flow.namespace, &flow.id);
         let name = format!("{}.{}", flow.namespace, flow.id);
         [
-            Entry::new(name.clone(), "flow", address.clone()),
-            Entry::new(format!("Run {name}"), "action", format!("{address}/run")),
-            Entry::new(format!("Partitions of {name}"), "page", format!("{address}/partitions")),
+            PaletteEntry::new(name.clone(), "flow", address.clone()),
+            PaletteEntry::new(format!("Run {name}"), "action", format!("{address}/run")),
+            PaletteEntry::new(format!("Partitions of {name}"), "page", format!("{address}/partitions")),
         ]
     });
-    let has_all = |entry: &Entry| {
+    let has_all = |entry: &PaletteEntry| {
         let title = entry.title.to_lowercase();
         text.split_whitespace().all(|word| title.contains(word))
     };
@@ -57,11 +57,11 @@ pub(super) async fn find(
 }
 
 /// The execution whose id this is.
-fn execution(app: &App, text: &str) -> Result<Option<Entry>, ApiError> {
+fn execution(app: &App, text: &str) -> Result<Option<PaletteEntry>, ApiError> {
     let Ok(id) = text.parse::<ExecutionId>() else { return Ok(None) };
     let state = run_blocking(|| app.executor.journal().state(&id))?;
     Ok(state.map(|state| {
         let title = format!("{id} of {}.{}", state.created.namespace, state.created.flow);
-        Entry::new(title, "execution", format!("/executions/{id}"))
+        PaletteEntry::new(title, "execution", format!("/executions/{id}"))
     }))
 }

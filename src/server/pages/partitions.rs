@@ -58,7 +58,7 @@ struct Details {
     cell: Cell,
     message: String,
     note: String,
-    loaded: Option<Moment>,
+    loaded: Option<ShownTime>,
     rows: String,
     source: String,
     execution: String,
@@ -84,7 +84,7 @@ struct PartitionsPage {
 }
 
 /// What was read of a flow's partitions.
-struct Read {
+struct ReadPartitions {
     panels: Vec<Panel>,
     notes: Vec<String>,
     details: Option<Details>,
@@ -99,7 +99,7 @@ pub(super) async fn show(
     let request = grid_request(&app, &flow, &parameters)?;
     let (owner, reader, given) = (app.clone(), flow.clone(), parameters.clone());
     let reading = async move || read(&owner, &reader, &request, &given).await;
-    let Read { panels, notes, details } = run_on_pool(reading).await?;
+    let ReadPartitions { panels, notes, details } = run_on_pool(reading).await?;
     let backfills = run_blocking(|| backfills(&app, &flow))?;
     page(&PartitionsPage {
         // A page that is read again with each change would ask the sources each time.
@@ -202,7 +202,7 @@ fn details(column: &GridColumn, address: &str, parameters: &QueryParameters) -> 
         cell: Cell::of(column, known, parameters),
         message,
         note: known.note.clone().unwrap_or_default(),
-        loaded: known.loaded.map(Moment::of),
+        loaded: known.loaded.map(ShownTime::of),
         rows: cells::rows(&known.status).map(thousands).unwrap_or_default(),
         source: known.source.as_ref().map(source_text).unwrap_or_default(),
         execution: known.execution.as_ref().map(ToString::to_string).unwrap_or_default(),

@@ -11,9 +11,9 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::{Map, Value};
 
 use super::error::PageError;
-use super::format::{Moment, filters};
-use super::input_fields::{self, Element, Field};
-use super::shell::{Place, Shell, flow_address};
+use super::format::{ShownTime, filters};
+use super::input_fields::{self, Element, InputField};
+use super::shell::{NavPage, Shell, flow_address};
 use super::{PageResult, page};
 use crate::blocking::run_blocking;
 use crate::diagnostic::Diagnostic;
@@ -38,16 +38,16 @@ const LABELS: &str = ":labels";
 
 /// What a form says.
 #[derive(Default)]
-struct Answers {
+struct RunValues {
     inputs: Vec<(String, String)>,
     date: String,
     labels: String,
 }
 
 /// The execution that the form has its values from.
-struct Source {
+struct SourceExecution {
     id: String,
-    began: Moment,
+    began: ShownTime,
     is_last: bool,
 }
 
@@ -58,11 +58,11 @@ struct RunPage {
     address: String,
     id: String,
     namespace: String,
-    fields: Vec<Field>,
+    fields: Vec<InputField>,
     asks_for_date: bool,
     date: String,
     labels: String,
-    source: Option<Source>,
+    source: Option<SourceExecution>,
     problems: Vec<String>,
     command: String,
     curl: String,
@@ -71,10 +71,10 @@ struct RunPage {
 }
 
 /// A form that is to be shown.
-struct Form<'a> {
+struct RunForm<'a> {
     entry: &'a CatalogEntry,
-    answers: Answers,
-    source: Option<Source>,
+    answers: RunValues,
+    source: Option<SourceExecution>,
     findings: Vec<Diagnostic>,
     /// The server as the browser calls it.
     host: String,
@@ -87,7 +87,7 @@ pub(super) async fn show(
     headers: HeaderMap,
 ) -> PageResult {
     let entry = app.catalog.get(&namespace, &id).ok_or_else(|| ApiError::flow_not_found(&namespace, &id))?;
-    let mut answers = Answers {
+    let mut answers = RunValues {
         inputs: parameters.pairs("inputs")?,
         date: parameters.one("date").unwrap_or_default().to_owned(),
         labels: parameters.all("labels").collect::<Vec<_>>().join(", "),
@@ -99,10 +99,10 @@ pub(super) async fn show(
     };
     let source = source.map(|(summary, is_last)| {
         answers.inputs = values(&entry.flow, &summary.inputs, is_last);
-        Source { id: summary.id.to_string(), began: Moment::of(summary.created), is_last }
+        SourceExecution { id: summary.id.to_string(), began: ShownTime::of(summary.created), is_last }
     });
     run_blocking(|| {
-        page(&of(&app, Form { entry: &entry, answers, source, findings: Vec::new(), host: host(&headers) }))
+        page(&of(&app, RunForm { entry: &entry, answers, source, findings: Vec::new(), host: host(&headers) }))
     })
 }
 
@@ -129,13 +129,13 @@ pub(super) async fn start(
     match submitted {
         Ok(execution) => Ok(Redirect::to(&format!("/executions/{execution}")).into_response()),
         Err(findings) => {
-            let form = Form { entry: &entry, answers, source: None, findings, host: host(&headers) };
+            let form = RunForm { entry: &entry, answers, source: None, findings, host: host(&headers) };
             Ok(run_blocking(|| page(&of(&app, form)))?.into_response())
         }
     }
 }
 
-fn submit(app: &App, entry: &CatalogEntry, answers: &Answers) -> Result<Result<String, Vec<Diagnostic>>, ApiError> {
+fn submit(app: &App, entry: &CatalogEntry, answers: &RunValues) -> Result<Result<String, Vec<Diagnostic>>, ApiError> {
     let (date, labels) = match (date(&answers.date), labels(&answers.labels)) {
         (Ok(date), Ok(labels)) => (date, labels),
         (date, labels) => return Ok(Err([date.err(), labels.err()].into_iter().flatten().collect())),
@@ -151,8 +151,8 @@ fn submit(app: &App, entry: &CatalogEntry, answers: &Answers) -> Result<Result<S
 }
 
 /// The values of a form. A field that was left empty has none; of a field with several values they are a list.
-fn answers(flow: &Flow, fields: &[(String, String)]) -> Answers {
-    let mut answers = Answers::default();
+fn answers(flow: &Flow, fields: &[(String, String)]) -> RunValues {
+    let mut answers = RunValues::default();
     for (name, value) in fields.iter().filter(|(_, value)| !value.is_empty()) {
         match name.as_str() {
             DATE => answers.date.clone_from(value),
@@ -226,15 +226,15 @@ fn host(headers: &HeaderMap) -> String {
     format!("http://{host}")
 }
 
-fn of(app: &App, form: Form) -> RunPage {
-    let Form { entry, answers, source, findings, host } = form;
+fn of(app: &App, form: RunForm) -> RunPage {
+    let RunForm { entry, answers, source, findings, host } = form;
     let flow = &entry.flow;
     let resolved = app.executor.resolve_partial(flow, &answers.inputs);
     let findings = if findings.is_empty() { resolved.findings.clone() } else { findings };
     let fields = input_fields::of(&flow.inputs, &resolved, &answers.inputs, &findings);
     RunPage {
         address: flow_address(&entry.namespace, &entry.id),
-        shell: Shell::of(app, Place::Flows, ""),
+        shell: Shell::of(app, NavPage::Flows, ""),
         problems: input_fields::others(&fields, &findings),
         fields,
         asks_for_date: may_read_date(flow),
@@ -261,7 +261,7 @@ fn argument(flow: &Flow, name: &str, value: &str) -> String {
     }
 }
 
-fn command(flow: &Flow, file: &FilePath, answers: &Answers) -> String {
+fn command(flow: &Flow, file: &FilePath, answers: &RunValues) -> String {
     let mut command = format!("jitney run {}", shell_quoted(&file.display().to_string()));
     for (name, value) in &answers.inputs {
         command.push_str(&format!(" -i {}", argument(flow, name, value)));
@@ -275,7 +275,7 @@ fn command(flow: &Flow, file: &FilePath, answers: &Answers) -> String {
     command
 }
 
-fn curl(entry: &CatalogEntry, host: &str, answers: &Answers) -> String {
+fn curl(entry: &CatalogEntry, host: &str, answers: &RunValues) -> String {
     let mut query = QueryParameters::default();
     if let Ok(Some(date)) = date(&answers.date) {
         query = query.adding("scheduleDate", &date.to_rfc3339_opts(chrono::SecondsFormat::Secs, true));
@@ -298,7 +298,7 @@ fn curl(entry: &CatalogEntry, host: &str, answers: &Answers) -> String {
 }
 
 /// The query of the form with these values, but for files and secrets.
-fn link(flow: &Flow, answers: &Answers) -> String {
+fn link(flow: &Flow, answers: &RunValues) -> String {
     let mut query = QueryParameters::default();
     for (name, value) in &answers.inputs {
         let kind = flow.inputs.iter().find(|input| input.id == *name).map(|input| input.kind);

@@ -10,9 +10,9 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::error::PageError;
-use super::executions::Choice;
-use super::format::Moment;
-use super::shell::{Place, Shell, flow_address};
+use super::executions::FilterChoice;
+use super::format::ShownTime;
+use super::shell::{NavPage, Shell, flow_address};
 use super::state::StateBadge;
 use super::{PageResult, page_or_json};
 use crate::blocking::run_blocking;
@@ -43,7 +43,7 @@ const KINDS: [&str; 5] = ["schedule", "flow", "file", "webhook", "http"];
 struct LastRun {
     address: String,
     state: StateBadge,
-    at: Moment,
+    at: ShownTime,
 }
 
 #[derive(Serialize)]
@@ -58,7 +58,7 @@ struct ListedTrigger {
     is_on: bool,
     /// Whether the text of the flow switches it off, which no switch can change.
     is_off_in_text: bool,
-    next: Vec<Moment>,
+    next: Vec<ShownTime>,
     waits_for: Option<String>,
     problem: String,
     last: Option<LastRun>,
@@ -71,8 +71,8 @@ struct SchedulesPage {
     shell: Shell,
     total: usize,
     text: String,
-    states: Vec<Choice>,
-    kinds: Vec<Choice>,
+    states: Vec<FilterChoice>,
+    kinds: Vec<FilterChoice>,
     triggers: Vec<ListedTrigger>,
     has_filter: bool,
     /// The filter, as it is sent along with a switch.
@@ -91,10 +91,10 @@ pub(super) async fn show(State(app): State<Arc<App>>, parameters: QueryParameter
     let number = parameters.read("page", "1")?.unwrap_or(1_usize).max(1);
     let skipped = PAGE_SIZE.saturating_mul(number - 1);
     let (total, triggers) = run_blocking(|| listed(&app, is_meant, state, skipped))?;
-    let choice = |chosen: &str, value: &&str| Choice { value: (*value).to_owned(), is_chosen: *value == chosen };
+    let choice = |chosen: &str, value: &&str| FilterChoice { value: (*value).to_owned(), is_chosen: *value == chosen };
     let to = |page: usize| parameters.with("page", &page.to_string());
     page_or_json(&SchedulesPage {
-        shell: Shell::of(&app, Place::Schedules, "all"),
+        shell: Shell::of(&app, NavPage::Schedules, "all"),
         total,
         states: STATES.iter().map(|value| choice(state, value)).collect(),
         kinds: KINDS.iter().map(|value| choice(kind, value)).collect(),
@@ -154,7 +154,7 @@ fn one(app: &App, latest: &[Summary], status: TriggerStatus) -> ListedTrigger {
     let last = latest.iter().find(is_its).map(|summary| LastRun {
         address: format!("/executions/{}", summary.id),
         state: StateBadge::of(summary.state),
-        at: Moment::of(summary.started.unwrap_or(summary.created)),
+        at: ShownTime::of(summary.started.unwrap_or(summary.created)),
     });
     let in_text = entry.as_ref().is_some_and(|entry| entry.flow.disabled)
         || trigger.is_some_and(|trigger| trigger.common.disabled);
@@ -175,10 +175,10 @@ fn one(app: &App, latest: &[Summary], status: TriggerStatus) -> ListedTrigger {
 }
 
 /// The next moments of a schedule; of one that is off, those that it would have.
-fn times(trigger: &Trigger, status: &TriggerStatus) -> Vec<Moment> {
+fn times(trigger: &Trigger, status: &TriggerStatus) -> Vec<ShownTime> {
     let after = |moment: DateTime<Utc>| schedule::next(trigger, moment).ok().flatten();
     let first = status.next.or_else(|| after(clock::now()));
-    std::iter::successors(first, |moment| after(*moment)).take(SHOWN_TIMES).map(Moment::of).collect()
+    std::iter::successors(first, |moment| after(*moment)).take(SHOWN_TIMES).map(ShownTime::of).collect()
 }
 
 /// What a trigger waits for, as its flow says it. A webhook's key is a secret.

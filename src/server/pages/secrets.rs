@@ -8,7 +8,7 @@ use askama::Template;
 use axum::extract::State;
 use serde::Serialize;
 
-use super::shell::{Place, Shell, flow_address};
+use super::shell::{NavPage, Shell, flow_address};
 use super::{PageResult, page_or_json};
 use crate::blocking::run_blocking;
 use crate::engine::{available_secrets, secrets_named_in, source_of_secret};
@@ -55,7 +55,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, parameters: QueryParameter
     // Those that are missing need attention.
     secrets.sort_by(|a, b| (a.problem.is_empty(), &a.name).cmp(&(b.problem.is_empty(), &b.name)));
     page_or_json(&SecretsPage {
-        shell: Shell::of(&app, Place::Secrets, ""),
+        shell: Shell::of(&app, NavPage::Secrets, ""),
         text: parameters.one("q").unwrap_or_default().to_owned(),
         missing: secrets.iter().filter(|secret| !secret.problem.is_empty()).count(),
         secrets,

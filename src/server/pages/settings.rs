@@ -43,7 +43,7 @@ struct ShownComponent {
 
 /// What `jitney doctor` says of a thing.
 #[derive(Serialize)]
-struct ShownFinding {
+struct ShownCheck {
     what: &'static str,
     state: StateBadge,
     detail: String,
@@ -58,7 +58,7 @@ struct SettingsPage {
     state: StateBadge,
     components: Vec<ShownComponent>,
     problems: Vec<(String, bool)>,
-    started: Moment,
+    started: ShownTime,
     facts: Vec<(&'static str, String)>,
     services: Vec<(&'static str, String)>,
     variables: Vec<(String, String)>,
@@ -91,11 +91,11 @@ pub(super) async fn show(State(app): State<Arc<App>>, parameters: QueryParameter
     }
     facts.extend(app.facts.iter().cloned());
     page_or_json(&SettingsPage {
-        shell: Shell::of(&app, Place::Settings, ""),
+        shell: Shell::of(&app, NavPage::Settings, ""),
         state: StateBadge::of_readiness(readiness.status),
         components: components(&app, readiness.checks),
         problems: readiness.problems.iter().flatten().map(|found| (found.to_string(), found.is_error())).collect(),
-        started: Moment::of(app.started),
+        started: ShownTime::of(app.started),
         facts,
         services,
         variables: variables(&app.settings),
@@ -151,8 +151,8 @@ fn variables(settings: &Settings) -> Vec<(String, String)> {
     settings.variables("").filter(|(name, value)| is_meant(name) && !value.is_empty()).map(shown).collect()
 }
 
-fn shown(finding: DoctorFinding) -> ShownFinding {
-    ShownFinding {
+fn shown(finding: DoctorFinding) -> ShownCheck {
+    ShownCheck {
         what: finding.what,
         state: StateBadge::of_finding(finding.state),
         detail: finding.detail,

@@ -14,7 +14,7 @@ use crate::server::access::{Identity, Login, Role, masked};
 
 /// A page of the rail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum NavPage {
     Overview,
     Flows,
     Executions,
@@ -56,30 +56,30 @@ pub(super) struct Shell {
 }
 
 /// The places of the rail, those of one kind together.
-const PLACES: &[&[(Place, &str, &str)]] = &[
+const PLACES: &[&[(NavPage, &str, &str)]] = &[
     &[
-        (Place::Overview, "Overview", "/"),
-        (Place::Flows, "Flows", "/flows"),
-        (Place::Executions, "Executions", "/executions"),
-        (Place::Schedules, "Schedules", "/schedules"),
-        (Place::Data, "Data", "/data"),
+        (NavPage::Overview, "Overview", "/"),
+        (NavPage::Flows, "Flows", "/flows"),
+        (NavPage::Executions, "Executions", "/executions"),
+        (NavPage::Schedules, "Schedules", "/schedules"),
+        (NavPage::Data, "Data", "/data"),
     ],
     &[
-        (Place::Kv, "KV", "/kv"),
-        (Place::Secrets, "Secrets", "/secrets"),
-        (Place::Tasks, "Tasks", "/tasks"),
-        (Place::Api, "API", "/api"),
-        (Place::Settings, "Settings", "/settings"),
-        (Place::Audit, "Audit log", "/audit"),
+        (NavPage::Kv, "KV", "/kv"),
+        (NavPage::Secrets, "Secrets", "/secrets"),
+        (NavPage::Tasks, "Tasks", "/tasks"),
+        (NavPage::Api, "API", "/api"),
+        (NavPage::Settings, "Settings", "/settings"),
+        (NavPage::Audit, "Audit log", "/audit"),
     ],
 ];
 
 /// Those that only admins may see.
-const OF_ADMINS: [Place; 3] = [Place::Secrets, Place::Settings, Place::Audit];
+const OF_ADMINS: [NavPage; 3] = [NavPage::Secrets, NavPage::Settings, NavPage::Audit];
 
 impl Shell {
     /// The frame of a page that belongs to a place of the rail.
-    pub(super) fn of(app: &App, here: Place, live: impl Into<String>) -> Self {
+    pub(super) fn of(app: &App, here: NavPage, live: impl Into<String>) -> Self {
         Self::new(Some(here), recent_failures(app), live.into())
     }
 
@@ -93,9 +93,9 @@ impl Shell {
         Self::new(None, 0, String::new())
     }
 
-    fn new(here: Option<Place>, failures: u64, live: String) -> Self {
-        let link = |(place, name, address): &(Place, &'static str, &'static str)| {
-            let count = if *place == Place::Overview { failures } else { 0 };
+    fn new(here: Option<NavPage>, failures: u64, live: String) -> Self {
+        let link = |(place, name, address): &(NavPage, &'static str, &'static str)| {
+            let count = if *place == NavPage::Overview { failures } else { 0 };
             RailLink { name, address, is_here: here == Some(*place), count }
         };
         let identity = Identity::current();
@@ -104,7 +104,7 @@ impl Shell {
             Login::None | Login::Basic | Login::Token => String::new(),
         };
         let is_admin = identity.missing(Role::Admin).is_none();
-        let is_shown = |place: &&(Place, &str, &str)| is_admin || !OF_ADMINS.contains(&place.0);
+        let is_shown = |place: &&(NavPage, &str, &str)| is_admin || !OF_ADMINS.contains(&place.0);
         let groups = PLACES.iter().map(|group| group.iter().filter(is_shown).map(link).collect()).collect();
         Self { groups, live, version: env!("CARGO_PKG_VERSION"), identity, csrf, assets: &assets::VERSION }
     }

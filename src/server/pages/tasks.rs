@@ -25,18 +25,18 @@ use crate::tasks;
 #[derive(Serialize)]
 struct ListedType {
     name: &'static str,
-    about: Vec<Piece>,
+    about: Vec<TextPiece>,
 }
 
 #[derive(Serialize)]
-struct Group {
+struct TaskGroup {
     title: &'static str,
     types: Vec<ListedType>,
 }
 
 /// A part of a sentence: code, or words.
 #[derive(Serialize)]
-struct Piece {
+struct TextPiece {
     is_code: bool,
     text: String,
 }
@@ -48,7 +48,7 @@ struct FieldRow {
     kind: String,
     is_required: bool,
     default: String,
-    about: Vec<Piece>,
+    about: Vec<TextPiece>,
     depth: usize,
 }
 
@@ -58,8 +58,8 @@ struct TasksPage {
     #[serde(skip)]
     shell: Shell,
     text: String,
-    groups: Vec<Group>,
-    inputs: Vec<(String, Vec<Piece>)>,
+    groups: Vec<TaskGroup>,
+    inputs: Vec<(String, Vec<TextPiece>)>,
     functions: Vec<String>,
     filters: Vec<String>,
     is_empty: bool,
@@ -79,7 +79,7 @@ struct TaskPage {
     shell: Shell,
     name: &'static str,
     kind: &'static str,
-    about: Vec<Vec<Piece>>,
+    about: Vec<Vec<TextPiece>>,
     aliases: Vec<String>,
     example: &'static str,
     tables: Vec<Fields>,
@@ -88,18 +88,18 @@ struct TaskPage {
 pub(super) async fn list(State(app): State<Arc<App>>, parameters: QueryParameters) -> PageResult {
     let text = parameters.one("q").unwrap_or_default().to_lowercase();
     let has = |found: &str| found.to_lowercase().contains(&text);
-    let mut groups: Vec<Group> = groups(tasks::ALL)
+    let mut groups: Vec<TaskGroup> = groups(tasks::ALL)
         .into_iter()
-        .map(|(title, members)| Group { title, types: found_tasks(&members, &has) })
+        .map(|(title, members)| TaskGroup { title, types: found_tasks(&members, &has) })
         .collect();
-    groups.push(Group { title: "Triggers", types: found_triggers(&has) });
-    groups.push(Group { title: "Conditions of triggers", types: found_conditions(&has) });
+    groups.push(TaskGroup { title: "Triggers", types: found_triggers(&has) });
+    groups.push(TaskGroup { title: "Conditions of triggers", types: found_conditions(&has) });
     groups.retain(|group| !group.types.is_empty());
     let inputs: Vec<_> = input_types().into_iter().filter(|(name, about)| has(name) || has(&plain(about))).collect();
     let those = |all: Vec<String>| all.into_iter().filter(|signature| has(signature)).collect::<Vec<_>>();
     let (functions, filters) = (those(expression::functions()), those(expression::filters()));
     page_or_json(&TasksPage {
-        shell: Shell::of(&app, Place::Tasks, ""),
+        shell: Shell::of(&app, NavPage::Tasks, ""),
         text: parameters.one("q").unwrap_or_default().to_owned(),
         is_empty: groups.is_empty() && inputs.is_empty() && functions.is_empty() && filters.is_empty(),
         groups,
@@ -137,7 +137,7 @@ fn found_conditions(has: &impl Fn(&str) -> bool) -> Vec<ListedType> {
 }
 
 /// The types of inputs, each with what it takes.
-fn input_types() -> Vec<(String, Vec<Piece>)> {
+fn input_types() -> Vec<(String, Vec<TextPiece>)> {
     let schema = schemars::schema_for!(InputType).to_value();
     let types = schema.get("oneOf").and_then(Value::as_array).into_iter().flatten();
     let one =
@@ -216,18 +216,18 @@ fn table(title: &'static str, schema: &Value) -> Fields {
     Fields { title, rows: fields(schema).into_iter().map(row).collect() }
 }
 
-fn paragraphs(text: &str) -> Vec<Vec<Piece>> {
+fn paragraphs(text: &str) -> Vec<Vec<TextPiece>> {
     text.split("\n\n").map(|paragraph| pieces(&paragraph.replace('\n', " "))).collect()
 }
 
 /// A text in pieces: what is between backticks is code.
-fn pieces(text: &str) -> Vec<Piece> {
+fn pieces(text: &str) -> Vec<TextPiece> {
     let parts = text.split('`').enumerate();
-    let parts = parts.map(|(at, part)| Piece { is_code: at % 2 == 1, text: part.to_owned() });
+    let parts = parts.map(|(at, part)| TextPiece { is_code: at % 2 == 1, text: part.to_owned() });
     parts.filter(|piece| !piece.text.is_empty()).collect()
 }
 
-fn plain(pieces: &[Piece]) -> String {
+fn plain(pieces: &[TextPiece]) -> String {
     pieces.iter().map(|piece| piece.text.as_str()).collect()
 }
 

@@ -14,7 +14,7 @@ const STEP: usize = 10;
 
 /// One bar.
 #[derive(Serialize)]
-pub(super) struct Bar {
+pub(super) struct ChartBar {
     pub(super) label: String,
     pub(super) x: usize,
     pub(super) y: String,
@@ -25,7 +25,7 @@ pub(super) struct Bar {
 #[derive(Serialize)]
 pub(super) struct Chart {
     pub(super) width: usize,
-    pub(super) bars: Vec<Bar>,
+    pub(super) bars: Vec<ChartBar>,
     pub(super) first: String,
     pub(super) last: String,
     pub(super) most: String,
@@ -40,7 +40,7 @@ impl Chart {
         let bar = |(index, (name, value)): (usize, &(String, f64))| {
             let share = if most > 0.0 && *value > 0.0 { (value / most).min(1.0) } else { 0.0 };
             let height = if share > 0.0 { ((HEIGHT - 2.0) * share).max(1.0) } else { 0.0 };
-            Bar {
+            ChartBar {
                 label: label(name, *value),
                 x: index * STEP,
                 y: format!("{:.1}", HEIGHT - height),

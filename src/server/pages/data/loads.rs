@@ -7,15 +7,15 @@ use askama::Template;
 use axum::extract::State;
 use serde::Serialize;
 
-use super::{Head, head};
+use super::{DataHead, head};
 use crate::blocking::run_blocking;
 use crate::id::ExecutionId;
 use crate::server::App;
 use crate::server::api::parameters::QueryParameters;
-use crate::server::databases::{Database, Load, LoadFilter, LoadTotals, ReadOnly};
-use crate::server::pages::executions::Choice;
-use crate::server::pages::format::{Amount, ByteCount, Moment, duration};
-use crate::server::pages::shell::{Place, Shell};
+use crate::server::databases::{Database, LoadFilter, LoadTotals, ReadOnly, RecordedLoad};
+use crate::server::pages::executions::FilterChoice;
+use crate::server::pages::format::{Amount, ByteCount, ShownTime, duration};
+use crate::server::pages::shell::{NavPage, Shell};
 use crate::server::pages::{PageResult, page_or_json};
 use crate::task::TaskError;
 use crate::text::count;
@@ -39,7 +39,7 @@ struct ListedLoad {
     reconciles: bool,
     bytes: ByteCount,
     took: String,
-    at: Moment,
+    at: ShownTime,
 }
 
 #[derive(Serialize, Template)]
@@ -47,12 +47,12 @@ struct ListedLoad {
 struct LoadsPage {
     #[serde(skip)]
     shell: Shell,
-    head: Head,
+    head: DataHead,
     has_ledger: bool,
     summary: String,
     wrong: u64,
     loads: Vec<ListedLoad>,
-    targets: Vec<Choice>,
+    targets: Vec<FilterChoice>,
     text: String,
     flow: String,
     has_rejected: bool,
@@ -63,10 +63,10 @@ struct LoadsPage {
 
 /// What was read of a ledger.
 #[derive(Default)]
-struct Read {
+struct ReadLoads {
     has_ledger: bool,
     totals: LoadTotals,
-    loads: Vec<Load>,
+    loads: Vec<RecordedLoad>,
     targets: Vec<String>,
 }
 
@@ -81,7 +81,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, parameters: QueryParameter
     };
     let number = parameters.read("page", "1")?.unwrap_or(1_u32).max(1);
     let skipped = PAGE_SIZE.saturating_mul(number - 1);
-    let mut found = Read::default();
+    let mut found = ReadLoads::default();
     if let Some(database) = &database {
         match read(&app, database, &filter, skipped).await {
             Ok(read) => found = read,
@@ -94,13 +94,17 @@ pub(super) async fn show(State(app): State<Arc<App>>, parameters: QueryParameter
     let to = |page: u32| parameters.with("page", &page.to_string());
     let target = filter.target.as_deref().unwrap_or_default();
     page_or_json(&LoadsPage {
-        shell: Shell::of(&app, Place::Data, ""),
+        shell: Shell::of(&app, NavPage::Data, ""),
         head,
         has_ledger: found.has_ledger,
         summary: format!("{} · {}", count(loads, "load"), count(rows, "row")),
         wrong,
         loads: run_blocking(|| found.loads.into_iter().map(|load| listed(&app, load)).collect()),
-        targets: found.targets.into_iter().map(|name| Choice { is_chosen: name == target, value: name }).collect(),
+        targets: found
+            .targets
+            .into_iter()
+            .map(|name| FilterChoice { is_chosen: name == target, value: name })
+            .collect(),
         text: filter.text.clone().unwrap_or_default(),
         flow: filter.flow.clone().unwrap_or_default(),
         has_rejected: filter.has_rejected,
@@ -110,13 +114,13 @@ pub(super) async fn show(State(app): State<Arc<App>>, parameters: QueryParameter
     })
 }
 
-async fn read(app: &App, database: &Database, filter: &LoadFilter, skipped: u32) -> Result<Read, TaskError> {
+async fn read(app: &App, database: &Database, filter: &LoadFilter, skipped: u32) -> Result<ReadLoads, TaskError> {
     let session = ReadOnly::open(&app.settings, database).await?;
     let Some(ledger) = session.ledger().await? else {
         session.finish();
-        return Ok(Read::default());
+        return Ok(ReadLoads::default());
     };
-    let found = Read {
+    let found = ReadLoads {
         has_ledger: true,
         totals: session.totals(&ledger, filter).await?,
         loads: session.loads(&ledger, filter, (PAGE_SIZE + 1, skipped)).await?,
@@ -126,7 +130,7 @@ async fn read(app: &App, database: &Database, filter: &LoadFilter, skipped: u32)
     Ok(found)
 }
 
-fn listed(app: &App, load: Load) -> ListedLoad {
+fn listed(app: &App, load: RecordedLoad) -> ListedLoad {
     let known = |id: &str| {
         let id: ExecutionId = id.parse().ok()?;
         app.executor.journal().summary(&id).ok().flatten()
@@ -140,7 +144,7 @@ fn listed(app: &App, load: Load) -> ListedLoad {
         skipped: Amount(load.skipped),
         bytes: ByteCount(load.bytes),
         took: duration(Duration::from_secs_f64(load.seconds.clamp(0.0, 1e9))),
-        at: Moment::of(load.at),
+        at: ShownTime::of(load.at),
         target: load.target,
         partition: load.partition,
         source: load.source,

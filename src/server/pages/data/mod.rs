@@ -12,7 +12,7 @@ use axum::routing::{get, post};
 use serde::Serialize;
 use std::sync::Arc;
 
-use super::executions::Choice;
+use super::executions::FilterChoice;
 use crate::server::App;
 use crate::server::api::error::ApiError;
 use crate::server::api::parameters::QueryParameters;
@@ -36,10 +36,10 @@ pub(super) fn router() -> Router<Arc<App>> {
 
 /// What is above each of these pages: the choice of a database, and what keeps it from being read.
 #[derive(Serialize)]
-struct Head {
+struct DataHead {
     /// The page, by its name.
     here: &'static str,
-    databases: Vec<Choice>,
+    databases: Vec<FilterChoice>,
     /// The one that is shown.
     name: String,
     origin: String,
@@ -50,7 +50,7 @@ struct Head {
     help: String,
 }
 
-impl Head {
+impl DataHead {
     fn is_known(&self) -> bool {
         !self.name.is_empty()
     }
@@ -66,7 +66,7 @@ async fn head(
     app: &Arc<App>,
     here: &'static str,
     parameters: &QueryParameters,
-) -> Result<(Head, Option<Database>), ApiError> {
+) -> Result<(DataHead, Option<Database>), ApiError> {
     let owner = app.clone();
     let databases = run_on_pool(async move || Ok(Databases::of(&owner).await)).await?;
     let wanted = parameters.one("db");
@@ -74,11 +74,11 @@ async fn head(
     if let (Some(wanted), None) = (wanted, &chosen) {
         return Err(ApiError::not_found(format!("no flow and no setting names the database `{wanted}`")));
     }
-    let choice = |known: &Database| Choice {
+    let choice = |known: &Database| FilterChoice {
         is_chosen: chosen.as_ref().is_some_and(|chosen| chosen.name == known.name),
         value: known.name.clone(),
     };
-    let head = Head {
+    let head = DataHead {
         here,
         databases: databases.known.iter().map(choice).collect(),
         name: chosen.as_ref().map(|chosen| chosen.name.clone()).unwrap_or_default(),

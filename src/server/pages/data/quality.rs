@@ -7,14 +7,14 @@ use askama::Template;
 use axum::extract::State;
 use serde::Serialize;
 
-use super::{Head, head};
+use super::{DataHead, head};
 use crate::blocking::run_blocking;
 use crate::flow::{Flow, Step};
 use crate::journal::{Journal, JournalError, LogFilter, LogPosition, Summary, TaskState};
 use crate::server::App;
 use crate::server::api::parameters::QueryParameters;
-use crate::server::pages::format::Moment;
-use crate::server::pages::shell::{Place, Shell, flow_address};
+use crate::server::pages::format::ShownTime;
+use crate::server::pages::shell::{NavPage, Shell, flow_address};
 use crate::server::pages::state::StateBadge;
 use crate::server::pages::{PageResult, page_or_json};
 use crate::task::Level;
@@ -34,7 +34,7 @@ struct Verdict {
     execution: String,
     state: StateBadge,
     message: String,
-    at: Moment,
+    at: ShownTime,
     /// Its place in the strip.
     x: usize,
 }
@@ -62,14 +62,14 @@ impl Rules {
 struct QualityPage {
     #[serde(skip)]
     shell: Shell,
-    head: Head,
+    head: DataHead,
     rules: Vec<Rules>,
 }
 
 pub(super) async fn show(State(app): State<Arc<App>>, parameters: QueryParameters) -> PageResult {
     let (head, _) = head(&app, "quality", &parameters).await?;
     let rules = run_blocking(|| all(&app))?;
-    page_or_json(&QualityPage { shell: Shell::of(&app, Place::Data, ""), head, rules })
+    page_or_json(&QualityPage { shell: Shell::of(&app, NavPage::Data, ""), head, rules })
 }
 
 fn all(app: &App) -> Result<Vec<Rules>, JournalError> {
@@ -134,7 +134,7 @@ fn verdict(journal: &Journal, step: &Step, summary: &Summary) -> Result<Option<V
         execution: summary.id.to_string(),
         state: badge,
         message: shortened(&message, MAX_MESSAGE).into_owned(),
-        at: Moment::of(summary.started.unwrap_or(summary.created)),
+        at: ShownTime::of(summary.started.unwrap_or(summary.created)),
         x: 0,
     }))
 }

@@ -9,14 +9,14 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::chart::Chart;
-use super::{Head, head};
+use super::{DataHead, head};
 use crate::server::App;
 use crate::server::api::error::ApiError;
 use crate::server::api::parameters::QueryParameters;
 use crate::server::databases::{BigQueryReader, Database, QueryLimits, QueryResult, ReadOnly};
 use crate::server::pages::error::PageError;
 use crate::server::pages::format::duration;
-use crate::server::pages::shell::{Place, Shell};
+use crate::server::pages::shell::{NavPage, Shell};
 use crate::server::pages::{PageResult, page};
 use crate::task::TaskError;
 use crate::text::{count, size};
@@ -50,7 +50,7 @@ struct ShownResult {
 #[template(path = "data_query.html")]
 struct QueryPage {
     shell: Shell,
-    head: Head,
+    head: DataHead,
     sql: String,
     limits: String,
     problem: String,
@@ -75,13 +75,13 @@ pub(super) async fn run(State(app): State<Arc<App>>, body: String) -> PageResult
 }
 
 /// What came of a query.
-enum Answer {
+enum QueryAnswer {
     Rows(QueryResult, Duration),
     /// It has not run yet: so many bytes are to be read.
     Estimate(u64),
 }
 
-type Outcome = Result<Answer, TaskError>;
+type QueryOutcome = Result<QueryAnswer, TaskError>;
 
 /// What a query gives. It is stopped when the reader goes away, since then this is dropped.
 async fn read(
@@ -102,14 +102,14 @@ async fn read(
 }
 
 /// Asks a database. What costs by the bytes that it reads runs once the reader has agreed to so many.
-async fn ask(app: &App, database: &Database, (sql, agreed): (&str, Option<u64>), limits: QueryLimits) -> Outcome {
+async fn ask(app: &App, database: &Database, (sql, agreed): (&str, Option<u64>), limits: QueryLimits) -> QueryOutcome {
     let began = Instant::now();
     if database.is_bigquery() {
         let bigquery = BigQueryReader::open(&app.settings).await?;
         let bytes = bigquery.estimate(sql).await?;
         return match agreed.is_some_and(|agreed| bytes <= agreed) {
-            true => Ok(Answer::Rows(bigquery.query(sql, bytes, limits).await?, began.elapsed())),
-            false => Ok(Answer::Estimate(bytes)),
+            true => Ok(QueryAnswer::Rows(bigquery.query(sql, bytes, limits).await?, began.elapsed())),
+            false => Ok(QueryAnswer::Estimate(bytes)),
         };
     }
     let session = ReadOnly::open(&app.settings, database).await?;
@@ -118,19 +118,19 @@ async fn ask(app: &App, database: &Database, (sql, agreed): (&str, Option<u64>),
     if !result.has_more {
         session.finish();
     }
-    Ok(Answer::Rows(result, began.elapsed()))
+    Ok(QueryAnswer::Rows(result, began.elapsed()))
 }
 
-fn answered(app: &Arc<App>, head: Head, sql: &str, outcome: Option<Outcome>) -> PageResult {
+fn answered(app: &Arc<App>, head: DataHead, sql: &str, outcome: Option<QueryOutcome>) -> PageResult {
     let (mut result, mut estimate, mut error) = (None, None, None);
     match outcome {
-        Some(Ok(Answer::Rows(rows, took))) => result = Some(shown(rows, took)),
-        Some(Ok(Answer::Estimate(bytes))) => estimate = Some((bytes, size(bytes))),
+        Some(Ok(QueryAnswer::Rows(rows, took))) => result = Some(shown(rows, took)),
+        Some(Ok(QueryAnswer::Estimate(bytes))) => estimate = Some((bytes, size(bytes))),
         Some(Err(problem)) => error = Some(problem),
         None => {}
     }
     page(&QueryPage {
-        shell: Shell::of(app, Place::Data, ""),
+        shell: Shell::of(app, NavPage::Data, ""),
         head,
         sql: sql.to_owned(),
         limits: format!("at most {}, 30 s; nothing is changed", SHOWN.in_words()),

@@ -8,13 +8,13 @@ use axum::extract::State;
 use serde::Serialize;
 
 use super::chart::Chart;
-use super::{Head, head};
+use super::{DataHead, head};
 use crate::server::App;
 use crate::server::api::error::ApiError;
 use crate::server::api::parameters::QueryParameters;
 use crate::server::databases::{Database, LoadedTable, ReadOnly, TableColumns};
 use crate::server::pages::format::Amount;
-use crate::server::pages::shell::{Place, Shell};
+use crate::server::pages::shell::{NavPage, Shell};
 use crate::server::pages::{PageResult, page_or_json};
 use crate::task::TaskError;
 use crate::text::count;
@@ -38,7 +38,7 @@ struct ShownTable {
 struct TablesPage {
     #[serde(skip)]
     shell: Shell,
-    head: Head,
+    head: DataHead,
     tables: Vec<ShownTable>,
     others: usize,
 }
@@ -54,7 +54,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, parameters: QueryParameter
     }
     let others = tables.len().saturating_sub(MAX_TABLES);
     let shown = tables.into_iter().take(MAX_TABLES).map(|table| shown(table, &parameters)).collect();
-    page_or_json(&TablesPage { shell: Shell::of(&app, Place::Data, ""), head, tables: shown, others })
+    page_or_json(&TablesPage { shell: Shell::of(&app, NavPage::Data, ""), head, tables: shown, others })
 }
 
 async fn read(app: &App, database: &Database) -> Result<Vec<LoadedTable>, TaskError> {

@@ -8,7 +8,7 @@ use crate::server::App;
 use crate::server::api::error::ApiError;
 use crate::server::api::files::find;
 use crate::server::api::parameters::QueryParameters;
-use crate::server::pages::format::Moment;
+use crate::server::pages::format::ShownTime;
 use crate::storage::Storage;
 use crate::stream::preview::{ColumnProfile, FilePreview};
 use crate::text::{count, size};
@@ -32,7 +32,7 @@ pub(super) struct ListedFile {
     pub(super) uri: String,
     pub(super) name: String,
     pub(super) size: String,
-    pub(super) written: Option<Moment>,
+    pub(super) written: Option<ShownTime>,
     pub(super) origin: String,
     pub(super) is_chosen: bool,
 }
@@ -41,12 +41,12 @@ pub(super) struct ListedFile {
 pub(super) struct ChosenFile {
     pub(super) uri: String,
     pub(super) name: String,
-    pub(super) content: Content,
+    pub(super) content: ShownContent,
 }
 
 /// What is shown of a file.
-pub(super) enum Content {
-    Table(Table),
+pub(super) enum ShownContent {
+    PreviewTable(PreviewTable),
     /// Its text, and whether it goes on.
     Text(String, bool),
     /// It cannot be shown, and why.
@@ -54,15 +54,15 @@ pub(super) enum Content {
 }
 
 /// The first rows of a file.
-pub(super) struct Table {
-    pub(super) heads: Vec<Head>,
+pub(super) struct PreviewTable {
+    pub(super) heads: Vec<ColumnHead>,
     pub(super) rows: Vec<Vec<Option<String>>>,
     /// How much of the file this is.
     pub(super) summary: String,
 }
 
 /// A column.
-pub(super) struct Head {
+pub(super) struct ColumnHead {
     pub(super) name: String,
     pub(super) kind: &'static str,
     pub(super) nulls: String,
@@ -104,8 +104,8 @@ pub(super) fn of(app: &App, id: &ExecutionId, parameters: &QueryParameters) -> R
     Ok(FilesView { files, count, chosen })
 }
 
-fn moment(time: SystemTime) -> Moment {
-    Moment::of(time.into())
+fn moment(time: SystemTime) -> ShownTime {
+    ShownTime::of(time.into())
 }
 
 fn look(uri: &str, path: PathBuf) -> ChosenFile {
@@ -121,17 +121,17 @@ fn look(uri: &str, path: PathBuf) -> ChosenFile {
                 String::new()
             };
             let heads = table.columns.into_iter().map(|column| head(column, table.rows_profiled)).collect();
-            Content::Table(Table { heads, rows: table.rows, summary: part + &shown + &more })
+            ShownContent::Table(PreviewTable { heads, rows: table.rows, summary: part + &shown + &more })
         }
-        Ok(FilePreview::Text(text, is_cut)) => Content::Text(text, is_cut),
-        Ok(FilePreview::Binary) => Content::Nothing("This file is neither text nor a table.".to_owned()),
-        Err(finding) => Content::Nothing(finding.sentence()),
+        Ok(FilePreview::Text(text, is_cut)) => ShownContent::Text(text, is_cut),
+        Ok(FilePreview::Binary) => ShownContent::Nothing("This file is neither text nor a table.".to_owned()),
+        Err(finding) => ShownContent::Nothing(finding.sentence()),
     };
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     ChosenFile { uri: uri.to_owned(), name, content }
 }
 
-fn head(column: ColumnProfile, rows: usize) -> Head {
+fn head(column: ColumnProfile, rows: usize) -> ColumnHead {
     let most = column.bars.iter().copied().max().unwrap_or_default().max(1);
     let bar = |(index, count): (usize, &u32)| {
         let height = HEIGHT * f64::from(*count) / f64::from(most);
@@ -139,7 +139,7 @@ fn head(column: ColumnProfile, rows: usize) -> Head {
         HistogramBar { x: index * BAR_WIDTH, y: format!("{:.1}", HEIGHT - height), height: format!("{height:.1}") }
     };
     let range = column.range.map(|(least, most)| if least == most { least } else { format!("{least} – {most}") });
-    Head {
+    ColumnHead {
         bars: column.bars.iter().enumerate().map(bar).collect(),
         nulls: match column.nulls {
             0 => "no nulls".to_owned(),

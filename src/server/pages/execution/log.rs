@@ -1,6 +1,6 @@
 //! The log of an execution: a window of its lines, which the address names.
 
-use super::super::format::Moment;
+use super::super::format::ShownTime;
 use crate::id::ExecutionId;
 use crate::journal::{Journal, LogFilter, LogPosition, NumberedLine};
 use crate::server::api::error::ApiError;
@@ -15,7 +15,7 @@ const ROW_LINES: u32 = 50;
 /// A line of a log.
 pub(super) struct ShownLine {
     pub(super) number: i64,
-    pub(super) time: Moment,
+    pub(super) time: ShownTime,
     pub(super) level: Level,
     pub(super) class: &'static str,
     pub(super) task: String,
@@ -118,7 +118,7 @@ fn shown((number, line): NumberedLine, chosen: Option<i64>) -> ShownLine {
     };
     ShownLine {
         number,
-        time: Moment::of(line.time),
+        time: ShownTime::of(line.time),
         level: line.level,
         class,
         task: line.source.as_str().to_owned(),

@@ -30,7 +30,7 @@ pub(super) struct Timeline {
 pub(super) struct TimelineRow {
     pub(super) run: String,
     pub(super) state: Option<StateBadge>,
-    pub(super) bars: Vec<Bar>,
+    pub(super) bars: Vec<AttemptBar>,
     pub(super) took: String,
     /// How far it has come, while it runs in this process.
     pub(super) progress: String,
@@ -41,7 +41,7 @@ pub(super) struct TimelineRow {
 }
 
 /// An attempt.
-pub(super) struct Bar {
+pub(super) struct AttemptBar {
     /// Where it begins and how long it is, in per cent of the whole.
     pub(super) x: String,
     pub(super) width: String,
@@ -56,7 +56,7 @@ pub(super) struct RowLog {
 }
 
 /// The time that a timeline covers.
-struct Span {
+struct TimeSpan {
     first: DateTime<Utc>,
     last: DateTime<Utc>,
 }
@@ -70,7 +70,7 @@ pub(super) fn of(
 ) -> Result<Timeline, ApiError> {
     let (journal, now) = (app.executor.journal(), clock::now());
     let running = app.executor.runner().live.of(id);
-    let span = Span { first: state.started.unwrap_or(now), last: state.ended.unwrap_or(now) };
+    let span = TimeSpan { first: state.started.unwrap_or(now), last: state.ended.unwrap_or(now) };
     let mut runs: Vec<_> = state.tasks.iter().collect();
     runs.sort_by_key(|(run, task)| (task.since.unwrap_or(span.last), (*run).clone()));
     let is_cut = runs.len() > MAX_ROWS;
@@ -118,7 +118,7 @@ fn waiting(task: &str, parameters: &QueryParameters) -> TimelineRow {
     }
 }
 
-impl Span {
+impl TimeSpan {
     fn row(
         &self,
         run: &RunId,
@@ -145,7 +145,7 @@ impl Span {
         }
     }
 
-    fn attempt(&self, index: usize, attempt: &AttemptRecord, latest: StateBadge) -> Bar {
+    fn attempt(&self, index: usize, attempt: &AttemptRecord, latest: StateBadge) -> AttemptBar {
         let badge = match (attempt.is_failed, attempt.ended) {
             (true, _) => StateBadge::of_task(&TaskState::Failed),
             (false, Some(_)) => StateBadge::of_task(&TaskState::Success),
@@ -154,13 +154,13 @@ impl Span {
         self.bar(attempt.began, attempt.ended, badge, format!("attempt {}: {}", index + 1, badge.word))
     }
 
-    fn bar(&self, began: DateTime<Utc>, ended: Option<DateTime<Utc>>, badge: StateBadge, what: String) -> Bar {
+    fn bar(&self, began: DateTime<Utc>, ended: Option<DateTime<Utc>>, badge: StateBadge, what: String) -> AttemptBar {
         let whole = (self.last - self.first).as_seconds_f64().max(0.001);
         let part = |seconds: f64| (100.0 * seconds / whole).clamp(0.0, 100.0);
         let took = ended.unwrap_or(self.last) - began;
         let x = part((began - self.first).as_seconds_f64()).min(99.4);
         let width = part(took.as_seconds_f64()).max(0.6).min(100.0 - x);
         let title = format!("{what}, {}", took.to_std().map(duration).unwrap_or_default());
-        Bar { x: format!("{x:.2}%"), width: format!("{width:.2}%"), class: badge.class, title }
+        AttemptBar { x: format!("{x:.2}%"), width: format!("{width:.2}%"), class: badge.class, title }
     }
 }

@@ -15,7 +15,7 @@ use crate::server::App;
 use crate::server::api::error::ApiError;
 use crate::server::api::parameters::QueryParameters;
 use crate::server::pages::error::PageError;
-use crate::server::pages::shell::{Place, Shell};
+use crate::server::pages::shell::{NavPage, Shell};
 use crate::server::pages::{PageResult, page};
 use crate::text::{count, thousands};
 
@@ -115,7 +115,7 @@ fn of(
     query: String,
     outcome: Option<(String, Vec<(String, String)>)>,
 ) -> BulkPage {
-    let shell = Shell::of(app, Place::Executions, "");
+    let shell = Shell::of(app, NavPage::Executions, "");
     let is_dangerous = ["kill", "delete"].contains(&action);
     BulkPage { shell, action, words, is_dangerous, role: role(action), total, executions, query, outcome }
 }

@@ -28,8 +28,8 @@ pub(in crate::server::pages) struct ShownCause {
     /// The newest of them.
     pub(in crate::server::pages) newest: String,
     pub(in crate::server::pages) inputs: Vec<String>,
-    pub(in crate::server::pages) first: Moment,
-    pub(in crate::server::pages) last: Moment,
+    pub(in crate::server::pages) first: ShownTime,
+    pub(in crate::server::pages) last: ShownTime,
     /// What the button that may fix it says, and for several executions the query of the page that asks first.
     pub(in crate::server::pages) remedy: String,
     pub(in crate::server::pages) several: Option<String>,

@@ -23,14 +23,14 @@ const MAX_EXECUTIONS: u32 = 100_000;
 const HEAD: [&str; 11] =
     ["id", "namespace", "flow", "state", "trigger", "created", "started", "ended", "seconds", "rows", "inputs"];
 
-struct Pages {
+struct ListPages {
     app: Arc<App>,
     query: ExecutionQuery,
     read: u32,
     is_over: bool,
 }
 
-impl Pages {
+impl ListPages {
     fn next(&mut self) -> Option<io::Result<Vec<u8>>> {
         if self.is_over {
             return None;
@@ -55,7 +55,7 @@ pub(in crate::server::pages) async fn download(
     parameters: QueryParameters,
 ) -> Result<impl IntoResponse, ApiError> {
     let query = run_blocking(|| parameters.query_in(&app))?;
-    let pages = Pages { app, query, read: 0, is_over: false };
+    let pages = ListPages { app, query, read: 0, is_over: false };
     let rows = futures_util::stream::unfold(pages, |mut pages| async move {
         let page = run_blocking(|| pages.next())?;
         Some((page, pages))

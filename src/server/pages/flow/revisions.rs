@@ -15,7 +15,7 @@ use crate::server::api::error::ApiError;
 use crate::server::api::parameters::QueryParameters;
 use crate::server::pages::diff::{self, DiffLine};
 use crate::server::pages::error::PageError;
-use crate::server::pages::format::Moment;
+use crate::server::pages::format::ShownTime;
 use crate::server::pages::shell::flow_address;
 
 /// How many are listed.
@@ -24,7 +24,7 @@ const LISTED: u32 = 20;
 #[derive(Serialize)]
 pub(super) struct ShownRevision {
     pub(super) number: u32,
-    pub(super) time: Moment,
+    pub(super) time: ShownTime,
     pub(super) is_current: bool,
 }
 
@@ -41,7 +41,8 @@ pub(super) struct OpenRevision {
 /// The newest revisions of a flow.
 pub(super) fn of(app: &App, entry: &CatalogEntry) -> Result<Vec<ShownRevision>, ApiError> {
     let found = app.executor.journal().revision_times(&entry.namespace, &entry.id, LISTED)?;
-    let shown = |(number, time)| ShownRevision { number, time: Moment::of(time), is_current: number == entry.revision };
+    let shown =
+        |(number, time)| ShownRevision { number, time: ShownTime::of(time), is_current: number == entry.revision };
     Ok(found.into_iter().map(shown).collect())
 }
 

@@ -15,7 +15,7 @@ use crate::server::App;
 use crate::server::api::error::ApiError;
 use crate::server::api::triggers::set_disabled;
 use crate::server::pages::error::PageError;
-use crate::server::pages::format::Moment;
+use crate::server::pages::format::ShownTime;
 use crate::server::pages::shell::flow_address;
 
 /// How many of the next times are shown.
@@ -30,7 +30,7 @@ pub(super) struct ShownTrigger {
     pub(super) locked: &'static str,
     /// The cron expression of a schedule.
     pub(super) times: String,
-    pub(super) next: Vec<Moment>,
+    pub(super) next: Vec<ShownTime>,
     /// The execution that it waits for.
     pub(super) waits_for: String,
     pub(super) problem: String,
@@ -69,10 +69,10 @@ fn cron(trigger: &Trigger) -> Option<String> {
 }
 
 /// The moment that the scheduler has planned, and those behind it.
-fn next(defined: Option<&Trigger>, status: &TriggerStatus) -> Vec<Moment> {
+fn next(defined: Option<&Trigger>, status: &TriggerStatus) -> Vec<ShownTime> {
     let Some(first) = status.next.filter(|_| !status.disabled) else { return Vec::new() };
     let behind = defined.map(|trigger| schedule::upcoming(trigger, first, UPCOMING - 1)).unwrap_or_default();
-    [first].into_iter().chain(behind).map(Moment::of).collect()
+    [first].into_iter().chain(behind).map(ShownTime::of).collect()
 }
 
 /// Switches a trigger on or off, and leads back to its flow.
