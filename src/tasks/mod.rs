@@ -17,6 +17,7 @@ pub mod gcs;
 pub mod http;
 mod if_exists;
 pub mod kv;
+mod on_match;
 pub mod polars;
 pub mod postgres;
 pub mod script;

@@ -19,12 +19,12 @@ use crate::task::{Branch, ErrorClass, LogQuota, Outputs, Task, TaskContext, Task
 
 /// A task that does its own work.
 #[derive(Deserialize, JsonSchema)]
-struct Work {
+struct Leaf {
     #[serde(default, rename = "text")]
     _text: Value,
 }
 
-impl Task for Work {
+impl Task for Leaf {
     const NAME: &'static str = "work";
     const EXAMPLE: &'static str = "";
     type Outputs = Outputs;
@@ -66,7 +66,7 @@ impl<const CONCLUDES: bool> Task for Group<CONCLUDES> {
     }
 }
 
-static TASKS: &[TaskType] = &[TaskType::of::<Work>(), TaskType::of::<Group<false>>(), TaskType::of::<Group<true>>()];
+static TASKS: &[TaskType] = &[TaskType::of::<Leaf>(), TaskType::of::<Group<false>>(), TaskType::of::<Group<true>>()];
 
 /// What all cases share. Times are seconds since `begin`.
 struct TestEnv {

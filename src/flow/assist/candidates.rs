@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::names;
-use super::place::{Place, Slot, find};
+use super::place::{CursorContext, Slot, find};
 use super::schema_walk::{properties, schemas_at, words};
 use crate::flow::documentation::flowing;
 use crate::task::TaskType;
@@ -60,7 +60,7 @@ pub fn complete(text: &str, line: usize, column: usize, schema: &Value, tasks: &
     Completion { from: place.word.start + skipped + 1, to: place.word.end + 1, candidates }
 }
 
-fn keys(schema: &Value, place: &Place) -> Vec<Candidate> {
+fn keys(schema: &Value, place: &CursorContext) -> Vec<Candidate> {
     let found = properties(&schemas_at(schema, place));
     let mut missing: Vec<_> = found.into_iter().filter(|property| place.sibling(property.name).is_none()).collect();
     missing.sort_by_key(|property| !property.is_required);
@@ -87,7 +87,7 @@ pub(super) fn kind_of(schema: &Value, property: &Value) -> String {
     shortened(&type_name(schema, property), MAX_KIND_LENGTH).into_owned()
 }
 
-fn values(schema: &Value, place: &Place, key: &str) -> Vec<Candidate> {
+fn values(schema: &Value, place: &CursorContext, key: &str) -> Vec<Candidate> {
     let all = properties(&schemas_at(schema, place));
     let Some(property) = all.iter().find(|property| property.name == key) else { return Vec::new() };
     let mut words = words(schema, property.schema);

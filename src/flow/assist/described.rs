@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::candidates::kind_of;
-use super::place::{Place, Segment, Slot, find, value_of};
+use super::place::{CursorContext, Segment, Slot, find, value_of};
 use super::schema_walk::{properties, schemas_at};
 use crate::flow::documentation::TypeDocumentation;
 use crate::flow::trigger::TriggerType;
@@ -32,7 +32,7 @@ pub fn describe(text: &str, line: usize, column: usize, schema: &Value, tasks: &
 }
 
 /// The key of the position's line.
-fn key_at(text: &str, line: usize, place: &Place) -> Option<String> {
+fn key_at(text: &str, line: usize, place: &CursorContext) -> Option<String> {
     if let Slot::Value(key) = &place.slot {
         return Some(key.clone());
     }
@@ -42,7 +42,7 @@ fn key_at(text: &str, line: usize, place: &Place) -> Option<String> {
 }
 
 /// The innermost task or trigger around a position.
-fn documentation(place: &Place, tasks: &[TaskType]) -> Option<TypeDocumentation> {
+fn documentation(place: &CursorContext, tasks: &[TaskType]) -> Option<TypeDocumentation> {
     let is_trigger = place.path.first() == Some(&Segment::Key("triggers".to_owned()));
     if place.path.first() == Some(&Segment::Key("inputs".to_owned())) {
         return None;
@@ -53,7 +53,7 @@ fn documentation(place: &Place, tasks: &[TaskType]) -> Option<TypeDocumentation>
     })
 }
 
-fn keys(schema: &Value, place: &Place) -> Vec<FieldDoc> {
+fn keys(schema: &Value, place: &CursorContext) -> Vec<FieldDoc> {
     let field = |property: super::schema_walk::Property| FieldDoc {
         name: property.name.to_owned(),
         depth: 0,

@@ -24,7 +24,7 @@ pub(super) enum Slot {
 
 /// A place in a flow.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(super) struct CursorContext {
     /// The way to the map that the position is in.
     pub(super) path: Vec<Segment>,
     /// The keys and plain values of each map on the way, the outermost first; the last one is that of the position.
@@ -35,7 +35,7 @@ pub(super) struct Place {
     pub(super) word: Range<usize>,
 }
 
-impl Place {
+impl CursorContext {
     /// What the innermost map says of a key.
     pub(super) fn sibling(&self, key: &str) -> Option<&str> {
         value_of(self.maps.last()?, key)
@@ -106,13 +106,13 @@ pub(super) fn unquoted(text: &str) -> String {
 }
 
 /// The place of a line and a column, both from 1.
-pub(super) fn find(text: &str, line: usize, column: usize) -> Place {
+pub(super) fn find(text: &str, line: usize, column: usize) -> CursorContext {
     let index = line.saturating_sub(1);
     let row = text.lines().nth(index).unwrap_or_default();
     let before: Vec<char> = row.chars().take(column.saturating_sub(1)).collect();
     let here = Line::of(row);
     let (path, maps) = way(text, index, &here, before.len());
-    let mut place = Place { path, maps, slot: Slot::Key, word: word_before(&before) };
+    let mut place = CursorContext { path, maps, slot: Slot::Key, word: word_before(&before) };
     let head: String = before.iter().collect();
     if let Some(open) = braces(&before) {
         within_braces(&mut place, &here, row, &before, open);
@@ -166,7 +166,7 @@ fn braces(before: &[char]) -> Option<usize> {
 }
 
 /// `key: {a: b, c…`
-fn within_braces(place: &mut Place, here: &Line, row: &str, before: &[char], open: usize) {
+fn within_braces(place: &mut CursorContext, here: &Line, row: &str, before: &[char], open: usize) {
     let outer: String = before.get(here.column..open).unwrap_or_default().iter().collect();
     if let Some((key, _)) = pair(outer.trim_end()) {
         place.path.push(Segment::Key(key));
@@ -219,7 +219,7 @@ fn way(text: &str, index: usize, here: &Line, column: usize) -> (Vec<Segment>, V
 
 /// A map or a list that is open at a line.
 #[derive(Clone, Debug)]
-struct Frame {
+struct OpenNode {
     number: usize,
     is_list: bool,
     /// The column of its keys, or of its markers.
@@ -234,7 +234,7 @@ struct Frame {
 /// The maps and lists that are open.
 #[derive(Default)]
 struct Outline {
-    open: Vec<Frame>,
+    open: Vec<OpenNode>,
     count: usize,
     /// The column of a key whose value is a text of several lines.
     block: Option<usize>,
@@ -273,7 +273,7 @@ impl Outline {
     /// Makes a map with keys at this column the innermost one.
     fn map_at(&mut self, column: usize) {
         self.open.retain(|frame| frame.column < column || (frame.column == column && !frame.is_list));
-        let is_there = |frame: &Frame| !frame.is_list && (frame.column == column || frame.last.is_none());
+        let is_there = |frame: &OpenNode| !frame.is_list && (frame.column == column || frame.last.is_none());
         if !self.open.last().is_some_and(is_there) {
             self.push(false, column);
         }
@@ -285,7 +285,7 @@ impl Outline {
             _ => Segment::Item,
         });
         self.count += 1;
-        self.open.push(Frame { number: self.count, is_list, column, entry, pairs: Vec::new(), last: None });
+        self.open.push(OpenNode { number: self.count, is_list, column, entry, pairs: Vec::new(), last: None });
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::place::{Place, Segment, value_of};
+use super::place::{CursorContext, Segment, value_of};
 
 /// How many references are followed in a row.
 const MAX_REFERENCES: usize = 32;
@@ -16,7 +16,7 @@ pub(super) struct Property<'a> {
 }
 
 /// The schemas of the map that a place is in.
-pub(super) fn schemas_at<'a>(root: &'a Value, place: &Place) -> Vec<&'a Value> {
+pub(super) fn schemas_at<'a>(root: &'a Value, place: &CursorContext) -> Vec<&'a Value> {
     let mut maps = place.maps.iter();
     let mut found = vec![root];
     // A map stands for the step behind which it begins; a list has none.

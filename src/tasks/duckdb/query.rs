@@ -137,9 +137,11 @@ impl DuckDbQuery {
     fn database(&self, context: &TaskContext, workspace: &Workspace) -> Result<String, TaskError> {
         let url = workspace.fill(&self.url);
         let path = match database(&url) {
-            Database::Named(name) => return Ok(name.to_owned()),
-            Database::File(file) if url == self.url && context.files.is_literal(&self.url) => context.files.path(file),
-            Database::File(file) => match Path::new(file).strip_prefix(workspace.folder()) {
+            DuckDbDatabase::Named(name) => return Ok(name.to_owned()),
+            DuckDbDatabase::File(file) if url == self.url && context.files.is_literal(&self.url) => {
+                context.files.path(file)
+            }
+            DuckDbDatabase::File(file) => match Path::new(file).strip_prefix(workspace.folder()) {
                 Ok(below) => workspace.place(&below.to_string_lossy())?,
                 Err(_) => context.named_path("url", file)?,
             },
@@ -182,20 +184,20 @@ fn as_text(value: &Value) -> Value {
 }
 
 /// What DuckDB opens.
-enum Database<'a> {
+enum DuckDbDatabase<'a> {
     /// One in memory, or far away.
     Named(&'a str),
     File(&'a str),
 }
 
 /// The database of an address.
-fn database(url: &str) -> Database<'_> {
+fn database(url: &str) -> DuckDbDatabase<'_> {
     let url = url.trim();
     let name = url.strip_prefix("jdbc:").unwrap_or(url);
     match name.strip_prefix("duckdb:").unwrap_or(name) {
-        "" | ":memory:" => Database::Named(":memory:"),
-        remote if remote.starts_with("md:") => Database::Named(remote),
-        file => Database::File(file),
+        "" | ":memory:" => DuckDbDatabase::Named(":memory:"),
+        remote if remote.starts_with("md:") => DuckDbDatabase::Named(remote),
+        file => DuckDbDatabase::File(file),
     }
 }
 

@@ -30,7 +30,7 @@ pub struct WorkingDirectory {
     /// Copies the files of the namespace, those in `_files/{namespace}` next to the flow, into the folder: `true`, or
     /// a map of `enabled`, `include`, `exclude` and `namespaces`.
     #[serde(default, alias = "namespace_files")]
-    namespace_files: namespace::Wanted,
+    namespace_files: namespace::NamespaceFilesField,
     /// Files that are restored into the folder in the next execution of the flow.
     cache: Option<Cache>,
 }

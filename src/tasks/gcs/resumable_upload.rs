@@ -6,7 +6,7 @@ use futures_util::TryStreamExt;
 use reqwest::Body;
 
 use super::pieces::Pieces;
-use super::send::{Outcome, UploadSource};
+use super::send::{UploadOutcome, UploadSource};
 use super::store::Store;
 use super::upload_session::{self, SessionProgress, UploadSession};
 use crate::task::TaskError;
@@ -30,7 +30,7 @@ struct ResumableUpload<'a> {
 }
 
 /// Sends a file over an object that is at generation `now`, 0 for none.
-pub(super) async fn send(store: &Store<'_>, source: &UploadSource, now: u64) -> Result<Outcome, TaskError> {
+pub(super) async fn send(store: &Store<'_>, source: &UploadSource, now: u64) -> Result<UploadOutcome, TaskError> {
     let saved = UploadSession::saved(source, &store.context.settings.redactor);
     let before = store.context.progress.bytes.load(Ordering::Relaxed);
     let is_left = saved.is_some();
@@ -60,7 +60,7 @@ fn stopped(source: &UploadSource) -> TaskError {
 }
 
 impl ResumableUpload<'_> {
-    async fn attempt(&mut self, now: u64) -> Result<Outcome, RequestError> {
+    async fn attempt(&mut self, now: u64) -> Result<UploadOutcome, RequestError> {
         if !self.source.is_unchanged() {
             let message = format!("{}: the file changed during the upload", self.source.what);
             return Err(RequestError::Fatal(
@@ -88,7 +88,7 @@ impl ResumableUpload<'_> {
         self.send_from(&session, offset).await
     }
 
-    async fn send_from(&mut self, session: &UploadSession, offset: u64) -> Result<Outcome, RequestError> {
+    async fn send_from(&mut self, session: &UploadSession, offset: u64) -> Result<UploadOutcome, RequestError> {
         let progress = self.store.context.progress.clone();
         progress.bytes.store(self.before + offset, Ordering::Relaxed);
         let (pieces, checksum) = Pieces::read(&self.source.path, self.source.length, offset).split();
@@ -97,7 +97,7 @@ impl ResumableUpload<'_> {
         self.end(progress, checksum.await.ok()).await
     }
 
-    async fn end(&mut self, progress: SessionProgress, checksum: Option<u32>) -> Result<Outcome, RequestError> {
+    async fn end(&mut self, progress: SessionProgress, checksum: Option<u32>) -> Result<UploadOutcome, RequestError> {
         let what = &self.source.what;
         match progress {
             SessionProgress::Done(blob) => Ok((Some(*blob), self.checksum(checksum).await?, self.resumed)),

@@ -131,9 +131,14 @@ async fn reject(store: &Store<'_>, source: &UploadSource, blob: &Blob, checksum:
 }
 
 /// What an upload came to: the object, if it was written; the file's checksum; how many bytes were there before.
-pub(super) type Outcome = (Option<Blob>, u32, u64);
+pub(super) type UploadOutcome = (Option<Blob>, u32, u64);
 
-async fn small(store: &Store<'_>, client: &Storage, source: &UploadSource, now: u64) -> Result<Outcome, TaskError> {
+async fn small(
+    store: &Store<'_>,
+    client: &Storage,
+    source: &UploadSource,
+    now: u64,
+) -> Result<UploadOutcome, TaskError> {
     let bytes = tokio::fs::read(&source.path).await;
     let bytes = Bytes::from(bytes.map_err(|error| TaskError::permanent(source.what.clone()).caused_by(error))?);
     let checksum = crc32c::crc32c(&bytes);

@@ -11,9 +11,9 @@ use tokio::sync::mpsc;
 use tokio_postgres::{Error, Transaction};
 
 use super::copy_format::CopyFormat;
-use super::ledger::{self, Key};
+use super::ledger::{self, LedgerKey};
 use super::loaded::Loaded;
-use super::source::Source;
+use super::source::SourceFile;
 use super::table::Table;
 use super::transaction::{Loading, say_isolation};
 use crate::diagnostic::Diagnostic;
@@ -133,13 +133,13 @@ impl Loading for CopyIn {
         transaction: &Transaction<'_>,
         context: &TaskContext,
         watch: &WaitMonitor<'_>,
-        source: &Source,
+        source: &SourceFile,
         ledger: String,
         began: Instant,
     ) -> Result<Loaded, TaskError> {
         let table = watch.over("looking for the table", Table::existing(transaction, &self.table)).await?;
         let sql = self.sql(&table)?;
-        let key = Key {
+        let key = LedgerKey {
             target: table.sql_name.clone(),
             partition: source.address.short.clone(),
             address: source.address.clone(),
@@ -177,7 +177,7 @@ impl CopyIn {
         transaction: &Transaction<'_>,
         context: &TaskContext,
         watch: &WaitMonitor<'_>,
-        (source, sql): (&Source, &str),
+        (source, sql): (&SourceFile, &str),
     ) -> Result<u64, TaskError> {
         let doing = format!("copying into `{}`", self.table);
         let failed = |error: Error| explain(&doing, &error);
@@ -275,8 +275,8 @@ impl Reading {
     fn run(self, sender: &mpsc::Sender<Bytes>) -> Result<(), TaskError> {
         let mut is_first = !self.is_binary;
         let mut source = match self.text {
-            Some(encoding) => Content::Text(Box::new(Text::new(self.blocks, encoding).keeping_mark())),
-            None => Content::AsItIs(self.blocks),
+            Some(encoding) => CopiedFile::Text(Box::new(Text::new(self.blocks, encoding).keeping_mark())),
+            None => CopiedFile::AsItIs(self.blocks),
         };
         while let Some(block) = source.next()? {
             if std::mem::take(&mut is_first) {
@@ -303,12 +303,12 @@ fn check_encoding(name: &str, named: Option<&Encoding>, start: &[u8]) -> Result<
     }
 }
 
-enum Content {
+enum CopiedFile {
     AsItIs(Blocks),
     Text(Box<Text>),
 }
 
-impl Content {
+impl CopiedFile {
     fn next(&mut self) -> Result<Option<Vec<u8>>, TaskError> {
         Ok(match self {
             Self::AsItIs(blocks) => blocks.next_block(Vec::new())?,

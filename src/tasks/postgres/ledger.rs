@@ -17,7 +17,7 @@ use crate::tasks::file_address::{FileAddress, noted_address};
 use crate::text::count;
 
 use super::rows;
-use super::source::Source;
+use super::source::SourceFile;
 use super::table::Table;
 
 const LEDGER: &str = include_str!("../../../sql/postgres/jitney_loads.sql");
@@ -44,7 +44,7 @@ const COLUMN_NAMES: &str = "ARRAY(SELECT a.attname::text FROM pg_attribute a
 const MAX_NAMES: usize = 20;
 
 /// What identifies a load: the same key with the same checksums has the same result.
-pub(super) struct Key {
+pub(super) struct LedgerKey {
     /// The table with its schema.
     pub(super) target: String,
     /// The partition's value, or the file's short address where the load has no partition.
@@ -61,7 +61,7 @@ pub(super) struct Key {
     pub(super) ledger: String,
 }
 
-impl Key {
+impl LedgerKey {
     /// The parameters of [`COLUMNS`].
     fn parameters<'a>(&'a self, definitions: &'a (dyn ToSql + Sync)) -> [&'a (dyn ToSql + Sync); 7] {
         let Self { target, partition, source_sha256, address, flow, .. } = self;
@@ -216,7 +216,7 @@ pub(super) async fn readable(transaction: &Transaction<'_>) -> Result<Option<Str
 /// The newest load of the partition, or of the whole table, if any.
 pub(super) async fn newest(
     transaction: &Transaction<'_>,
-    key: &Key,
+    key: &LedgerKey,
     any_partition: bool,
 ) -> Result<Option<Earlier>, TaskError> {
     find(transaction, key, "($8 OR partition = $2) ORDER BY id DESC", &[&any_partition]).await
@@ -230,7 +230,7 @@ pub(super) async fn newest(
 /// When an attempt has committed the load and it cannot be told whether its rows are there.
 pub(super) async fn committed(
     transaction: &Transaction<'_>,
-    key: &Key,
+    key: &LedgerKey,
     context: &TaskContext,
     table: &Table,
 ) -> Result<Option<Earlier>, TaskError> {
@@ -251,7 +251,7 @@ pub(super) async fn committed(
 
 /// What comes nearest to a load of the file: one of the same file, else of the same content under another address, else
 /// of other content under the same address. The newest of each.
-pub(super) async fn nearest(transaction: &Transaction<'_>, key: &Key) -> Result<Option<Earlier>, TaskError> {
+pub(super) async fn nearest(transaction: &Transaction<'_>, key: &LedgerKey) -> Result<Option<Earlier>, TaskError> {
     let rest = format!(
         "({SAME_ADDRESS} OR source_sha256 = $3)
          ORDER BY source_sha256 = $3 DESC, {SAME_ADDRESS} DESC, definition_sha256 = ANY($4) DESC, id DESC"
@@ -262,7 +262,7 @@ pub(super) async fn nearest(transaction: &Transaction<'_>, key: &Key) -> Result<
 /// Loads of this very file, by the names of tables that are no longer there under them; the newest of each.
 pub(super) async fn under_former_names(
     transaction: &Transaction<'_>,
-    key: &Key,
+    key: &LedgerKey,
 ) -> Result<Vec<(String, Earlier)>, TaskError> {
     let sql = format!(
         "SELECT DISTINCT ON (target) {COLUMNS}, target FROM jitney_loads
@@ -281,7 +281,7 @@ pub(super) async fn under_former_names(
 /// are not looked at.
 pub(super) async fn in_another(
     transaction: &Transaction<'_>,
-    key: &Key,
+    key: &LedgerKey,
 ) -> Result<Option<(String, Earlier)>, TaskError> {
     let sql = format!(
         "SELECT format('%I.%I', n.nspname, c.relname), {COLUMN_NAMES}
@@ -309,7 +309,7 @@ pub(super) async fn in_another(
 
 async fn find(
     transaction: &Transaction<'_>,
-    key: &Key,
+    key: &LedgerKey,
     rest: &str,
     more: &[&(dyn ToSql + Sync)],
 ) -> Result<Option<Earlier>, TaskError> {
@@ -319,7 +319,7 @@ async fn find(
 async fn find_in(
     transaction: &Transaction<'_>,
     ledger: &str,
-    key: &Key,
+    key: &LedgerKey,
     rest: &str,
     more: &[&(dyn ToSql + Sync)],
 ) -> Result<Option<Earlier>, TaskError> {
@@ -340,7 +340,7 @@ pub(super) fn cell<'a, T: FromSql<'a>>(row: &'a Row, column: impl RowIndex + Dis
     row.try_get(column).map_err(|error| explain("reading the ledger", &error))
 }
 
-fn earlier(row: &Row, key: &Key) -> Result<Earlier, TaskError> {
+fn earlier(row: &Row, key: &LedgerKey) -> Result<Earlier, TaskError> {
     let count = |name: &str| cell::<i64>(row, name).map(i64::unsigned_abs);
     Ok(Earlier {
         id: cell(row, "id")?,
@@ -366,7 +366,7 @@ fn earlier(row: &Row, key: &Key) -> Result<Earlier, TaskError> {
 pub(super) async fn record(
     transaction: &Transaction<'_>,
     context: &TaskContext,
-    (source, key): (&Source, &Key),
+    (source, key): (&SourceFile, &LedgerKey),
     counts: Counts,
     (seconds, updates, parts): (f64, bool, &[i64]),
 ) -> Result<(), TaskError> {

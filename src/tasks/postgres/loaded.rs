@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::source::Source;
+use super::source::SourceFile;
 use crate::task::Level;
 use crate::tasks::counts::{Counts, no_rows};
 
@@ -47,7 +47,7 @@ pub(super) type Note = (Level, String);
 
 impl Loaded {
     /// A load that has these counts.
-    pub(super) fn of(table: &str, source: &Source, counts: Counts, seconds: f64) -> Self {
+    pub(super) fn of(table: &str, source: &SourceFile, counts: Counts, seconds: f64) -> Self {
         Self {
             table: table.to_owned(),
             source: source.name.clone(),
@@ -71,7 +71,7 @@ impl Loaded {
     }
 
     /// A load that was done before, and is not done again.
-    pub(super) fn known(table: &str, source: &Source, earlier: Counts) -> Self {
+    pub(super) fn known(table: &str, source: &SourceFile, earlier: Counts) -> Self {
         Self { already_loaded: true, ..Self::of(table, source, earlier.again(), 0.0) }
     }
 }

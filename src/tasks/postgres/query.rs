@@ -152,7 +152,7 @@ impl PostgresQuery {
         let (mut outputs, mut affected) = (Vec::new(), 0);
         let fetch = self.keeps();
         for (index, statement) in all.iter().enumerate() {
-            let step = Step { session, context, statement, number: index + 1, of: all.len(), fetch };
+            let step = StatementRun { session, context, statement, number: index + 1, of: all.len(), fetch };
             let done = watch.over(&step.name(), step.run()).await?;
             outputs.extend(done.result);
             affected += done.affected;
@@ -216,7 +216,7 @@ async fn commit(
 }
 
 /// One statement on its way.
-struct Step<'a> {
+struct StatementRun<'a> {
     session: &'a PostgresSession,
     context: &'a TaskContext,
     statement: &'a Statement<'a>,
@@ -231,7 +231,7 @@ struct Done {
     affected: u64,
 }
 
-impl Step<'_> {
+impl StatementRun<'_> {
     async fn run(&self) -> Result<Done, TaskError> {
         let columns = self.columns().await?;
         let failed = |error| self.failed(&error);
@@ -253,7 +253,7 @@ impl Step<'_> {
                 _ => {}
             }
         }
-        let result = rows.filter(|_| self.fetch != FetchMode::Nothing).map(Collector::finish).transpose()?;
+        let result = rows.filter(|_| self.fetch != FetchMode::Nothing).map(ResultCollector::finish).transpose()?;
         Ok(Done { result, affected })
     }
 
@@ -276,9 +276,9 @@ impl Step<'_> {
         }
     }
 
-    fn collector<'a>(&self, columns: &'a [(String, Type)]) -> Result<Collector<'a>, TaskError> {
+    fn collector<'a>(&self, columns: &'a [(String, Type)]) -> Result<ResultCollector<'a>, TaskError> {
         let mut collector =
-            Collector { fetch: self.fetch, columns, rows: Vec::new(), result: ResultSet::default(), file: None };
+            ResultCollector { fetch: self.fetch, columns, rows: Vec::new(), result: ResultSet::default(), file: None };
         if self.fetch == FetchMode::File {
             let name = if self.of == 1 { "rows.ndjson".to_owned() } else { format!("rows-{}.ndjson", self.number) };
             let stored = self.context.output_file(&name)?;
@@ -308,7 +308,7 @@ impl Step<'_> {
 }
 
 /// Takes the rows of one statement as they come.
-struct Collector<'a> {
+struct ResultCollector<'a> {
     fetch: FetchMode,
     columns: &'a [(String, Type)],
     rows: Vec<Vec<PgValue>>,
@@ -316,7 +316,7 @@ struct Collector<'a> {
     file: Option<BufWriter<File>>,
 }
 
-impl Collector<'_> {
+impl ResultCollector<'_> {
     fn add(&mut self, row: &SimpleQueryRow) -> Result<(), TaskError> {
         self.result.size += 1;
         match self.fetch {

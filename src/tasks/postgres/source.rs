@@ -6,7 +6,7 @@ use crate::tasks::file_address::FileAddress;
 use crate::tasks::stable_file::StableFile;
 
 /// The file to load.
-pub(super) struct Source {
+pub(super) struct SourceFile {
     /// Where it is, or a copy of it.
     pub(super) file: StableFile,
     /// What the file is called in messages and in the ledger.
@@ -19,7 +19,7 @@ pub(super) struct Source {
     pub(super) sha256: String,
 }
 
-impl Source {
+impl SourceFile {
     /// Reads the file once, for its checksum.
     ///
     /// # Errors

@@ -48,7 +48,7 @@ pub(super) struct TableColumn {
 
 /// A column that rows are sent for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Field {
+pub(super) struct TableField {
     /// The column's name in the table.
     pub(super) name: String,
     /// What it holds.
@@ -61,14 +61,14 @@ pub(super) struct Field {
     pub(super) sql_type: String,
 }
 
-impl Field {
+impl TableField {
     /// A field of no table, for values of a kind.
     pub(super) fn unstored(name: &str, kind: Kind) -> Self {
         Self { name: name.to_owned(), kind, oid: Type::TEXT.oid(), modifier: -1, sql_type: "text".to_owned() }
     }
 }
 
-impl From<&TableColumn> for Field {
+impl From<&TableColumn> for TableField {
     fn from(column: &TableColumn) -> Self {
         let TableColumn { name, kind, oid, modifier, sql_type, .. } = column.clone();
         Self { name, kind, oid, modifier, sql_type }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use tokio_postgres::{IsolationLevel, Transaction};
 
 use super::loaded::Loaded;
-use super::source::Source;
+use super::source::SourceFile;
 use super::{ledger, search_path};
 use crate::postgres::{FlowAddress, LOST, TransactionOutcome, WaitMonitor, connect_once, explain, outcome};
 use crate::task::{ErrorClass, OutageTracker, TaskContext, TaskError};
@@ -37,7 +37,7 @@ pub(super) trait Loading: Sync {
         transaction: &Transaction<'_>,
         context: &TaskContext,
         watch: &WaitMonitor<'_>,
-        source: &Source,
+        source: &SourceFile,
         ledger: String,
         began: Instant,
     ) -> impl Future<Output = Result<Loaded, TaskError>> + Send;
@@ -45,7 +45,7 @@ pub(super) trait Loading: Sync {
     /// Loads the file. A load is safe to repeat, so what may pass is repeated.
     fn until_loaded(&self, context: &TaskContext) -> impl Future<Output = Result<Loaded, TaskError>> + Send {
         async move {
-            let source = Source::open(context, self.from()).await?;
+            let source = SourceFile::open(context, self.from()).await?;
             let mut outage = OutageTracker::none(&context.settings);
             loop {
                 match attempt(self, context, &source).await {
@@ -58,7 +58,11 @@ pub(super) trait Loading: Sync {
     }
 }
 
-async fn attempt<L: Loading + ?Sized>(task: &L, context: &TaskContext, source: &Source) -> Result<Loaded, TaskError> {
+async fn attempt<L: Loading + ?Sized>(
+    task: &L,
+    context: &TaskContext,
+    source: &SourceFile,
+) -> Result<Loaded, TaskError> {
     let address = task.address(context);
     let mut session = connect_once(context, Some(&address)).await?;
     let (watch, server) = (session.watch(context), format!("postgres://{}", session.server));

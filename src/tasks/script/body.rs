@@ -23,7 +23,7 @@ pub(super) struct ScriptRun<'a> {
     /// The fields that all script tasks have.
     pub(super) shared: SharedFields<'a>,
     /// Its own text.
-    pub(super) body: Body<'a>,
+    pub(super) body: ScriptBody<'a>,
     /// Python packages; none for a shell script.
     pub(super) dependencies: &'a [String],
     /// Whether `python` must be there.
@@ -33,7 +33,7 @@ pub(super) struct ScriptRun<'a> {
 }
 
 /// The script's own text.
-pub(super) enum Body<'a> {
+pub(super) enum ScriptBody<'a> {
     /// Lines for the shell.
     Commands(&'a [String]),
     /// A text for the shell.
@@ -91,9 +91,9 @@ impl ScriptRun<'_> {
         }
         lines.extend(self.shared.before_commands.iter().map(|line| inputs.localize(line)));
         match self.body {
-            Body::Commands(commands) => lines.extend(commands.iter().map(|line| inputs.localize(line))),
-            Body::Shell(text) => lines.push(inputs.localize(text)),
-            Body::Python(text) => {
+            ScriptBody::Commands(commands) => lines.extend(commands.iter().map(|line| inputs.localize(line))),
+            ScriptBody::Shell(text) => lines.push(inputs.localize(text)),
+            ScriptBody::Python(text) => {
                 let text = inputs.localize(text);
                 inputs.add_text(own.to_owned(), text);
                 lines.push(format!("python {}", shell_quoted(&own.display().to_string())));

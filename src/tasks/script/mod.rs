@@ -24,7 +24,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use deprecated::{DeprecatedRunner, Docker};
-use namespace::Wanted;
+use namespace::NamespaceFilesField;
 use runner::TaskRunner;
 
 /// A script task's struct: its own fields and those that all have. (`serde(flatten)` would share them too, but it
@@ -67,7 +67,7 @@ macro_rules! script_task {
             /// Copies the files of the namespace, those in `_files/{namespace}` next to the flow, into the script's
             /// folder: `true`, or a map of `enabled`, `include`, `exclude` and `namespaces`.
             #[serde(default, alias = "namespace_files")]
-            namespace_files: super::namespace::Wanted,
+            namespace_files: super::namespace::NamespaceFilesField,
             /// Where the script runs. By default as a process on this machine.
             #[serde(alias = "task_runner")]
             task_runner: Option<super::runner::TaskRunner>,
@@ -128,7 +128,7 @@ struct SharedFields<'a> {
     interpreter: &'a [String],
     fail_fast: bool,
     warning_on_stderr: Option<bool>,
-    namespace_files: &'a Wanted,
+    namespace_files: &'a NamespaceFilesField,
     task_runner: Option<&'a TaskRunner>,
     runner: Option<DeprecatedRunner>,
     docker: Option<&'a Docker>,

@@ -11,14 +11,14 @@ use crate::task::{TaskContext, TaskError};
 /// Whether files are wanted, and which.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "write true, or a map of `enabled`, `include`, `exclude` and `namespaces`")]
-pub(in crate::tasks) enum Wanted {
+pub(in crate::tasks) enum NamespaceFilesField {
     /// All or none.
     Plain(bool),
     /// Some.
-    Some(Choice),
+    Some(FileSelection),
 }
 
-impl Default for Wanted {
+impl Default for NamespaceFilesField {
     fn default() -> Self {
         Self::Plain(false)
     }
@@ -27,7 +27,7 @@ impl Default for Wanted {
 /// Which files are wanted.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::tasks) struct Choice {
+pub(in crate::tasks) struct FileSelection {
     /// Whether files are copied.
     #[serde(default = "super::yes")]
     enabled: bool,
@@ -69,13 +69,13 @@ impl Patterns {
     }
 }
 
-impl Wanted {
+impl NamespaceFilesField {
     /// Adds the files that are wanted.
     ///
     /// # Errors
     /// When a namespace has no folder of files, or a pattern is malformed.
     pub(in crate::tasks) fn add_to(&self, inputs: &mut Inputs<'_>, context: &TaskContext) -> Result<(), TaskError> {
-        let all = Choice {
+        let all = FileSelection {
             enabled: true,
             include: Patterns::default(),
             exclude: Patterns::default(),
@@ -93,7 +93,7 @@ impl Wanted {
     }
 }
 
-impl Choice {
+impl FileSelection {
     fn add(&self, namespace: &str, inputs: &mut Inputs<'_>, context: &TaskContext) -> Result<(), TaskError> {
         let files = NamespaceFiles::new(context.files.folder(), namespace).map_err(TaskError::permanent)?;
         let all = files.all().map_err(|error| {

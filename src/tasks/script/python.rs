@@ -1,6 +1,6 @@
 //! `python.script` and `python.commands`
 
-use super::body::{Body, ScriptRun};
+use super::body::{ScriptBody, ScriptRun};
 use super::{ScriptOutputs, SharedFields, script_task};
 use crate::task::{Capability, Task, TaskContext, TaskError};
 
@@ -55,7 +55,7 @@ impl Task for PythonScript {
     type Outputs = ScriptOutputs;
 
     async fn run(&self, context: &TaskContext) -> Result<ScriptOutputs, TaskError> {
-        script(self.shared(), Body::Python(&self.script), &self.dependencies).run(context).await
+        script(self.shared(), ScriptBody::Python(&self.script), &self.dependencies).run(context).await
     }
 }
 
@@ -87,10 +87,10 @@ impl Task for PythonCommands {
     type Outputs = ScriptOutputs;
 
     async fn run(&self, context: &TaskContext) -> Result<ScriptOutputs, TaskError> {
-        script(self.shared(), Body::Commands(&self.commands), &self.dependencies).run(context).await
+        script(self.shared(), ScriptBody::Commands(&self.commands), &self.dependencies).run(context).await
     }
 }
 
-fn script<'a>(shared: SharedFields<'a>, body: Body<'a>, dependencies: &'a [String]) -> ScriptRun<'a> {
+fn script<'a>(shared: SharedFields<'a>, body: ScriptBody<'a>, dependencies: &'a [String]) -> ScriptRun<'a> {
     ScriptRun { shared, body, dependencies, needs_python: true, default_image: IMAGE }
 }

@@ -1,6 +1,6 @@
 //! `shell.commands` and `shell.script`
 
-use super::body::{Body, ScriptRun};
+use super::body::{ScriptBody, ScriptRun};
 use super::{ScriptOutputs, SharedFields, script_task};
 use crate::task::{Task, TaskContext, TaskError};
 
@@ -34,7 +34,7 @@ impl Task for ShellCommands {
     type Outputs = ScriptOutputs;
 
     async fn run(&self, context: &TaskContext) -> Result<ScriptOutputs, TaskError> {
-        script(self.shared(), Body::Commands(&self.commands)).run(context).await
+        script(self.shared(), ScriptBody::Commands(&self.commands)).run(context).await
     }
 }
 
@@ -66,10 +66,10 @@ impl Task for ShellScript {
     type Outputs = ScriptOutputs;
 
     async fn run(&self, context: &TaskContext) -> Result<ScriptOutputs, TaskError> {
-        script(self.shared(), Body::Shell(&self.script)).run(context).await
+        script(self.shared(), ScriptBody::Shell(&self.script)).run(context).await
     }
 }
 
-fn script<'a>(shared: SharedFields<'a>, body: Body<'a>) -> ScriptRun<'a> {
+fn script<'a>(shared: SharedFields<'a>, body: ScriptBody<'a>) -> ScriptRun<'a> {
     ScriptRun { shared, body, dependencies: &[], needs_python: false, default_image: IMAGE }
 }

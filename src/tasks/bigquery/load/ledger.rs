@@ -45,7 +45,7 @@ pub(super) struct CommittedLoad {
 }
 
 /// Which load is asked about.
-pub(super) struct LedgerQuery<'a> {
+pub(super) struct LoadLookup<'a> {
     pub(super) main: &'a BigQueryTableName,
     pub(super) which: LoadSelector<'a>,
     /// Which rows of the table are the partition's, in SQL.
@@ -110,7 +110,7 @@ impl BigQueryClient<'_> {
     }
 
     /// The newest load, if any.
-    pub(super) async fn newest_load(&self, query: &LedgerQuery<'_>) -> Result<Option<CommittedLoad>, TaskError> {
+    pub(super) async fn newest_load(&self, query: &LoadLookup<'_>) -> Result<Option<CommittedLoad>, TaskError> {
         let (condition, order) = query.which.sql();
         let ledger = query.main.sibling(NAME).sql();
         let target = literal(&query.main.to_string());

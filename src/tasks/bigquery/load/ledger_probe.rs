@@ -76,19 +76,20 @@ struct PartitionQuery {
 }
 
 /// By table and column.
-type Tables = HashMap<(String, String), Vec<PartitionQuery>>;
+type PartitionQueries = HashMap<(String, String), Vec<PartitionQuery>>;
 
 async fn probe(loads: Vec<(Value, FileAccess)>, settings: Arc<Settings>) -> Result<Vec<LedgerAnswer>, TaskError> {
     let mut answers = vec![LedgerAnswer::Missing(None); loads.len()];
     // Whether the path of a key is written in the flow decides whether it may be read.
-    let mut all: HashMap<(CredentialFields, bool), (&FileAccess, Tables)> = HashMap::new();
+    let mut all: HashMap<(CredentialFields, bool), (&FileAccess, PartitionQueries)> = HashMap::new();
     for (place, (load, files)) in loads.iter().enumerate() {
         let load: LoadTarget = read(load).map_err(|error| TaskError::permanent(error.message))?;
         match &load.mode {
             Some(mode @ LoadMode::ReplacePartition(_)) => {
                 let Some((column, value)) = mode.constant()? else { continue };
                 let is_literal = load.login.service_account.as_deref().is_some_and(|key| files.is_literal(key));
-                let (_, tables) = all.entry((load.login, is_literal)).or_insert_with(|| (files, Tables::new()));
+                let (_, tables) =
+                    all.entry((load.login, is_literal)).or_insert_with(|| (files, PartitionQueries::new()));
                 tables.entry((load.table, column)).or_default().push(PartitionQuery { place, value });
             }
             _ => answers[place] = LedgerAnswer::Unknown(format!("the load into `{}` has no partition", load.table)),

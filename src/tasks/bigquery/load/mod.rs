@@ -74,7 +74,7 @@ google_task! {
         file: Option<String>,
         /// With `mode`: a key computed from columns, `{name: unique_row_id, columns: [VendorID, …]}`, the MD5 of their
         /// text.
-        row_id: Option<RowId>,
+        row_id: Option<BigQueryRowId>,
         /// With `mode`: the table that the load job fills first. By default one with a unique name. It is deleted at
         /// the end.
         staging: Option<String>,
@@ -132,7 +132,7 @@ google_task! {
 /// A key made from columns.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct RowId {
+struct BigQueryRowId {
     /// The column of the key.
     #[serde(default = "unique_row_id")]
     name: String,
@@ -146,7 +146,7 @@ fn unique_row_id() -> String {
 
 /// What is loaded: `rows_read = rows_loaded + rows_rejected + rows_skipped`.
 #[derive(Debug, Default, Serialize, JsonSchema)]
-pub struct Loaded {
+pub struct Outputs {
     /// The load job; absent if there was nothing to do.
     #[serde(rename = "jobId")]
     job_id: Option<String>,
@@ -199,7 +199,7 @@ impl Task for BigQueryLoad {
   mode: {replace_partition: {filename: green_tripdata_2019-01.csv}}
 ";
     const LEDGER: Option<Ledger> = Some(ledger_probe::LEDGER);
-    type Outputs = Loaded;
+    type Outputs = Outputs;
 
     fn conflicts(&self) -> Vec<FieldConflict> {
         let both = self.force && self.if_loaded.is_some_and(|action| action != IfLoaded::Load);
@@ -229,7 +229,7 @@ impl Task for BigQueryLoad {
         forced.into_iter().chain(plain).chain(encoding).chain(self.idle()).collect()
     }
 
-    async fn run(&self, context: &TaskContext) -> Result<Loaded, TaskError> {
+    async fn run(&self, context: &TaskContext) -> Result<Outputs, TaskError> {
         let loaded = self.load(context).await?;
         if loaded.rows_read == 0 && !loaded.already_loaded {
             context.warn(format!("there are no rows to load into {}", loaded.table));
@@ -239,7 +239,7 @@ impl Task for BigQueryLoad {
 }
 
 impl BigQueryLoad {
-    async fn load(&self, context: &TaskContext) -> Result<Loaded, TaskError> {
+    async fn load(&self, context: &TaskContext) -> Result<Outputs, TaskError> {
         let began = Instant::now();
         let from = self.source(context)?;
         let schema = self.schema.as_ref().map(|given| schema::read(context, given)).transpose()?;
@@ -474,9 +474,9 @@ impl BigQueryLoad {
         record.iter().map(|name| name.trim().to_owned()).collect()
     }
 
-    fn plain(&self, table: &BigQueryTableName, from: &From, job: (String, u64, u64), began: Instant) -> Loaded {
+    fn plain(&self, table: &BigQueryTableName, from: &From, job: (String, u64, u64), began: Instant) -> Outputs {
         let (id, rows, bad) = job;
-        Loaded {
+        Outputs {
             job_id: Some(id),
             table: table.to_string(),
             destination: table.to_string(),

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::task::TaskError;
 use crate::tasks::appended::one_column;
+use crate::tasks::on_match::OnMatch;
 use crate::text::plain;
 
 /// How rows get into the table. Each way is safe to repeat.
@@ -21,13 +22,13 @@ pub(super) enum LoadMode {
     /// `{replace_partition: {filename: green_tripdata_2019-01.csv}}`. Every row gets the value.
     ReplacePartition(#[serde(deserialize_with = "one_column")] Map<String, Value>),
     /// Compares rows by a key.
-    Merge(Merge),
+    BigQueryMerge(BigQueryMerge),
 }
 
 /// How a merge compares.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Merge {
+pub(super) struct BigQueryMerge {
     /// The columns that make a row unique; none of them may be NULL.
     pub(super) key: Vec<String>,
     /// What to do with a row whose key is there.
@@ -36,17 +37,6 @@ pub(super) struct Merge {
     /// A column and its value that every row gets, such as `{filename: green_tripdata_2019-01.csv}`.
     #[serde(default)]
     pub(super) set: Map<String, Value>,
-}
-
-/// What to do with a row whose key is there.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum OnMatch {
-    /// The table's row stays.
-    #[default]
-    Ignore,
-    /// The table's row becomes as the file's, where they differ.
-    Update,
 }
 
 impl LoadMode {

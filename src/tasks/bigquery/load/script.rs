@@ -5,8 +5,9 @@ use gcp_bigquery_client::model::table_field_schema::TableFieldSchema;
 
 use super::super::name::{BigQueryTableName, column, literal};
 use super::super::schema::{is_comparable, sql_type};
-use super::mode::{LoadMode, Merge, OnMatch};
+use super::mode::{BigQueryMerge, LoadMode};
 use crate::task::TaskError;
+use crate::tasks::on_match::OnMatch;
 
 /// What the script is made from.
 pub(super) struct LoadScript<'a> {
@@ -102,7 +103,7 @@ impl LoadScript<'_> {
 
     /// What comes before the transaction, the merge, and how many rows are new or changed by it. An update and an insert,
     /// so that each can be counted within the transaction; `MERGE` tells only afterwards, and not in a script.
-    fn merge(&self, merge: &Merge) -> Result<(String, String, String), TaskError> {
+    fn merge(&self, merge: &BigQueryMerge) -> Result<(String, String, String), TaskError> {
         let main = self.main.sql();
         let key = self.key(merge)?;
         let nulls = key.iter().map(|name| format!("{name} IS NULL")).collect::<Vec<_>>().join(" OR ");
@@ -136,7 +137,7 @@ impl LoadScript<'_> {
         Ok((before, change, format!("(SELECT COUNT(*) FROM {main}) - rows_before + rows_changed")))
     }
 
-    fn key(&self, merge: &Merge) -> Result<Vec<String>, TaskError> {
+    fn key(&self, merge: &BigQueryMerge) -> Result<Vec<String>, TaskError> {
         let own = |name: &String| {
             let field = self.fields.iter().find(|field| field.name.eq_ignore_ascii_case(name));
             field.map(|field| column(&field.name)).ok_or_else(|| {

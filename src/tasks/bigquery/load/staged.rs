@@ -15,11 +15,11 @@ use super::super::name::BigQueryTableName;
 use super::super::query::{by_time, labels};
 use super::super::schema;
 use super::super::upload::LocalFile;
-use super::ledger::{CommittedLoad, LedgerQuery, LoadSelector};
+use super::ledger::{CommittedLoad, LoadLookup, LoadSelector};
 use super::mode::LoadMode;
 use super::script::{LedgerEntry, LoadScript};
 use super::source::{LoadSource, find};
-use super::{BigQueryLoad, From, Loaded};
+use super::{BigQueryLoad, From, Outputs};
 use crate::fingerprint::Fingerprint;
 use crate::task::{Level, TaskError};
 use crate::tasks::appended::{AppendDecision, IfLoaded, PriorLoad, PriorRows};
@@ -33,7 +33,7 @@ const STAGE_LIFE_MS: u128 = 24 * 60 * 60 * 1000;
 /// What is known of a load before it is done.
 enum LoadStatus {
     /// It has been done; its result.
-    Done(Loaded),
+    Done(Outputs),
     /// It is to be done, with a word about it once it is.
     New(Option<(Level, String)>),
 }
@@ -58,7 +58,7 @@ struct LoadKey {
 impl Staged<'_> {
     /// # Errors
     /// When something does not fit, Google refuses, or the counts differ.
-    pub(super) async fn run(&self) -> Result<Loaded, TaskError> {
+    pub(super) async fn run(&self) -> Result<Outputs, TaskError> {
         let constant = self.mode.constant()?;
         let expected = self.expected(constant.as_ref())?;
         let source = match self.from {
@@ -200,7 +200,7 @@ impl Staged<'_> {
             }
             _ => LoadSelector::Partition(&key.partition),
         };
-        let query = LedgerQuery { main: self.main, which, rows: script.condition() };
+        let query = LoadLookup { main: self.main, which, rows: script.condition() };
         let Some(newest_load) = self.bigquery.newest_load(&query).await? else { return Ok(LoadStatus::New(None)) };
         if newest_load.id == id {
             self.bigquery.context.info("an earlier attempt had committed the load");
@@ -279,9 +279,9 @@ impl Staged<'_> {
         }
     }
 
-    fn skipped(&self, source: &LoadSource, newest_load: &CommittedLoad, message: String) -> Loaded {
+    fn skipped(&self, source: &LoadSource, newest_load: &CommittedLoad, message: String) -> Outputs {
         self.bigquery.context.info(message);
-        Loaded { already_loaded: true, ..self.loaded(source, newest_load.counts.again(), None) }
+        Outputs { already_loaded: true, ..self.loaded(source, newest_load.counts.again(), None) }
     }
 
     /// Runs the load job. Gives its id, the rows that it brought, and those that did not fit.
@@ -357,7 +357,7 @@ impl Staged<'_> {
         let what = format!("moving the rows of {} into {}", source.name, self.main);
         self.bigquery.statement(&what, &script.text(&entry)?, self.main, &id).await?;
         let query =
-            LedgerQuery { main: self.main, which: LoadSelector::Partition(&key.partition), rows: script.condition() };
+            LoadLookup { main: self.main, which: LoadSelector::Partition(&key.partition), rows: script.condition() };
         let recorded = self.bigquery.newest_load(&query).await?.filter(|recorded| recorded.id == id);
         let recorded = recorded.ok_or_else(|| {
             TaskError::permanent(format!("{what}: it succeeded, but the ledger does not have it"))
@@ -381,8 +381,8 @@ impl Staged<'_> {
         self.bigquery.job_id(&identity)
     }
 
-    fn loaded(&self, source: &LoadSource, counts: Counts, job: Option<String>) -> Loaded {
-        Loaded {
+    fn loaded(&self, source: &LoadSource, counts: Counts, job: Option<String>) -> Outputs {
+        Outputs {
             job_id: job,
             table: self.main.to_string(),
             destination: self.main.to_string(),

@@ -5,15 +5,15 @@ use tokio_postgres::types::Type;
 
 use super::stored::{push_decimal, rounded, stored_text};
 use crate::tasks::postgres::kind::Kind;
-use crate::tasks::postgres::table::Field;
+use crate::tasks::postgres::table::TableField;
 
 /// Columns of the file, with those of the table that they are read for.
-pub(super) struct AsStored(Vec<(String, Field)>);
+pub(super) struct AsStored(Vec<(String, TableField)>);
 
 impl AsStored {
     /// The columns of which a value may be stored otherwise than it is read.
-    pub(super) fn of(columns: impl Iterator<Item = (String, Field)>) -> Option<Self> {
-        let is_rounded = |field: &Field| match field.kind {
+    pub(super) fn of(columns: impl Iterator<Item = (String, TableField)>) -> Option<Self> {
+        let is_rounded = |field: &TableField| match field.kind {
             Kind::Numeric | Kind::Timestamp | Kind::TimestampTz => field.modifier >= 0,
             Kind::Text => field.oid == Type::VARCHAR.oid() && field.modifier >= 0,
             _ => false,
@@ -42,7 +42,7 @@ impl AsStored {
     }
 }
 
-fn texts(values: &StringChunked, field: &Field) -> StringChunked {
+fn texts(values: &StringChunked, field: &TableField) -> StringChunked {
     let stored = |text: &str| {
         let mut out = Vec::new();
         let is_known = match field.kind {

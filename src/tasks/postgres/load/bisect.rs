@@ -1,14 +1,14 @@
 //! Staged rows that the table does not take all at once: what it refuses is found by halves, and the others are taken.
 
-use super::merge::{CHOSEN, Merged, Merging, STAGE, Step, same};
-use super::refused::Refused;
+use super::merge::{CHOSEN, MergeStep, Merged, Merging, STAGE, same};
+use super::refused::RefusedRows;
 use super::savepoint;
 use super::send::Sending;
 use crate::postgres::CopyError;
 use crate::postgres::name::quote_name;
 use crate::stream::row_text;
 use crate::task::TaskError;
-use crate::tasks::postgres::table::Field;
+use crate::tasks::postgres::table::TableField;
 use crate::tasks::postgres::transaction::{CHECKING, IMMEDIATE};
 
 /// Parts of the chosen rows, by their first and last numbers.
@@ -83,7 +83,7 @@ impl Merging<'_> {
     }
 
     /// Takes a part of the rows; how many.
-    async fn take_part(&self, step: Step, key: &[String], source: &str) -> Result<u64, TaskError> {
+    async fn take_part(&self, step: MergeStep, key: &[String], source: &str) -> Result<u64, TaskError> {
         let Some(defer) = self.deferring.get() else { return self.take(step, key, source).await };
         self.batch(defer).await?;
         let taken = self.take(step, key, source).await?;
@@ -104,7 +104,7 @@ impl Merging<'_> {
         &self,
         key: &[String],
         remaining: Option<u64>,
-    ) -> Result<(Merged, Refused), TaskError> {
+    ) -> Result<(Merged, RefusedRows), TaskError> {
         if remaining.is_some() {
             Box::pin(self.try_without_rows(key)).await?;
         }
@@ -125,8 +125,8 @@ impl Merging<'_> {
         Box::pin(self.sorted(key, remaining)).await
     }
 
-    async fn sorted(&self, key: &[String], remaining: Option<u64>) -> Result<(Merged, Refused), TaskError> {
-        let (mut merged, mut refused) = (Merged::default(), Refused::default());
+    async fn sorted(&self, key: &[String], remaining: Option<u64>) -> Result<(Merged, RefusedRows), TaskError> {
+        let (mut merged, mut refused) = (Merged::default(), RefusedRows::default());
         let (last, remaining) = (self.choose(key).await?, remaining.unwrap_or(0));
         let all = (key, remaining);
         match self.target().nature.wants_one_statement {
@@ -159,11 +159,11 @@ impl Merging<'_> {
     /// more of them than there is room for. Where parts may wait, what is taken is no longer among the chosen rows.
     pub(super) async fn bisect(
         &self,
-        step: Step,
+        step: MergeStep,
         parts: &mut Parts,
         (key, remaining): (&[String], u64),
         merged: &mut Merged,
-        refused: &mut Refused,
+        refused: &mut RefusedRows,
     ) -> Result<(), TaskError> {
         let row = quote_name(&self.stage.row);
         while let Some((from, to)) = parts.open.pop().filter(|_| refused.count() <= remaining) {
@@ -173,7 +173,7 @@ impl Merging<'_> {
                 Ok((taken, part)) => {
                     merged.taken += taken;
                     merged.parts.extend((taken > 0).then_some(part));
-                    if parts.waits != Waits::Never && matches!(step, Step::Insert) {
+                    if parts.waits != Waits::Never && matches!(step, MergeStep::Insert) {
                         self.execute(&format!("DELETE {these}")).await?;
                     }
                 }
@@ -194,7 +194,12 @@ impl Merging<'_> {
     }
 
     /// Notes a row that the table refused.
-    pub(super) async fn note(&self, number: i64, refusal: &CopyError, refused: &mut Refused) -> Result<(), TaskError> {
+    pub(super) async fn note(
+        &self,
+        number: i64,
+        refusal: &CopyError,
+        refused: &mut RefusedRows,
+    ) -> Result<(), TaskError> {
         let Sending { prepared, relation, .. } = self.sending;
         let row = quote_name(&self.stage.row);
         let line = match &self.stage.line {
@@ -217,7 +222,7 @@ impl Merging<'_> {
     /// A chosen row as it would be sent.
     async fn text(&self, number: i64) -> Result<Vec<u8>, TaskError> {
         let Sending { transaction, watch, .. } = self.sending;
-        let shown = |field: &Field| format!("coalesce({}::text, '\\N')", quote_name(&field.name));
+        let shown = |field: &TableField| format!("coalesce({}::text, '\\N')", quote_name(&field.name));
         let columns = self.sending.prepared.fields.iter().map(shown).collect::<Vec<_>>().join(", ");
         let row = quote_name(&self.stage.row);
         let sql = format!("SELECT concat_ws(E'\\t', {columns}) FROM {CHOSEN} WHERE {row} = {number}");

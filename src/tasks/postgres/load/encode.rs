@@ -15,7 +15,7 @@ use crate::stream::timestamp::{parse_date, parse_instant, parse_timestamp, parse
 use crate::stream::value::{parse_bool, parse_float, parse_int, parse_real};
 use crate::task::TaskError;
 use crate::tasks::postgres::kind::Kind;
-use crate::tasks::postgres::table::Field;
+use crate::tasks::postgres::table::TableField;
 
 /// What every binary stream begins with: signature, flags, length of the header's extension.
 pub(super) const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
@@ -34,7 +34,7 @@ type Array<T> = <T as PolarsDataType>::Array;
 /// How the rows of one load are encoded.
 pub(super) struct Encoder {
     /// The fields from the file, and after them the constant one.
-    pub(super) fields: Vec<Field>,
+    pub(super) fields: Vec<TableField>,
     /// The frame's column for each field from the file.
     pub(super) used: Vec<String>,
     /// The text that the last field has in every row.
@@ -150,7 +150,7 @@ impl Encoder {
 
     /// The columns as the Polars types that values are written from, each in one chunk.
     fn columns(&self, frame: &DataFrame) -> PolarsResult<Vec<Column>> {
-        let column = |(name, field): (&String, &Field)| prepared(frame.column(name)?, field.kind);
+        let column = |(name, field): (&String, &TableField)| prepared(frame.column(name)?, field.kind);
         self.used.iter().zip(&self.fields).map(column).collect()
     }
 

@@ -1,6 +1,6 @@
 //! Encodings of files, so far as this program reads them as the server does.
 
-use super::stored::Session;
+use super::stored::SessionSettings;
 use crate::stream::Encoding;
 use crate::task::{FieldConflict, TaskError};
 
@@ -14,7 +14,7 @@ pub(super) fn conflict(encoding: Option<&Encoding>) -> Option<FieldConflict> {
 ///
 /// # Errors
 /// When it does not.
-pub(super) fn check(encoding: Option<&Encoding>, session: &Session) -> Result<(), TaskError> {
+pub(super) fn check(encoding: Option<&Encoding>, session: &SessionSettings) -> Result<(), TaskError> {
     match encoding.filter(|encoding| session.is_sql_ascii && !encoding.is_utf8()) {
         Some(encoding) => Err(TaskError::permanent(format!(
             "the database is in SQL_ASCII, and `encoding` is {}: characters cannot be converted",

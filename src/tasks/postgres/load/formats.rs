@@ -2,7 +2,7 @@
 
 use crate::stream::Conversions;
 use crate::task::TaskError;
-use crate::tasks::postgres::table::Field;
+use crate::tasks::postgres::table::TableField;
 
 /// What is made of numbers.
 const NUMBERS: &[&str] =
@@ -20,7 +20,7 @@ type Concerns = fn(&str) -> bool;
 ///
 /// # Errors
 /// Names the setting, the column and its type.
-pub(super) fn check(conversions: &Conversions, fields: &[Field]) -> Result<(), TaskError> {
+pub(super) fn check(conversions: &Conversions, fields: &[TableField]) -> Result<(), TaskError> {
     let settings: [(&str, bool, Concerns); 6] = [
         ("decimal", conversions.decimal.is_some(), holds_numbers),
         ("thousands", conversions.thousands.is_some(), holds_numbers),
@@ -34,7 +34,7 @@ pub(super) fn check(conversions: &Conversions, fields: &[Field]) -> Result<(), T
     let given = settings.into_iter().filter(|(_, is_given, _)| *is_given);
     for (setting, _, concerns) in given {
         if let Some(field) = fields.iter().find(|field| concerns(&field.sql_type)) {
-            let Field { name, sql_type, .. } = field;
+            let TableField { name, sql_type, .. } = field;
             let message = format!("`{setting}` does not apply to column `{name}`, which is {sql_type}");
             let help = "load the values into a text column and convert them there, or leave the column out";
             return Err(TaskError::permanent(message).help(help));

@@ -15,7 +15,7 @@ use super::encode::Encoder;
 use super::pipeline::{KeyRequest, ServerRequest};
 use super::savepoint;
 use super::send::send_all;
-use super::stored::{Session, StoredValues};
+use super::stored::{SessionSettings, StoredValues};
 use crate::postgres::WaitMonitor;
 use crate::stream::ColumnType;
 use crate::task::TaskError;
@@ -23,7 +23,7 @@ use crate::tasks::polars::plan::KeyMaker;
 use crate::tasks::polars::row_id::{RowId, digest};
 use crate::tasks::polars::text_column::TextColumn;
 use crate::tasks::postgres::kind::Kind;
-use crate::tasks::postgres::table::Field;
+use crate::tasks::postgres::table::TableField;
 use crate::tasks::postgres::target::Target;
 
 /// The table in which the server sees the rows of a question.
@@ -33,10 +33,10 @@ const TABLE: &str = "jitney_key";
 const DOING: &str = "making the keys of `row_id`";
 
 /// What a load's keys are made from.
-pub(super) struct Key {
+pub(super) struct RowKey {
     parts: Vec<Part>,
     name: String,
-    session: Session,
+    session: SessionSettings,
     /// Whether the rows of the load must go in one statement, with no question in between.
     is_one_statement: bool,
 }
@@ -46,10 +46,10 @@ struct Part {
     name: String,
     kind: ColumnType,
     /// The column of the table that stores it, if one does.
-    field: Option<Field>,
+    field: Option<TableField>,
 }
 
-impl Key {
+impl RowKey {
     /// The key of `row_id` for rows on their way into a table; `constant` is the column to which the load's mode gives
     /// its value.
     ///
@@ -59,7 +59,7 @@ impl Key {
         row_id: &RowId,
         target: &Target,
         constant: Option<&str>,
-        (session, is_one_statement): (Session, bool),
+        (session, is_one_statement): (SessionSettings, bool),
     ) -> Result<Self, TaskError> {
         let part =
             |(name, kind): &(String, ColumnType)| Part { name: name.clone(), kind: *kind, field: target.stored(name) };
@@ -197,7 +197,7 @@ impl Key {
         let fields = std::iter::once(Kind::Int8)
             .chain(self.parts.iter().map(|part| part.field.as_ref().map_or(Kind::Text, |field| field.kind)));
         let used: Vec<String> = rows.get_column_names().iter().map(ToString::to_string).collect();
-        let fields = used.iter().zip(fields).map(|(name, kind)| Field::unstored(name, kind)).collect();
+        let fields = used.iter().zip(fields).map(|(name, kind)| TableField::unstored(name, kind)).collect();
         let encoder = Encoder { fields, used, constant: None, is_utc: false };
         encoder.text(rows).map_err(|error| {
             TaskError::permanent("a column of `row_id` cannot be converted for the table").caused_by(error)

@@ -9,18 +9,18 @@ use crate::postgres::sql::quote;
 use crate::task::{Level, TaskContext, TaskError};
 use crate::tasks::appended::{AppendDecision, IfLoaded, PriorLoad, PriorRows};
 use crate::tasks::file_address::NotedAddress;
-use crate::tasks::postgres::ledger::{self, Earlier, Key};
+use crate::tasks::postgres::ledger::{self, Earlier, LedgerKey};
 use crate::tasks::postgres::loaded::{Loaded, Note};
 use crate::tasks::postgres::rows;
-use crate::tasks::postgres::source::Source;
+use crate::tasks::postgres::source::SourceFile;
 use crate::tasks::postgres::target::Target;
 use crate::text::count;
 
 /// A load that is about to be done.
 pub(super) struct Planned<'a> {
     pub(super) target: &'a Target,
-    pub(super) source: &'a Source,
-    pub(super) key: &'a Key,
+    pub(super) source: &'a SourceFile,
+    pub(super) key: &'a LedgerKey,
 }
 
 /// What is known of a load before it is done.

@@ -6,7 +6,7 @@ use super::PostgresLoad;
 use super::mode::Mode;
 use crate::postgres::explain;
 use crate::task::{TaskContext, TaskError};
-use crate::tasks::postgres::ledger::Key;
+use crate::tasks::postgres::ledger::LedgerKey;
 
 impl PostgresLoad {
     /// Two loads of the same partition at once: the second waits until the first has committed. A merge or a truncate
@@ -22,7 +22,7 @@ impl PostgresLoad {
         &self,
         transaction: &Transaction<'_>,
         context: &TaskContext,
-        key: &Key,
+        key: &LedgerKey,
     ) -> Result<(), TaskError> {
         let whole = matches!(self.mode, Mode::Merge(_) | Mode::Truncate);
         let name = if whole { key.target.clone() } else { format!("{} {}", key.target, key.partition) };

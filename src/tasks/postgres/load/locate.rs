@@ -10,7 +10,7 @@ use super::merge::STAGE_NAME;
 use super::partition::Misplaced;
 use super::pipeline::ahead;
 use super::prepared::PreparedLoad;
-use super::refused::{Complaint, Refused};
+use super::refused::{Complaint, RefusedRows};
 use crate::blocking::run_blocking;
 use crate::clock;
 use crate::postgres::CopyError;
@@ -36,7 +36,7 @@ impl PreparedLoad<'_> {
             _ if refusal.row(relation).is_none() => return without_a_row(CopyError::without_row(relation, problem)),
             _ => return problem,
         };
-        let mut refused = Refused::default();
+        let mut refused = RefusedRows::default();
         refused.add(Some(line), self.rejection(refusal, relation, Vec::new()));
         let located = async {
             let mut first = Rejected::start(&BadRows::Fail, &self.source.name, self.context)?;
@@ -94,7 +94,7 @@ impl PreparedLoad<'_> {
         refusal: &CopyError,
         relation: &str,
         row: &DataFrame,
-        refused: &mut Refused,
+        refused: &mut RefusedRows,
     ) -> Result<(), TaskError> {
         let line = line(row, 0);
         let text = match line {
@@ -160,7 +160,7 @@ impl PreparedLoad<'_> {
     ///
     /// # Errors
     /// What `rejected` makes of them, or what keeps the file from being read again.
-    pub(super) async fn take_refused(&self, refused: Refused, rejected: &mut Rejected) -> Result<(), TaskError> {
+    pub(super) async fn take_refused(&self, refused: RefusedRows, rejected: &mut Rejected) -> Result<(), TaskError> {
         if refused.count() == 0 {
             return Ok(());
         }

@@ -5,7 +5,7 @@
 use std::sync::OnceLock;
 
 use super::PostgresLoad;
-use super::mode::{Merge, Mode, OnMatch, list};
+use super::mode::{Merge, Mode, list};
 use super::prepared::PreparedLoad;
 use super::savepoint;
 use super::send::{PARTS, Sending, Sent, part};
@@ -13,8 +13,9 @@ use crate::postgres::CopyError;
 use crate::postgres::name::quote_name;
 use crate::task::TaskError;
 use crate::tasks::bad_rows::Rejected;
+use crate::tasks::on_match::OnMatch;
 use crate::tasks::postgres::kind::Kind;
-use crate::tasks::postgres::table::Field;
+use crate::tasks::postgres::table::TableField;
 use crate::tasks::postgres::target::Target;
 
 /// The stage of a merge: a table that is gone with the transaction.
@@ -37,7 +38,7 @@ pub(super) struct Stage {
 
 impl Stage {
     /// Names the columns as no field is named.
-    pub(super) fn new(fields: &[Field], is_checked: bool, has_lines: bool) -> Self {
+    pub(super) fn new(fields: &[TableField], is_checked: bool, has_lines: bool) -> Self {
         let free = |name: &str| {
             let mut name = name.to_owned();
             while fields.iter().any(|field| field.name == name) {
@@ -50,13 +51,13 @@ impl Stage {
     }
 
     /// The field that takes a row's line.
-    pub(super) fn line(&self) -> Option<Field> {
-        self.line.as_deref().map(|name| Field::unstored(name, Kind::Int8))
+    pub(super) fn line(&self) -> Option<TableField> {
+        self.line.as_deref().map(|name| TableField::unstored(name, Kind::Int8))
     }
 
     /// The columns that are numbered here, and how, where it matters that no row is numbered twice. Of a merge it is not
     /// known before which rows are new.
-    fn numbered<'a>(&self, merge: Option<&Merge>, prepared: &'a PreparedLoad<'_>) -> Vec<(Field, &'a str)> {
+    fn numbered<'a>(&self, merge: Option<&Merge>, prepared: &'a PreparedLoad<'_>) -> Vec<(TableField, &'a str)> {
         let (target, is_new) = (prepared.target, self.is_checked && merge.is_none());
         let columns = target.numbered(&prepared.fields).filter(|_| is_new);
         columns.filter_map(|column| Some((target.stored(&column.name)?, column.expression.as_deref()?))).collect()
@@ -64,14 +65,14 @@ impl Stage {
 
     /// The statements that make it. It has no checks where they may not concern the row: triggers that see it before it is
     /// stored may make good what a check refuses, a merge may skip the row, and a check may look at where the row lies.
-    pub(super) fn sql(&self, target: &Target, fields: &[Field], key: &[String]) -> String {
+    pub(super) fn sql(&self, target: &Target, fields: &[TableField], key: &[String]) -> String {
         let (table, row) = (&target.table.sql_name, quote_name(&self.row));
         let mut changes = vec![format!("ADD COLUMN {row} bigint GENERATED ALWAYS AS IDENTITY")];
         changes.extend(self.line.iter().map(|line| format!("ADD COLUMN {} bigint", quote_name(line))));
         let nature = &target.nature;
         let make = if !nature.can_be_read {
             // Only a table that may be read serves as a model.
-            let typed = |field: &Field| format!("{} {}", quote_name(&field.name), field.sql_type);
+            let typed = |field: &TableField| format!("{} {}", quote_name(&field.name), field.sql_type);
             format!("({}) ON COMMIT DROP", fields.iter().map(typed).collect::<Vec<_>>().join(", "))
         } else if self.is_checked && !nature.may_skip_rows && !nature.checks_place && key.is_empty() {
             changes.extend(target.others(fields).map(|name| format!("DROP COLUMN {}", quote_name(name))));
@@ -101,16 +102,16 @@ pub(super) struct Merging<'a> {
     /// How they are compared with the table's; none when all of them are added.
     pub(super) merge: Option<&'a Merge>,
     pub(super) stage: &'a Stage,
-    pub(super) fields: &'a [Field],
+    pub(super) fields: &'a [TableField],
     /// Those of them that are computed once the rows are staged, and how.
-    pub(super) numbered: Vec<(Field, &'a str)>,
+    pub(super) numbered: Vec<(TableField, &'a str)>,
     /// Defers constraints again, once each part of the rows is checked by itself.
     pub(super) deferring: OnceLock<String>,
 }
 
 /// The two steps of a merge.
 #[derive(Clone, Copy)]
-pub(super) enum Step {
+pub(super) enum MergeStep {
     Update,
     Insert,
 }
@@ -199,9 +200,9 @@ impl Merging<'_> {
         self.merge.is_some_and(|merge| merge.on_match == OnMatch::Update)
     }
 
-    pub(super) fn steps(&self) -> impl Iterator<Item = Step> {
-        let update = self.updates().then_some(Step::Update);
-        update.into_iter().chain([Step::Insert])
+    pub(super) fn steps(&self) -> impl Iterator<Item = MergeStep> {
+        let update = self.updates().then_some(MergeStep::Update);
+        update.into_iter().chain([MergeStep::Insert])
     }
 
     pub(super) async fn execute(&self, sql: &str) -> Result<u64, TaskError> {
@@ -307,13 +308,15 @@ impl Merging<'_> {
         Ok(taken)
     }
 
-    pub(super) async fn take(&self, step: Step, key: &[String], source: &str) -> Result<u64, TaskError> {
+    pub(super) async fn take(&self, step: MergeStep, key: &[String], source: &str) -> Result<u64, TaskError> {
         let taken = match step {
-            Step::Insert => self.execute(&insert(self.target(), self.fields, key, source)).await?,
-            Step::Update => match self.merge.and_then(|merge| merge.update(self.target(), self.fields, key, source)) {
-                Some(update) => self.number(&update).await?.unwrap_or_default().unsigned_abs(),
-                None => 0,
-            },
+            MergeStep::Insert => self.execute(&insert(self.target(), self.fields, key, source)).await?,
+            MergeStep::Update => {
+                match self.merge.and_then(|merge| merge.update(self.target(), self.fields, key, source)) {
+                    Some(update) => self.number(&update).await?.unwrap_or_default().unsigned_abs(),
+                    None => 0,
+                }
+            }
         };
         self.sending.restore_role().await?;
         Ok(taken)
@@ -351,7 +354,7 @@ impl Merge {
 
     /// Changes the table's rows that differ from those of `source`, if there is anything to change. It gives the number of
     /// keys that it changed, not of the table's rows: without a unique index the table may hold a key twice.
-    fn update(&self, target: &Target, fields: &[Field], key: &[String], source: &str) -> Option<String> {
+    fn update(&self, target: &Target, fields: &[TableField], key: &[String], source: &str) -> Option<String> {
         let changes = fields.iter().map(|field| (quote_name(&field.name), field.kind));
         let changes = changes.filter(|(name, kind)| !key.contains(name) || kind.has_equal_values());
         let changes: Vec<String> = changes.map(|(name, _)| name).collect();
@@ -378,7 +381,7 @@ impl Merge {
 }
 
 /// Adds the rows of `source` whose key the table has not, or all of them without a key.
-fn insert(target: &Target, fields: &[Field], key: &[String], source: &str) -> String {
+fn insert(target: &Target, fields: &[TableField], key: &[String], source: &str) -> String {
     let (table, columns) = (&target.table.sql_name, list(fields));
     let overriding = if target.overrides_identity(fields) { " OVERRIDING SYSTEM VALUE" } else { "" };
     let insert = format!("INSERT INTO {table} ({columns}){overriding} SELECT {columns} FROM {source} s");

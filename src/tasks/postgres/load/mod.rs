@@ -38,9 +38,9 @@ use serde::Deserialize;
 use tokio_postgres::Transaction;
 
 use super::create::check_types;
-use super::ledger::{self, Key};
+use super::ledger::{self, LedgerKey};
 use super::loaded::Loaded;
-use super::source::Source;
+use super::source::SourceFile;
 use super::table::Table;
 use super::target::{CreateTable, Target};
 use super::transaction::{CHECKING, IMMEDIATE, Loading, say_isolation};
@@ -202,7 +202,7 @@ impl Loading for PostgresLoad {
         transaction: &Transaction<'_>,
         context: &TaskContext,
         watch: &WaitMonitor<'_>,
-        source: &Source,
+        source: &SourceFile,
         ledger: String,
         began: Instant,
     ) -> Result<Loaded, TaskError> {
@@ -227,7 +227,7 @@ impl Loading for PostgresLoad {
         if let Some(what) = self.mode.temporary_for(rejects) {
             watch.over("asking for the user's rights", ledger::check_temporary(transaction, what)).await?;
         }
-        let session = watch.over("asking for the session's settings", Session::of(transaction)).await?;
+        let session = watch.over("asking for the session's settings", SessionSettings::of(transaction)).await?;
         say_isolation(context, &session.default_isolation);
         encoding::check(this.encoding.as_ref(), &session)?;
         let (prepared, pipeline) = PreparedLoad::open(this, context, (target, source), session)?;
@@ -308,11 +308,11 @@ impl PostgresLoad {
     fn key(
         &self,
         context: &TaskContext,
-        (target, source): (&Target, &Source),
+        (target, source): (&Target, &SourceFile),
         partition: Option<&(&str, String)>,
         ledger: String,
-    ) -> Key {
-        Key {
+    ) -> LedgerKey {
+        LedgerKey {
             ledger,
             target: target.table.sql_name.clone(),
             partition: partition.map_or_else(|| source.address.short.clone(), |(_, value)| value.clone()),
@@ -329,7 +329,7 @@ impl PostgresLoad {
         self.csv().conflicts(format, if self.format.is_some() { "format" } else { "from" })
     }
 
-    fn options(&self, source: &Source) -> Result<ReadOptions, TaskError> {
+    fn options(&self, source: &SourceFile) -> Result<ReadOptions, TaskError> {
         self.csv().options(source.name.clone(), self.format)
     }
 }

@@ -12,7 +12,8 @@ use crate::postgres::name::quote_name;
 use crate::postgres::sql::quote;
 use crate::task::TaskError;
 use crate::tasks::appended::one_column;
-use crate::tasks::postgres::table::Field;
+use crate::tasks::on_match::OnMatch;
+use crate::tasks::postgres::table::TableField;
 use crate::tasks::postgres::target::Target;
 use crate::text::plain;
 
@@ -44,17 +45,6 @@ pub(super) struct Merge {
     /// What to do with a row whose key is there.
     #[serde(default)]
     pub(super) on_match: OnMatch,
-}
-
-/// What to do with a row whose key is there.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum OnMatch {
-    /// The table's row stays.
-    #[default]
-    Ignore,
-    /// The table's row becomes as the file's, where they differ.
-    Update,
 }
 
 /// Rows from which on a scan of the table is worth an index.
@@ -171,7 +161,7 @@ impl Mode {
         &self,
         transaction: &Transaction<'_>,
         target: &Target,
-        fields: &[Field],
+        fields: &[TableField],
         stage: Option<&Stage>,
     ) -> Result<String, TaskError> {
         let table = &target.table.sql_name;
@@ -228,7 +218,13 @@ impl Mode {
 
     /// The stage of a merge, or of a load that rejects bad rows of a table whose rows must go in one statement, or must not
     /// be numbered twice; none for others. `is_checked` says that bad rows are rejected, and `has_lines` that rows stand on lines of the file.
-    pub(super) fn stage(&self, target: &Target, fields: &[Field], is_checked: bool, has_lines: bool) -> Option<Stage> {
+    pub(super) fn stage(
+        &self,
+        target: &Target,
+        fields: &[TableField],
+        is_checked: bool,
+        has_lines: bool,
+    ) -> Option<Stage> {
         let nature = &target.nature;
         // COPY does not know rules, and numbers matter less than where rows go.
         let has_rule = nature.rules.as_deref().is_some_and(|rules| rules.contains("INSERT"));
@@ -246,7 +242,7 @@ impl Mode {
     ///
     /// # Errors
     /// When a column of the key is none that rows are sent for.
-    pub(super) fn check_key(&self, target: &Target, fields: &[Field]) -> Result<(), TaskError> {
+    pub(super) fn check_key(&self, target: &Target, fields: &[TableField]) -> Result<(), TaskError> {
         let Self::Merge(merge) = self else { return Ok(()) };
         for name in &merge.key {
             let own = target.own_name(name)?;
@@ -267,6 +263,6 @@ impl Mode {
 }
 
 /// The columns for SQL.
-pub(super) fn list(fields: &[Field]) -> String {
+pub(super) fn list(fields: &[TableField]) -> String {
     fields.iter().map(|field| quote_name(&field.name)).collect::<Vec<_>>().join(", ")
 }

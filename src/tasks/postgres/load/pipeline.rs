@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::encode::{Encoder, unwritable};
-use super::key::Key;
+use super::key::RowKey;
 use super::partition::{Misplaced, misplaced};
 use super::spelling::{Comparison, Spellings};
 use crate::clock;
@@ -33,7 +33,7 @@ pub(super) struct CopyPipeline {
     pub(super) plan: TransformPlan,
     pub(super) encoder: Arc<Encoder>,
     /// What makes the keys of `row_id`.
-    pub(super) key: Option<Arc<Key>>,
+    pub(super) key: Option<Arc<RowKey>>,
     /// Whether the server reads all values, none being sent in binary.
     pub(super) is_text: bool,
     /// The columns that are meant for the partition's, which gets its value from the load's mode.
@@ -44,7 +44,7 @@ pub(super) struct CopyPipeline {
 
 /// How a parcel's rows are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum RowFormat {
     Binary,
     Text,
 }
@@ -70,7 +70,7 @@ pub(super) struct KeyRequest {
 
 /// The rows of one batch, ready to be sent.
 pub(super) struct EncodedBatch {
-    pub(super) form: Form,
+    pub(super) form: RowFormat,
     pub(super) bytes: Bytes,
     /// The same rows as they were encoded.
     pub(super) frame: DataFrame,
@@ -102,7 +102,7 @@ impl CopyPipeline {
             let (frame, misplaced) = misplaced(&self.encoder, &self.partition, &mut spellings, batch.frame)
                 .map_err(|error| unwritable(&error))?;
             let (form, bytes) = encode(&self.encoder, &frame, self.is_text).map_err(|error| unwritable(&error))?;
-            changes += usize::from(form == Form::Text);
+            changes += usize::from(form == RowFormat::Text);
             self.is_text |= changes > MAX_CHANGES;
             self.progress.add_rows(batch.rows_read);
             let batch = EncodedBatch { form, bytes, frame, read: batch.rows_read, bad: batch.bad, misplaced };
@@ -116,11 +116,11 @@ impl CopyPipeline {
     }
 }
 
-fn encode(encoder: &Encoder, frame: &DataFrame, is_text: bool) -> PolarsResult<(Form, Bytes)> {
+fn encode(encoder: &Encoder, frame: &DataFrame, is_text: bool) -> PolarsResult<(RowFormat, Bytes)> {
     if !is_text && let Some(bytes) = encoder.binary(frame)? {
-        return Ok((Form::Binary, bytes));
+        return Ok((RowFormat::Binary, bytes));
     }
-    Ok((Form::Text, encoder.text(frame)?))
+    Ok((RowFormat::Text, encoder.text(frame)?))
 }
 
 /// Reads and parses on a thread of its own.

@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use super::columns::{ExtraColumn, MissingColumn};
 use super::encode::Encoder;
-use super::key::Key as RowKey;
+use super::key::RowKey;
 use super::merge::Stage;
 use super::pipeline::CopyPipeline;
-use super::stored::Session;
+use super::stored::SessionSettings;
 use super::{PostgresLoad, formats};
 use crate::stream::{ColumnType, LINE};
 use crate::task::{TaskContext, TaskError};
 use crate::tasks::bad_rows::BadRows;
 use crate::tasks::polars::expect::RowCounts;
-use crate::tasks::postgres::source::Source;
-use crate::tasks::postgres::table::Field;
+use crate::tasks::postgres::source::SourceFile;
+use crate::tasks::postgres::table::TableField;
 use crate::tasks::postgres::target::{Leniency, Target};
 
 /// A load of one file that is ready to run. Reading the file again the same way finds where a row stood.
@@ -22,14 +22,14 @@ pub(super) struct PreparedLoad<'a> {
     pub load: &'a PostgresLoad,
     pub context: &'a TaskContext,
     pub target: &'a Target,
-    pub source: &'a Source,
+    pub source: &'a SourceFile,
     /// The columns of the table that rows are sent for.
-    pub fields: Vec<Field>,
+    pub fields: Vec<TableField>,
     pub stage: Option<Stage>,
     pub encoder: Arc<Encoder>,
     /// What is checked once the server has had its say on each row.
     pub row_counts: RowCounts,
-    pub session: Session,
+    pub session: SessionSettings,
 }
 
 impl<'a> PreparedLoad<'a> {
@@ -37,8 +37,8 @@ impl<'a> PreparedLoad<'a> {
     pub(super) fn open(
         load: &'a PostgresLoad,
         context: &'a TaskContext,
-        (target, source): (&'a Target, &'a Source),
-        session: Session,
+        (target, source): (&'a Target, &'a SourceFile),
+        session: SessionSettings,
     ) -> Result<(Self, CopyPipeline), TaskError> {
         let partition = load.mode.partition()?;
         let (reader, mut plan) = load.opened(target, source, (context.progress.clone(), &session))?;
@@ -59,8 +59,9 @@ impl<'a> PreparedLoad<'a> {
         let is_checked = load.on_bad_row != BadRows::Fail;
         let row_counts = if is_checked { plan.take_row_counts() } else { RowCounts::default() };
         load.mode.check_key(target, &fields)?;
-        let is_from_file = |field: &Field| Some(field.name.as_str()) != partition.as_ref().map(|(column, _)| *column);
-        let from_file: Vec<Field> = fields.iter().filter(|field| is_from_file(field)).cloned().collect();
+        let is_from_file =
+            |field: &TableField| Some(field.name.as_str()) != partition.as_ref().map(|(column, _)| *column);
+        let from_file: Vec<TableField> = fields.iter().filter(|field| is_from_file(field)).cloned().collect();
         if !reader.is_empty() {
             formats::check(&load.options(source)?.conversions, &from_file)?;
         }

@@ -29,7 +29,7 @@ pub(super) const LEDGER: Ledger = Ledger {
 
 /// Where a load goes.
 #[derive(Deserialize)]
-struct LoadTarget {
+struct ProbedLoad {
     table: String,
     #[serde(default)]
     mode: Mode,
@@ -45,16 +45,16 @@ struct ProbedPartition {
 }
 
 /// The address, and whether it is written in the flow: that decides which files it may name.
-type Server = (Option<String>, Option<String>, Option<String>, bool);
+type ProbedServer = (Option<String>, Option<String>, Option<String>, bool);
 
 /// By table and column.
-type Tables = HashMap<(String, String), Vec<ProbedPartition>>;
+type ProbedTables = HashMap<(String, String), Vec<ProbedPartition>>;
 
 async fn probe(loads: Vec<(Value, FileAccess)>, settings: Arc<Settings>) -> Result<Vec<LedgerAnswer>, TaskError> {
     let mut answers = vec![LedgerAnswer::Missing(None); loads.len()];
-    let mut servers: HashMap<Server, (&FileAccess, Tables)> = HashMap::new();
+    let mut servers: HashMap<ProbedServer, (&FileAccess, ProbedTables)> = HashMap::new();
     for (place, (load, files)) in loads.iter().enumerate() {
-        let load: LoadTarget = read(load).map_err(|error| TaskError::permanent(error.message))?;
+        let load: ProbedLoad = read(load).map_err(|error| TaskError::permanent(error.message))?;
         let Some((column, value)) = load.mode.partition()? else {
             let why = format!("the load into `{}` has no partition", load.table);
             answers[place] = LedgerAnswer::Unknown(why);
@@ -62,7 +62,7 @@ async fn probe(loads: Vec<(Value, FileAccess)>, settings: Arc<Settings>) -> Resu
         };
         let is_literal = load.url.as_deref().is_some_and(|url| files.is_literal(url));
         let server = (load.url, load.username, load.password, is_literal);
-        let (_, tables) = servers.entry(server).or_insert_with(|| (files, Tables::new()));
+        let (_, tables) = servers.entry(server).or_insert_with(|| (files, ProbedTables::new()));
         tables.entry((load.table, column.to_owned())).or_default().push(ProbedPartition { place, value });
     }
     for ((url, username, password, _), (files, tables)) in servers {
@@ -97,7 +97,7 @@ async fn probe_table(
     let partitions: Vec<Partition> = noted.iter().map(|(value, noted)| Partition { value, load: noted.load }).collect();
     let there = rows::of_each(transaction, (&ledger, &found.sql_name), &quote_name(column), &partitions).await?;
     for asked in asked {
-        let Some(LedgerEntry { load, held }) = noted.get(&asked.value) else { continue };
+        let Some(ProbedEntry { load, held }) = noted.get(&asked.value) else { continue };
         let rows = there.get(load).cloned().unwrap_or_default();
         answers[asked.place] = if rows.are_those_of(held.rows) {
             LedgerAnswer::Held(held.clone())
@@ -108,7 +108,7 @@ async fn probe_table(
     Ok(())
 }
 
-struct LedgerEntry {
+struct ProbedEntry {
     /// Its number.
     load: i64,
     held: LoadRecord,
@@ -119,7 +119,7 @@ async fn noted(
     transaction: &Transaction<'_>,
     target: &str,
     asked: &[ProbedPartition],
-) -> Result<HashMap<String, LedgerEntry>, TaskError> {
+) -> Result<HashMap<String, ProbedEntry>, TaskError> {
     let sql = "SELECT DISTINCT ON (partition) partition, execution, rows_loaded,
                       to_char(loaded_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'), source_sha256, bytes, id
                FROM jitney_loads WHERE target = $1 AND partition = ANY($2) ORDER BY partition, id DESC";
@@ -134,7 +134,7 @@ async fn noted(
             sha256: cell(row, 4)?,
             bytes: cell::<i64>(row, 5)?.unsigned_abs(),
         };
-        Ok((cell(row, 0)?, LedgerEntry { load: cell(row, 6)?, held }))
+        Ok((cell(row, 0)?, ProbedEntry { load: cell(row, 6)?, held }))
     };
     rows.iter().map(held).collect()
 }

@@ -6,7 +6,7 @@ use crate::stream::BadRow;
 
 /// What the server has against rows of the file, by their lines.
 #[derive(Default)]
-pub(super) struct Refused {
+pub(super) struct RefusedRows {
     rows: BTreeMap<u64, Complaint>,
     /// Rows of a query's result, which stand on no line of the file.
     loose: Vec<Complaint>,
@@ -24,7 +24,7 @@ pub(super) struct Complaint {
     pub(super) hint: Option<String>,
 }
 
-impl Refused {
+impl RefusedRows {
     /// How many there are.
     pub(super) fn count(&self) -> u64 {
         (self.rows.len() + self.loose.len()) as u64

@@ -10,12 +10,12 @@ use polars::prelude::DataFrame;
 use tokio_postgres::{CopyInSink, Error, Transaction};
 
 use super::encode::{HEADER, TRAILER, unwritable};
-use super::key::Key;
+use super::key::RowKey;
 use super::merge::STAGE;
 use super::mode;
-use super::pipeline::{CopyPipeline, EncodedBatch, Form, KeyRequest, ServerRequest};
+use super::pipeline::{CopyPipeline, EncodedBatch, KeyRequest, RowFormat, ServerRequest};
 use super::prepared::PreparedLoad;
-use super::refused::{Complaint, Refused};
+use super::refused::{Complaint, RefusedRows};
 use super::savepoint;
 use super::spelling::Comparison;
 use crate::postgres::{CopyError, WaitMonitor};
@@ -85,7 +85,7 @@ impl Sent {
 /// A COPY that is under way.
 struct Copying {
     sink: Pin<Box<CopyInSink<Bytes>>>,
-    form: Form,
+    form: RowFormat,
     /// Rows that were sent.
     rows: u64,
 }
@@ -110,7 +110,7 @@ impl Sending<'_> {
             has_asked: false,
             has_compared: false,
         };
-        let mut refused = Refused::default();
+        let mut refused = RefusedRows::default();
         if rejected.remaining().is_some() && self.table != STAGE {
             state.over(self.transaction.batch_execute(PARTS)).await?;
         }
@@ -205,7 +205,7 @@ struct CopyState<'a> {
     /// Rows of the statements that have ended.
     rows: u64,
     copying: Option<Copying>,
-    key: Option<Arc<Key>>,
+    key: Option<Arc<RowKey>>,
     /// Whether the server was asked for keys before.
     has_asked: bool,
     /// Whether the server was asked to compare values before.
@@ -282,14 +282,14 @@ impl CopyState<'_> {
         Ok(())
     }
 
-    async fn begin(&self, form: Form) -> Result<Copying, TaskError> {
+    async fn begin(&self, form: RowFormat) -> Result<Copying, TaskError> {
         let Sending { transaction, watch, table, .. } = self.sending;
-        let format = if form == Form::Binary { "(FORMAT binary)" } else { "(FORMAT text, ENCODING 'UTF8')" };
+        let format = if form == RowFormat::Binary { "(FORMAT binary)" } else { "(FORMAT text, ENCODING 'UTF8')" };
         let sql = format!("COPY {table} ({}) FROM STDIN {format}", self.columns);
         watch.before_copy();
         let begun = self.over(async { transaction.copy_in::<_, Bytes>(&sql).await }).await;
         let mut sink = Box::pin(begun.map_err(|problem| self.without_rows(problem))?);
-        if form == Form::Binary {
+        if form == RowFormat::Binary {
             self.over(async { sink.send(Bytes::from_static(HEADER)).await }).await?;
         }
         Ok(Copying { sink, form, rows: 0 })
@@ -308,7 +308,7 @@ impl CopyState<'_> {
     }
 
     async fn end(&self, mut copying: Copying) -> Result<u64, TaskError> {
-        if copying.form == Form::Binary {
+        if copying.form == RowFormat::Binary {
             self.over(async { copying.sink.send(Bytes::from_static(TRAILER)).await }).await?;
         }
         let stored = self.over(async { copying.sink.as_mut().finish().await }).await?;
@@ -342,8 +342,8 @@ impl CopyState<'_> {
     }
 
     /// Sends the rows of a batch that the server takes; the others are noted.
-    async fn send_what_fits(&mut self, batch: EncodedBatch, refused: &mut Refused) -> Result<(), TaskError> {
-        let mut parts: Vec<Piece> = vec![(batch.frame, Some((batch.form, batch.bytes)))];
+    async fn send_what_fits(&mut self, batch: EncodedBatch, refused: &mut RefusedRows) -> Result<(), TaskError> {
+        let mut parts: Vec<UnsentRows> = vec![(batch.frame, Some((batch.form, batch.bytes)))];
         while let Some((rows, encoded)) = parts.pop() {
             if rows.height() == 0 {
                 continue;
@@ -377,11 +377,11 @@ impl CopyState<'_> {
     async fn try_rows(
         &mut self,
         rows: &DataFrame,
-        encoded: Option<(Form, Bytes)>,
+        encoded: Option<(RowFormat, Bytes)>,
     ) -> Result<Result<(), CopyError>, TaskError> {
         let (form, bytes) = match encoded {
             Some(encoded) => encoded,
-            None => (Form::Text, self.sending.prepared.encoder.text(rows).map_err(|error| unwritable(&error))?),
+            None => (RowFormat::Text, self.sending.prepared.encoder.text(rows).map_err(|error| unwritable(&error))?),
         };
         let Sending { transaction, watch, relation, .. } = self.sending;
         let work = Box::pin(async { Ok((self.copy(form, bytes).await?, self.part().await?)) });
@@ -405,7 +405,7 @@ impl CopyState<'_> {
         }
     }
 
-    async fn copy(&self, form: Form, bytes: Bytes) -> Result<u64, TaskError> {
+    async fn copy(&self, form: RowFormat, bytes: Bytes) -> Result<u64, TaskError> {
         let mut copying = self.begin(form).await?;
         let doing = self.sending.doing();
         let sent = self.over(send_all(&mut copying.sink, bytes));
@@ -415,12 +415,12 @@ impl CopyState<'_> {
 }
 
 /// Rows that are still to be sent, and how they are encoded if they are.
-type Piece = (DataFrame, Option<(Form, Bytes)>);
+type UnsentRows = (DataFrame, Option<(RowFormat, Bytes)>);
 
 /// The rows behind the first `start`, in pieces, the last one first. Where one row in so many is bad, all that follow must
 /// not be sent again for each of them: so the first piece is a few times as long as what was good, and each of the others
 /// as the one before it.
-fn pieces(rows: &DataFrame, mut start: usize) -> Vec<Piece> {
+fn pieces(rows: &DataFrame, mut start: usize) -> Vec<UnsentRows> {
     let (mut pieces, mut length) = (Vec::new(), start.max(MIN_PIECE / GROWTH));
     while start < rows.height() {
         length = length.saturating_mul(GROWTH).min(rows.height() - start);

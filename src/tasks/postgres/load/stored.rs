@@ -17,7 +17,7 @@ use crate::task::TaskError;
 use crate::tasks::polars::text_column::TextColumn;
 use crate::tasks::postgres::collation::DatabaseCollation;
 use crate::tasks::postgres::kind::Kind;
-use crate::tasks::postgres::table::Field;
+use crate::tasks::postgres::table::TableField;
 
 /// Microseconds from 1970 to 2000, from where Postgres rounds.
 const EPOCH: i64 = 946_684_800_000_000;
@@ -28,7 +28,7 @@ const MAX_DIGITS: usize = 1000;
 
 /// The settings of a session that decide how values are read and printed.
 #[derive(Clone, Debug)]
-pub(super) struct Session {
+pub(super) struct SessionSettings {
     /// The role that it has, as SET ROLE takes it.
     pub(super) role: String,
     /// Whether it is in UTC, so that a time without an offset needs no table of time zones.
@@ -47,7 +47,7 @@ pub(super) struct Session {
     pub(super) collation: DatabaseCollation,
 }
 
-impl Session {
+impl SessionSettings {
     /// Asks for the settings.
     ///
     /// # Errors
@@ -75,7 +75,7 @@ impl Session {
     }
 
     /// What texts may be read as here before they are sent, because the column stores each value as it is then.
-    pub(super) fn reads(&self, field: &Field) -> Option<ColumnType> {
+    pub(super) fn reads(&self, field: &TableField) -> Option<ColumnType> {
         match field.kind {
             Kind::Timestamp | Kind::TimestampTz if field.modifier >= 0 => None,
             Kind::TimestampTz if !self.is_utc => Some(ColumnType::Instant),
@@ -93,7 +93,7 @@ impl Session {
     }
 
     /// Whether values that are typed already are certainly printed as this program prints them.
-    pub(super) fn prints(&self, kind: ColumnType, field: &Field) -> bool {
+    pub(super) fn prints(&self, kind: ColumnType, field: &TableField) -> bool {
         match (kind, field.kind) {
             (ColumnType::Bool, Kind::Bool) | (ColumnType::Int(_), Kind::Int2 | Kind::Int4 | Kind::Int8) => true,
             (ColumnType::Float, Kind::Float8) | (ColumnType::Real, Kind::Float4) => self.is_exact,
@@ -105,7 +105,7 @@ impl Session {
     }
 
     /// Appends what the server prints for a text that is stored in a column; `false` when that is not certain.
-    pub(super) fn push(&self, text: &str, field: &Field, out: &mut Vec<u8>) -> bool {
+    pub(super) fn push(&self, text: &str, field: &TableField, out: &mut Vec<u8>) -> bool {
         let bytes = text.as_bytes();
         if !field.kind.holds_blanks() && bytes.trim_ascii().is_empty() {
             return true;
@@ -146,7 +146,7 @@ pub(super) enum StoredValues<'a> {
     /// Printed by this program.
     Own(TextColumn<'a>),
     /// Texts that the server reads for this column.
-    Text(&'a StringChunked, &'a Field),
+    Text(&'a StringChunked, &'a TableField),
     /// Values that only the server can print as it stores them.
     Unknown,
 }
@@ -160,8 +160,8 @@ impl<'a> StoredValues<'a> {
     pub(super) fn of(
         (frame, name): (&'a DataFrame, &str),
         kind: ColumnType,
-        field: &'a Field,
-        session: &Session,
+        field: &'a TableField,
+        session: &SessionSettings,
     ) -> PolarsResult<Self> {
         let series = frame.column(name)?.as_materialized_series();
         Ok(match series.dtype() {
@@ -172,7 +172,7 @@ impl<'a> StoredValues<'a> {
     }
 
     /// Appends the text of a row's value, nothing for NULL; `false` when it may differ from the server's.
-    pub(super) fn push(&self, row: usize, session: &Session, out: &mut Vec<u8>) -> bool {
+    pub(super) fn push(&self, row: usize, session: &SessionSettings, out: &mut Vec<u8>) -> bool {
         match self {
             Self::Own(texts) => {
                 texts.push(row, out);
@@ -185,7 +185,7 @@ impl<'a> StoredValues<'a> {
 }
 
 /// A text as `varchar(n)` stores it, without the blanks beyond its length. One that is too long otherwise stays.
-pub(super) fn stored_text<'a>(text: &'a str, field: &Field) -> &'a str {
+pub(super) fn stored_text<'a>(text: &'a str, field: &TableField) -> &'a str {
     let Ok(length) = usize::try_from(field.modifier - MODIFIER_OFFSET) else { return text };
     match text.char_indices().nth(length).map(|(end, _)| text.split_at(end)) {
         Some((stored, rest)) if rest.bytes().all(|byte| byte == b' ') => stored,
@@ -195,7 +195,7 @@ pub(super) fn stored_text<'a>(text: &'a str, field: &Field) -> &'a str {
 
 /// A text in `text`, `varchar(n)`, `char(n)` or an enum. Blanks beyond a length are cut; other characters are refused.
 /// `char` is printed without the blanks at its end.
-fn push_string(text: &str, field: &Field, out: &mut Vec<u8>) -> bool {
+fn push_string(text: &str, field: &TableField, out: &mut Vec<u8>) -> bool {
     let stored = match Type::from_oid(field.oid) {
         Some(Type::BPCHAR) => text.trim_end_matches(' '),
         Some(Type::VARCHAR) => match usize::try_from(field.modifier - MODIFIER_OFFSET) {

@@ -6,8 +6,8 @@
 
 use super::bisect::{Parts, Waits};
 use super::held_back::HeldBack;
-use super::merge::{CHOSEN, Merged, Merging, STAGE, Step, same};
-use super::refused::Refused;
+use super::merge::{CHOSEN, MergeStep, Merged, Merging, STAGE, same};
+use super::refused::RefusedRows;
 use crate::postgres::CopyError;
 use crate::postgres::name::quote_name;
 use crate::task::TaskError;
@@ -42,13 +42,13 @@ impl Merging<'_> {
         all: (&[String], u64),
         last: i64,
         merged: &mut Merged,
-        refused: &mut Refused,
+        refused: &mut RefusedRows,
     ) -> Result<(), TaskError> {
         self.batch(&format!("CREATE TEMP TABLE jitney_held_back (LIKE {CHOSEN}) ON COMMIT DROP")).await?;
-        let updates = self.steps().any(|step| matches!(step, Step::Update));
+        let updates = self.steps().any(|step| matches!(step, MergeStep::Update));
         if updates {
             let mut parts = Parts::new(vec![(1, last)], Waits::References);
-            Box::pin(self.bisect(Step::Update, &mut parts, all, merged, refused)).await?;
+            Box::pin(self.bisect(MergeStep::Update, &mut parts, all, merged, refused)).await?;
             self.keep_updates(all.0, &parts).await?;
         }
         Box::pin(self.added(all, merged, refused)).await?;
@@ -81,11 +81,11 @@ impl Merging<'_> {
         &self,
         all: (&[String], u64),
         merged: &mut Merged,
-        refused: &mut Refused,
+        refused: &mut RefusedRows,
     ) -> Result<(), TaskError> {
         let rest = self.rest().await?;
         let mut parts = Parts::new(rest, Waits::Never);
-        self.bisect(Step::Update, &mut parts, all, merged, refused).await
+        self.bisect(MergeStep::Update, &mut parts, all, merged, refused).await
     }
 
     /// Adds rows until nothing more can be added, and rejects what is left.
@@ -93,7 +93,7 @@ impl Merging<'_> {
         &self,
         (key, remaining): (&[String], u64),
         merged: &mut Merged,
-        refused: &mut Refused,
+        refused: &mut RefusedRows,
     ) -> Result<(), TaskError> {
         let held_back = HeldBack::new(self).await?;
         let strategies: &[Strategy] = match self.target().nature.has_row_functions {
@@ -135,7 +135,7 @@ impl Merging<'_> {
         (held_back, layers): (&HeldBack<'_>, &mut Vec<i64>),
         all: (&[String], u64),
         merged: &mut Merged,
-        refused: &mut Refused,
+        refused: &mut RefusedRows,
     ) -> Result<Parts, TaskError> {
         let mut passes = 0;
         loop {
@@ -161,7 +161,7 @@ impl Merging<'_> {
                 Strategy::Single => Waits::Rows,
             };
             let mut parts = Parts::new(self.rest().await?, waits);
-            Box::pin(self.bisect(Step::Insert, &mut parts, all, merged, refused)).await?;
+            Box::pin(self.bisect(MergeStep::Insert, &mut parts, all, merged, refused)).await?;
             if matches!(strategy, Strategy::Named(_)) {
                 // A row that is refused for another reason keeps the server from naming what is missed.
                 let others = parts.rows().filter(|(_, refusal)| !refusal.is_foreign_key_violation());
@@ -191,7 +191,7 @@ impl Merging<'_> {
         let left = self.number(&format!("SELECT count(*) FROM {CHOSEN}")).await?.unwrap_or_default().unsigned_abs();
         let tries = (MAX_ROWS_TRIED / left.max(1)).max(MIN_TRIES);
         for _ in 0..=remaining.min(tries) {
-            match Box::pin(self.behind(self.take(Step::Insert, key, &source))).await? {
+            match Box::pin(self.behind(self.take(MergeStep::Insert, key, &source))).await? {
                 Ok((taken, part)) => {
                     merged.taken += taken;
                     merged.parts.extend((taken > 0).then_some(part));
@@ -212,7 +212,7 @@ impl Merging<'_> {
         left: &Parts,
         layers: &[i64],
         key: &[String],
-        refused: &mut Refused,
+        refused: &mut RefusedRows,
     ) -> Result<(), TaskError> {
         let mut rows: Vec<(i64, &CopyError)> = left.rows().collect();
         rows.sort_by_key(|(row, _)| layers.iter().position(|other| other == row).unwrap_or(usize::MAX));

@@ -9,25 +9,25 @@ use tokio_postgres::types::Type;
 use super::locate::line;
 use super::mode::Mode;
 use super::prepared::PreparedLoad;
-use super::stored::{Session, StoredValues};
+use super::stored::{SessionSettings, StoredValues};
 use crate::postgres::CopyError;
 use crate::postgres::name::unquoted;
 use crate::task::TaskError;
 use crate::tasks::postgres::kind::Kind;
-use crate::tasks::postgres::table::Field;
+use crate::tasks::postgres::table::TableField;
 
 /// The key of a broken constraint.
-struct Key<'a> {
+struct BrokenKey<'a> {
     /// `Key (a, b)=(1, 2) is not present in table "p".`, in the server's language.
     detail: &'a str,
     /// `a, b`
     names: &'a str,
-    columns: Vec<(&'a Field, Origin<'a>)>,
+    columns: Vec<(&'a TableField, ValueOrigin<'a>)>,
 }
 
 /// Where the values of a column come from.
 #[derive(Clone, Copy)]
-enum Origin<'a> {
+enum ValueOrigin<'a> {
     /// The column of a frame.
     Frame(&'a str),
     /// The same value for all rows.
@@ -67,7 +67,7 @@ impl PreparedLoad<'_> {
     /// The column of a broken constraint, if it is of one column of the file.
     pub(super) fn key_column(&self, refusal: &CopyError) -> Option<&str> {
         match self.key(refusal)?.columns.as_slice() {
-            [(field, Origin::Frame(_))] => {
+            [(field, ValueOrigin::Frame(_))] => {
                 self.encoder.fields.iter().find(|other| other == field).map(|field| field.name.as_str())
             }
             _ => None,
@@ -75,26 +75,26 @@ impl PreparedLoad<'_> {
     }
 
     /// The key of the constraint that the table's rows break, if values of all of its columns are sent.
-    fn key<'a>(&'a self, refusal: &'a CopyError) -> Option<Key<'a>> {
+    fn key<'a>(&'a self, refusal: &'a CopyError) -> Option<BrokenKey<'a>> {
         let (names, detail) = refusal.key(&self.target.nature.relations)?;
         let column = |name: &str| {
             let unquoted = unquoted(name);
-            let is_named = |field: &&Field| field.name == name || Some(&field.name) == unquoted.as_ref();
+            let is_named = |field: &&TableField| field.name == name || Some(&field.name) == unquoted.as_ref();
             let place = self.encoder.fields.iter().position(|field| is_named(&field))?;
             let origin = match (self.encoder.used.get(place), &self.encoder.constant) {
-                (Some(column), _) => Origin::Frame(column),
-                (None, constant) => Origin::Constant(constant.as_ref()?),
+                (Some(column), _) => ValueOrigin::Frame(column),
+                (None, constant) => ValueOrigin::Constant(constant.as_ref()?),
             };
             Some((self.encoder.fields.get(place)?, origin))
         };
         let columns = names.split(", ").map(column).collect::<Option<Vec<_>>>()?;
-        Some(Key { detail, names, columns })
+        Some(BrokenKey { detail, names, columns })
     }
 }
 
-impl Key<'_> {
+impl BrokenKey<'_> {
     /// The rows of a frame that have the key.
-    fn rows(&self, frame: &DataFrame, session: &Session) -> Vec<usize> {
+    fn rows(&self, frame: &DataFrame, session: &SessionSettings) -> Vec<usize> {
         let values: Vec<_> =
             self.columns.iter().map(|(field, origin)| Values::of(frame, field, *origin, session)).collect();
         let mut shown = Vec::new();
@@ -117,30 +117,30 @@ impl Key<'_> {
 /// The values of a column of the key.
 struct Values<'a> {
     frame: &'a DataFrame,
-    field: &'a Field,
-    origin: Origin<'a>,
+    field: &'a TableField,
+    origin: ValueOrigin<'a>,
     stored: StoredValues<'a>,
 }
 
 impl<'a> Values<'a> {
-    fn of(frame: &'a DataFrame, field: &'a Field, origin: Origin<'a>, session: &Session) -> Self {
+    fn of(frame: &'a DataFrame, field: &'a TableField, origin: ValueOrigin<'a>, session: &SessionSettings) -> Self {
         let stored = match origin {
-            Origin::Frame(name) => StoredValues::of((frame, name), field.kind.column_type(), field, session),
-            Origin::Constant(_) => Ok(StoredValues::Unknown),
+            ValueOrigin::Frame(name) => StoredValues::of((frame, name), field.kind.column_type(), field, session),
+            ValueOrigin::Constant(_) => Ok(StoredValues::Unknown),
         };
         Self { frame, field, origin, stored: stored.unwrap_or(StoredValues::Unknown) }
     }
 
     /// Appends a row's value as the server's messages have it; `false` where it is NULL, or not known.
-    fn push(&self, row: usize, session: &Session, out: &mut Vec<u8>) -> bool {
+    fn push(&self, row: usize, session: &SessionSettings, out: &mut Vec<u8>) -> bool {
         let start = out.len();
         let written = match self.origin {
-            Origin::Constant(text) => Some(text),
-            Origin::Frame(name) => self.frame.column(name).ok().and_then(|column| column.str().ok()?.get(row)),
+            ValueOrigin::Constant(text) => Some(text),
+            ValueOrigin::Frame(name) => self.frame.column(name).ok().and_then(|column| column.str().ok()?.get(row)),
         };
         let is_printed = match self.origin {
-            Origin::Constant(text) => session.push(text, self.field, out),
-            Origin::Frame(_) => self.stored.push(row, session, out),
+            ValueOrigin::Constant(text) => session.push(text, self.field, out),
+            ValueOrigin::Frame(_) => self.stored.push(row, session, out),
         };
         if !is_printed {
             // Only the server can print it; as it is written it may be printed too.
