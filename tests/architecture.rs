@@ -352,6 +352,38 @@ fn files_stay_short_and_names_say_something() {
     }
 }
 
+/// Names that every subcommand, task type or module with errors of its own gives to the same thing.
+const CONVENTIONAL_NAMES: [&str; 3] = ["Arguments", "Outputs", "Result"];
+
+/// The types that a source declares outside of functions and unit tests.
+fn declared_types(code: &str) -> Vec<&str> {
+    let code = code.split("#[cfg(test)]").next().unwrap_or_default();
+    let kinds = ["struct", "enum", "union", "trait", "type"];
+    // What a macro such as `google_task!` declares is indented.
+    let is_outside = |line: &&str| !line.starts_with(' ') || line.starts_with("    pub ");
+    let name = |line| {
+        let mut words = str::split(line, [' ', '<', '(', '{', ';', ':']).filter(|word| !word.is_empty());
+        let first = words.next().filter(|word| *word == "pub" || kinds.contains(word))?;
+        if kinds.contains(&first) { words.next() } else { words.skip_while(|word| !kinds.contains(word)).nth(1) }
+    };
+    code.lines().filter(is_outside).filter_map(name).filter(|name| !name.starts_with('$')).collect()
+}
+
+#[test]
+fn a_type_name_stands_for_one_type() {
+    let code = "pub struct One;\n    pub struct Two {\nenum Three {}\npub(super) type Four<'a> = &'a One;\n    type Local = u8;";
+    assert_eq!(declared_types(code), ["One", "Two", "Three", "Four"]);
+    let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for source in sources() {
+        for name in declared_types(&source.code).into_iter().filter(|name| !CONVENTIONAL_NAMES.contains(name)) {
+            places.entry(name.to_owned()).or_default().push(source.path.clone());
+        }
+    }
+    for (name, files) in places {
+        assert!(files.len() < 2, "`{name}` is the name of a type in {}", files.join(" and in "));
+    }
+}
+
 #[test]
 fn only_settings_read_the_environment_and_only_the_command_line_prints() {
     let environment = ["env::var", "env::set_var", "env::remove_var"];
