@@ -13,7 +13,7 @@ use crate::cli::{ExitStatus, InvalidFlow};
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
 use crate::engine::{INTERRUPTED, finish_killing, is_interrupted};
-use crate::id::{ExecutionId, IdPrefix, InvalidId};
+use crate::id::{ExecutionId, FlowKey, IdPrefix, InvalidId};
 use crate::journal::{ExecutionQuery, ExecutionState, Journal, JournalError, State, Summary};
 use crate::text::{indented, plain, thousands};
 
@@ -140,11 +140,11 @@ pub(super) fn of_flow<T, E>(
     Ok(found)
 }
 
-/// The newest executions. Only a search by namespace must count all of them.
+/// The newest executions.
 fn newest(journal: &Journal, flow: Option<&str>, limit: u32) -> Result<Vec<Summary>, JournalError> {
-    let search = |query: &ExecutionQuery| match &query.namespace {
-        None => journal.executions(query.flow.as_deref(), limit),
-        Some(_) => Ok(journal.search(query, limit, 0)?.executions),
+    let search = |query: &ExecutionQuery| match (&query.namespace, &query.flow) {
+        (Some(namespace), Some(id)) => journal.executions_of(&FlowKey::new(namespace, id), limit),
+        (_, flow) => journal.executions(flow.as_deref(), limit),
     };
     of_flow(flow, search, |summary| &summary.namespace)
 }

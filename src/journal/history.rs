@@ -45,7 +45,7 @@ impl Journal {
         Ok(attempts)
     }
 
-    /// The execution of the same flow before one, and the one behind it.
+    /// The execution of the same flow before one, and the one after it.
     pub fn neighbours(
         &self,
         namespace: &str,
@@ -54,7 +54,7 @@ impl Journal {
     ) -> Result<(Option<ExecutionId>, Option<ExecutionId>)> {
         let find = |comparison: &str, order: &str| {
             let sql = format!(
-                "SELECT id FROM executions INDEXED BY executions_by_flow
+                "SELECT id FROM executions INDEXED BY executions_by_flow_key
                  WHERE flow = ? AND id {comparison} ? AND namespace = ? ORDER BY id {order} LIMIT 1"
             );
             self.read(|connection| {

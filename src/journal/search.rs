@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::row::json;
 use super::summary::{COLUMNS, summary};
 use super::{ExecutionState, Journal, Result, State, Summary, Triggered, children, ends, stamp};
-use crate::id::ExecutionId;
+use crate::id::{ExecutionId, FlowKey};
 use crate::text::plain;
 
 /// How many executions are found without an order, and sorted.
@@ -132,6 +132,19 @@ impl Journal {
     pub fn executions(&self, flow: Option<&str>, limit: u32) -> Result<Vec<Summary>> {
         let query = ExecutionQuery { flow: flow.map(str::to_owned), ..ExecutionQuery::default() };
         self.listed(&query, u64::MAX, limit, 0)
+    }
+
+    /// The newest executions of one flow first, at most `limit`.
+    pub fn executions_of(&self, flow: &FlowKey, limit: u32) -> Result<Vec<Summary>> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM executions INDEXED BY executions_by_flow_key
+             WHERE namespace = ? AND flow = ? ORDER BY id DESC LIMIT ?"
+        );
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(&sql)?;
+            let rows = statement.query_map(params![flow.namespace, flow.id, limit], summary)?;
+            Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
     }
 
     /// The executions that a query means, the newest first: at most `limit` of them after the first `offset`.

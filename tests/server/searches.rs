@@ -1,7 +1,9 @@
 //! Searches in the journal: whichever index answers one, it finds what a look at every execution finds.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, TimeDelta, Utc};
-use jitney::id::ExecutionId;
+use jitney::id::{ExecutionId, FlowKey};
 use jitney::journal::{Event, ExecutionQuery, ExecutionSpec, ExecutionState, Journal, Summary};
 use serde_json::{Map, Value, json};
 
@@ -97,6 +99,10 @@ fn the_pages_of_a_search_contain_exactly_the_matching_executions() {
             found.extend(page.executions);
         }
         assert!(found.iter().eq(expected), "{query:?}");
+    }
+    for key in all.iter().map(|one| FlowKey::new(&one.namespace, &one.flow)).collect::<BTreeSet<_>>() {
+        let own = all.iter().filter(|one| (&one.namespace, &one.flow) == (&key.namespace, &key.id));
+        assert!(journal.executions_of(&key, 5).unwrap().iter().eq(own.take(5)), "{key}");
     }
     let prefix = &all[3].id.as_str()[..12];
     let expected: Vec<&ExecutionId> =

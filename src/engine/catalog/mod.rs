@@ -53,6 +53,11 @@ pub struct CatalogEntry {
 }
 
 impl CatalogEntry {
+    /// What tells the flow from all others.
+    pub fn key(&self) -> FlowKey {
+        FlowKey::new(&self.namespace, &self.id)
+    }
+
     /// The text of the file.
     pub fn text(&self) -> &str {
         self.broken_text.as_deref().unwrap_or(&self.flow.document.text)

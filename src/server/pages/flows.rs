@@ -123,10 +123,9 @@ fn label(text: String) -> FlowLabel {
 }
 
 fn listed(app: &App, entry: &CatalogEntry, triggers: &[TriggerStatus]) -> Result<ListedFlow, JournalError> {
-    let recent = app.executor.journal().executions(Some(&entry.id), STRIP)?;
-    let own: Vec<_> = recent.iter().filter(|summary| summary.namespace == entry.namespace).collect();
-    let longest = own.iter().filter_map(|summary| summary.took).fold(0.0_f64, f64::max).max(0.001);
-    let bars = own.iter().rev().enumerate().map(|(index, summary)| {
+    let recent = app.executor.journal().executions_of(&entry.key(), STRIP)?;
+    let longest = recent.iter().filter_map(|summary| summary.took).fold(0.0_f64, f64::max).max(0.001);
+    let bars = recent.iter().rev().enumerate().map(|(index, summary)| {
         let height = (4.0 + 12.0 * (summary.took.unwrap_or(longest) / longest)).clamp(4.0, 16.0) as u32;
         RunBar {
             id: summary.id.to_string(),
@@ -136,7 +135,7 @@ fn listed(app: &App, entry: &CatalogEntry, triggers: &[TriggerStatus]) -> Result
             y: 18 - height,
         }
     });
-    let last = own.first().map(|summary| {
+    let last = recent.first().map(|summary| {
         (
             summary.id.to_string(),
             StateBadge::of(summary.state),

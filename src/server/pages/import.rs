@@ -9,7 +9,7 @@ use axum::extract::State;
 use super::shell::{NavPage, Shell, flow_address};
 use super::{PageResult, page};
 use crate::diagnostic::Diagnostic;
-use crate::engine::catalog::{Catalog, CatalogEntry, CatalogError};
+use crate::engine::catalog::{Catalog, CatalogError};
 use crate::engine::flow_file;
 use crate::id::FlowKey;
 use crate::server::App;
@@ -93,7 +93,7 @@ const REFUSED: (&str, &str, &str) = ("fail", "✗", "refused");
 
 fn one(catalog: &Catalog, file: &str, text: &str, replace: bool) -> ImportedFlow {
     match catalog.create(text) {
-        Ok(entry) => outcome(file, IMPORTED, Some(key_of(&entry)), sentences(&entry.findings)),
+        Ok(entry) => outcome(file, IMPORTED, Some(entry.key()), sentences(&entry.findings)),
         Err(CatalogError::Exists(key)) => {
             let known = catalog.get(&key.namespace, &key.id);
             if known.as_ref().is_some_and(|known| known.text() == text) {
@@ -103,16 +103,12 @@ fn one(catalog: &Catalog, file: &str, text: &str, replace: bool) -> ImportedFlow
                 return outcome(file, REFUSED, Some(key), vec!["there is a flow of this name already".to_owned()]);
             }
             match catalog.save(text) {
-                Ok(entry) => outcome(file, REPLACED, Some(key_of(&entry)), sentences(&entry.findings)),
+                Ok(entry) => outcome(file, REPLACED, Some(entry.key()), sentences(&entry.findings)),
                 Err(error) => outcome(file, REFUSED, Some(key), reasons(error)),
             }
         }
         Err(error) => outcome(file, REFUSED, None, reasons(error)),
     }
-}
-
-fn key_of(entry: &CatalogEntry) -> FlowKey {
-    FlowKey::new(&entry.namespace, &entry.id)
 }
 
 fn reasons(error: CatalogError) -> Vec<String> {

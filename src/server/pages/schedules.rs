@@ -1,6 +1,7 @@
 //! The triggers of all flows: what starts each, when it will next, how that went the last time, and a switch.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use askama::Template;
@@ -20,6 +21,7 @@ use crate::clock;
 use crate::engine::schedule;
 use crate::engine::scheduler::TriggerStatus;
 use crate::flow::trigger::{Trigger, TriggerKind};
+use crate::id::FlowKey;
 use crate::journal::{JournalError, Summary, TriggerKey};
 use crate::server::App;
 use crate::server::api::error::ApiError;
@@ -134,23 +136,25 @@ fn listed(
 }
 
 fn with_last_runs(app: &App, found: Vec<TriggerStatus>) -> Result<Vec<ListedTrigger>, JournalError> {
-    let mut latest: BTreeMap<String, Vec<Summary>> = BTreeMap::new();
-    for status in &found {
-        if !latest.contains_key(&status.flow) {
-            let executions = app.executor.journal().executions(Some(&status.flow), MAX_LOOKED_AT)?;
-            latest.insert(status.flow.clone(), executions);
-        }
+    let mut latest: BTreeMap<FlowKey, Vec<Summary>> = BTreeMap::new();
+    let mut listed = Vec::new();
+    for status in found {
+        let executions = match latest.entry(FlowKey::new(&status.namespace, &status.flow)) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                let executions = app.executor.journal().executions_of(place.key(), MAX_LOOKED_AT)?;
+                place.insert(executions)
+            }
+        };
+        listed.push(one(app, executions, status));
     }
-    let none = Vec::new();
-    Ok(found.into_iter().map(|status| one(app, latest.get(&status.flow).unwrap_or(&none), status)).collect())
+    Ok(listed)
 }
 
 fn one(app: &App, latest: &[Summary], status: TriggerStatus) -> ListedTrigger {
     let entry = app.catalog.get(&status.namespace, &status.flow);
     let trigger = entry.as_ref().and_then(|entry| entry.flow.triggers.iter().find(|known| known.id == status.id));
-    let is_its = |summary: &&Summary| {
-        summary.namespace == status.namespace && summary.trigger.as_deref() == Some(status.id.as_str())
-    };
+    let is_its = |summary: &&Summary| summary.trigger.as_deref() == Some(status.id.as_str());
     let last = latest.iter().find(is_its).map(|summary| LastRun {
         address: format!("/executions/{}", summary.id),
         state: StateBadge::of(summary.state),
@@ -161,7 +165,7 @@ fn one(app: &App, latest: &[Summary], status: TriggerStatus) -> ListedTrigger {
     ListedTrigger {
         address: flow_address(&status.namespace, &status.flow),
         on: trigger.map(waits_on).unwrap_or_default(),
-        next: trigger.map(|trigger| times(trigger, &status)).unwrap_or_default(),
+        next: trigger.map(|trigger| next_times(trigger, status.next)).unwrap_or_default(),
         kind: status.kind,
         is_on: !status.disabled,
         is_off_in_text: in_text,
@@ -174,11 +178,11 @@ fn one(app: &App, latest: &[Summary], status: TriggerStatus) -> ListedTrigger {
     }
 }
 
-/// The next moments of a schedule; of one that is off, those that it would have.
-fn times(trigger: &Trigger, status: &TriggerStatus) -> Vec<ShownTime> {
-    let after = |moment: DateTime<Utc>| schedule::next(trigger, moment).ok().flatten();
-    let first = status.next.or_else(|| after(clock::now()));
-    std::iter::successors(first, |moment| after(*moment)).take(SHOWN_TIMES).map(ShownTime::of).collect()
+/// The next moments of a schedule, the first as the scheduler has planned it; of one that is off, those that it would have.
+pub(super) fn next_times(trigger: &Trigger, planned: Option<DateTime<Utc>>) -> Vec<ShownTime> {
+    let count = SHOWN_TIMES - usize::from(planned.is_some());
+    let later = schedule::upcoming(trigger, planned.unwrap_or_else(clock::now), count);
+    planned.into_iter().chain(later).map(ShownTime::of).collect()
 }
 
 /// What a trigger waits for, as its flow says it. A webhook's key is a secret.

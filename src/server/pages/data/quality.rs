@@ -81,8 +81,7 @@ fn all(app: &App) -> Result<Vec<Rules>, JournalError> {
         (!steps.is_empty()).then_some((entry, steps))
     });
     for (entry, steps) in with_rules.take(MAX_FLOWS) {
-        let mut executions = journal.executions(Some(&entry.id), MAX_EXECUTIONS)?;
-        executions.retain(|summary| summary.namespace == entry.namespace);
+        let executions = journal.executions_of(&entry.key(), MAX_EXECUTIONS)?;
         for step in steps {
             found.push(of_step(journal, &entry.flow, step, &executions)?);
         }

@@ -16,6 +16,7 @@ use crate::server::api::error::ApiError;
 use crate::server::api::triggers::set_disabled;
 use crate::server::pages::error::PageError;
 use crate::server::pages::format::ShownTime;
+use crate::server::pages::schedules::next_times;
 use crate::server::pages::shell::flow_address;
 
 /// How many of the next times are shown.
@@ -50,9 +51,10 @@ fn shown(entry: &CatalogEntry, status: TriggerStatus) -> ShownTrigger {
         Some(trigger) if trigger.common.disabled => "It is disabled in the text of the flow.",
         _ => "",
     };
+    let planned = defined.filter(|_| status.next.is_some() && !status.disabled);
     ShownTrigger {
         times: defined.and_then(cron).unwrap_or_default(),
-        next: next(defined, &status),
+        next: planned.map(|trigger| next_times(trigger, status.next)).unwrap_or_default(),
         waits_for: status.waits_for.map(|id| id.to_string()).unwrap_or_default(),
         id: status.id,
         kind: status.kind,
@@ -66,13 +68,6 @@ fn cron(trigger: &Trigger) -> Option<String> {
     let crate::flow::trigger::TriggerKind::Schedule(schedule, _) = &trigger.on else { return None };
     let zone = schedule.timezone.as_ref().map(|zone| format!(" {zone}")).unwrap_or_default();
     Some(format!("{}{zone}", schedule.cron))
-}
-
-/// The moment that the scheduler has planned, and those behind it.
-fn next(defined: Option<&Trigger>, status: &TriggerStatus) -> Vec<ShownTime> {
-    let Some(first) = status.next.filter(|_| !status.disabled) else { return Vec::new() };
-    let behind = defined.map(|trigger| schedule::upcoming(trigger, first, UPCOMING - 1)).unwrap_or_default();
-    [first].into_iter().chain(behind).map(ShownTime::of).collect()
 }
 
 /// Switches a trigger on or off, and leads back to its flow.
