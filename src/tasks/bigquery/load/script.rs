@@ -1,4 +1,7 @@
-//! The SQL that brings staged rows into their table and writes the ledger: one script, one transaction.
+//! The SQL that moves staged rows into their table and writes the ledger: one script, one transaction.
+//!
+//! BigQuery has no locks. Of two transactions that change the same table it rejects the later one, which is then retried.
+//! A merge is an `UPDATE` and an `INSERT`, because the rows that each of them changes can be counted.
 
 use gcp_bigquery_client::model::field_type::FieldType;
 use gcp_bigquery_client::model::table_field_schema::TableFieldSchema;

@@ -1,4 +1,5 @@
-//! A load by way of a staging table: the load job fills it, one transaction brings its rows over and writes the ledger.
+//! A load through a staging table: the load job fills it, and one transaction moves its rows and writes the ledger. The
+//! counts of file, load job and table must agree.
 
 use std::time::{Instant, SystemTime};
 
