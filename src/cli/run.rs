@@ -71,7 +71,7 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
         return Ok(ExitStatus::Cancelled);
     };
     let session = RunSession::open(&settings, arguments.json)?;
-    let request = ExecutionRequest { inputs, trigger_date: arguments.trigger_date, ..Request::default() };
+    let request = ExecutionRequest { inputs, trigger_date: arguments.trigger_date, ..ExecutionRequest::default() };
     let (id, state) = session.run(&Arc::new(flow), request).await?;
     Ok(session.report(&id, &state, arguments.json))
 }

@@ -35,7 +35,7 @@ const NEEDED: [&str; 4] =
 /// Checks credentials, project, bucket and BigQuery.
 pub async fn check(arguments: &GoogleCheck, settings: &Settings) -> Vec<DoctorFinding> {
     let service_account = arguments.service_account.as_deref();
-    let login = GoogleLogin { service_account, project: arguments.project.as_deref(), ..Login::default() };
+    let login = GoogleLogin { service_account, project: arguments.project.as_deref(), ..GoogleLogin::default() };
     let api = match Api::find(settings, &FileAccess::unrestricted("."), Service::Storage, &login).await {
         Ok(api) => api,
         Err(error) => return vec![missing("Google credentials", error)],

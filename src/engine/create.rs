@@ -235,7 +235,7 @@ impl Runner {
             from_outside: self.is_restricted(state),
             // These were allowed the first time.
             files: Some(self.files(flow, self.is_restricted(state)).with_literal(inputs.values().flat_map(texts))),
-            ..Request::default()
+            ..ExecutionRequest::default()
         };
         Ok(self.create(flow, request).map(drop)?)
     }
@@ -266,7 +266,7 @@ impl Runner {
             trigger_date: Some(state.created.trigger_date),
             original: Some(state.created.original.clone().unwrap_or_else(|| id.clone())),
             from_outside: self.is_restricted(state),
-            ..Request::default()
+            ..ExecutionRequest::default()
         };
         Ok(self.create_with(flow, request, &events)?)
     }

@@ -58,7 +58,7 @@ impl Runner {
     ) -> Vec<ResolvedTask<'a>> {
         let id = ExecutionId::new("none");
         let (date, trigger) = (hypothetical.date, hypothetical.trigger.clone());
-        let request = ExecutionRequest { trigger_date: Some(date), trigger, ..Request::default() };
+        let request = ExecutionRequest { trigger_date: Some(date), trigger, ..ExecutionRequest::default() };
         let (created, _) = self.spec(flow, &hypothetical.inputs, &request, date);
         let state = State::new(created);
         let run = self.execution_context(&id, flow, &hypothetical.inputs, &state);

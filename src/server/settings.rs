@@ -239,7 +239,7 @@ fn token_of_environment(settings: &Settings) -> Result<Option<ApiToken>, Diagnos
     settings.redactor.learn(token);
     match secret_problem("the token", token) {
         Some(problem) => Err(login_finding("token", format!("JITNEY_TOKEN: {problem}"))),
-        None => Ok(Some(ApiToken { name: Some("JITNEY_TOKEN".to_owned()), ..Token::of(token) })),
+        None => Ok(Some(ApiToken { name: Some("JITNEY_TOKEN".to_owned()), ..ApiToken::of(token) })),
     }
 }
 

@@ -113,7 +113,7 @@ async fn a_journal_cut_after_any_event_resumes_to_the_same_result() {
     let facts = bench.world.month(1000);
     let client = bench.world.client().await;
     let whole = bench.world.path("whole.db");
-    let request = ExecutionRequest { inputs: bench.inputs.clone(), ..Request::default() };
+    let request = ExecutionRequest { inputs: bench.inputs.clone(), ..ExecutionRequest::default() };
     let (id, _) = bench.executor(&whole).create(&bench.flow, request).unwrap();
     let end = bench.go_on(&whole, &id).await;
     assert_eq!(end.status, ExecutionState::Success, "{:?}", end.tasks);

@@ -11,7 +11,8 @@ use jitney::tasks;
 use crate::language::world::{Place, flow};
 
 fn executor(place: &Place) -> Executor {
-    Executor::open(place.runner.clone(), ExecutorOptions { takes_over: true, ..Options::new(tasks::ALL) }).unwrap()
+    Executor::open(place.runner.clone(), ExecutorOptions { takes_over: true, ..ExecutorOptions::new(tasks::ALL) })
+        .unwrap()
 }
 
 /// Submits a flow that stands in a file, as all flows of a server do.
@@ -146,7 +147,8 @@ async fn what_waits_for_a_sub_execution_does_not_keep_it_from_running() {
     let child = "id: child\nnamespace: n\nconcurrency: {limit: 1}\ntasks: [{id: nap, type: sleep, duration: 20ms}]";
     let place = Place::with(&[("child.yaml", child)]);
     let executor =
-        Executor::open(place.runner.clone(), ExecutorOptions { parallel: 1, ..Options::new(tasks::ALL) }).unwrap();
+        Executor::open(place.runner.clone(), ExecutorOptions { parallel: 1, ..ExecutorOptions::new(tasks::ALL) })
+            .unwrap();
     let subflow = "type: subflow, namespace: n, flowId: child";
     let text = format!(
         "tasks:

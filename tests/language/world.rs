@@ -69,7 +69,10 @@ impl Place {
 
     /// A new execution of the flow.
     pub fn create(&self, flow: &Arc<Flow>, given: &[(&str, &str)]) -> Result<ExecutionId, EngineError> {
-        Ok(self.executor().create(flow, ExecutionRequest { inputs: inputs(flow, given), ..Request::default() })?.0)
+        Ok(self
+            .executor()
+            .create(flow, ExecutionRequest { inputs: inputs(flow, given), ..ExecutionRequest::default() })?
+            .0)
     }
 
     /// Works on an execution until it ends or rests.

@@ -117,7 +117,7 @@ async fn secret_inputs_are_kept_only_in_memory_and_must_be_given_again() {
     let server = world.server();
     let submit = || {
         let inputs = serde_json::Map::from_iter([("key".to_owned(), "hunter2hunter2".into())]);
-        server.executor.submit(&server.flow("secret"), ExecutionRequest { inputs, ..Request::default() })
+        server.executor.submit(&server.flow("secret"), ExecutionRequest { inputs, ..ExecutionRequest::default() })
     };
     let first = submit().unwrap();
     let second = submit().unwrap();

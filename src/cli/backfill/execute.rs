@@ -39,7 +39,8 @@ pub(super) async fn execute(
     as_json: bool,
 ) -> anyhow::Result<ExitStatus> {
     let (zone, granularity) = display_schedule(&request.flow, backfill);
-    let options = ExecutorOptions { parallel: backfill.spec.parallel.max(1) as usize, ..Options::new(tasks::ALL) };
+    let options =
+        ExecutorOptions { parallel: backfill.spec.parallel.max(1) as usize, ..ExecutorOptions::new(tasks::ALL) };
     let executor = Executor::open(runner, options)?;
     let stop = CancellationToken::new();
     let token = stop.clone();

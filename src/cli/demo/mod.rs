@@ -29,7 +29,7 @@ use crate::cli::{ExitStatus, InvalidFlow, flows};
 use crate::clock;
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
-use crate::engine::{InputHost, Request};
+use crate::engine::{ExecutionRequest, InputHost};
 use crate::flow::input;
 use crate::home::make_private;
 use crate::journal::{ExecutionState, State};
@@ -188,7 +188,7 @@ async fn execute(flow: &Path, given: &[(&str, &str)], settings: &Arc<Settings>) 
         given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let inputs = input::resolve(&flow, &given, &InputHost::of(settings, &flow, clock::now())).map_err(InvalidFlow)?;
     let session = RunSession::open(settings, false)?;
-    Ok(session.run(&Arc::new(flow), Request { inputs, ..Request::default() }).await?.1)
+    Ok(session.run(&Arc::new(flow), ExecutionRequest { inputs, ..ExecutionRequest::default() }).await?.1)
 }
 
 /// What was loaded, one line for each file.

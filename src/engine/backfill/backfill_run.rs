@@ -168,8 +168,13 @@ impl BackfillRun<'_> {
         let given = run.map_or(&[][..], |run| &run.given);
         let submitted = self.executor.resolve(&self.flow, given).and_then(|inputs| {
             let trigger = run.and_then(|run| run.hypothetical.trigger.clone());
-            let request =
-                ExecutionRequest { inputs, labels, trigger_date: Some(partition.date), trigger, ..Request::default() };
+            let request = ExecutionRequest {
+                inputs,
+                labels,
+                trigger_date: Some(partition.date),
+                trigger,
+                ..ExecutionRequest::default()
+            };
             self.executor.submit(&self.flow, request)
         });
         submitted.map_err(|refused| match refused {

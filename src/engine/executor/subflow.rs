@@ -124,8 +124,15 @@ impl SubflowRunner {
         labels.extend(request.labels.clone());
         let (from_outside, files) = (self.context.restricted, Some(self.files.clone()));
         let (parent, trigger_date) = (Some(parent), request.date);
-        let request =
-            ExecutionRequest { inputs, labels, trigger_date, parent, from_outside, files, ..Request::default() };
+        let request = ExecutionRequest {
+            inputs,
+            labels,
+            trigger_date,
+            parent,
+            from_outside,
+            files,
+            ..ExecutionRequest::default()
+        };
         let (id, prepared) = self.executor.create(flow, request)?;
         Ok((id, Prepared { pool, ..prepared }, true))
     }

@@ -195,7 +195,7 @@ impl Scheduler {
             trigger: Some(Triggered { id: key.trigger.clone(), kind: kind(trigger).to_owned(), facts }),
             firing,
             revision: Some(definition.revision),
-            ..Request::default()
+            ..ExecutionRequest::default()
         };
         self.executor.submit(&definition.flow, request)
     }

@@ -82,7 +82,8 @@ pub(super) async fn create(
     let (labels, trigger_date) = (parameters.label_map()?, parameters.time("scheduleDate")?);
     let execution = run_blocking(|| {
         let inputs = app.executor.resolve(&entry.flow, &form.inputs)?;
-        app.executor.submit(&entry.flow, ExecutionRequest { inputs, labels, trigger_date, ..Request::default() })
+        app.executor
+            .submit(&entry.flow, ExecutionRequest { inputs, labels, trigger_date, ..ExecutionRequest::default() })
     })?;
     if parameters.is_on("wait") {
         app.executor.wait(&execution).await?;

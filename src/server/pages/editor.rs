@@ -119,7 +119,7 @@ pub(super) async fn show(
     let edited = run_blocking(|| app.catalog.text_to_edit(&key.namespace, &key.id))?;
     let (base, text) = (edited.digest, line_ends::shown(&edited.text));
     let draft = Draft { key: Some(key), base, text, view: View::of(&parameters) };
-    editor(&app, draft, EditOutcome { is_saved: parameters.is_on("saved"), ..Outcome::default() })
+    editor(&app, draft, EditOutcome { is_saved: parameters.is_on("saved"), ..EditOutcome::default() })
 }
 
 /// What the editor has of a flow's file: its text, what tells it from later ones, and its findings.
@@ -170,7 +170,7 @@ async fn post(app: &Arc<App>, key: Option<FlowKey>, form: &QueryParameters) -> R
     if matches!(draft.view, View::Form(_))
         && let Err(problem) = run_blocking(|| form::changed(&mut draft.text, form, &action))
     {
-        return Ok(editor(app, draft, EditOutcome { problem, ..Outcome::default() })?.into_response());
+        return Ok(editor(app, draft, EditOutcome { problem, ..EditOutcome::default() })?.into_response());
     }
     match action.split_once(' ').unwrap_or((&action, "")) {
         ("fix", fix) => draft.text = check::fixed(&draft.text, fix),
@@ -213,17 +213,17 @@ async fn written(app: &Arc<App>, draft: Draft) -> Result<Response, PageError> {
         }
         Err(CatalogError::Changed { text, .. }) => {
             let conflict = run_blocking(|| conflict(app, &draft, &text))?;
-            let outcome = EditOutcome { conflict: Some(conflict), ..Outcome::default() };
+            let outcome = EditOutcome { conflict: Some(conflict), ..EditOutcome::default() };
             refused(StatusCode::CONFLICT, draft, outcome)
         }
         Err(CatalogError::Exists(key)) => {
             let problem = format!("There is a flow {key} already. Choose another id, or edit that one.");
-            refused(StatusCode::CONFLICT, draft, EditOutcome { problem, ..Outcome::default() })
+            refused(StatusCode::CONFLICT, draft, EditOutcome { problem, ..EditOutcome::default() })
         }
         Err(CatalogError::Invalid(findings)) => {
             let findings: Vec<String> = findings.iter().filter(|finding| finding.is_error()).map(sentence).collect();
             let problem = format!("It was not saved: {}", findings.join("\n"));
-            refused(StatusCode::UNPROCESSABLE_ENTITY, draft, EditOutcome { problem, ..Outcome::default() })
+            refused(StatusCode::UNPROCESSABLE_ENTITY, draft, EditOutcome { problem, ..EditOutcome::default() })
         }
         Err(error) => Err(ApiError::from(error).into()),
     }

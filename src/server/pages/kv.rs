@@ -87,7 +87,7 @@ struct KvValuePage {
 
 pub(super) async fn list(State(app): State<Arc<App>>, parameters: QueryParameters) -> PageResult {
     let namespace = parameters.one("namespace").unwrap_or_default().to_owned();
-    let form = KvForm { namespace, kind: "STRING".to_owned(), ..Form::default() };
+    let form = KvForm { namespace, kind: "STRING".to_owned(), ..KvForm::default() };
     page_or_json(&listed(&app, &parameters, form, String::new())?)
 }
 

@@ -141,7 +141,8 @@ fn submit(app: &App, entry: &CatalogEntry, answers: &RunValues) -> Result<Result
         (date, labels) => return Ok(Err([date.err(), labels.err()].into_iter().flatten().collect())),
     };
     let submitted = app.executor.resolve(&entry.flow, &answers.inputs).and_then(|inputs| {
-        app.executor.submit(&entry.flow, ExecutionRequest { inputs, labels, trigger_date: date, ..Request::default() })
+        app.executor
+            .submit(&entry.flow, ExecutionRequest { inputs, labels, trigger_date: date, ..ExecutionRequest::default() })
     });
     match submitted {
         Ok(execution) => Ok(Ok(execution.to_string())),

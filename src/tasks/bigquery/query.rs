@@ -320,7 +320,7 @@ impl BigQueryQuery {
             destination_table: destination.map(|name| BigQueryTableName::parse(name, &bigquery.project)).transpose()?,
             dry_run: self.dry_run,
             seconds: began.elapsed().as_secs_f64(),
-            ..QueryOutputs::default()
+            ..Outputs::default()
         })
     }
 

@@ -486,7 +486,7 @@ impl BigQueryLoad {
             rows_rejected: bad,
             bytes: if let From::File(file) = from { file.bytes } else { 0 },
             seconds: began.elapsed().as_secs_f64(),
-            ..Loaded::default()
+            ..Outputs::default()
         }
     }
 }
