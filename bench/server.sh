@@ -6,7 +6,7 @@
 #                                  SECONDS_IDLE=60 by default; needs Python 3 (its standard library alone) and Linux
 #
 # CPU time is what the kernel counts for the process, so that it says the same on a busy machine; seconds of the clock do
-# not. What else ran is printed beside them as the load average.
+# not. What else ran is printed next to them as the load average.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -85,7 +85,7 @@ pub struct Settings {
     pub log_filter: LogLevels,
     /// How many executions one may start, directly and through others.
     pub max_descendants: u32,
-    /// The folders whose files values from outside may name, beside those of flow and storage.
+    /// The folders whose files values from outside may name, in addition to those of flow and storage.
     pub file_roots: Vec<PathBuf>,
     /// Removes secrets from everything that is written.
     pub redactor: Redactor,

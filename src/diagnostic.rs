@@ -29,9 +29,9 @@ pub struct Diagnostic {
     pub message: String,
     /// The file as the user named it; empty where there is none (a command line value).
     pub file: String,
-    /// Line of the finding, from 1; 0 where the whole file is meant.
+    /// Line of the finding, from 1; 0 for the whole file.
     pub line: usize,
-    /// Column of the finding in characters, from 1; 0 where the whole line is meant.
+    /// Column of the finding in characters, from 1; 0 for the whole line.
     pub column: usize,
     /// The line of text that the finding is about.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -137,7 +137,7 @@ impl fmt::Display for Diagnostic {
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = word.to_lowercase();
     let candidates: Vec<&str> = candidates.into_iter().collect();
-    // `1` is `01` to whoever writes it, and not `12`.
+    // `1` is `01` to its author, and not `12`.
     let number = |text: &str| text.trim().parse::<f64>().ok();
     if let Some(equal) = candidates.iter().find(|candidate| number(word).is_some() && number(candidate) == number(word))
     {

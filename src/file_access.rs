@@ -1,7 +1,7 @@
 //! Which files of this machine a value of a flow may name.
 //!
 //! A flow that its user runs on the command line may read whatever that user may. In an execution that a server runs,
-//! values come from elsewhere: inputs, webhooks, kept values, answers of other systems, what scripts print. There a file
+//! values come from elsewhere: inputs, webhooks, stored values, answers of other systems, what scripts print. There a file
 //! is read, and a database file written, only if its path
 //!
 //! - is **literal**: written in the flow, whose author is trusted (`engine/literal.rs` says what that is);
@@ -10,7 +10,7 @@
 //! - or is that of the file for which a trigger started the execution, unless it is a link out of its folder;
 //! - or leads below a folder that `JITNEY_FILE_ROOTS` names.
 //!
-//! Links are followed before this is decided. What lies below `/proc`, `/sys` or `/dev` is never read. Whoever reads a file
+//! Links are followed before this is decided. What lies below `/proc`, `/sys` or `/dev` is never read. Every reader of a file
 //! opens it here: what counts is where the file is that was opened, whatever has become of its path since.
 
 use std::collections::BTreeSet;
@@ -42,7 +42,7 @@ pub struct FileAccess {
 /// What holds in an execution of a server.
 #[derive(Clone, Debug)]
 struct AccessRule {
-    /// The folders whose files may be read, beside the flow's own.
+    /// The folders whose files may be read, in addition to the flow's own.
     open: Vec<PathBuf>,
     home: PathBuf,
     literal: BTreeSet<String>,
@@ -132,7 +132,7 @@ impl FileAccess {
         let path = self.path(text.trim());
         let real = real(&path);
         self.judge(text, &path, real.clone())?;
-        // The path that was looked at: no link takes whoever opens it elsewhere.
+        // The path that was looked at: no link leads its reader elsewhere.
         Ok(real.filter(|_| self.is_restricted()).unwrap_or(path))
     }
 
@@ -217,11 +217,11 @@ pub fn texts(value: &Value) -> Vec<String> {
     }
 }
 
-/// Where a path leads, all links followed; of one that is not there, where it would be. None where that cannot be told.
+/// Where a path leads, all links followed; of one that is not there, where it would be. None if that is unknown.
 fn real(path: &Path) -> Option<PathBuf> {
     match path.canonicalize() {
         Ok(real) => Some(real),
-        // A link whose target is missing: whoever opens it for writing makes that.
+        // A link whose target is missing: opening it for writing creates that.
         Err(_) if path.is_symlink() => None,
         Err(_) => Some(real(path.parent()?)?.join(path.file_name()?)),
     }
@@ -264,7 +264,7 @@ mod tests {
     use super::*;
     use crate::config::CliOverrides;
 
-    /// A folder with a file `x` and a secret beside it, and what a server may read there.
+    /// A folder with a file `x` and a secret next to it, and what a server may read there.
     fn place() -> (tempfile::TempDir, FileAccess) {
         let place = tempfile::tempdir().unwrap();
         fs::create_dir_all(place.path().join("flows")).unwrap();

@@ -11,7 +11,7 @@ use rustix::process::geteuid;
 const KNOWN_BY: [&str; 2] = ["journal.db", "postgres"];
 
 /// Makes the folder, for its owner alone. One that is there and is a home of ours already is closed to others; of any
-/// other folder, what may stand in it beside is not known, and it stays as it is.
+/// other folder, what else may be in it is not known, and it stays as it is.
 ///
 /// # Errors
 /// When it cannot be made.
@@ -40,7 +40,7 @@ fn close(home: &Path) -> io::Result<()> {
     fs::set_permissions(home, Permissions::from_mode(if lets_pass { 0o711 } else { 0o700 }))
 }
 
-/// Closes what stands in the folder, but for Postgres, which sees to it itself.
+/// Closes what is in the folder, except for Postgres, which sees to it itself.
 fn close_content(home: &Path) -> io::Result<()> {
     for entry in fs::read_dir(home)? {
         let (path, kind) = entry.map(|entry| (entry.path(), entry.file_type()))?;

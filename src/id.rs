@@ -41,7 +41,7 @@ id! {
     TaskId
 }
 id! {
-    /// One run of a task in an execution: the task's id, behind the iterations of the loops around it, as in
+    /// One run of a task in an execution: the task's id, after the iterations of the loops around it, as in
     /// `months[3].load`.
     RunId
 }
@@ -162,7 +162,7 @@ impl ExecutionId {
         Self::of_millis(now.timestamp_millis().max(0).unsigned_abs())
     }
 
-    /// A new id that sorts behind another one, also when the clock has been set back since that was made.
+    /// A new id that sorts after another one, also when the clock has been set back since that was made.
     pub fn generate_after(other: &str, now: chrono::DateTime<chrono::Utc>) -> Self {
         let millis = now.timestamp_millis().max(0).unsigned_abs();
         Self::of_millis(millis_of(other).map_or(millis, |last| millis.max(last + 1)))

@@ -1,6 +1,6 @@
-//! The files of a namespace: what flows read and hand to scripts beside their own text.
+//! The files of a namespace, which flows read and pass to scripts.
 //!
-//! They stand in `_files/{namespace}` next to the flow's file. A path that is not there is looked for beside the flow
+//! They are in `_files/{namespace}` next to the flow's file. A path that is not there is looked for next to the flow
 //! itself, so that a single flow needs no folders. No path leads out of these two.
 
 use std::fs;
@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::secret::is_of_secrets;
 
-/// The folder of all namespaces' files, beside the flows.
+/// The folder of all namespaces' files, next to the flows.
 const FOLDER: &str = "_files";
 /// What the address of a file of this machine begins with.
 const FILE: &str = "file://";
@@ -109,7 +109,7 @@ pub(crate) fn files_below(folder: &Path, prefix: &str, found: &mut Vec<String>) 
     Ok(())
 }
 
-/// A path in a flow is UTF-8 text; what has another name would be missed in silence.
+/// A path in a flow is UTF-8 text; a file with another name would be ignored silently.
 fn not_utf8(file: &Path) -> io::Error {
     io::Error::other(format!("the name of {} is not UTF-8 text", file.display()))
 }

@@ -195,7 +195,7 @@ impl Storage {
     /// Deletes the files of the execution but those of rejected rows; gives how many were deleted, and those kept.
     ///
     /// # Errors
-    /// When a file cannot be removed. Files removed until then stay removed; a repeat goes on.
+    /// When a file cannot be removed. Files removed until then stay removed; a repeat continues.
     pub fn purge_but_rejects(&self) -> io::Result<(usize, Vec<StoredFile>)> {
         let holds_rejects = |file: &StoredFile| self.note_in(REJECTS, &file.path).is_some_and(|note| note.exists());
         let (kept, others): (Vec<_>, Vec<_>) = self.files()?.into_iter().partition(holds_rejects);
@@ -213,7 +213,7 @@ impl Storage {
         path.starts_with(&self.root)
     }
 
-    /// Removes what a task run has left if the disk has no room: nothing can go on from there, and nothing else could be
+    /// Removes what a task run has left if the disk has no room: nothing can continue from there, and nothing else could be
     /// written, not even that it failed.
     pub fn make_room(&self, run: &RunId) {
         if DiskSpace::of(&self.root).is_ok_and(|disk| disk.lacks(MIN_FREE_BYTES)) {
@@ -225,7 +225,7 @@ impl Storage {
     /// Deletes every file of the execution and says how many there were.
     ///
     /// # Errors
-    /// When a file cannot be removed. Files removed until then stay removed; a repeat goes on.
+    /// When a file cannot be removed. Files removed until then stay removed; a repeat continues.
     pub fn purge(&self) -> io::Result<usize> {
         let folder = self.folder();
         if !folder.exists() {

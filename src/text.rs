@@ -43,7 +43,7 @@ pub fn without_number(text: &str) -> Cow<'_, str> {
     Cow::Owned(format!("{before}{behind}"))
 }
 
-/// A body from outside: as JSON, or as it stands where it is none.
+/// A body from outside: as JSON, or as it is where it is none.
 ///
 /// # Errors
 /// When it nests deeper than [`MAX_DEPTH`] levels.
@@ -52,7 +52,7 @@ pub fn json_or_text(text: String) -> Result<Value, String> {
     match serde_json::from_str(&text) {
         Ok(value) if nests_too_deeply(&value) => Err(too_deep()),
         Ok(value) => Ok(value),
-        // JSON is read to a depth of 128; behind that it may be JSON or not.
+        // JSON is read to a depth of 128; after that it may be JSON or not.
         Err(error) if error.to_string().starts_with("recursion limit") => Err(too_deep()),
         Err(_) => Ok(Value::String(text)),
     }
@@ -81,8 +81,8 @@ pub fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// The beginning of a text, of no more than so many letters. The mark behind what is cut off tells the redactor, too,
-/// that half a secret may stand before it.
+/// The beginning of a text, of no more than so many letters. The mark after what is cut off tells the redactor, too,
+/// that half a secret may be before it.
 pub fn shortened(text: &str, most: usize) -> Cow<'_, str> {
     match text.char_indices().nth(most) {
         Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
@@ -147,7 +147,7 @@ pub fn count(number: u64, what: &str) -> String {
 }
 
 /// A text whose control characters, and those that change the direction of writing, are shown and not obeyed: `\x1b`.
-/// Line breaks and tabs stay. JSON stays what it says: what may stand in it unescaped becomes its own escape.
+/// Line breaks and tabs stay. JSON stays what it says: what may be in it unescaped becomes its own escape.
 pub fn visible(text: &str) -> Cow<'_, str> {
     if !text.contains(is_hidden) {
         return Cow::Borrowed(text);

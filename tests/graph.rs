@@ -1,4 +1,4 @@
-//! Pictures of flows: one flow with everything that can stand in one, and the pictures that come of it.
+//! Pictures of flows: one flow with everything that can be in one, and the pictures that come of it.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
 
 use jitney::flow::graph::FlowGraph;

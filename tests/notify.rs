@@ -1,4 +1,4 @@
-//! What people are told, over real connections: a web server that takes what a chat's webhook takes, a real mail
+//! Notifications, over real connections: a web server that takes what a chat's webhook takes, a real mail
 //! server, and a command.
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
@@ -152,8 +152,8 @@ async fn a_command_sees_nothing_of_the_servers_environment_and_leaves_nothing_ru
     let (id, state) = place.ended("e1", ExecutionState::Failed, clock::now());
     let rule = json!({"command": ["sh", "-c", script]});
     assert_eq!(place.notifier(rule).ended(&id, &state, clock::now()).await, [""; 0]);
-    let told = std::fs::read_to_string(file).unwrap();
-    let (sleeper, seen) = told.trim().split_once(' ').unwrap();
+    let reported = std::fs::read_to_string(file).unwrap();
+    let (sleeper, seen) = reported.trim().split_once(' ').unwrap();
     assert_eq!(seen, "[]");
     let stat = || std::fs::read_to_string(format!("/proc/{sleeper}/stat")).unwrap_or_default();
     let is_gone = || stat().is_empty() || stat().contains(") Z ");

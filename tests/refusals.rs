@@ -32,7 +32,7 @@ const FLOWS: &[(&str, &str)] = &[
         "lists and maps in each other's place",
         "id: f\nnamespace: n\nlabels: x\nvariables: [a]\ninputs: {a: b}\ntriggers: x\ntasks: {a: b}\n",
     ),
-    ("a tab behind a colon", "id: f\nnamespace:\tn\n"),
+    ("a tab after a colon", "id: f\nnamespace:\tn\n"),
     ("a tab on the next line", "id: f\nnamespace: n\n\ttasks: []\n"),
     ("a quote that opens on a line of its own", "id: f\nnamespace: 'n\n"),
     ("a template and more without quotes", "id: f\nnamespace: n\nvariables:\n  file: {{ inputs.x }}.csv\ntasks: []\n"),
@@ -67,7 +67,7 @@ const TASKS: &[(&str, &str)] = &[
         "a text in place of a list",
         "  - {id: a, type: shell.commands, commands: \"echo {{ flow.id }} {{ flow.namespace }}\"}\n  - id: b\n    type: shell.commands\n    commands:\n      -echo\n",
     ),
-    ("a mistake behind a template", "  - {id: a, type: log, level: \"{{ inputs.taxi }}\", mesage: x}\n"),
+    ("a mistake after a template", "  - {id: a, type: log, level: \"{{ inputs.taxi }}\", mesage: x}\n"),
     (
         "expressions where none can be",
         "  - {id: a, type: log, message: x, disabled: \"{{ inputs.taxi == 'green' }}\", retry: {type: constant, interval: 1s, maxAttempts: \"{{ 3 }}\"}}\n",
@@ -268,7 +268,7 @@ tasks:
     ),
 ];
 
-/// A heading, and a flow whose mistakes stand in its variables or inputs.
+/// A heading, and a flow whose mistakes are in its variables or inputs.
 const ELSEWHERE: &[(&str, &str)] = &[
     (
         "mistakes in variables",
@@ -297,7 +297,7 @@ const HEAD: &str = "id: f\nnamespace: n\n";
 const LOG: &str = "tasks: [{id: a, type: log, message: x}]\n";
 const TAXI: &str = "inputs: [{id: taxi, type: SELECT, values: [green, yellow], defaults: green}]\n";
 
-fn told(heading: &str, text: &str) -> String {
+fn reported(heading: &str, text: &str) -> String {
     let parsed = parse("f.yaml", text, ALL);
     assert!(!parsed.findings.is_empty(), "{heading}: not refused");
     for finding in &parsed.findings {
@@ -311,22 +311,22 @@ fn told(heading: &str, text: &str) -> String {
 fn every_refusal_reads_well() {
     let mut page = String::new();
     for (heading, text) in FLOWS {
-        page += &told(heading, text);
+        page += &reported(heading, text);
     }
     for (heading, text) in AROUND {
-        page += &told(heading, text);
+        page += &reported(heading, text);
     }
     for (heading, inputs) in INPUTS {
-        page += &told(heading, &format!("{HEAD}inputs:\n{inputs}{LOG}"));
+        page += &reported(heading, &format!("{HEAD}inputs:\n{inputs}{LOG}"));
     }
     for (heading, tasks) in TASKS {
-        page += &told(heading, &format!("{HEAD}{TAXI}tasks:\n{tasks}"));
+        page += &reported(heading, &format!("{HEAD}{TAXI}tasks:\n{tasks}"));
     }
     for (heading, rest) in ELSEWHERE {
-        page += &told(heading, &format!("{HEAD}{rest}"));
+        page += &reported(heading, &format!("{HEAD}{rest}"));
     }
     for (heading, triggers) in TRIGGERS {
-        page += &told(heading, &format!("{HEAD}{TAXI}triggers:\n{triggers}{LOG}"));
+        page += &reported(heading, &format!("{HEAD}{TAXI}triggers:\n{triggers}{LOG}"));
     }
     insta::assert_snapshot!(page);
 }

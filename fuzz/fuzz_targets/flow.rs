@@ -1,4 +1,4 @@
-//! Any text as a flow: it is read or refused, every finding stands in the text, pictures and short names can be made.
+//! Any text as a flow: it is read or refused, every finding is in the text, pictures and short names can be made.
 #![no_main]
 
 use jitney_fuzz::flow::convert::convert;

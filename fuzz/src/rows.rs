@@ -10,7 +10,7 @@ use jitney::task::Progress;
 /// More rows say nothing new.
 const ENOUGH: u64 = 1_000_000;
 
-/// Reads these bytes as a file of this name, each column as what the file says that it is, and once more as text.
+/// Reads these bytes as a file of this name, each column with the type that the file declares, and again as text.
 pub fn read(bytes: &[u8], name: &str) {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     // A name of its own: a reader that was dropped may still look at the file before.

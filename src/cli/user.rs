@@ -99,13 +99,13 @@ fn write(file: &Path, user: &User, settings: &Settings) -> anyhow::Result<()> {
     if file.starts_with(&settings.home) {
         crate::home::make_private(&settings.home).with_context(|| format!("cannot use {}", settings.home.display()))?;
     }
-    let beside = file.with_extension("yaml.new");
-    let written = fs::write(&beside, edited).and_then(|()| match file.metadata() {
-        Ok(found) => fs::set_permissions(&beside, found.permissions()),
+    let draft = file.with_extension("yaml.new");
+    let written = fs::write(&draft, edited).and_then(|()| match file.metadata() {
+        Ok(found) => fs::set_permissions(&draft, found.permissions()),
         Err(_) => Ok(()),
     });
     written
-        .and_then(|()| fs::rename(&beside, file))
+        .and_then(|()| fs::rename(&draft, file))
         .map_err(|error| io_error(format!("write {}", file.display()), &error).into())
 }
 
@@ -128,7 +128,7 @@ fn edited(text: &str, user: &User) -> Result<Option<String>, Diagnostic> {
     Ok(read(&edited).is_some_and(|value| value == wanted).then_some(edited))
 }
 
-/// The text with the entry behind the last line of the list `users`, else with a list at its end.
+/// The text with the entry after the last line of the list `users`, else with a list at its end.
 fn inserted(text: &str, user: &User) -> String {
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
     let begin = lines.iter().position(|line| line.split('#').next().unwrap_or_default().trim_end() == "users:");

@@ -9,7 +9,7 @@ use crate::engine::host::ExecutionHost;
 use crate::id::ExecutionId;
 use crate::task::LogQuota;
 
-/// What a plan needs to know beside the state: who runs, and the secret inputs that the journal does not hold.
+/// What a plan needs to know besides the state: who runs, and the secret inputs that the journal does not hold.
 #[derive(Clone)]
 pub struct ExecutionContext {
     /// The execution.

@@ -100,7 +100,7 @@ impl<'a> DryRun<'_, 'a> {
         let decided = if step.task.has(Capability::Decidable) {
             self.decision(step).await
         } else {
-            Err(format!("it stands in `{}`", step.id))
+            Err(format!("it is in `{}`", step.id))
         };
         match decided {
             Ok(branch) => self.steps(branch.as_ref().map_or(&[], |branch| step.branch(branch))).await,

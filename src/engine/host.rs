@@ -107,7 +107,7 @@ impl ExecutionHost {
         Ok(decision)
     }
 
-    /// Takes note of the secrets that expressions came upon, so that they are blanked wherever they turn up.
+    /// Notes the secrets that expressions used, so that they are masked wherever they appear.
     pub(super) fn register(&self, found: &FoundSecrets) {
         let found = std::mem::take(&mut *found.0.lock().unwrap_or_else(PoisonError::into_inner));
         found.iter().for_each(|secret| self.register_secret(secret));
@@ -147,7 +147,7 @@ impl ExecutionHost {
     }
 }
 
-/// Secrets that expressions came upon and that the redactor does not know yet.
+/// Secrets that expressions used and that the redactor does not know yet.
 #[derive(Debug, Default)]
 pub struct FoundSecrets(Mutex<BTreeSet<String>>);
 
@@ -157,7 +157,7 @@ impl FoundSecrets {
     }
 }
 
-/// What expressions may ask at one moment. Asking changes nothing: secrets that come to light are noted beside.
+/// What expressions may ask at one moment. Asking changes nothing: secrets that are found are noted separately.
 pub(super) struct HostSnapshot<'a> {
     pub(super) host: &'a ExecutionHost,
     pub(super) state: &'a State,

@@ -15,7 +15,7 @@ use crate::flow::expression::Host;
 use crate::journal::{Kv, KvEntry};
 use crate::text::plain;
 
-/// The moment in which a run is asked for, and what is at hand then.
+/// The moment in which a run is requested, and what expressions may use then.
 #[derive(Clone, Debug)]
 pub struct InputHost {
     now: DateTime<Utc>,

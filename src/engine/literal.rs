@@ -1,6 +1,6 @@
-//! What of a flow's values is literal: what its author alone decides, whoever starts it and whatever comes from outside.
+//! What of a flow's values is literal: what its author alone decides, no matter who starts it or what comes from outside.
 //!
-//! A text is literal if the field in which it stands comes to it with nothing known but what nobody outside can choose:
+//! A text is literal if its field has this value when only what nobody outside can choose is known:
 //! the flow's `vars`, `envs` and secrets, its names, the ids and moments of the execution and of a schedule. So
 //! `/data/trips.csv` is literal, and so are `{{ vars.folder }}/trips.csv` and `/data/{{ trigger.date | date("yyyy") }}`.
 //! What needs `outputs`, `kv()`, `labels`, `read()` or the body of a webhook is not. An input counts as long as its value is

@@ -37,7 +37,7 @@ pub struct ProgressSnapshot {
 }
 
 impl ProgressSnapshot {
-    /// How many seconds are left at the present rate, where that can be told.
+    /// How many seconds are left at the present rate, where that is known.
     pub fn seconds_left(&self) -> Option<f64> {
         let left = self.total_bytes.checked_sub(self.bytes).filter(|_| self.bytes > 0 && self.total_bytes > 0)?;
         Some(self.seconds * left as f64 / self.bytes as f64)

@@ -58,7 +58,7 @@ impl HomeLock {
         loop {
             let file = File::create(&path)?;
             match file.try_lock() {
-                // Whoever held it may have removed it in between: then this is a lock on nothing.
+                // Its holder may have removed it in between: then this is a lock on nothing.
                 Ok(()) if is_removed(&file) => {}
                 Ok(()) => return Ok(Some(Self { path, file })),
                 Err(TryLockError::WouldBlock) => return Ok(None),

@@ -12,7 +12,7 @@ use crate::id::FlowKey;
 use crate::task::{Capability, TaskError, TaskType, is_template};
 use crate::text::count;
 
-/// Folders that may stand beside a flow, are large, and hold no flows.
+/// Folders that are often next to flows, are large, and contain none.
 const SKIPPED: &[&str] = &["node_modules", "target"];
 
 /// A way to find flows.
@@ -37,7 +37,7 @@ pub struct Folder {
 type FlowIndex = BTreeMap<FlowKey, (Vec<PathBuf>, Option<Arc<Flow>>)>;
 
 impl Folder {
-    /// The flows beside this one.
+    /// The flows in the folder of this one.
     pub fn around(flow: &Flow) -> Self {
         // A flow in the current folder has an empty one.
         let folder = if flow.folder.as_os_str().is_empty() { Path::new(".") } else { &flow.folder };
@@ -48,9 +48,9 @@ impl Folder {
 
     fn missing(&self, known: &FlowIndex, namespace: &str, id: &str) -> TaskError {
         let others = || known.keys().filter(move |flow| **flow != self.own);
-        let beside = others().filter(|flow| flow.namespace == namespace).map(|flow| flow.id.as_str());
+        let nearby = others().filter(|flow| flow.namespace == namespace).map(|flow| flow.id.as_str());
         let same = others().find(|flow| flow.id == id);
-        let help = match (nearest(id, beside), same) {
+        let help = match (nearest(id, nearby), same) {
             (Some(near), _) => format!("did you mean `{near}`?"),
             (None, Some(FlowKey { namespace, id })) => {
                 format!("there is a flow `{id}` in the namespace `{namespace}`")
@@ -85,7 +85,7 @@ impl Lookup for Folder {
     }
 }
 
-/// Which of several files is meant would be chance.
+/// Choosing one of several files would be arbitrary.
 fn several(namespace: &str, id: &str, files: &[PathBuf]) -> TaskError {
     let files: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
     TaskError::permanent(format!(

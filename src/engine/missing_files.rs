@@ -1,4 +1,4 @@
-//! Files that a flow names in so many words and that are not there.
+//! Files that a flow names literally and that do not exist.
 
 use std::path::Path;
 
@@ -71,7 +71,7 @@ fn named<'a>(field: &str, value: &'a Value) -> Vec<&'a str> {
         ("dependencies" | "url" | "taskRunner", _) => Vec::new(),
         // Columns that are written out.
         ("schema", Value::Array(_) | Value::Object(_)) => Vec::new(),
-        // Contents, but for addresses.
+        // Contents, except for addresses.
         ("inputFiles" | "formData", Value::Object(_)) => listed(value).into_iter().filter(is_address).collect(),
         // The key itself, or its path.
         ("service_account", _) => listed(value).into_iter().filter(|text| text.ends_with(".json")).collect(),
@@ -98,7 +98,7 @@ fn lack(folder: &Path, text: &str) -> Option<String> {
     (!start.is_empty() && !folder.join(start).is_dir()).then(|| format!("there is no folder `{start}`"))
 }
 
-/// The names that expressions in a text give to `read()` in so many words.
+/// The names that expressions in a text pass to `read()` literally.
 fn read_by(text: &str) -> Vec<&str> {
     let mut names = Vec::new();
     for expression in text.split("{{").skip(1).filter_map(|rest| rest.split("}}").next()) {

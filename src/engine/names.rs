@@ -20,7 +20,7 @@ pub(super) struct EvalContext<'s, 'a> {
     pub(super) flow: &'a Flow,
     pub(super) run: &'s ExecutionContext,
     pub(super) now: DateTime<Utc>,
-    /// Where secrets that come to light are noted.
+    /// Where secrets that are found are noted.
     pub(super) found: &'s FoundSecrets,
     /// How the execution ends, once that is known.
     pub(super) end: Option<ExecutionState>,

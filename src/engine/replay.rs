@@ -97,7 +97,7 @@ fn iterations(state: &State, run: &RunId, task: &TaskRun, scope: &Scope) -> Vec<
     indexes.into_iter().map(|index| scope.enter(run, expansion, index)).collect()
 }
 
-/// The task runs that a replay from a task on copies: those that ended well and stand before it, and
+/// The task runs that a replay from a task on copies: those that ended well and are before it, and
 /// the tasks that it is inside of. A task inside of a loop or of a shared folder begins with the loop, or the folder.
 ///
 /// # Errors

@@ -15,7 +15,7 @@ use crate::journal::{Parent, TriggerFiring, Triggered};
 pub struct ExecutionRequest {
     /// The validated inputs.
     pub inputs: Map<String, Value>,
-    /// Labels beside the flow's own.
+    /// Labels in addition to the flow's own.
     pub labels: Map<String, Value>,
     /// The moment that the run is for; now when none is given.
     pub trigger_date: Option<DateTime<Utc>>,

@@ -29,7 +29,7 @@ impl Runner {
     ) -> Result<Vec<Event>, EngineError> {
         let paused: Vec<RunId> = state.paused().map(|(run, _)| run.clone()).collect();
         if paused.is_empty() && state.status == ExecutionState::Paused {
-            // Nobody but whoever paused it is waited for.
+            // Only the one who paused it is waited for.
             return Ok(vec![Event::Queued]);
         }
         if paused.is_empty() || state.status.has_ended() {

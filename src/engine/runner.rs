@@ -30,7 +30,7 @@ pub struct Runner {
     pub journal: Arc<Journal>,
     /// Where notices go.
     pub observer: Observer,
-    /// Where flows find the others that they start; each looks beside itself when there is none.
+    /// Where flows find the others that they start; without one, each looks in its own folder.
     pub catalog: Option<Arc<dyn Lookup>>,
     /// Which kind of process this is: executions that it starts belong to it.
     pub started_by: StartedBy,
@@ -41,7 +41,7 @@ pub struct Runner {
 }
 
 impl Runner {
-    /// A terminal's runner of flows that find others beside themselves.
+    /// A terminal's runner, whose flows find others in their own folder.
     pub fn new(settings: Arc<Settings>, journal: Arc<Journal>, observer: Observer) -> Self {
         Self {
             settings,
@@ -54,7 +54,7 @@ impl Runner {
         }
     }
 
-    /// What plans need to know beside the state.
+    /// What plans need to know besides the state.
     pub(super) fn execution_context(
         &self,
         id: &ExecutionId,

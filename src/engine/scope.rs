@@ -65,13 +65,13 @@ impl Scope {
         Self { frames: self.frames.iter().cloned().chain([frame]).collect(), ..self.clone() }
     }
 
-    /// Whether outputs of a task run can be seen from here: it stands in this scope or in one around it.
+    /// Whether outputs of a task run can be seen from here: it is in this scope or in one around it.
     pub(super) fn sees(&self, run: &RunId) -> bool {
         let prefix_length = run.as_str().len() - run.task().len();
         self.prefix.starts_with(&run.as_str()[..prefix_length])
     }
 
-    /// The values of the iterations that a task run stands in, which is seen from here.
+    /// The values of the iterations that a task run is in, which is seen from here.
     pub(super) fn values_around(&self, run: &RunId) -> Vec<String> {
         let around = self.iterations().filter(|iteration| run.as_str().starts_with(&iteration.prefix));
         around.filter_map(|iteration| iteration.kept_by.clone()).collect()

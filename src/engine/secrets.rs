@@ -18,7 +18,7 @@ const DOCKER: &str = "/run/secrets";
 /// What Kestra's variables of secrets begin with; their values are base64.
 const ENCODED: &str = "SECRET_";
 
-/// The value of a secret. The first of these that has it gives it: the environment, `.env` beside the flow, `.env` in
+/// The value of a secret. The first of these that has it gives it: the environment, `.env` in the flow's folder, `.env` in
 /// the current folder, the folder of secrets.
 ///
 /// # Errors

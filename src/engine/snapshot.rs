@@ -68,7 +68,7 @@ fn is_secret_name(name: &str, path: &[&str]) -> bool {
         || (SECRET_IN_REQUESTS.iter().any(|end| name.ends_with(end)) && is_in_request())
 }
 
-/// Whether the default of a secret input stands there, a value that a trigger gives to one, or the key of a webhook.
+/// Whether the default of a secret input is there, a value that a trigger gives to one, or the key of a webhook.
 fn is_secret_value(document: &Document, path: &[&str]) -> bool {
     let inputs = || document.value.get("inputs").and_then(Value::as_array).into_iter().flatten();
     let is_secret = |input: &Value| input.get("type").is_some_and(|kind| kind == "SECRET");

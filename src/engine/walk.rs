@@ -1,4 +1,4 @@
-//! Finding the flow files of folders. Whatever links stand in them, a look ends: a folder is entered once, and nothing
+//! Finding the flow files of folders. Whatever links are in them, a look ends: a folder is entered once, and nothing
 //! outside of the folders is looked at.
 
 use std::collections::{BTreeMap, HashSet};
@@ -48,7 +48,7 @@ impl FlowFiles {
     }
 }
 
-/// The YAML files of folders and the folders below them, but for folders of these names. What begins with `.` or `_` is
+/// The YAML files of folders and the folders below them, except for folders of these names. What begins with `.` or `_` is
 /// something else. A file that is reached in several ways is found once.
 pub(super) fn find(folders: &[PathBuf], skipped: &[&str]) -> FlowFiles {
     let roots = folders.iter().filter_map(|folder| folder.canonicalize().ok()).collect();
@@ -139,7 +139,7 @@ impl Walk<'_> {
         }
     }
 
-    /// A link counts as what it leads to, as long as that stands in one of the folders.
+    /// A link counts as what it leads to, as long as that is in one of the folders.
     fn link(&mut self, link: &Path, depth: usize) {
         let (Ok(metadata), Ok(target)) = (fs::metadata(link), link.canonicalize()) else { return };
         if self.roots.iter().any(|root| target.starts_with(root)) {

@@ -13,7 +13,7 @@ use crate::flow::{RetrySpec, input};
 use crate::task::read;
 use crate::text::plain;
 
-/// What an execution gives to whoever started it.
+/// What an execution returns to its caller.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct FlowOutput {
@@ -124,7 +124,7 @@ pub enum SlaAction {
     Fail,
     /// It is cancelled.
     Cancel,
-    /// It goes on, with the labels.
+    /// It continues, with the labels.
     None,
 }
 

@@ -1,4 +1,4 @@
-//! What is told of task and trigger types: the doc comments of their structs, by way of their schemas.
+//! The documentation of task and trigger types: the doc comments of their structs, taken from the schemas.
 
 use crate::flow::CommonFields;
 use crate::flow::trigger::{TriggerCommon, TriggerType};

@@ -1,4 +1,4 @@
-//! Warns about untrusted values in text that a shell, an interpreter or a database executes: whoever provides them could
+//! Warns about untrusted values in text that a shell, an interpreter or a database executes: their author could
 //! inject commands.
 
 use serde_json::Value;

@@ -76,7 +76,7 @@ pub struct Flow {
     pub after: Vec<Step>,
     /// What starts it without anybody asking.
     pub triggers: Vec<Trigger>,
-    /// What an execution gives to whoever started it.
+    /// What an execution returns to its caller.
     pub outputs: Vec<FlowOutput>,
     /// The limit on executions that run at the same time.
     pub concurrency: Option<Concurrency>,
@@ -115,7 +115,7 @@ pub struct Step {
     pub depends_on: Vec<TaskId>,
     /// The tasks whose outputs its expressions name; none when that is not known before it runs.
     pub uses: Option<BTreeSet<String>>,
-    /// Where the task stands in the document.
+    /// Where the task is in the document.
     pub path: Vec<String>,
 }
 

@@ -15,7 +15,7 @@ use crate::web::{RequestError, client};
 /// A server that sends nothing for so long is gone.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Why a request came to nothing.
+/// Why a request failed.
 #[derive(Debug)]
 pub enum ApiFailure {
     /// Google said no, and will again.
@@ -104,16 +104,16 @@ impl Api {
         self.client.request(method, url)
     }
 
-    /// Signs and sends once. Every answer counts, also one that says no.
+    /// Signs and sends once. Every response counts, error responses too.
     ///
     /// # Errors
-    /// When no token is to be had, or no answer comes.
+    /// When no token can be obtained, or no answer comes.
     pub(crate) async fn send(&self, what: &str, request: RequestBuilder) -> Result<Response, RequestError> {
         let headers = self.access.headers().await?;
         request.headers(headers).send().await.map_err(|error| RequestError::from_reqwest(what, error))
     }
 
-    /// What a response says no with.
+    /// The error of a response.
     pub(crate) async fn google_error(&self, what: &str, response: Response) -> GoogleError {
         GoogleError::of(what, self.service, &self.access, response).await
     }

@@ -91,7 +91,7 @@ impl GoogleAccess {
     /// The headers that sign a request; none for an emulator.
     ///
     /// # Errors
-    /// When no token is to be had.
+    /// When no token can be obtained.
     pub async fn headers(&self) -> Result<HeaderMap, RequestError> {
         match self.credentials.headers(Default::default()).await {
             Ok(CacheableResource::New { data, .. }) => Ok(data),
@@ -103,7 +103,7 @@ impl GoogleAccess {
     /// The token alone, for a client that writes the header itself; empty for an emulator.
     ///
     /// # Errors
-    /// When no token is to be had.
+    /// When no token can be obtained.
     pub async fn token(&self) -> Result<String, RequestError> {
         let headers = self.headers().await?;
         let value = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -134,7 +134,7 @@ impl GoogleAccess {
 /// The project of tasks that name none, as far as it is known without asking the machine: the credentials' own, else
 /// the environment's.
 pub(crate) fn default_project(settings: &Settings) -> Option<String> {
-    // Credentials that cannot be read are told of by the task that needs them.
+    // Credentials that cannot be read are reported by the task that needs them.
     let key = CredentialsFile::from_environment(settings).ok().flatten();
     key.and_then(|key| project_of(&key)).or_else(|| from_variables(settings))
 }

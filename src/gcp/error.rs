@@ -1,4 +1,4 @@
-//! A refusal of Google's: read from its JSON, told in its words, with what to do about it.
+//! An error response of Google's: its own message, read from the JSON, with a remedy.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ const MAX_QUOTED_CHARS: usize = 300;
 /// And of one that is longer no more is looked at.
 const MAX_BODY_BYTES: usize = 64 << 10;
 
-/// An answer of Google's that says no.
+/// An error response of Google's.
 #[derive(Clone, Debug)]
 pub struct GoogleError {
     /// What was being done.

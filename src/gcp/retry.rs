@@ -18,7 +18,7 @@ pub(crate) struct RetryPolicy<'a> {
 }
 
 impl<'a> RetryPolicy<'a> {
-    /// For a task: twelve tries, each told in its log, until the user stops it.
+    /// For a task: twelve tries, each of them logged, until the user stops it.
     pub(crate) fn of(context: &'a TaskContext) -> Self {
         Self { tries: MAX_ATTEMPTS, cancel: Some(&context.cancel), say: Box::new(|line| context.warn(line)) }
     }

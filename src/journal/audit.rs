@@ -8,7 +8,7 @@ use super::{Journal, Result, stamp};
 
 /// The most rows that are kept, whatever their age.
 const MAX_ROWS: i64 = 1_000_000;
-/// The most rows of nobody that are kept: whoever cannot log in must not push out what people did.
+/// The most rows without a user that are kept: failed logins must not push out what users did.
 const MAX_ANONYMOUS: i64 = 100_000;
 
 /// A row of the audit log.
@@ -41,7 +41,7 @@ impl AuditRow {
     }
 }
 
-/// Which rows of the audit log are meant.
+/// Which rows of the audit log to find.
 #[derive(Clone, Debug, Default)]
 pub struct AuditQuery {
     /// Those of this user.

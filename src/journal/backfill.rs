@@ -46,7 +46,7 @@ pub struct BackfillSpec {
     pub descending: bool,
     /// Whether nothing more starts once a partition has failed.
     pub stop_on_failure: bool,
-    /// Whether the server runs it; else whoever asked for it does, in a terminal.
+    /// Whether the server runs it; otherwise a terminal does.
     #[serde(default)]
     pub by_server: bool,
     /// What its executions reach that do not name it themselves; none in journals of earlier versions.
@@ -68,7 +68,7 @@ pub enum PartitionFilter {
 }
 
 impl BackfillSpec {
-    /// Whether both ask for the same partitions, however many at a time and whoever runs them.
+    /// Whether both ask for the same partitions, regardless of how many run at a time and of who runs them.
     pub fn is_same_request(&self, other: &Self) -> bool {
         let what = |spec: &Self| Self {
             parallel: 0,
@@ -254,7 +254,7 @@ impl Journal {
         Ok(statement.query_row([id.as_str()], |row| row.get(0)).optional()?)
     }
 
-    /// Sets the desired state of a backfill that has not ended; whoever runs it will see it. False when it has ended.
+    /// Sets the desired state of a backfill that has not ended, which the process that runs it will read. False when it has ended.
     pub fn set_desired_state(&self, id: &BackfillId, desired: DesiredState) -> Result<bool> {
         let sql = "UPDATE backfills SET wish = ?2, problem = NULL WHERE id = ?1 AND ended IS NULL";
         Ok(self.lock().execute(sql, params![id.as_str(), desired])? == 1)

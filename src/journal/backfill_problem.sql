@@ -1,2 +1,2 @@
--- Why a backfill rests, where nobody wanted it to.
+-- Why a backfill is on hold although no user asked for it.
 ALTER TABLE backfills ADD COLUMN problem TEXT;

@@ -74,7 +74,7 @@ impl Journal {
         })
     }
 
-    /// The cursor of the scheduler: up to which end it has looked at them. The first call sets it behind all that there are.
+    /// The cursor of the scheduler: up to which end it has looked at them. The first call sets it after all that there are.
     pub fn ends_seen(&self) -> Result<i64> {
         let connection = self.lock();
         let sql = "SELECT number FROM cursors WHERE name = 'ends'";

@@ -197,7 +197,7 @@ pub struct ExecutionSpec {
     /// What its tasks reach that do not name it themselves; none in journals of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<ExecutionTarget>,
-    /// Whether it is derived from one that a server ran: whoever starts it did not give its values.
+    /// Whether it is derived from one that a server ran: so the user who starts it did not choose its values.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub from_outside: bool,
     /// The one task that it runs, with what another execution left of the tasks before it; none if it runs all.
@@ -236,7 +236,7 @@ pub struct Triggered {
     pub id: String,
     /// What kind of trigger it is: `schedule`, `webhook`, `flow`, `file`, `http`.
     pub kind: String,
-    /// What expressions see as `trigger`, beside its `date`.
+    /// What expressions see as `trigger`, in addition to its `date`.
     pub facts: Map<String, Value>,
 }
 

@@ -1,4 +1,4 @@
-//! What the page of one execution reads beside its state: the attempts of its tasks, and the executions of its flow around it.
+//! What the page of one execution reads besides its state: the attempts of its tasks, and the executions of its flow around it.
 
 use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension, params};

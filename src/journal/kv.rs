@@ -153,7 +153,7 @@ pub struct NewKvEntry {
     pub description: Option<String>,
     /// After how long it goes; by default never.
     pub ttl: Option<Duration>,
-    /// The pieces of the value that are secret: whoever reads it hides them.
+    /// The pieces of the value that are secret: its readers hide them.
     pub secrets: Vec<String>,
 }
 
@@ -284,7 +284,7 @@ impl Kv {
         let expires = new.ttl.and_then(|ttl| now.checked_add_signed(chrono::Duration::from_std(ttl).ok()?)).map(stamp);
         let mut connection = self.lock();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        // What has expired is gone, whoever asks; here is a good time to make room.
+        // Expired entries are gone for every reader; this is a good time to delete them.
         transaction.execute("DELETE FROM kv WHERE expires <= ?", [stamp(now)])?;
         let conflict = if overwrite {
             "UPDATE SET type = excluded.type, value = excluded.value, updated = excluded.updated,

@@ -1,4 +1,4 @@
-//! A part of an execution's log: some lines before or behind a place, by level, task and text.
+//! A part of an execution's log: some lines before or after a place, by level, task and text.
 
 use rusqlite::types::Value as Sql;
 use rusqlite::{Row, params_from_iter};
@@ -10,7 +10,7 @@ use crate::task::{Level, LogSource};
 /// A line, and the number by which those that follow it are found.
 pub type NumberedLine = (i64, LogLine);
 
-/// Which lines of a log are meant; all of them unless something is said.
+/// Which lines of a log to return; all of them by default.
 #[derive(Clone, Debug, Default)]
 pub struct LogFilter {
     /// Those of this level and more severe ones.
@@ -28,7 +28,7 @@ pub enum LogPosition {
     End,
     /// Those before a number.
     Before(i64),
-    /// Those behind a number.
+    /// Those after a number.
     After(i64),
 }
 

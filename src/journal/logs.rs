@@ -1,5 +1,5 @@
 //! Log lines. Those that come fast are written together, some twenty times a second: a transaction for each would make
-//! whoever logs them wait.
+//! callers wait.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -14,9 +14,9 @@ use crate::task::{LINE_OVERHEAD, Level, LogSource};
 
 /// How long a line may wait to be written.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(50);
-/// How many lines may wait; whoever logs one more writes them.
+/// How many lines may wait; logging one more writes them.
 const MAX_BUFFERED: usize = 1000;
-/// How long after a failure nobody tries to write: each try takes time, and whoever logs would wait for all of them.
+/// How long after a failure nobody tries to write: each try takes time, and every caller would wait for all of them.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// How many are kept in memory when they cannot be written.
 const MAX_UNWRITTEN: usize = 20 * MAX_BUFFERED;
@@ -143,7 +143,7 @@ impl Journal {
         Ok(self.logs_after(id, 0, u32::MAX)?.into_iter().map(|(_, line)| line).collect())
     }
 
-    /// The first log lines of an execution behind one, in the order of writing.
+    /// The first log lines of an execution after one, in the order of writing.
     pub fn logs_after(&self, id: &ExecutionId, number: i64, limit: u32) -> Result<Vec<NumberedLine>> {
         self.log_window(id, &LogFilter::default(), LogPosition::After(number), limit)
     }

@@ -107,7 +107,7 @@ pub struct Journal {
     connection: Arc<Mutex<Connection>>,
     /// What is logged and not written yet.
     lines: Arc<LogBuffer>,
-    /// What takes long is read here, beside what is being written.
+    /// What takes long is read here, while others write.
     reader: ReadConnection,
     listeners: broadcast::Sender<Arc<JournalUpdate>>,
 }
@@ -158,7 +158,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Writes so that the file beside the journal stays small, on a disk that has hardly any room.
+    /// Writes so that the journal's WAL file stays small, on a disk that has hardly any room.
     ///
     /// # Errors
     /// When the file cannot be used.
@@ -179,7 +179,7 @@ impl Journal {
         self.create_with(id, time, created, &[])
     }
 
-    /// Appends one event to an execution that stands at `state`, which then includes it. After a crash the event and
+    /// Appends one event to an execution that is at `state`, which then includes it. After a crash the event and
     /// the summary are both there, or neither.
     ///
     /// # Errors
@@ -227,7 +227,7 @@ impl Journal {
         Ok(found.map(ExecutionId::new))
     }
 
-    /// An id for a new execution or backfill, behind all that there are: lists and `jitney resume` go by their order, and
+    /// An id for a new execution or backfill, after all that there are: lists and `jitney resume` go by their order, and
     /// a clock may be set back.
     pub fn new_id(&self, now: DateTime<Utc>) -> Result<ExecutionId> {
         let connection = self.lock();

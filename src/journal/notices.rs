@@ -20,7 +20,7 @@ pub struct NotificationKey {
 
 impl Journal {
     /// Whether to send a notification now: how often it was suppressed since it was last sent, or none when that was less than
-    /// `repeat` ago. It is recorded as sent, or as suppressed once more.
+    /// `repeat` ago. It is recorded as sent, or counted as suppressed.
     pub fn record_notification(
         &self,
         key: &NotificationKey,

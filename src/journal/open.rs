@@ -30,7 +30,7 @@ pub(super) fn open_file<E: From<rusqlite::Error> + From<std::io::Error>>(
     Ok(connection)
 }
 
-/// Opens a database that is there and writes nothing, not even beside it: on a full disk, or a folder that cannot be
+/// Opens a database that is there and writes nothing, not even a file next to it: on a full disk, or a folder that cannot be
 /// written.
 pub(super) fn open_to_read(file: &Path) -> rusqlite::Result<Connection> {
     shared(file).or_else(|_| alone(file)).or_else(|error| if has_wal(file) { Err(error) } else { immutable(file) })

@@ -11,7 +11,7 @@ use crate::task::ErrorClass;
 pub enum TaskOutcome {
     /// Well.
     Success,
-    /// Well, but for something that may fail.
+    /// Well, except for something that may fail.
     Warning,
     /// Badly.
     Failed,

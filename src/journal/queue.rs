@@ -4,7 +4,7 @@
 //!
 //! Each process has a queue of its own, named in the column `queue`, since it alone knows the secrets of what it enqueued.
 //! `queued` is the place in it: enqueueing takes the highest plus one, what has been running before takes the lowest minus
-//! one. Once the process has died, another one adopts the queue: the places are moved behind its own, in their order.
+//! one. Once the process has died, another one adopts the queue: the places are moved after its own, in their order.
 
 use std::collections::HashSet;
 
@@ -338,7 +338,7 @@ fn next_startable<C>(
         "SELECT id, namespace, flow, slots FROM executions WHERE queue = ? AND queued IS NOT NULL ORDER BY queued",
     )?;
     let mut rows = statement.query([queue.as_str()])?;
-    // Those behind one that has no slot have none either: executions of a flow start in their order.
+    // Those after one that has no slot have none either: executions of a flow start in their order.
     let mut full: HashSet<FlowKey> = HashSet::new();
     while let Some(row) = rows.next()? {
         let flow = FlowKey { namespace: row.get(1)?, id: row.get(2)? };

@@ -65,7 +65,7 @@ impl Journal {
         self.read(|connection| Ok(connection.query_row(sql, [stamp(time)], |row| row.get::<_, u32>(0))? as usize))
     }
 
-    /// Removes log lines that are older than a moment, but for those of executions that have not ended; how many there
+    /// Removes log lines that are older than a moment, except for those of executions that have not ended; how many there
     /// were. Between its pieces it asks whether to `stop`.
     pub fn delete_logs_before(&self, time: DateTime<Utc>, stop: impl Fn() -> bool) -> Result<usize> {
         let time = stamp(time);

@@ -25,7 +25,7 @@ const COLUMNS: &str = "number, time, sha256, file, text";
 
 impl Journal {
     /// The numbers of flows' texts, each of `(namespace, flow, revision)`; a text that is not the flow's newest gets
-    /// the next number, and one that has moved to another file stands there from now on. The revisions' own numbers
+    /// the next number, and one that has moved to another file is there from now on. The revisions' own numbers
     /// are not looked at.
     pub fn number_revisions(&self, texts: &[(&str, &str, Revision)]) -> Result<Vec<u32>> {
         let mut connection = self.lock();

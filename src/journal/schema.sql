@@ -32,7 +32,7 @@ CREATE TABLE IF NOT EXISTS logs (
 
 CREATE INDEX IF NOT EXISTS logs_by_execution ON logs (execution);
 
--- What people have been told about a flow, and how often the same was left out since.
+-- What was notified about a flow, and how often the same has been suppressed since.
 CREATE TABLE IF NOT EXISTS notices (
     rule TEXT NOT NULL,
     namespace TEXT NOT NULL,

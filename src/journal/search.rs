@@ -121,8 +121,8 @@ impl ExecutionQuery {
     }
 }
 
-/// A label as it stands in the JSON text of all of them. Quotes within a text are escaped there, so that it stands nowhere
-/// else behind a brace or a comma.
+/// A label as it is in the JSON text of all of them. Quotes within a text are escaped there, so that nothing
+/// else follows a brace or a comma in this form.
 fn pair(key: &str, value: &str) -> String {
     format!("{}:{}", Value::from(key), Value::from(value))
 }
@@ -147,7 +147,7 @@ impl Journal {
         })
     }
 
-    /// The executions that a query means, the newest first: at most `limit` of them after the first `offset`.
+    /// The executions that match a query, the newest first: at most `limit` of them after the first `offset`.
     pub fn search(&self, query: &ExecutionQuery, limit: u32, offset: u32) -> Result<SearchPage> {
         let (condition, values) = query.condition();
         // SQLite itself finds the smallest index to count in.
@@ -217,7 +217,7 @@ impl Journal {
     }
 }
 
-/// What the summary says beside what was known at the beginning. Most events change none of it.
+/// What the summary adds to what was known at the beginning. Most events change none of it.
 #[derive(PartialEq)]
 pub(super) struct SummaryUpdate {
     status: ExecutionState,

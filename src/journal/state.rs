@@ -29,7 +29,7 @@ pub struct State {
     pub ended: Option<DateTime<Utc>>,
     /// Labels, those that tasks added included.
     pub labels: Map<String, Value>,
-    /// The task runs that have begun, but for those of loop iterations that ended well.
+    /// The task runs that have begun, except for those of loop iterations that ended well.
     pub tasks: BTreeMap<RunId, TaskRun>,
     /// The flow's outputs, once it has ended well.
     pub outputs: Map<String, Value>,

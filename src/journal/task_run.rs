@@ -32,7 +32,7 @@ pub enum TaskState {
     },
     /// Ended well.
     Success,
-    /// Ended well, but for something that may fail.
+    /// Ended well, except for something that may fail.
     Warning,
     /// Not run, by its condition.
     Skipped,

@@ -15,7 +15,7 @@ pub(super) struct WorkTime {
 }
 
 impl WorkTime {
-    /// Takes in an event, after which the execution stands at `status`.
+    /// Takes in an event, after which the execution is at `status`.
     pub(super) fn follow(&mut self, time: DateTime<Utc>, event: &Event, status: ExecutionState) {
         let is_interrupted = *event == Event::Interrupted;
         if is_interrupted || matches!(event, Event::Started | Event::Adopted { .. }) {

@@ -1,5 +1,5 @@
 //! Programs of the jq language. A few letters of jq can ask for any amount of time, memory and stack, so each program
-//! runs in a process of its own, with limits that the system holds: whatever becomes of it, nothing else does.
+//! runs in a process of its own, with limits that the operating system enforces, so that nothing else is affected.
 
 mod limits;
 mod program;

@@ -39,10 +39,10 @@ impl fmt::Display for AddressOrigin {
 pub enum TlsMode {
     /// Never.
     Disable,
-    /// If the server offers it, whoever it is (`allow` is read as this too).
+    /// If the server offers it, no matter who it is (`allow` is read as this too).
     #[default]
     Prefer,
-    /// Always, whoever the server is.
+    /// Always, no matter who the server is.
     Require,
     /// Always, with a certificate of a trusted authority.
     VerifyCa,
@@ -331,7 +331,7 @@ impl ExtraSettings {
                     rest.push("target_session_attrs=read-write".to_owned());
                 }
                 "currentSchema" => rest.push(format!("options=-c%20search_path%3D{value}")),
-                // JDBC means verify-full by a bare `ssl=true`; an sslmode beside it says it better.
+                // JDBC means verify-full by a bare `ssl=true`; an additional sslmode is more precise.
                 "ssl" if value != "false" && !query.contains("sslmode=") => self.tls = TlsMode::VerifyFull,
                 _ => drop(self.take(key, &percent_decode(value))?),
             }

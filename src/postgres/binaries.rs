@@ -32,7 +32,7 @@ pub struct Binaries {
 impl Binaries {
     /// The programs in a folder, if all are there and run.
     fn in_folder(folder: &Path) -> Option<Self> {
-        // The programs look for their libraries beside themselves, so a link is followed to its end.
+        // The programs look for their libraries relative to themselves, so a link is followed to its end.
         let folder = fs::canonicalize(folder.join("initdb")).ok()?.parent()?.to_path_buf();
         if !["pg_ctl", "postgres"].iter().all(|name| folder.join(name).is_file()) {
             return None;
@@ -136,7 +136,7 @@ pub async fn fetch(major: u32, into: &Path) -> Result<Binaries, TaskError> {
     })
 }
 
-/// What to do where no server programs are to be had.
+/// What to do where no server programs are available.
 pub const INSTALL: &str = "install a PostgreSQL server (Debian and Ubuntu: apt-get install postgresql; macOS: brew install \
                            postgresql@17), or name a running one with --postgres postgres://user:password@host:5432/database";
 

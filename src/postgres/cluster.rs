@@ -292,8 +292,8 @@ impl Cluster {
     }
 
     /// No replicas, so the least WAL; checkpoints far apart, so that a load does not wait for them; every commit on disk.
-    /// Statements that fail stay out of the log, and so do the errors of sessions, which name values of rows: whoever asked
-    /// is told them. What the server says of itself, of a start that fails too, is of level LOG or worse.
+    /// Statements that fail stay out of the log, and so do the errors of sessions, which name values of rows: anyone who asked
+    /// is shown them. What the server says of itself, of a start that fails too, is of level LOG or worse.
     fn configuration(&self, port: u16) -> String {
         format!(
             "# Written by jitney at each start. Your own settings go into postgresql.conf, after the include line.\n\

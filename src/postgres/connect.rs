@@ -1,4 +1,4 @@
-//! A session with the server that is meant.
+//! A session with a server.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex};
@@ -58,7 +58,7 @@ pub struct PostgresSession {
     pub(super) handle: SessionControl,
 }
 
-/// What can be done with a session beside its statements.
+/// What can be done with a session besides its statements.
 #[derive(Clone)]
 pub(super) struct SessionControl {
     pub(super) route: Route,
@@ -140,7 +140,7 @@ impl PostgresSession {
     }
 }
 
-/// Connects to the server that is meant, starting the managed one if need be.
+/// Connects to the server that settings and flow name, starting the managed one if need be.
 ///
 /// # Errors
 /// When the address cannot be read, the server cannot be reached, or it refuses the login.
@@ -286,7 +286,7 @@ fn drive(
     let version = connection.parameter("server_version").unwrap_or("of an unknown version").to_owned();
     tokio::spawn(closed.run_until_cancelled_owned(async move {
         let mut messages = futures_util::stream::poll_fn(move |context| connection.poll_message(context));
-        // An error ends the stream; the statement under way gets its own.
+        // An error ends the stream; the statement in progress gets its own.
         while let Some(Ok(message)) = messages.next().await {
             if let (AsyncMessage::Notice(notice), Ok(mut notices)) = (message, notices.lock())
                 && notices.len() < MAX_NOTICES

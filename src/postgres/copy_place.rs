@@ -5,13 +5,13 @@
 
 use std::ops::Range;
 
-/// What comes before and behind the table's name. Source: the translations of Postgres 13 to 18 (`postgres.po`).
+/// What comes before and after the table's name. Source: the translations of Postgres 13 to 18 (`postgres.po`).
 const FORMS: [(&str, &str); 3] = [("COPY ", ", "), ("", "のCOPY、"), ("", " 복사, ")];
 /// What may follow the number of the line.
 const COUNTERS: [&str; 2] = ["번째 줄", "행"];
 /// What comes before the column.
 const SEPARATORS: [&str; 2] = [", ", "、"];
-/// What comes behind the column's name where the word for a column does.
+/// What comes after the column's name where the word for a column does.
 const COLUMN_SUFFIX: &str = " 열";
 /// What may end a shown value.
 const QUOTES: [char; 6] = ['"', '\'', '»', '«', '”', '“'];
@@ -30,7 +30,7 @@ pub(super) struct CopyPlace<'a> {
 }
 
 impl<'a> CopyPlace<'a> {
-    /// The place in the COPY into `table` (its name without the schema), if it is certain which one is meant.
+    /// The place in the COPY into `table` (its name without the schema), if it is certain which one it is.
     pub(super) fn unambiguous(text: &'a str, table: &str) -> Option<Self> {
         let mut places = Self::all(text, table);
         let place = places.pop();
@@ -94,7 +94,7 @@ impl<'a> CopyPlace<'a> {
     }
 }
 
-/// Whether a line of a CONTEXT begins behind this text.
+/// Whether a line of a CONTEXT begins after this text.
 fn starts_line(before: &str) -> bool {
     before.is_empty() || before.ends_with('\n') || before.ends_with(CONTEXT_LABEL)
 }

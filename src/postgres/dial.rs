@@ -150,7 +150,7 @@ impl From<tokio_postgres::Error> for DialError {
     }
 }
 
-/// The trouble with the line behind an error; what TLS has to say of the other side is none.
+/// The network failure that caused an error; a TLS failure is none.
 fn line_error(error: &tokio_postgres::Error) -> Option<&io::Error> {
     let mut next = error.source();
     while let Some(cause) = next {
@@ -163,7 +163,7 @@ fn line_error(error: &tokio_postgres::Error) -> Option<&io::Error> {
     None
 }
 
-/// How to reach one host, for the session and for what is asked beside it.
+/// How to reach one host, for the session and for its second connection.
 #[derive(Clone)]
 pub(super) struct Route {
     pub(super) address: PostgresAddress,
@@ -181,7 +181,7 @@ impl Route {
     /// The last address's failure.
     pub(super) async fn open(&self, last_error: &Arc<LastError>) -> Result<DriverConnection, DialError> {
         let mut config = self.address.config.clone();
-        // The handshake is ours, TLS or not, so that one kind of stream comes of it.
+        // The handshake is ours, TLS or not, so that there is one kind of stream.
         config.ssl_mode(SslMode::Require).ssl_negotiation(SslNegotiation::Direct);
         let (config, last_error) = (&config, last_error);
         self.at_each(|line| async move { Ok(config.connect_raw(line, self.handshake(last_error.clone())).await?) })

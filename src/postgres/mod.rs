@@ -1,4 +1,4 @@
-//! Postgres, found or started: which server is meant, a session with it, and what its errors mean to a user.
+//! Postgres, found or started: which server to use, a session with it, and what its errors mean to a user.
 //!
 //! [`connect()`] follows one order: the command line's address, the flow's, the environment's, and where there is none
 //! the private server that [`managed`] keeps under jitney's home.

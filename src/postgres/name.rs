@@ -47,7 +47,7 @@ impl TableName {
     }
 
     /// The name for SQL, had it been written in quotes: where Postgres knows no table by the name as it reads it, the one
-    /// that is spelled so is meant.
+    /// with exactly this spelling is used.
     pub fn as_written(&self) -> &str {
         &self.written
     }
@@ -76,7 +76,7 @@ pub fn new_column(name: &str) -> Result<String, TaskError> {
     Ok(quote_name(&read))
 }
 
-/// A name as the server keeps it: without what is behind the longest one, but with whole characters.
+/// A name as the server keeps it: cut to the maximum length, in whole characters.
 pub fn truncated(name: &str) -> &str {
     &name[..name.floor_char_boundary(MAX_NAME_BYTES)]
 }
@@ -111,7 +111,7 @@ fn parts(text: &str) -> Result<Vec<NamePart>, String> {
         };
         match after.chars().next() {
             Some(unexpected) if part.written.is_empty() && unexpected != '.' && !part.is_quoted => {
-                return Err(format!("`{}` cannot stand in it", printable(unexpected)));
+                return Err(format!("`{}` is not allowed in it", printable(unexpected)));
             }
             _ => check(&part.written)?,
         }
@@ -121,7 +121,7 @@ fn parts(text: &str) -> Result<Vec<NamePart>, String> {
             None if after.trim().is_empty() => return Ok(parts),
             None => {
                 let unexpected: String = after.chars().take(1).map(printable).collect();
-                return Err(format!("`{unexpected}` cannot stand in it"));
+                return Err(format!("`{unexpected}` is not allowed in it"));
             }
         };
     }
@@ -202,7 +202,7 @@ mod tests {
     fn invalid_names_are_refused_with_a_reason() {
         let long = "ü".repeat(32);
         let cases = [
-            ("x(id int);DROP TABLE victim;--", "`(` cannot stand in it"),
+            ("x(id int);DROP TABLE victim;--", "`(` is not allowed in it"),
             ("x;drop table victim", "`;` cannot"),
             ("x--", ""),
             ("x/**/y", "`/` cannot"),

@@ -24,7 +24,7 @@ pub enum TransactionOutcome {
     Unknown,
 }
 
-/// The number of the transaction that is under way; none while it has changed nothing.
+/// The number of the transaction that is in progress; none while it has changed nothing.
 pub async fn number(client: &impl GenericClient) -> Result<Option<String>, TaskError> {
     number_after(client, "").await.map_err(|error| explain("asking for the transaction's number", &error))
 }

@@ -1,4 +1,4 @@
-//! The server process that runs on a data folder, whoever started it: what `postmaster.pid` says of it, if it is true.
+//! The server process that runs on a data folder, no matter who started it: what `postmaster.pid` says of it, if it is true.
 
 use std::fs;
 use std::io;

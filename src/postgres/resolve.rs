@@ -1,4 +1,4 @@
-//! Which server is meant: the command line's word wins over the flow's, the flow's over the environment's.
+//! Which server to use: the command line takes precedence over the flow, and the flow over the environment.
 
 use std::fs;
 use std::path::PathBuf;
@@ -47,7 +47,7 @@ impl FlowAddress {
     }
 }
 
-/// The server that is meant.
+/// The server to use.
 #[derive(Clone, Debug)]
 pub enum RequestedServer {
     /// A server that somebody else runs.
@@ -56,7 +56,7 @@ pub enum RequestedServer {
     Managed,
 }
 
-/// Finds out which server is meant. Reads settings and `~/.pgpass`; connects to nothing.
+/// Finds out which server to use. Reads settings and `~/.pgpass`; connects to nothing.
 ///
 /// # Errors
 /// When the address that counts cannot be read.
@@ -107,7 +107,7 @@ fn unreadable(text: &str, origin: &AddressOrigin, reason: &str, redactor: &Redac
     let reason = if has_odd_password(text) { "its password has letters that must be escaped" } else { reason };
     let help = "write it as postgres://user:password@host:5432/database or jdbc:postgresql://host:5432/database; \
                 characters such as @ or / in a password are written %40 and %2F, and in key=value pairs a value with blanks \
-                stands in single quotes";
+                in single quotes";
     Box::new(Diagnostic::error(format!("cannot read {place}: {reason} (`{shown}`)")).help(help))
 }
 

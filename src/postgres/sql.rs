@@ -225,7 +225,7 @@ fn fill(sql: &str, parameters: &Value) -> Result<(String, Vec<ParameterSwap>), S
     Ok((text, swaps))
 }
 
-/// The end and the value of the parameter at `at`, if one stands there.
+/// The end and the value of the parameter at `at`, if one is there.
 fn parameter<'a>(sql: &str, at: usize, parameters: &'a Value) -> Result<Option<(usize, &'a Value)>, String> {
     let bytes = sql.as_bytes();
     let name_length = bytes[at + 1..].iter().take_while(|byte| is_word(**byte)).count();

@@ -170,7 +170,7 @@ impl<'a> WaitMonitor<'a> {
         }
     }
 
-    /// Closes the connection. The server may not hear of it through whatever stands in between, and would keep the
+    /// Closes the connection. The server may not hear of it through whatever is in between, and would keep the
     /// session with all its locks, so it is asked to end that too.
     async fn give_up(&self, monitor: Option<PostgresSession>) {
         self.handle.close();
@@ -279,7 +279,7 @@ impl StatementWait {
         Some(format!("waiting for a lock held by {holder}"))
     }
 
-    /// What stands in the live line.
+    /// What the live line shows.
     fn describe(&self, status: &WaitStatus, now: Instant) -> Option<String> {
         match status {
             WaitStatus::Working => None,

@@ -35,7 +35,7 @@ done
 kill -KILL 0
 "#;
 
-/// What there is to do when this process is gone, beside killing the group.
+/// What to do when this process is gone, besides killing the group.
 #[derive(Default)]
 pub(crate) struct ExitCommand<'a> {
     /// Whose processes end, those too that have left the group.

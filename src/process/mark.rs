@@ -1,6 +1,6 @@
 //! The mark that all processes of a task run carry in their environment, wherever they went.
 //!
-//! A program may leave its process group (`setsid`), and outlive whoever started it. Linux shows the environment that it
+//! A program may leave its process group (`setsid`), and outlive its parent. Linux shows the environment that it
 //! was started with, so it is still known. Other systems do not; there the group has to do.
 
 use std::fs;

@@ -1,4 +1,4 @@
-//! Where a text was cut off, perhaps within a secret: the beginning of one that stands there is secret too.
+//! Where a text was cut off, perhaps within a secret: the beginning of one that is there is secret too.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The forms in which a secret may stand in a text.
+//! The forms in which a secret may be in a text.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
@@ -21,7 +21,7 @@ pub(super) struct SecretForm {
     pub text: String,
     /// Whether the letter of base64 before it is partly the secret's.
     pub before: bool,
-    /// Whether the letter of base64 behind it is.
+    /// Whether the letter of base64 after it is.
     pub after: bool,
     /// Whether letters in another case are others.
     pub is_exact: bool,
@@ -36,7 +36,7 @@ impl SecretForm {
         Self { is_exact: true, ..Self::plain(text) }
     }
 
-    /// Whether it goes on behind these bytes.
+    /// Whether it continues after these bytes.
     pub(super) fn begins_with(&self, bytes: &[u8]) -> bool {
         let begin = self.text.as_bytes().get(..bytes.len()).filter(|begin| begin.len() < self.text.len());
         begin.is_some_and(|begin| begin == bytes || (!self.is_exact && begin.eq_ignore_ascii_case(bytes)))

@@ -1,4 +1,4 @@
-//! The secrets known so far, and where they stand in a text.
+//! The secrets known so far, and where they are in a text.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -163,7 +163,7 @@ fn start_of(form: &SecretForm, bytes: &[u8], start: usize) -> usize {
     start - usize::from(form.before && is_base64(bytes, start.checked_sub(1)))
 }
 
-/// The length of the letter that is partly the secret's, and of the padding behind it.
+/// The length of the letter that is partly the secret's, and of the padding after it.
 fn rest_of_base64(bytes: &[u8]) -> usize {
     let letter = usize::from(is_base64(bytes, Some(0)));
     letter + bytes[letter..].iter().take(2).take_while(|byte| **byte == b'=').count()

@@ -103,7 +103,7 @@ impl Redactor {
         hide_passwords(&patterns::masked(text, &self.places(text, 1, true)))
     }
 
-    /// The beginning of a text from outside, for a message: on one line, and cut off behind so many letters. Secrets go
+    /// The beginning of a text from outside, for a message: on one line, and cut off after so many letters. Secrets go
     /// first, since one that is cut off or printed in another way is not known again.
     pub fn excerpt(&self, text: &str, most: usize) -> String {
         let printable = self.clean(text).replace(|c: char| c.is_control() || c == '\u{fffd}', " ");
@@ -181,7 +181,7 @@ impl Redactor {
     }
 }
 
-/// The passwords in an address, as they stand there and as they are meant; the rest of it may be seen.
+/// The passwords in an address, as written and decoded; the rest of it may be seen.
 pub(crate) fn passwords_in(address: &str) -> Vec<String> {
     let both = |range: Range<usize>| [address[range.clone()].to_owned(), percent_decoded(&address[range])];
     patterns::passwords_of_address(address).into_iter().flat_map(both).collect()

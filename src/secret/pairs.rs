@@ -49,7 +49,7 @@ fn member(text: &str, from: usize) -> Option<Range<usize>> {
     Some(start + quote.len()..start + quote.len() + length)
 }
 
-/// The value behind a `=`, with its quotes. Where blanks stand around it, program code is left alone.
+/// The value after a `=`, with its quotes. Where blanks are around it, program code is left alone.
 fn assigned(text: &str, name_end: usize, from: usize) -> Option<Range<usize>> {
     let is_comparison = text[..from - 1].ends_with(['=', '!', '<', '>', ':']) || text[from..].starts_with(['=', '~']);
     if is_comparison {
@@ -72,7 +72,7 @@ fn quote_at(text: &str, at: usize) -> Option<&'static str> {
     ["\"", "'", "\\\"", "\\'"].into_iter().find(|quote| text[at..].starts_with(quote))
 }
 
-/// The length of what stands before the closing quote, which is in the same line and not far.
+/// The length of what is before the closing quote, which is in the same line and not far.
 fn closing(text: &str, quote: &str) -> Option<usize> {
     let line = text[..text.floor_char_boundary(MAX_VALUE_BYTES)].lines().next().unwrap_or_default();
     let is_end = |at: &usize| quote.starts_with('\\') || !line[..*at].ends_with('\\');

@@ -14,7 +14,7 @@ use super::patterns;
 
 /// How far a text is taken apart: the part of a part and so on.
 const MAX_DEPTH: usize = 6;
-/// What stands before a login in a header.
+/// What is before a login in a header.
 const SCHEMES: [&str; 3] = ["Bearer ", "Basic ", "Token "];
 /// The kinds of Google's keys, and the members of such a key that are public.
 const GOOGLE_KEYS: [&str; 4] =
@@ -31,7 +31,7 @@ const PUBLIC_IN_GOOGLE_KEYS: [&str; 10] = [
     "client_x509_cert_url",
     "universe_domain",
 ];
-/// What values are called, or what their names end with behind a `_`, that say where or how and not who may: these may
+/// What values are called, or what their names end with after a `_`, that say where or how and not who may: these may
 /// be seen.
 const PLACES: [&str; 38] = [
     "host",
@@ -74,7 +74,7 @@ const PLACES: [&str; 38] = [
     "dialect",
 ];
 
-/// The secret itself and all that is secret with it. What is too short to be told from innocent words is left out, but
+/// The secret itself and all that is secret with it. What is too short to distinguish from ordinary words is left out, but
 /// for the secret itself.
 pub(super) fn parts(secret: &str) -> BTreeSet<String> {
     let mut parts = SecretParts::default();

@@ -13,7 +13,7 @@ const SECRETS: &[&str] =
     &["token", "secret", "apikey", "api_key", "api-key", "access_key", "signature", "sig", "credential"];
 /// Addresses whose paths may hold any `:` and `@`.
 const WEB: &[&str] = &["http", "https", "file", "gs", "s3"];
-/// What ends an address in a text, beside blanks.
+/// What ends an address in a text, besides blanks.
 const ENDS: &[char] = &['"', '`', '<', '>', '\\'];
 /// A login in a header is not shorter than this.
 const MIN_LOGIN: usize = 8;
@@ -60,7 +60,7 @@ fn hide(text: &str, is_wide: bool) -> String {
     hide_keys(text)
 }
 
-/// The text with `***` in these places, which stand in order and do not overlap.
+/// The text with `***` in these places, which are in order and do not overlap.
 pub(super) fn masked(text: &str, places: &[Range<usize>]) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut done = 0;
@@ -73,7 +73,7 @@ pub(super) fn masked(text: &str, places: &[Range<usize>]) -> String {
     clean
 }
 
-/// Where the passwords stand in a text that is an address as a whole: `postgres://user:password@host`, the same with
+/// Where the passwords are in a text that is an address as a whole: `postgres://user:password@host`, the same with
 /// slashes, quotes or blanks in it or without its scheme, or pairs such as `host=h password=x`.
 pub(super) fn passwords_of_address(text: &str) -> Vec<Range<usize>> {
     let start = text.find("//").map_or(0, |at| at + 2);
@@ -143,7 +143,7 @@ fn to_next_pair(text: &str, value: Range<usize>) -> Range<usize> {
     value.start..value.start + next.unwrap_or_else(|| rest.trim_end_matches(['"', '\'', '\n', ' ']).len())
 }
 
-/// Where the passwords of logins stand in a text.
+/// Where the passwords of logins are in a text.
 fn logins(text: &str) -> Vec<Range<usize>> {
     let mut places = Vec::new();
     for (at, mark) in text.match_indices("://") {
@@ -198,7 +198,7 @@ fn headers(text: &str) -> Vec<Range<usize>> {
     places
 }
 
-/// Private keys as they stand in the JSON of a service account, or in a file of their own.
+/// Private keys as they are in the JSON of a service account, or in a file of their own.
 fn hide_keys(text: String) -> String {
     const BEGIN: &str = "PRIVATE KEY-----";
     if !text.contains(BEGIN) {

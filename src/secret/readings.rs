@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-/// The texts that a secret becomes, but for the secret itself.
+/// The texts that a secret becomes, except for the secret itself.
 pub(super) fn readings(secret: &str) -> Vec<String> {
     let squeezed = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let plain: String = secret.chars().filter(|letter| !letter.is_control()).collect();
@@ -43,7 +43,7 @@ fn unescaped(text: &str, is_wide: bool) -> String {
     plain + rest
 }
 
-/// What stands behind a backslash: the character, none for the end of everything, and how many bytes that took.
+/// What follows a backslash: the character, none for the end of everything, and how many bytes that took.
 fn one(escape: &str, is_wide: bool) -> Option<(Option<char>, usize)> {
     let plain = match escape.chars().next()? {
         'a' => '\u{7}',

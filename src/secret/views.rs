@@ -52,7 +52,7 @@ impl UnescapedView {
         (view.pieces.len() > 1).then_some(view)
     }
 
-    /// Where a part of the view stands in the text that it was made of.
+    /// Where a part of the view is in the text that it was made of.
     pub(super) fn place(&self, part: &Range<usize>) -> Range<usize> {
         let place = |at: usize| {
             let piece = self.pieces.partition_point(|(begins, _)| *begins <= at).saturating_sub(1);
@@ -78,7 +78,7 @@ fn form(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
     if bytes[0] == b'+' { Some((vec![b' '], 1)) } else { percent(bytes) }
 }
 
-/// A line end within base64, with what stands before the next line: a longer line follows.
+/// A line end within base64, with what is before the next line: a longer line follows.
 fn broken(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
     let taken = bytes.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
     let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/-_=".contains(byte);

@@ -27,7 +27,7 @@ tokio::task_local! {
 
 /// Notes what the request changes that is being answered, where its path does not say it: such as the flow of a text.
 pub(in crate::server) fn note_target(target: impl Into<String>) {
-    // Whoever calls this outside of a request is not written down.
+    // Calls outside of a request are not recorded.
     let _ = TARGETS.try_with(|targets| targets.borrow_mut().push(target.into()));
 }
 

@@ -90,7 +90,7 @@ fn accepts_html(headers: &HeaderMap) -> bool {
         .is_some_and(|kinds| kinds.contains("text/html"))
 }
 
-/// Lets requests to the login page through, but for those of other sites.
+/// Lets requests to the login page through, except for those of other sites.
 pub(super) async fn guard_site(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     match app.access.check_site(&request) {
         Ok(()) => next.run(request).await,

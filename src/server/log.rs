@@ -110,7 +110,7 @@ impl ExecutionLog {
     }
 }
 
-/// The level of an event; none for those that are not logged, since tasks log what becomes of them.
+/// The level of an event; none for those that are not logged, since tasks log how they end.
 fn level_of(status: ExecutionState, event: &Event) -> Option<Level> {
     let level = match status {
         ExecutionState::Failed => Level::Error,

@@ -206,7 +206,7 @@ impl Server {
     /// Runs until `shutdown` is cancelled. Running executions then have `grace` to end; gives how many are left to the next
     /// start.
     ///
-    /// Everything stops at once but for the log and the executor, which ends last: what triggers and clients had started
+    /// Everything stops at once except for the log and the executor, which ends last: what triggers and clients had started
     /// by then is either done or in the queue.
     ///
     /// # Errors

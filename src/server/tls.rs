@@ -21,7 +21,7 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(10);
 /// The files of a certificate chain and its key, in PEM.
 #[derive(Clone, Debug)]
 pub struct TlsFiles {
-    /// The certificate, and those that lead to a root behind it.
+    /// The certificate, and those that lead to a root after it.
     pub certificate: PathBuf,
     /// Its private key.
     pub key: PathBuf,

@@ -2,7 +2,7 @@
 
 const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
 
-/// Where any of three bytes stands in a text, eight bytes at a time. Fields of a month have five bytes on average, for
+/// Where any of three bytes is in a text, eight bytes at a time. Fields of a month have five bytes on average, for
 /// which a call of a vectorised search each is twice as slow.
 pub(super) struct ByteFinder<'a> {
     text: &'a [u8],

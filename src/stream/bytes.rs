@@ -41,14 +41,18 @@ impl UnpackLimits {
     pub(super) fn check(&self, unpacked: u64, packed: u64) -> Option<Diagnostic> {
         if unpacked > self.max_bytes {
             let message = format!("the file unpacks to more than the limit of {} bytes", self.max_bytes);
-            return Some(Diagnostic::error(message).help("if the file is meant to be that large, raise `max_bytes`"));
+            return Some(
+                Diagnostic::error(message).help("if the file is supposed to be that large, raise `max_bytes`"),
+            );
         }
         if unpacked > GIB && unpacked / packed.max(1) > self.max_ratio {
             let message = format!(
                 "the file unpacks to more than {} times its size, as a decompression bomb does",
                 self.max_ratio
             );
-            return Some(Diagnostic::error(message).help("if the file is meant to be so, raise `max_ratio`"));
+            return Some(
+                Diagnostic::error(message).help("if the file is supposed to compress that well, raise `max_ratio`"),
+            );
         }
         None
     }

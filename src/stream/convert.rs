@@ -1,4 +1,4 @@
-//! Numbers, dates and truth values that are written in another way than databases read them, rewritten as their text.
+//! Numbers, dates and booleans in notations that databases do not read, rewritten.
 //! Nothing is computed, so that every digit stays.
 
 use std::borrow::Cow;
@@ -21,9 +21,9 @@ pub struct Conversions {
     pub date: Option<TimeFormat>,
     /// How timestamps are written.
     pub timestamp: Option<TimeFormat>,
-    /// Texts that are true, beside the usual ones.
+    /// Texts that are true, in addition to the usual ones.
     pub true_values: Vec<String>,
-    /// Texts that are false, beside the usual ones.
+    /// Texts that are false, in addition to the usual ones.
     pub false_values: Vec<String>,
 }
 

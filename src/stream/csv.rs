@@ -46,7 +46,7 @@ pub(super) struct CsvFile {
     has_header: bool,
     /// The line of the header, from 1; 0 without one.
     header_line: u64,
-    /// Whether the header ends with a delimiter. The rows do too then, and there is no column behind it.
+    /// Whether the header ends with a delimiter. The rows do too then, and there is no column after it.
     has_trailer: bool,
     max_row_bytes: usize,
 }
@@ -324,7 +324,7 @@ fn trimmed_names(names: Vec<String>) -> Vec<String> {
 struct CsvBatches {
     file: CsvFile,
     wanted: Vec<ColumnSpec>,
-    /// Where each wanted column stands in the file.
+    /// Where each wanted column is in the file.
     places: Vec<usize>,
     /// In how many batches each wanted column was not what it likely is.
     unlikely: Vec<Cell<u8>>,

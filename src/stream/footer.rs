@@ -12,7 +12,7 @@ const CHILDREN: i64 = 5;
 /// What is wrong with the index, if it has not the form that the format gives it, its lists have more items than it can
 /// hold, or its columns nest too deeply.
 pub(super) fn check(bytes: &[u8]) -> Result<(), String> {
-    // How many elements are still to come on each level that is open: an element stands before those within it.
+    // How many elements are still to come on each level that is open: an element is before those within it.
     let (mut open, mut children, mut deepest) = (Vec::new(), 0, 0);
     let read = ThriftReader::new(bytes).fields(FILE, &mut |place, number| match place {
         (ELEMENT, CHILDREN) => children = number,

@@ -1,4 +1,4 @@
-//! Gzip streams of one or several members, and what may stand behind them.
+//! Gzip streams of one or several members, and what may follow them.
 
 use std::io::{self, BufRead, Read, Write};
 
@@ -7,14 +7,14 @@ use flate2::write::GzDecoder as Writer;
 
 /// How gzip data begin.
 pub const MAGIC: [u8; 2] = [0x1f, 0x8b];
-/// Something that is no gzip data stands behind the last member.
+/// Something that is no gzip data follows the last member.
 pub const TRAILING_DATA: &str = "something that is not gzip follows the gzip stream";
 
 fn trailing_data() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, TRAILING_DATA)
 }
 
-/// Unpacks all members of a file. Zero bytes behind the last one pad it, as tapes and some tools do.
+/// Unpacks all members of a file. Zero bytes after the last one pad it, as tapes and some tools do.
 pub struct GzipDecoder<R> {
     /// None at the end, or once something went wrong.
     member: Option<Reader<R>>,
@@ -75,7 +75,7 @@ enum MemberState {
     Member(bool),
     /// Behind a member, perhaps the last.
     Between,
-    /// In the zero bytes behind the last member.
+    /// In the zero bytes after the last member.
     Padding,
 }
 
@@ -89,7 +89,7 @@ impl GzipVerifier {
     /// Takes in the next bytes.
     ///
     /// # Errors
-    /// When they are not what a gzip stream goes on with.
+    /// When they do not continue a gzip stream.
     pub fn add(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while let Some(first) = bytes.first().copied() {
             match (&self.state, first) {

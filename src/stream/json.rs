@@ -20,7 +20,7 @@ pub(super) struct JsonError {
     pub is_end: bool,
 }
 
-/// Reads the object that stands at `start`, blanks apart, and calls `each` with the place of each key (with its quotes) and
+/// Reads the object that is at `start`, blanks apart, and calls `each` with the place of each key (with its quotes) and
 /// of its value. Returns where the object ends.
 ///
 /// # Errors
@@ -116,7 +116,7 @@ pub(super) fn skip_whitespace(text: &[u8], start: usize) -> usize {
     scan.at
 }
 
-/// What a value means as text: none for `null`, what stands in the quotes of a string, everything else as it stands.
+/// What a value means as text: none for `null`, what is in the quotes of a string, everything else as it stands.
 pub(super) fn text_value(value: &[u8]) -> Option<Cow<'_, [u8]>> {
     match value {
         b"null" => None,

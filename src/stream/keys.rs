@@ -1,4 +1,4 @@
-//! The keys of JSON objects: found again from row to row, and told with what they hold.
+//! The keys of JSON objects: found again from row to row, with the types of their values.
 
 use std::collections::HashMap;
 use std::ops::Range;

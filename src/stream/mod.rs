@@ -1,7 +1,7 @@
 //! Files as streams of typed rows: opened, decompressed, checked and parsed batch by batch, in flat memory.
 //!
 //! A [`Reader`] knows the names of a file's columns before anything is read; given the types that are wanted, it
-//! hands over [`Batch`]es. A row that does not fit its types is data too ([`BadRow`]): whoever consumes the stream
+//! hands over [`Batch`]es. A row that does not fit its types is data too ([`BadRow`]): the consumer of the stream
 //! decides whether it ends the load. What is wrong with the file as a whole (a cut gzip stream, a web page in place of
 //! data) ends the stream with a located [`Diagnostic`].
 
@@ -137,7 +137,7 @@ impl ColumnSpec {
 pub struct BadRow {
     /// Line of the file, from 1: of a row of JSON over several lines that of the mistake, of any other row its first.
     pub line: u64,
-    /// Column of the field in characters, from 1; 0 where the whole row is meant.
+    /// Column of the field in characters, from 1; 0 for the whole row.
     pub column: usize,
     /// What is wrong, naming the field.
     pub message: String,
@@ -332,7 +332,7 @@ impl Reader {
     }
 
     /// Gives the rows that these values of [`LINE`] mean to `take`, as bad rows without a message. `wanted` names a column
-    /// for each, or none where the whole row is meant.
+    /// for each, or none for the whole row.
     ///
     /// # Errors
     /// When the file cannot be read so far, and those of `take`.

@@ -1,6 +1,6 @@
 //! The headers of a Parquet file's pages, as far as they say how large a page is and what is in it.
 //!
-//! A header whose fields have other types than the format gives them is refused: whoever reads it next would read
+//! A header whose fields have other types than the format gives them is refused: its next reader would read
 //! something else.
 
 use super::thrift::{FieldType, STATISTICS, StructSchema, ThriftReader, UNKNOWN};

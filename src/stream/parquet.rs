@@ -1,4 +1,4 @@
-//! Parquet files, read from the disk directly, since their index stands at their end.
+//! Parquet files, read from the disk directly, since their index is at their end.
 
 mod types;
 

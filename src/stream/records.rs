@@ -23,7 +23,7 @@ pub(super) struct RecordSpan {
     pub place: u64,
     /// The line on which it begins.
     pub line: u64,
-    /// How many letters of that line stand before it.
+    /// How many letters of that line are before it.
     pub column: usize,
     /// Where it stands.
     pub range: Range<usize>,
@@ -111,7 +111,7 @@ impl Records {
         self.is_last
     }
 
-    /// The text that the rows stand in.
+    /// The text that the rows are in.
     pub(super) fn text(&self) -> &[u8] {
         &self.text
     }
@@ -265,7 +265,7 @@ impl Records {
                 continue;
             }
             match json::end_of_value(&self.text, at) {
-                // A number may go on in the next block.
+                // A number may continue in the next block.
                 Ok(end) if end == self.text.len() && !self.is_last => return StopReason::More,
                 Ok(end) => {
                     self.place.rows += 1;

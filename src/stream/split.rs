@@ -52,9 +52,9 @@ struct FieldSpan {
 #[derive(Clone, Copy, Debug)]
 struct RewrittenField {
     index: usize,
-    /// Where it stands in the text.
+    /// Where it is in the text.
     original: FieldSpan,
-    /// Whether it stands within quotes altogether; else quotes are part of it.
+    /// Whether it is within quotes altogether; else quotes are part of it.
     is_whole: bool,
 }
 
@@ -81,7 +81,7 @@ pub(super) struct UnterminatedRow {
     pub line: u64,
     /// Whether it is a quoted field that does not end.
     pub in_quotes: bool,
-    /// Whether it goes on to the end of the file; else it is larger than a row may be.
+    /// Whether it extends to the end of the file; else it is larger than a row may be.
     pub reaches_end: bool,
 }
 
@@ -355,7 +355,7 @@ impl RowSplitter {
         }
     }
 
-    /// Copies each field with escapes or with quotes inside behind the text, without them. The quote before the copy
+    /// Copies each field with escapes or with quotes inside after the text, without them. The quote before the copy
     /// tells that there were quotes.
     fn rewrite(&mut self) {
         let Dialect { quote: Some(quote), escape, .. } = self.dialect else { return };
@@ -407,7 +407,7 @@ impl RowSplitter {
         self.text.get(row.start as usize..row.end as usize).unwrap_or_default()
     }
 
-    /// Where in its row a field begins, in characters from 1; 0 behind a line break, where that would be no place.
+    /// Where in its row a field begins, in characters from 1; 0 after a line break, where that would be no place.
     pub(super) fn position_of(&self, row: &Row, column: usize) -> usize {
         let index = row.first_field as usize + column;
         let original = self.rewritten.iter().find(|rewritten| rewritten.index == index).map(|field| &field.original);
@@ -466,7 +466,7 @@ fn field(start: usize, end: usize) -> FieldSpan {
     FieldSpan { start: offset(start), end: offset(end) }
 }
 
-/// Texts stay below 4 GiB: a block, the largest row, which has 1 GiB at most, and the same once more for copies.
+/// Texts stay below 4 GiB: a block, the largest row, which has 1 GiB at most, and the same again for copies.
 fn offset(position: usize) -> u32 {
     u32::try_from(position).unwrap_or(u32::MAX)
 }

@@ -1,7 +1,7 @@
 //! A file's content as UTF-8, block by block, whatever its encoding.
 //!
 //! What is no character in the file's encoding becomes [`INVALID_BYTE`], a byte that no UTF-8 text has. So it stays in
-//! its field, and whoever reads that field finds a text that is none.
+//! its field, and the field's reader finds text that is invalid.
 
 use encoding_rs::{DecoderResult, EncoderResult, GBK, KOI8_U, SHIFT_JIS, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1255, mem};
 use memchr::memchr_iter;
@@ -170,7 +170,7 @@ fn latin1(bytes: &[u8], out: &mut Vec<u8>) {
     out.truncate(start + written);
 }
 
-/// ISO 8859-9 is ISO 8859-1 but for six letters.
+/// ISO 8859-9 is ISO 8859-1 except for six letters.
 fn latin5(bytes: &[u8], out: &mut Vec<u8>) {
     for byte in bytes {
         let letter = match byte {

@@ -1,6 +1,6 @@
 //! Thrift's compact protocol, as far as it takes to check what a Parquet file says before anybody else reads it.
 //!
-//! A field that is known by its number must have its type: whoever reads it next goes by the number alone.
+//! A field that is known by its number must have its type: its next reader goes by the number alone.
 
 /// How deep structs and lists may nest.
 const MAX_DEPTH: usize = 16;
@@ -8,7 +8,7 @@ const MAX_DEPTH: usize = 16;
 /// 1,000 columns in 1,000 row groups are as many.
 const MAX_ITEMS: u64 = 1_000_000;
 
-/// What is told at the end of a struct, in place of a field's number.
+/// What marks the end of a struct, in place of a field's number.
 pub(super) const END: i64 = 0;
 
 /// What a field must be.

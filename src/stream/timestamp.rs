@@ -8,7 +8,7 @@ const SECONDS_PER_DAY: i64 = 86_400;
 /// The end of the year 9999.
 const END: i64 = 2_932_897 * SECONDS_PER_DAY * MICROS_PER_SECOND;
 
-/// `2020-04-01` as days since 1970. A time behind it counts for nothing, as to the server.
+/// `2020-04-01` as days since 1970. A time after it counts for nothing, as to the server.
 pub fn parse_date(text: &[u8]) -> Option<i32> {
     let text = trim(text);
     plain_date(text).or_else(|| plain_date(&usual(text)?))

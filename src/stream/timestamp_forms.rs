@@ -69,7 +69,7 @@ fn time(text: &[u8]) -> Option<Vec<u8>> {
     let (hours, rest) = clock.split_at_checked(count)?;
     let hours: u8 = std::str::from_utf8(hours).ok()?.parse().ok().filter(|hours| *hours <= 12)?;
     let hours = hours % 12 + if is_afternoon { 12 } else { 0 };
-    // An offset does not stand before the half of the day.
+    // An offset does not be before the half of the day.
     let is_clock = rest.starts_with(b":") && rest.iter().all(|byte| byte.is_ascii_digit() || b":.".contains(byte));
     is_clock.then(|| [format!("{hours:02}").as_bytes(), rest].concat())
 }

@@ -61,11 +61,11 @@ impl TypeShape {
         matches!(self, Self::Array(item) if **item == Self::Double)
     }
 
-    /// A valid JSON value as text that the server reads: `{1,2}` for an array, `("1","x")` for an object, what stands in
+    /// A valid JSON value as text that the server reads: `{1,2}` for an array, `("1","x")` for an object, what is in
     /// the quotes of a string; none for `null`.
     ///
     /// # Errors
-    /// When the server would read something else than is meant; the end of a sentence about the value.
+    /// When the server would read another value; the end of a sentence about the value.
     pub(super) fn text_of<'a>(&self, value: &'a [u8]) -> Result<Option<Cow<'a, [u8]>>, &'static str> {
         let text = match (self, value.first()) {
             (Self::Json, _) if value != b"null" => Cow::Borrowed(value),
@@ -164,7 +164,7 @@ fn first_item(array: &[u8]) -> &[u8] {
     array.get(start..).unwrap_or_default()
 }
 
-/// Appends a part of an array or a composite value in quotes; `escape` stands before quotes within it.
+/// Appends a part of an array or a composite value in quotes; `escape` is before quotes within it.
 fn push_quoted(text: Option<Cow<'_, [u8]>>, null: &[u8], escape: u8, out: &mut Vec<u8>) {
     let Some(text) = text else { return out.extend_from_slice(null) };
     out.push(b'"');

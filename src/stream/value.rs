@@ -6,7 +6,7 @@ use super::ColumnType;
 const EXACT_DIGITS: usize = 15;
 const POWERS_OF_TEN: [f64; 16] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
 
-/// A truth value as the server reads it: `true false yes no on off 1 0`, in any case, cut short where that is clear.
+/// A boolean as the server reads it: `true false yes no on off 1 0`, in any case, cut short where that is clear.
 pub fn parse_bool(text: &[u8]) -> Option<bool> {
     const WORDS: [(&[u8], usize, bool); 8] = [
         (b"true", 1, true),

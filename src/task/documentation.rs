@@ -19,7 +19,7 @@ const SYSTEMS: &[(&str, &str)] = &[
     ("duckdb", "DuckDB"),
     ("shell", "Shell"),
     ("python", "Python"),
-    ("kv", "Kept values"),
+    ("kv", "Stored values"),
 ];
 
 /// The documentation of a field or an output.

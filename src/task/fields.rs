@@ -166,7 +166,7 @@ impl<'de> Deserializer<'de> for FieldValue<'de> {
                 Some((variant, value)) => visitor.visit_enum(Variant { variant, content: self.child(value) }),
                 None => self.deserialize_any(visitor),
             },
-            // A bare word is the word with nothing behind it: its fields have their defaults.
+            // A bare word is the word with nothing after it: its fields have their defaults.
             Value::String(variant) => visitor.visit_enum(Variant { variant, content: self.child(&NOTHING) }),
             Value::Bool(flag) => visitor.visit_enum(if *flag { "true" } else { "false" }.into_deserializer()),
             other => Err(Error::custom(format!("write one word, or a map with one key, in place of {other}"))),
@@ -178,7 +178,7 @@ impl<'de> Deserializer<'de> for FieldValue<'de> {
     }
 }
 
-/// What stands behind a bare word.
+/// What follows a bare word.
 static NOTHING: LazyLock<Value> = LazyLock::new(|| Value::Object(Map::new()));
 
 /// `{variant: content}`.

@@ -12,7 +12,7 @@ pub enum Level {
     /// For the author of a task.
     #[serde(alias = "TRACE")]
     Debug,
-    /// For whoever follows a run.
+    /// For users who follow a run.
     Info,
     /// Something to look at.
     Warn,

@@ -429,14 +429,14 @@ pub struct TaskContext {
     pub warning: AtomicBool,
     /// Lines that [`TaskContext::info_once`] has logged for this execution.
     pub said: Arc<Mutex<BTreeSet<String>>>,
-    /// Where log lines go; tasks call [`TaskContext::info`] and its kin.
+    /// Where log lines go; tasks call [`TaskContext::info`] and similar methods.
     pub log: LogSink,
-    /// What the engine offers beside.
+    /// What else the engine offers.
     pub services: EngineServices,
 }
 
 impl TaskContext {
-    /// Logs a line for whoever follows the run.
+    /// Logs a line for users who follow the run.
     pub fn info(&self, message: impl AsRef<str>) {
         self.log_line(Level::Info, message.as_ref());
     }

@@ -18,10 +18,10 @@ pub struct PauseRequest {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum OnPauseTimeout {
-    /// The flow goes on.
+    /// The flow continues.
     #[default]
     Resume,
-    /// The flow goes on, with a warning.
+    /// The flow continues, with a warning.
     Warn,
     /// The task fails.
     Fail,

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Bytes that a line takes in the journal beside its text, roughly.
+/// Bytes that a line takes in the journal in addition to its text, roughly.
 pub const LINE_OVERHEAD: u64 = 100;
 
 /// What an execution's log still takes of what its scripts print.

@@ -71,7 +71,7 @@ pub(super) fn check<T: Task>(fields: &Value) -> Result<(), FieldError> {
     })
 }
 
-/// Whether a template stands at the place of an error: what it comes to may well fit. Text around it can make no list
+/// Whether a template is at the place of an error: what it comes to may well fit. Text around it can make no list
 /// and no map.
 fn is_decided_later(fields: &Value, error: &FieldError) -> bool {
     let mut found = fields;

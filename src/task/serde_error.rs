@@ -34,7 +34,7 @@ impl FieldError {
             .unwrap_or(SerdeComplaint::Other)
     }
 
-    /// The error in plain words, with what to do. Fields in `common` are possible beside the struct's own.
+    /// The error in plain words, with what to do. Fields in `common` are possible in addition to the struct's own.
     pub fn plainly(&self, common: &[&str]) -> Diagnostic {
         let known = || quoted(self.message.split(", expected").nth(1).unwrap_or_default());
         match self.complaint() {

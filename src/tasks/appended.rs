@@ -1,4 +1,4 @@
-//! What becomes of a file that is to be added to a table, when the ledger knows something like it.
+//! Whether a file is appended to a table when the ledger already has a similar load.
 
 use schemars::JsonSchema;
 use serde::de::Error;

@@ -1,4 +1,4 @@
-//! What happens to rows of a file that do not fit: they stop the task, or they are set aside, counted and kept.
+//! What happens to rows of a file that do not fit: they fail the task, or they are rejected, counted and kept.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -120,7 +120,7 @@ impl Rejected {
         self.write(&path, row).map_err(|error| write_error(&path, &error))
     }
 
-    /// Puts the rows that were set aside in the order of their lines.
+    /// Puts the rejected rows in the order of their lines.
     ///
     /// # Errors
     /// What the disk says.
@@ -174,12 +174,12 @@ impl Rejected {
         Ok(writer.flush()?)
     }
 
-    /// How many further rows may be set aside; none where the first one ends the task.
+    /// How many further rows may be rejected; none where the first one ends the task.
     pub fn remaining(&self) -> Option<u64> {
         self.limit.as_ref().map(|(max, _)| max.saturating_sub(self.count))
     }
 
-    /// How many rows were set aside.
+    /// How many rows were rejected.
     pub fn count(&self) -> u64 {
         self.count
     }

@@ -33,7 +33,7 @@ macro_rules! reads_csv {
                 /// The character before a quote, or before itself, inside quotes; by default the quote itself.
                 #[serde(default)]
                 pub escape: Option<char>,
-                /// The text, or a list of texts, that stands for NULL in a CSV file, beside an empty field. Within quotes
+                /// The text, or a list of texts, that stands for NULL in a CSV file, in addition to an empty field. Within quotes
                 /// it is a text.
                 #[serde(default, alias = "nullString")]
                 #[schemars(with = "serde_json::Value")]
@@ -70,11 +70,11 @@ macro_rules! reads_csv {
                 #[serde(default)]
                 #[schemars(with = "Option<String>")]
                 pub timestamp_format: Option<$crate::stream::TimeFormat>,
-                /// Texts that are true in columns of truth values of a CSV file, beside `true`, `t`, `yes`, `y`, `on` and
+                /// Texts that are true in boolean columns of a CSV file, in addition to `true`, `t`, `yes`, `y`, `on` and
                 /// `1`.
                 #[serde(default)]
                 pub true_values: Vec<String>,
-                /// Texts that are false there, beside `false`, `f`, `no`, `n`, `off` and `0`.
+                /// Texts that are false there, in addition to `false`, `f`, `no`, `n`, `off` and `0`.
                 #[serde(default)]
                 pub false_values: Vec<String>,
                 /// The largest row of a CSV file in bytes, which is held in memory; by default 64 MiB, and 1 GiB at most.

@@ -1,4 +1,4 @@
-//! Redirects, followed step by step: what a flow sends stays with the origin that it is meant for.
+//! Redirects, followed step by step: what a flow sends is never sent to another origin.
 //!
 //! A client that follows by itself drops a login on the way to another host, but neither an `X-Api-Key` nor the
 //! `Referer`, whose address may hold a token.

@@ -1,4 +1,4 @@
-//! The shipped flows by way of the program itself, on the emulators; and a kill in the middle of them.
+//! The shipped flows through the program itself, on the emulators; and a kill in the middle of them.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -50,8 +50,8 @@ async fn the_shipped_flows_load_both_colours_twice_and_as_parquet_with_the_same_
         let mut keys = Vec::new();
         for (flow, loaded) in [("gcp_taxi", 2000), ("gcp_taxi", 0), ("gcp_taxi_parquet", 2000), ("gcp_taxi_parquet", 0)]
         {
-            let told = run(home, flow, &given);
-            assert_eq!(told["tasks"]["load"]["outputs"]["rows_loaded"], json!(loaded), "{flow} {taxi}");
+            let reported = run(home, flow, &given);
+            assert_eq!(reported["tasks"]["load"]["outputs"]["rows_loaded"], json!(loaded), "{flow} {taxi}");
             let sum = "TO_HEX(MD5(STRING_AGG(unique_row_id, '' ORDER BY unique_row_id)))";
             let sql = format!(
                 "SELECT COUNT(*) AS n, CAST(ROUND(SUM(total_amount) * 100) AS INT64) AS cents, {sum} AS k FROM {main}"
@@ -69,8 +69,8 @@ async fn the_shipped_flows_load_both_colours_twice_and_as_parquet_with_the_same_
         );
         let columns = if colour == TaxiColour::Green { 22 } else { 20 };
         assert_eq!(ask(home, &described).await["n"], json!(columns), "every column is described");
-        let told = run(home, "gcp_report", &[&taxi, place[1]]);
-        let report = &told["tasks"]["months"]["outputs"]["rows"];
+        let reported = run(home, "gcp_report", &[&taxi, place[1]]);
+        let report = &reported["tasks"]["months"]["outputs"]["rows"];
         assert_eq!((&report[0]["trips"], &report[0]["loads"]), (&json!(2000), &json!(2)));
     }
 }
@@ -155,13 +155,13 @@ async fn missing_is_what_the_ledger_and_the_table_do_not_hold_together() {
         let start = [name, "flows/gcp_taxi.yaml", "--from", "2020-01", "--to", "2020-03"];
         let arguments: Vec<&str> = start.into_iter().chain(given).chain(more.iter().copied()).collect();
         let output = jitney(home, &arguments).output().unwrap();
-        let told = String::from_utf8(output.stdout).unwrap();
-        assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
-        told
+        let reported = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{reported}{}", String::from_utf8_lossy(&output.stderr));
+        reported
     };
     let backfill = |more: &[&str]| -> Vec<String> {
-        let told: Value = serde_json::from_str(&command("backfill", &[more, &["--json"]].concat())).unwrap();
-        let states = told["partitions"].as_array().unwrap().iter();
+        let reported: Value = serde_json::from_str(&command("backfill", &[more, &["--json"]].concat())).unwrap();
+        let states = reported["partitions"].as_array().unwrap().iter();
         states.map(|partition| partition["state"].as_str().unwrap().to_owned()).collect()
     };
     // Nothing is there, not even the ledger.

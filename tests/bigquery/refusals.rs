@@ -1,4 +1,4 @@
-//! What Google refuses is told in its words, at once, with what to do about it.
+//! Errors of Google's are reported in its words, at once, with a remedy.
 
 use serde_json::{Value, json};
 
@@ -50,8 +50,8 @@ async fn each_refusal_names_its_remedy() {
     ];
     for (status, reason, message, remedy) in cases {
         let faults = vec![fault("/jobs", status, reason, message)];
-        let Some((told, help, asked)) = refused(faults, "bigquery.query", query()).await else { return };
-        assert_eq!(told, format!("running the SQL: Google answered {status}, {reason}: {message}"));
+        let Some((reported, help, asked)) = refused(faults, "bigquery.query", query()).await else { return };
+        assert_eq!(reported, format!("running the SQL: Google answered {status}, {reason}: {message}"));
         assert!(help.contains(remedy), "{message}: {help}");
         assert_eq!(asked, 1, "{message}: a refusal is final");
     }
@@ -63,30 +63,35 @@ async fn a_job_that_fails_tells_its_first_reasons() {
         "errorResult": {"reason": "invalid", "message": "Error while reading data, error message: CSV processing encountered too many errors, giving up."},
         "errors": [{"reason": "invalid", "location": "gs://b/x.csv", "message": "Could not parse 'x96' as FLOAT64 for field trip_distance (position 8) starting at location 2345"}]}});
     let fields = json!({"from": "gs://b/x.csv", "table": "d.t"});
-    let Some((told, help, _)) = refused(vec![reply("/jobs", failed)], "bigquery.load", fields).await else { return };
+    let Some((reported, help, _)) = refused(vec![reply("/jobs", failed)], "bigquery.load", fields).await else {
+        return;
+    };
     assert!(
-        told.starts_with("loading gs://b/x.csv into test-project.d.t: Google answered 400, invalid: Error while"),
-        "{told}"
+        reported.starts_with("loading gs://b/x.csv into test-project.d.t: Google answered 400, invalid: Error while"),
+        "{reported}"
     );
-    assert!(told.contains("[gs://b/x.csv: Could not parse 'x96' as FLOAT64 for field trip_distance"), "{told}");
+    assert!(reported.contains("[gs://b/x.csv: Could not parse 'x96' as FLOAT64 for field trip_distance"), "{reported}");
     assert!(help.contains("max_bad_records"));
 }
 
 #[tokio::test]
 async fn wrong_names_and_places_are_told_before_anything_is_asked() {
     let create = json!({"name": "my-taxi"});
-    let Some((told, help, asked)) = refused(vec![], "bigquery.create_dataset", create).await else { return };
-    assert!(told.contains("`my-taxi` is not a valid dataset name") && help.contains("use `my_taxi`"), "{told} {help}");
+    let Some((reported, help, asked)) = refused(vec![], "bigquery.create_dataset", create).await else { return };
+    assert!(
+        reported.contains("`my-taxi` is not a valid dataset name") && help.contains("use `my_taxi`"),
+        "{reported} {help}"
+    );
     assert_eq!(asked, 0);
     let load = json!({"from": "gs://b/x.csv", "table": "my-taxi.t"});
-    let (told, _, asked) = refused(vec![], "bigquery.load", load).await.unwrap();
-    assert!(told.contains("`my-taxi` is not a valid dataset name") && asked == 0, "{told}");
+    let (reported, _, asked) = refused(vec![], "bigquery.load", load).await.unwrap();
+    assert!(reported.contains("`my-taxi` is not a valid dataset name") && asked == 0, "{reported}");
 
     let place = reply("GET /bigquery/v2/projects/test-project/datasets/d", json!({"location": "US"}));
     let load = json!({"from": "gs://b/x.csv", "table": "d.t", "location": "EU", "mode": "append",
         "schema": [{"name": "a", "type": "INT64"}]});
-    let (told, help, asked) = refused(vec![place], "bigquery.load", load).await.unwrap();
-    assert_eq!(told, "dataset test-project.d is in US, but `location` is EU");
+    let (reported, help, asked) = refused(vec![place], "bigquery.load", load).await.unwrap();
+    assert_eq!(reported, "dataset test-project.d is in US, but `location` is EU");
     assert!(help.starts_with("set `location: US`; the bucket must be there, too"), "{help}");
     assert_eq!(asked, 1);
 }
@@ -94,12 +99,12 @@ async fn wrong_names_and_places_are_told_before_anything_is_asked() {
 #[tokio::test]
 async fn a_missing_dataset_or_object_is_told_before_the_load() {
     let load = |from: &str, table: &str| json!({"from": from, "table": table, "mode": "append", "schema": [{"name": "a", "type": "INT64"}]});
-    let Some((told, help, _)) = refused(vec![], "bigquery.load", load("gs://b/x.csv", "nowhere.t")).await else {
+    let Some((reported, help, _)) = refused(vec![], "bigquery.load", load("gs://b/x.csv", "nowhere.t")).await else {
         return;
     };
-    assert!(told.contains("404, notFound") && help.contains("bigquery.create_dataset"), "{told} {help}");
-    let (told, help, _) =
+    assert!(reported.contains("404, notFound") && help.contains("bigquery.create_dataset"), "{reported} {help}");
+    let (reported, help, _) =
         refused(vec![], "bigquery.load", load("gs://test-bigquery/none.csv", "zoomcamp.t")).await.unwrap();
-    assert!(told.starts_with("looking up gs://test-bigquery/none.csv"), "{told}");
+    assert!(reported.starts_with("looking up gs://test-bigquery/none.csv"), "{reported}");
     assert!(help.contains("gcloud storage ls") || help.contains("gcs."), "{help}");
 }

@@ -10,7 +10,7 @@ use jitney::sample::month::{MonthFacts, TaxiColour, write_month};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::world::{TAXI, Told, World, held, ledger, told, until};
+use crate::cli::world::{CommandOutput, TAXI, World, held, ledger, output_of, until};
 
 const ROWS: u64 = 1500;
 
@@ -72,9 +72,9 @@ async fn a_backfill_killed_three_times_loads_exactly_the_available_months() {
         until("some months are in", async || loads().await >= more).await;
         kill(child);
     }
-    let told = world.jitney(&["backfill", "resume"]).ended(1);
-    let told = told.says("9 loaded, 3 failed; 13,562 rows in all").says("  failed: 404   2019-03, 2019-08\n");
-    told.says("  failed: corrupt   2019-05\n").says("  2019   ✓   ✓   ✗   ✓   ✗   ✓   ✓   ✗   ✓   ✓   ✓   ✓\n");
+    let result = world.jitney(&["backfill", "resume"]).ended(1);
+    let result = result.says("9 loaded, 3 failed; 13,562 rows in all").says("  failed: 404   2019-03, 2019-08\n");
+    result.says("  failed: corrupt   2019-05\n").says("  2019   ✓   ✓   ✗   ✓   ✗   ✓   ✓   ✗   ✓   ✓   ✓   ✓\n");
     let whole = facts.iter().enumerate().filter(|(index, _)| ![2, 4, 7].contains(index)).map(|(_, month)| month);
     assert_eq!(held(&client).await, sum(whole));
     assert_eq!(ledger(&client).await, 9, "a month was loaded twice");
@@ -165,14 +165,14 @@ async fn another_terminal_pauses_resumes_and_cancels() {
     world.jitney(&["backfill", "resume"]).ended(0).says("resumes in the process that runs it");
     until("it goes on", async || counted(&shown(&world), "state", "LOADED") > before).await;
     world.jitney(&["backfill", "cancel"]).ended(0);
-    let told = told(child).ended(130).says("  paused").says("  resumed").says("CANCELLED");
-    assert!(counted(&shown(&world), "state", "WAITING") > 0, "{told}");
+    let result = output_of(child).ended(130).says("  paused").says("  resumed").says("CANCELLED");
+    assert!(counted(&shown(&world), "state", "WAITING") > 0, "{result}");
     world.jitney(&["backfill", "resume"]).ended(3).says("has ended").says("jitney backfill retry");
 }
 
 /// When each execution began and ended, in the order of beginning.
-fn spans(told: &Told) -> Vec<[DateTime<Utc>; 3]> {
-    let executions = told.json();
+fn spans(result: &CommandOutput) -> Vec<[DateTime<Utc>; 3]> {
+    let executions = result.json();
     let time = |value: &Value| value.as_str().unwrap().parse().unwrap();
     let span = |one: &Value| ["started", "ended", "trigger_date"].map(|name| time(&one[name]));
     let mut spans: Vec<_> = executions.as_array().unwrap().iter().map(span).collect();
@@ -194,8 +194,8 @@ fn a_backfill_respects_the_concurrency_limit_and_can_run_in_descending_order() {
 fn a_dry_run_names_every_partition_and_changes_nothing() {
     let world = World::new();
     napping(&world, "1ms", "");
-    let told = world.jitney(&months(&["--dry-run"])).ended(0).without_data();
-    told.says("  2019-01 … 2019-12 (12)  never ran  run\n").says("12 of 12 partitions to run");
+    let result = world.jitney(&months(&["--dry-run"])).ended(0).without_data();
+    result.says("  2019-01 … 2019-12 (12)  never ran  run\n").says("12 of 12 partitions to run");
     assert_eq!(world.jitney(&["backfill", "list", "--json"]).json(), Value::Array(Vec::new()));
     assert_eq!(world.jitney(&["executions", "--json"]).json(), Value::Array(Vec::new()));
 }
@@ -206,8 +206,8 @@ fn stop_on_failure_starts_no_more_partitions_and_retry_runs_the_rest() {
     let fail = "  - {id: look, type: http.download, uri: '{{ trigger.date | date(\"yyyy-MM\") }}.csv'}\n";
     napping(&world, "1ms", fail);
     world.write("2019-01.csv", "a\n1\n");
-    let told = world.jitney(&months(&["--stop-on-failure"])).ended(1);
-    told.says("1 done, 1 failed, 10 pending").says("  failed: no file   2019-02\n");
+    let result = world.jitney(&months(&["--stop-on-failure"])).ended(1);
+    result.says("1 done, 1 failed, 10 pending").says("  failed: no file   2019-02\n");
     (2..=12).for_each(|month| drop(world.write(&format!("2019-{month:02}.csv"), "a\n1\n")));
     world.jitney(&["backfill", "retry"]).ended(0).says("12 done");
     let executions = world.jitney(&["executions", "--limit", "100", "--json"]).json();
@@ -245,8 +245,8 @@ fn an_input_that_the_schedule_sets_from_the_date_cannot_be_given() {
     };
     let words = "input `year` is `2019`, but the schedule `months` sets it from each partition's date";
     for (command, more) in [("backfill", &["--dry-run"][..]), ("backfill", &[]), ("partitions", &[])] {
-        let told = run(command, &[&["-i", "year=2019"][..], more].concat()).ended(3).without_data().says(words);
-        told.says("help: remove `year`");
+        let result = run(command, &[&["-i", "year=2019"][..], more].concat()).ended(3).without_data().says(words);
+        result.says("help: remove `year`");
     }
     assert_eq!(world.jitney(&["executions", "--json"]).json(), Value::Array(Vec::new()));
     run("backfill", &["-i", "taxi=green", "-i", "year={{ trigger.date | date('yyyy') }}", "--dry-run"]).ended(0);
@@ -256,8 +256,8 @@ fn an_input_that_the_schedule_sets_from_the_date_cannot_be_given() {
 fn every_is_rejected_for_flows_with_a_schedule() {
     let world = World::new();
     for command in ["backfill", "partitions"] {
-        let told = world.jitney(&[command, TAXI, "--every", "day", "--from", "2019-01-01", "--to", "2019-01-03"]);
-        told.ended(3).without_data().says("`every` is for a flow without a schedule").says("it has `months`");
+        let result = world.jitney(&[command, TAXI, "--every", "day", "--from", "2019-01-01", "--to", "2019-01-03"]);
+        result.ended(3).without_data().says("`every` is for a flow without a schedule").says("it has `months`");
     }
 }
 
@@ -290,10 +290,10 @@ fn backfill_warnings_are_printed_before_it_runs() {
 fn the_preview_shows_the_parallelism_and_an_empty_backfill_succeeds() {
     let world = World::new();
     napping(&world, "1ms", "concurrency: {limit: 2}\n");
-    let told = world.jitney(&months(&["--parallel", "8"])).ended(0);
-    told.says("12 of 12 partitions to run, 2 at a time, the limit of the flow's `concurrency`.");
-    let told = world.jitney(&months(&["--only", "failed"])).ended(0);
-    told.says("0 of 12 partitions to run").says("\nSUCCESS: there is nothing to run\n");
+    let result = world.jitney(&months(&["--parallel", "8"])).ended(0);
+    result.says("12 of 12 partitions to run, 2 at a time, the limit of the flow's `concurrency`.");
+    let result = world.jitney(&months(&["--only", "failed"])).ended(0);
+    result.says("0 of 12 partitions to run").says("\nSUCCESS: there is nothing to run\n");
 }
 
 #[tokio::test]
@@ -310,7 +310,7 @@ async fn cancel_without_an_id_cancels_the_running_backfill() {
     world.write("quick.yaml", quick);
     world.jitney(&["backfill", "quick.yaml", "--from", "2019-01", "--to", "2019-02"]).ended(0);
     world.jitney(&["backfill", "cancel"]).ended(0).says(&format!("Backfill {first} is being cancelled"));
-    told(child).ended(130);
+    output_of(child).ended(130);
     world.jitney(&["backfill", "cancel"]).ended(3).says("no backfill is running").says("jitney backfill list");
     world.jitney(&["backfill", "list", "--flow", "none"]).ended(0).says("The flow `none` has no backfills");
     assert!(world.jitney(&["backfill", "list", "--flow", "n.quick"]).ended(0).out.contains("quick"));

@@ -9,7 +9,7 @@ use jitney::cli::demo::serve::serve;
 use tokio::sync::OnceCell;
 
 use crate::cli::postgres;
-use crate::cli::world::{APRIL, Told, World, expected, held};
+use crate::cli::world::{APRIL, CommandOutput, World, expected, held};
 
 /// One database for all: what is refused leaves nothing in it.
 static DATABASE: OnceCell<String> = OnceCell::const_new();
@@ -43,13 +43,13 @@ fn owned(fields: Vec<&str>) -> Vec<String> {
 }
 
 /// The load fails in these words, and the database stays empty.
-async fn refused(world: &World, problem: &str, help: &str) -> Told {
-    let told = world.load().ended(1).without_data().says(problem).says(&format!("help: {help}")).says("FAILED in");
+async fn refused(world: &World, problem: &str, help: &str) -> CommandOutput {
+    let result = world.load().ended(1).without_data().says(problem).says(&format!("help: {help}")).says("FAILED in");
     let there = "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace";
     let relations: i64 = world.client().await.query_one(there, &[]).await.unwrap().get(0);
-    assert_eq!(relations, 0, "something was committed\n{told}");
+    assert_eq!(relations, 0, "something was committed\n{result}");
     assert_eq!(world.newest()["state"], "FAILED");
-    told
+    result
 }
 
 #[tokio::test]
@@ -64,20 +64,20 @@ async fn an_invalid_number_is_reported_with_line_and_column() {
         })
     })
     .await;
-    let told = refused(
+    let result = refused(
         &world,
         ": `fare_amount`: invalid input syntax for type double precision: \"12x.5\"",
         "correct the row, or reject such rows",
     )
     .await;
-    assert!(told.err.contains(&format!("{APRIL}:7:")), "the line is 7\n{told}");
+    assert!(result.err.contains(&format!("{APRIL}:7:")), "the line is 7\n{result}");
 }
 
 #[tokio::test]
 async fn a_file_truncated_within_a_row_is_an_error() {
     let world = with_month(|text| text[..text.len() - 60].to_owned()).await;
-    let told = refused(&world, "the file seems to be cut in the middle of its last row", "correct the row").await;
-    assert!(told.err.contains(&format!("{APRIL}:501:")), "the line is 501\n{told}");
+    let result = refused(&world, "the file seems to be cut in the middle of its last row", "correct the row").await;
+    assert!(result.err.contains(&format!("{APRIL}:501:")), "the line is 501\n{result}");
 }
 
 #[tokio::test]
@@ -107,9 +107,9 @@ async fn missing_and_renamed_columns_are_named() {
     refused(&with_month(drop).await, problem, "name the file's column in `transform: {rename: …}`, or leave it empty")
         .await;
     let key = |text: String| text.replacen("fare_amount", "fare", 1);
-    let told =
+    let result =
         refused(&with_month(key).await, "`row_id`: there is no column `fare_amount`", "did you mean `fare`?").await;
-    assert!(told.err.contains(&format!("{APRIL}:1: ")), "the file and its header are named\n{told}");
+    assert!(result.err.contains(&format!("{APRIL}:1: ")), "the file and its header are named\n{result}");
     let key = |text: String| text.replacen("trip_distance", "distance", 1);
     let help = "did you mean `distance`? The file has `distance`, which table `public.green_tripdata` does not have";
     refused(&with_month(key).await, "`row_id`: there is no column `trip_distance`", help).await;
@@ -125,8 +125,8 @@ async fn an_extra_column_is_named() {
         })
     };
     let problem = "the file has a column `cbd_fee`, which table `public.green_tripdata` does not have";
-    let told = refused(&with_month(add).await, problem, "").await;
-    assert!(told.err.contains("`on_extra_column: ignore`"), "{told}");
+    let result = refused(&with_month(add).await, problem, "").await;
+    assert!(result.err.contains("`on_extra_column: ignore`"), "{result}");
 }
 
 #[tokio::test]
@@ -152,8 +152,8 @@ async fn a_missing_file_is_reported_with_similar_names_in_the_folder() {
         world.write(&format!("mirror/green/green_tripdata_2020-{month}.csv.gz"), "");
     }
     let beside = "green_tripdata_2020-03.csv.gz and green_tripdata_2020-05.csv.gz";
-    let told = refused(&world, "there is no file `", "looked at ").await;
-    assert!(told.err.contains(&format!("the folder has {beside}")), "{told}");
+    let result = refused(&world, "there is no file `", "looked at ").await;
+    assert!(result.err.contains(&format!("the folder has {beside}")), "{result}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -164,12 +164,13 @@ async fn a_404_and_a_web_page_in_place_of_a_file_have_different_errors() {
     let _stop = shutdown.clone().drop_guard();
     let (address, _) = serve(world.path("mirror"), shutdown).await.unwrap();
     let source = format!("source=http://{address}");
-    let told = world.jitney(&world.load_from(&source)).ended(1).without_data();
+    let result = world.jitney(&world.load_from(&source)).ended(1).without_data();
     let missing = format!("there is no file at http://{address}/green/{APRIL}: the server answered 404 Not Found");
-    told.says(&missing).says("help: the server has green_tripdata_2020-05.csv.gz");
+    result.says(&missing).says("help: the server has green_tripdata_2020-05.csv.gz");
     world.write(&format!("mirror/green/{APRIL}"), "<!doctype html><title>Rate limit</title>");
-    let told = world.jitney(&world.load_from(&source)).ended(1).without_data();
-    told.says("is a web page, where a gzip file was expected: “Rate limit”")
+    let result = world.jitney(&world.load_from(&source)).ended(1).without_data();
+    result
+        .says("is a web page, where a gzip file was expected: “Rate limit”")
         .says("help: open the address in a browser");
 }
 
@@ -183,10 +184,10 @@ async fn rejected_rows_are_kept_by_purge_files() {
         "id: f\nnamespace: n\ntasks:\n  - {id: load, type: postgres.load, from: a.csv, table: t, \
          schema: {n: int}, on_bad_row: reject}\nfinally:\n  - {id: tidy, type: purge_files}\n",
     );
-    let told = world.jitney(&["run", "f.yaml", "--postgres", &database]).ended(0);
-    let uri = told.err.split_whitespace().find(|word| word.starts_with("jitney:///")).unwrap().to_owned();
+    let result = world.jitney(&["run", "f.yaml", "--postgres", &database]).ended(0);
+    let uri = result.err.split_whitespace().find(|word| word.starts_with("jitney:///")).unwrap().to_owned();
     let uri = uri.trim_end_matches([',', ';', '.']);
-    told.says(&format!("kept {uri} (1 row)")).says(&format!("Print it: jitney files {uri}"));
+    result.says(&format!("kept {uri} (1 row)")).says(&format!("Print it: jitney files {uri}"));
     let rows = world.jitney(&["files", uri]).ended(0).out;
     assert!(rows.starts_with("line,column,message,row\n3,1,") && rows.ends_with(",x\n"), "{rows}");
     let id = uri.trim_start_matches("jitney:///").split('/').next().unwrap();

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::cli::world::{Told, World};
+use crate::cli::world::{CommandOutput, World};
 
 const HEAD: &str = "id: f\nnamespace: n\n";
 
@@ -13,7 +13,7 @@ fn refused(text: &str, expected: &[&str]) {
     world.write("f.yaml", text);
     let validated = world.jitney(&["validate", "f.yaml"]).ended(3);
     assert_eq!(validated.out, expected.iter().map(|finding| format!("{finding}\n\n")).collect::<String>());
-    let ran: Told = world.jitney(&["run", "f.yaml"]).ended(3).without_data();
+    let ran: CommandOutput = world.jitney(&["run", "f.yaml"]).ended(3).without_data();
     assert_eq!(ran.err, format!("{}\n", expected.join("\n\n")));
     assert!(!world.home().exists(), "something was written");
 }
@@ -41,8 +41,8 @@ fn an_unclosed_quote_is_reported_at_its_start() {
 fn a_flow_that_is_not_utf_8_is_an_error() {
     let world = World::new();
     world.write("f.yaml", b"id: f\nnamespace: n\ndescription: caf\xe9\n");
-    let told = world.jitney(&["validate", "f.yaml"]).ended(3);
-    assert_eq!(told.out, "error: the flow `f.yaml` is not UTF-8 text\n  help: save it as UTF-8 in your editor\n\n");
+    let result = world.jitney(&["validate", "f.yaml"]).ended(3);
+    assert_eq!(result.out, "error: the flow `f.yaml` is not UTF-8 text\n  help: save it as UTF-8 in your editor\n\n");
 }
 
 #[test]
@@ -242,8 +242,8 @@ fn names_available_at_run_time_pass_validation() {
         )
     };
     world.write("f.yaml", flow("CONTEXT {{ printContext() }}"));
-    let told = world.jitney(&["run", "f.yaml"]).ended(0);
-    let line = told.err.lines().find_map(|line| line.split_once("CONTEXT ")).expect("the context").1;
+    let result = world.jitney(&["run", "f.yaml"]).ended(0);
+    let line = result.err.lines().find_map(|line| line.split_once("CONTEXT ")).expect("the context").1;
     let context: serde_json::Value = serde_json::from_str(line).expect("JSON");
     let mut names = String::new();
     for root in ["execution", "flow", "item", "parent", "task", "taskrun", "trigger"] {
@@ -343,9 +343,9 @@ fn all_problems_of_a_file_are_reported_at_once_in_order() {
     let tasks = "  - {id: a, type: lgo}\n  - {id: b, type: log, mesage: x}\n  - {id: b, type: log, message: \"{{ vars.x }}\"}\n";
     world.write("f.yaml", format!("{HEAD}slas: []\ntasks:\n{tasks}"));
     world.write("good.yaml", format!("{HEAD}tasks:\n  - {{id: a, type: log, message: x}}\n"));
-    let told = world.jitney(&["validate", "f.yaml", "good.yaml", "--json"]).ended(3);
-    assert_eq!(told.err, "");
-    let report = told.json();
+    let result = world.jitney(&["validate", "f.yaml", "good.yaml", "--json"]).ended(3);
+    assert_eq!(result.err, "");
+    let report = result.json();
     assert_eq!((&report["flows"], &report["errors"]), (&json!(2), &json!(5)));
     let findings: Vec<_> = report["findings"]
         .as_array()
@@ -381,10 +381,10 @@ fn unknown_fields_are_found_regardless_of_their_values() {
     ];
     let world = World::new();
     world.write("f.yaml", format!("{HEAD}tasks:\n{}\n", tasks.join("\n")));
-    let told = world.jitney(&["validate", "f.yaml"]).ended(3);
-    assert!(told.out.contains(&found(4, 36, "mesage", tasks[0], "message")), "{}", told.out);
-    assert!(told.out.contains(&found(5, 27, "formt", tasks[1], "format")), "{}", told.out);
-    assert!(told.out.contains("unknown field `timout`"), "{}", told.out);
+    let result = world.jitney(&["validate", "f.yaml"]).ended(3);
+    assert!(result.out.contains(&found(4, 36, "mesage", tasks[0], "message")), "{}", result.out);
+    assert!(result.out.contains(&found(5, 27, "formt", tasks[1], "format")), "{}", result.out);
+    assert!(result.out.contains("unknown field `timout`"), "{}", result.out);
 }
 
 #[test]
@@ -434,10 +434,10 @@ fn unsupported_values_are_rejected_before_the_run_with_exit_code_1() {
     ] {
         let world = World::new();
         world.write("f.yaml", format!("{HEAD}tasks:\n{before}  - {{id: a, {task}}}\n"));
-        let told = world.jitney(&["validate", "f.yaml"]).ended(3);
-        assert!(told.out.contains(words) && told.out.contains("--> f.yaml:5:"), "{told}");
+        let result = world.jitney(&["validate", "f.yaml"]).ended(3);
+        assert!(result.out.contains(words) && result.out.contains("--> f.yaml:5:"), "{result}");
         let ran = world.jitney(&["run", "f.yaml"]).ended(1).without_data();
-        assert_eq!(format!("{}\n\n", ran.err.trim_end()), told.out.split_inclusive("\n\n").next().unwrap());
+        assert_eq!(format!("{}\n\n", ran.err.trim_end()), result.out.split_inclusive("\n\n").next().unwrap());
         assert!(!world.home().exists() && !world.path("ran").exists(), "something ran");
         // What cannot be read as a flow is invalid, whatever else is wrong with it.
         for broken in ["tsaks: []\n", "labels: x\n"] {
@@ -453,15 +453,15 @@ fn flows_that_are_too_deep_or_too_large_are_rejected_with_a_position() {
         let world = World::new();
         world.write("f.yaml", format!("{HEAD}variables:\n  a:\n    {text}x\n"));
         for command in ["validate", "run"] {
-            let told = world.jitney(&[command, "f.yaml"]).ended(3);
-            let text = format!("{}{}", told.out, told.err);
+            let result = world.jitney(&[command, "f.yaml"]).ended(3);
+            let text = format!("{}{}", result.out, result.err);
             assert!(text.starts_with("error: this is nested more than 100 levels deep\n  --> f.yaml:5:"), "{}", text);
         }
     }
     let world = World::new();
     world.write("f.yaml", format!("{HEAD}description: {}\n", "x".repeat(300_000)));
-    let told = world.jitney(&["validate", "f.yaml"]).ended(3);
-    assert!(told.out.starts_with("error: the flow is larger than 256 kB\n  --> f.yaml:1:1"), "{}", told.out);
+    let result = world.jitney(&["validate", "f.yaml"]).ended(3);
+    assert!(result.out.starts_with("error: the flow is larger than 256 kB\n  --> f.yaml:1:1"), "{}", result.out);
 }
 
 /// Texts that cost more than their length would: they end all the same, with findings.
@@ -481,8 +481,8 @@ fn checking_a_flow_has_a_time_limit() {
     ] {
         let world = World::new();
         world.write("f.yaml", format!("{HEAD}{rest}"));
-        let told = world.jitney(&["validate", "f.yaml"]).ended(if finding.is_empty() { 0 } else { 3 });
-        assert!(told.out.contains(finding), "{}", told.out);
+        let result = world.jitney(&["validate", "f.yaml"]).ended(if finding.is_empty() { 0 } else { 3 });
+        assert!(result.out.contains(finding), "{}", result.out);
     }
 }
 
@@ -521,8 +521,8 @@ tasks:
 triggers:
   - {id: call, type: webhook, key: a-key-of-some-length}\n";
     world.write("f.yaml", format!("{HEAD}{flow}"));
-    let told = world.jitney(&["validate", "f.yaml"]).ended(0);
-    assert_eq!(told.out.matches("warning: ").count(), 6, "{told}");
+    let result = world.jitney(&["validate", "f.yaml"]).ended(0);
+    assert_eq!(result.out.matches("warning: ").count(), 6, "{result}");
     for part in [
         "the program executes whatever `inputs.name` contains",
         "f.yaml:19:",
@@ -540,7 +540,7 @@ triggers:
         "env: {VALUE: \"{{ inputs.name }}\"}",
         "{{ trigger.body | shellQuote }}",
     ] {
-        assert!(told.out.contains(part), "`{part}` is not in {told}");
+        assert!(result.out.contains(part), "`{part}` is not in {result}");
     }
 }
 
@@ -567,8 +567,8 @@ fn missing_files_of_a_flow_are_reported_before_anything_runs() {
     let world = World::new();
     world.write("f.yaml", MISSING);
     world.write("there.sql", "SELECT 1");
-    let told = world.jitney(&["validate", "f.yaml", "--json"]).ended(3);
-    let found: Vec<(String, u64, String)> = told.json()["findings"]
+    let result = world.jitney(&["validate", "f.yaml", "--json"]).ended(3);
+    let found: Vec<(String, u64, String)> = result.json()["findings"]
         .as_array()
         .unwrap()
         .iter()
@@ -592,8 +592,8 @@ fn missing_files_of_a_flow_are_reported_before_anything_runs() {
         ("warning", 11, "there is no file `./away/month.csv`"),
         ("warning", 14, "there is no file `away.md`"),
     ];
-    assert_eq!(found, expected, "{told}");
-    assert!(told.out.contains("relative paths are relative to the flow's folder"), "{told}");
+    assert_eq!(found, expected, "{result}");
+    assert!(result.out.contains("relative paths are relative to the flow's folder"), "{result}");
     // What is a part of the flow must be there before anything runs.
     let ran = world.jitney(&["run", "f.yaml"]).ended(3);
     assert!(ran.err.contains("there is no file `away.sql`") && !ran.err.contains("file `away.csv`"), "{ran}");

@@ -1,12 +1,12 @@
-//! Inputs and names on the command line that cannot be meant: told with a remedy, and nothing runs.
+//! Invalid inputs and names on the command line: reported with a remedy, and nothing runs.
 
 use crate::cli::world::{TAXI, World};
 
 /// Nothing has run: there is not even a home.
 #[track_caller]
 fn refused(world: &World, arguments: &[&str], expected: &str) {
-    let told = world.jitney(arguments).ended(3).without_data();
-    assert_eq!(told.err, format!("{expected}\n"));
+    let result = world.jitney(arguments).ended(3).without_data();
+    assert_eq!(result.err, format!("{expected}\n"));
     assert!(!world.home().exists(), "something was written");
 }
 
@@ -72,8 +72,8 @@ fn a_missing_flow_file_lists_the_yaml_files_in_its_folder() {
     let expected = "error: cannot read the flow `flows/tax.yaml`: No such file or directory\n  \
                     help: YAML files in that folder: flows/taxi.yaml, flows/zones.yml";
     refused(&world, &["run", "flows/tax.yaml"], expected);
-    let told = world.jitney(&["validate", "flows/tax.yaml"]).ended(3);
-    assert_eq!(told.out, format!("{expected}\n\n"));
+    let result = world.jitney(&["validate", "flows/tax.yaml"]).ended(3);
+    assert_eq!(result.out, format!("{expected}\n\n"));
     let nowhere = world.jitney(&["run", "elsewhere/taxi.yaml"]).ended(3);
     nowhere.says("help: give the path of a YAML file");
 }
@@ -82,9 +82,9 @@ fn a_missing_flow_file_lists_the_yaml_files_in_its_folder() {
 fn an_invalid_address_is_rejected_before_anything_runs() {
     let mut world = World::new();
     world.postgres = Some("postgres://root:geheim77@localhost:port/ny_taxi".to_owned());
-    let told = world.load().ended(3).without_data().says("error: cannot read the address of --postgres: ");
-    assert!(told.err.contains("help: write it as postgres://"), "{told}");
-    assert!(!told.err.contains("geheim77"), "{told}");
+    let result = world.load().ended(3).without_data().says("error: cannot read the address of --postgres: ");
+    assert!(result.err.contains("help: write it as postgres://"), "{result}");
+    assert!(!result.err.contains("geheim77"), "{result}");
     assert!(!world.home().exists(), "something was written");
 }
 
@@ -98,10 +98,11 @@ fn a_missing_path_is_reported_with_the_places_searched() {
     for arguments in
         [&["run", "flows/f.yaml"][..], &["backfill", "flows/f.yaml", "--from", "2020-01", "--to", "2020-02"]]
     {
-        let told = world.jitney(&[arguments, &["-i", "source=./nomirror"]].concat()).ended(3).without_data();
-        let told = told.says("input `source`: `./nomirror` exists neither in the current folder nor next to the flow");
+        let result = world.jitney(&[arguments, &["-i", "source=./nomirror"]].concat()).ended(3).without_data();
+        let result =
+            result.says("input `source`: `./nomirror` exists neither in the current folder nor next to the flow");
         let places = ["nomirror", "flows/nomirror"].map(|name| world.path(name).display().to_string());
-        told.says(&places[0]).says(&places[1]);
+        result.says(&places[0]).says(&places[1]);
     }
     world.write("flows/nomirror/x", "");
     world.jitney(&["run", "flows/f.yaml", "-i", "source=./nomirror"]).ended(0);

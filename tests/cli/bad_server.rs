@@ -1,4 +1,4 @@
-//! A Postgres that is not there, says no, or has no room: told in plain words, and nothing is committed.
+//! A Postgres that is unreachable, refuses, or is full: reported in plain words, and nothing is committed.
 
 use crate::cli::world::{World, held};
 
@@ -10,9 +10,9 @@ fn a_server_that_is_down_is_named() {
     let port = listener.local_addr().unwrap().port();
     drop(listener);
     world.postgres = Some(format!("postgres://root:geheim77@127.0.0.1:{port}/ny_taxi"));
-    let told = world.load().ended(1).without_data();
+    let result = world.load().ended(1).without_data();
     let problem = format!("no Postgres server answers at 127.0.0.1:{port} (from --postgres): ");
-    told.says(&problem).says("Connection refused").says("help: start the server or correct the address");
+    result.says(&problem).says("Connection refused").says("help: start the server or correct the address");
     assert!(!world.journal_text().contains("geheim77"));
 }
 
@@ -37,10 +37,11 @@ async fn with_role(database: &str, role: &str) -> (World, tokio_postgres::Client
 async fn a_wrong_password_is_refused_and_never_shown() {
     let (mut world, owner) = with_role("cli_password", "cli_someone").await;
     world.postgres = Some(as_user(&world.postgres.unwrap(), "cli_someone:falsch99"));
-    let told = world.load().ended(1).without_data();
-    let told = told.says("(from --postgres) does not accept the password of `cli_someone`");
-    let told = told.says("help: correct the password in the address, the task's `password`, PGPASSWORD or ~/.pgpass");
-    assert!(!told.err.contains("falsch99") && !world.journal_text().contains("falsch99"), "{told}");
+    let result = world.load().ended(1).without_data();
+    let result = result.says("(from --postgres) does not accept the password of `cli_someone`");
+    let result =
+        result.says("help: correct the password in the address, the task's `password`, PGPASSWORD or ~/.pgpass");
+    assert!(!result.err.contains("falsch99") && !world.journal_text().contains("falsch99"), "{result}");
     assert_eq!(held(&owner).await, (0, 0));
 }
 
@@ -49,17 +50,17 @@ async fn a_missing_database_is_reported_with_the_command_that_creates_it() {
     let mut world = World::with_database("cli_no_database").await;
     world.month(100);
     world.postgres = world.postgres.map(|address| address.replace("/cli_no_database", "/cli_nowhere"));
-    let told = world.load().ended(1).without_data();
-    told.says("(from --postgres) has no database `cli_nowhere`").says("help: create it: createdb -h ");
+    let result = world.load().ended(1).without_data();
+    result.says("(from --postgres) has no database `cli_nowhere`").says("help: create it: createdb -h ");
 }
 
 #[tokio::test]
 async fn a_schema_without_create_permission_is_named() {
     let (world, owner) = with_role("cli_schema", "cli_guest").await;
     owner.batch_execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC").await.unwrap();
-    let told = world.load().ended(1).without_data();
-    let told = told.says("may not create the ledger `jitney_loads` in the schema `public`");
-    told.says("help: grant it with `GRANT CREATE ON SCHEMA \"public\" TO \"cli_guest\"`");
+    let result = world.load().ended(1).without_data();
+    let result = result.says("may not create the ledger `jitney_loads` in the schema `public`");
+    result.says("help: grant it with `GRANT CREATE ON SCHEMA \"public\" TO \"cli_guest\"`");
     assert_eq!(held(&owner).await, (0, 0));
 }
 
@@ -69,8 +70,8 @@ async fn a_table_without_write_permission_is_named() {
     let ddl = concat!(env!("CARGO_MANIFEST_DIR"), "/sql/postgres/green_tripdata.sql");
     owner.batch_execute(&std::fs::read_to_string(ddl).unwrap()).await.unwrap();
     owner.batch_execute("GRANT CREATE ON SCHEMA public TO cli_reader").await.unwrap();
-    let told = world.load().ended(1).without_data().says("permission denied for table green_tripdata (42501)");
-    told.says("help: let the object's owner GRANT the right to this user, or use another user");
+    let result = world.load().ended(1).without_data().says("permission denied for table green_tripdata (42501)");
+    result.says("help: let the object's owner GRANT the right to this user, or use another user");
     assert_eq!(held(&owner).await, (0, 0));
 }
 
@@ -92,9 +93,9 @@ async fn a_full_disk_of_the_server_rolls_everything_back() {
         END $$;
         CREATE TRIGGER full_disk BEFORE INSERT ON green_tripdata FOR EACH ROW EXECUTE FUNCTION full_disk()";
     client.batch_execute(full).await.unwrap();
-    let told = world.load().ended(1).without_data();
-    let told = told.says("the server's disk is full, and it rolled the work back: could not extend file");
-    told.says("help: free space on the server's disk, then run it again");
+    let result = world.load().ended(1).without_data();
+    let result = result.says("the server's disk is full, and it rolled the work back: could not extend file");
+    result.says("help: free space on the server's disk, then run it again");
     assert_eq!(held(&client).await, (0, 0));
     world.jitney(&["resume"]).ended(0);
     assert_eq!(held(&client).await, crate::cli::world::expected(&facts));

@@ -1,4 +1,4 @@
-//! A home folder that cannot be used as it is: what is told, what works all the same, and how room is made.
+//! A home folder that cannot be used as it is: what is reported, what still works, and how space is freed.
 
 use jitney::engine::lock::HomeLock;
 use jitney::id::ExecutionId;
@@ -18,9 +18,9 @@ fn a_home_that_is_a_file_is_reported_with_its_path_and_a_remedy() {
     let flow = world.write("f.yaml", HELLO);
     let flow = flow.to_str().unwrap();
     for command in [&["executions"][..], &["run", flow], &["resume"], &["clean"], &["kv", "list"], &["server"]] {
-        let told = world.jitney(command).ended(3);
+        let result = world.jitney(command).ended(3);
         let expected = format!("cannot use the home folder {}: it is a file", world.home().display());
-        told.without_data().says(&expected).says("choose another folder with `--home` or JITNEY_HOME");
+        result.without_data().says(&expected).says("choose another folder with `--home` or JITNEY_HOME");
     }
 }
 
@@ -28,8 +28,8 @@ fn a_home_that_is_a_file_is_reported_with_its_path_and_a_remedy() {
 fn a_damaged_journal_is_reported_with_its_path_and_a_remedy() {
     let world = World::new();
     let journal = world.write("home/journal.db", "this was a database ".repeat(500));
-    let told = world.jitney(&["executions"]).ended(70);
-    told.says(&format!("the journal {} is damaged", journal.display())).says("move it away");
+    let result = world.jitney(&["executions"]).ended(70);
+    result.says(&format!("the journal {} is damaged", journal.display())).says("move it away");
     std::fs::remove_file(journal).unwrap();
     world.jitney(&["executions"]).ended(0).says("Nothing has run yet");
 }
@@ -53,7 +53,7 @@ fn read_only_commands_work_on_a_read_only_home() {
     std::fs::rename(&left, world.path("home.left")).unwrap();
     std::fs::remove_dir_all(world.home()).unwrap();
     std::fs::rename(world.path("home.left"), world.home()).unwrap();
-    // Neither locks nor shared memory can be made; whoever runs the tests may be allowed to write anywhere.
+    // Neither locks nor shared memory can be made; the user who runs the tests may be allowed to write anywhere.
     for name in ["journal.lock", "journal.db-shm", "kv.lock", "kv.db-shm"] {
         std::fs::create_dir(world.home().join(name)).unwrap();
     }
@@ -85,13 +85,17 @@ fn clean_removes_old_files_and_reports_the_freed_size() {
         .jitney(&["clean", "--dry-run"])
         .ended(0)
         .says("Would free 10 B: 2 leftover folders, 1 lock of a dead process.");
-    let told = world.jitney(&["clean", "--older-than", "0s", "--dry-run", "--json"]).ended(0).json();
-    assert_eq!((&told["files_of"], &told["leftovers"], &told["locks"]), (&1.into(), &2.into(), &1.into()), "{told}");
-    assert!(told["bytes"].as_u64().unwrap() >= 100_000, "{told}");
+    let result = world.jitney(&["clean", "--older-than", "0s", "--dry-run", "--json"]).ended(0).json();
+    assert_eq!(
+        (&result["files_of"], &result["leftovers"], &result["locks"]),
+        (&1.into(), &2.into(), &1.into()),
+        "{result}"
+    );
+    assert!(result["bytes"].as_u64().unwrap() >= 100_000, "{result}");
     assert_eq!(world.left_in_storage().len(), 1, "a dry run removes nothing");
 
-    let told = world.jitney(&["clean", "--older-than", "0s"]).ended(0);
-    told.says("Freed 100.0 kB: 1 execution's files, 2 leftover folders, 1 lock of a dead process.");
+    let result = world.jitney(&["clean", "--older-than", "0s"]).ended(0);
+    result.says("Freed 100.0 kB: 1 execution's files, 2 leftover folders, 1 lock of a dead process.");
     assert!(world.left_in_storage().is_empty());
     let locks: Vec<_> =
         world.home().join("locks").read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
@@ -126,17 +130,20 @@ fn validate_reports_duplicate_ids_and_folders_without_flows() {
     world.write("flows/deep/b.yaml", HELLO);
     world.write("flows/c.yaml", HELLO.replace("namespace: n", "namespace: other"));
     world.write("flows/_files/not_a_flow.yaml", "x: 1\n");
-    let told = world.jitney(&["validate", "flows"]).ended(3);
-    assert!(told.out.contains("there are two flows n.hello") && told.out.contains("flows/deep/b.yaml:1:5"), "{told}");
-    assert!(told.out.contains("the other is in flows/a.yaml"), "{told}");
-    told.says("3 flows checked, 1 error");
+    let result = world.jitney(&["validate", "flows"]).ended(3);
+    assert!(
+        result.out.contains("there are two flows n.hello") && result.out.contains("flows/deep/b.yaml:1:5"),
+        "{result}"
+    );
+    assert!(result.out.contains("the other is in flows/a.yaml"), "{result}");
+    result.says("3 flows checked, 1 error");
     let path = first.to_str().unwrap();
     world.jitney(&["validate", path, path]).ended(0);
-    let told = world.jitney(&["validate", "nosuch"]).ended(3);
-    assert!(told.out.contains("there is no file or folder `nosuch`"), "{told}");
+    let result = world.jitney(&["validate", "nosuch"]).ended(3);
+    assert!(result.out.contains("there is no file or folder `nosuch`"), "{result}");
     std::fs::create_dir(world.path("empty")).unwrap();
-    let told = world.jitney(&["validate", "empty"]).ended(3);
-    assert!(told.out.contains("there are no flows in the folder empty"), "{told}");
+    let result = world.jitney(&["validate", "empty"]).ended(3);
+    assert!(result.out.contains("there are no flows in the folder empty"), "{result}");
 }
 
 #[test]
@@ -168,7 +175,7 @@ fn a_home_on_a_read_only_mount_can_be_read() {
         let line = format!("{mount} && ! touch {home}/x 2>&- && exec {program} --home {home} {arguments}");
         let mut command = std::process::Command::new("unshare");
         command.args(["-rm", "sh", "-c", &line]).current_dir(world.path(""));
-        crate::cli::world::Told::from(command.output().unwrap())
+        crate::cli::world::CommandOutput::from(command.output().unwrap())
     };
     assert!(mounted("executions").ended(0).out.contains(&id));
     assert!(mounted(&format!("executions logs {id}")).ended(0).out.contains("hi"));

@@ -38,7 +38,7 @@ fn inputs_come_from_a_file_and_the_command_line_wins() {
     let mut command = world.command(&["run", "f.yaml", "--inputs", "-"]);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(b"{\"taxi\": \"green\", \"months\": \"5,6\"}").unwrap();
-    crate::cli::world::told(child).ended(0).says("green here [5,6]");
+    crate::cli::world::output_of(child).ended(0).says("green here [5,6]");
 }
 
 #[test]
@@ -48,9 +48,9 @@ fn an_invalid_file_of_inputs_is_an_error() {
     world.write("odd.yaml", "taxi: [green]\ncolour: 1\nmonths: [x]\n");
     world.jitney(&["run", "f.yaml", "--inputs", "list.yaml"]).ended(3).says("the inputs from list.yaml are not a map");
     world.jitney(&["run", "f.yaml", "--inputs", "none.yaml"]).ended(3).says("cannot read the inputs from none.yaml");
-    let told = world.jitney(&["run", "f.yaml", "--inputs", "odd.yaml"]).ended(3);
+    let result = world.jitney(&["run", "f.yaml", "--inputs", "odd.yaml"]).ended(3);
     assert_eq!(
-        told.err,
+        result.err,
         "error: the flow has no input `colour`\n  help: the flow has `taxi`, `db.host`, `months`, `token`, `conf`\n\n\
          error: input `taxi`: this must be a single value, not a list\n\n\
          error: input `months`: `x` is not a whole number\n"
@@ -67,9 +67,12 @@ fn a_file_is_copied_into_the_runs_own_storage() {
     world.jitney(&["run", "flows/f.yaml", "-i", "data=trips.csv"]).ended(0).says("one,two");
     let inputs = world.newest()["inputs"]["data"].as_str().unwrap().to_owned();
     assert!(inputs.starts_with("jitney:///") && inputs.ends_with("/inputs[data]/trips.csv"), "{inputs}");
-    let told = world.jitney(&["run", "flows/f.yaml", "-i", "data=tripps.csv"]).ended(3);
-    assert!(told.err.contains("input `data`: cannot read ") && told.err.contains("tripps.csv: No such file"), "{told}");
-    assert!(told.err.contains("help: give the path of a file: `-i data=PATH`"), "{told}");
+    let result = world.jitney(&["run", "flows/f.yaml", "-i", "data=tripps.csv"]).ended(3);
+    assert!(
+        result.err.contains("input `data`: cannot read ") && result.err.contains("tripps.csv: No such file"),
+        "{result}"
+    );
+    assert!(result.err.contains("help: give the path of a file: `-i data=PATH`"), "{result}");
 }
 
 #[test]
@@ -89,14 +92,14 @@ fn a_resumed_run_keeps_its_inputs() {
     let first = world.newest()["inputs"].clone();
     world.jitney(&["resume"]).ended(3).says("input `token` has no value");
     world.write("f.yaml", format!("id: f\nnamespace: n\n{inputs}{tasks}"));
-    let told = world.jitney(&["resume", "-i", "token=hunter2"]).ended(1);
-    assert!(!told.err.contains("hunter2"), "{told}");
-    assert_eq!(world.newest()["inputs"], first, "{told}");
+    let result = world.jitney(&["resume", "-i", "token=hunter2"]).ended(1);
+    assert!(!result.err.contains("hunter2"), "{result}");
+    assert_eq!(world.newest()["inputs"], first, "{result}");
 }
 
 #[test]
 fn help_lists_the_inputs_of_a_flow() {
-    let told = world().jitney(&["run", "f.yaml", "--help"]).ended(0);
+    let result = world().jitney(&["run", "f.yaml", "--help"]).ended(0);
     let expected = "Does nothing much
 
 Usage: jitney run f.yaml [-i NAME=VALUE]... [OPTIONS]
@@ -110,8 +113,8 @@ Inputs:
 
 Options:
 ";
-    assert!(told.out.starts_with(expected), "{told}");
-    assert!(told.out.contains("--label <KEY=VALUE>"), "{told}");
+    assert!(result.out.starts_with(expected), "{result}");
+    assert!(result.out.contains("--label <KEY=VALUE>"), "{result}");
     let plain = World::new().jitney(&["run", "--help"]).ended(0);
     assert!(plain.out.contains("Usage: jitney run [OPTIONS] <FLOW>"), "{plain}");
     let taxi = World::new().jitney(&["run", TAXI, "-h"]).ended(0);
@@ -122,8 +125,11 @@ Options:
 fn help_lists_the_inputs_of_an_invalid_flow() {
     let world = World::new();
     world.write("f.yaml", FLOW.replace("log,", "lag,").replace("type: JSON", "type: JASON"));
-    let told = world.jitney(&["run", "f.yaml", "--help"]).ended(3).says("unknown task type `lag`").says("`JASON`");
-    assert!(told.out.contains("-i db.host=<TEXT>       [default: here]\n") && !told.out.contains("conf"), "{told}");
+    let result = world.jitney(&["run", "f.yaml", "--help"]).ended(3).says("unknown task type `lag`").says("`JASON`");
+    assert!(
+        result.out.contains("-i db.host=<TEXT>       [default: here]\n") && !result.out.contains("conf"),
+        "{result}"
+    );
 }
 
 #[test]
@@ -141,7 +147,7 @@ fn defaults_can_use_stored_values_and_secrets() {
     world.write(".env", "TOKEN=from-dot-env\n");
     world.jitney(&["run", "f.yaml"]).ended(0).says("01 12 ***");
     world.jitney(&["kv", "set", "month", "02", "-n", "n"]).ended(0);
-    let told = world.jitney(&["run", "f.yaml"]).ended(3);
-    assert!(told.err.contains("a secret may only be used in an input of type SECRET"), "{told}");
+    let result = world.jitney(&["run", "f.yaml"]).ended(3);
+    assert!(result.err.contains("a secret may only be used in an input of type SECRET"), "{result}");
     assert!(!world.journal_text().contains("from-dot-env"));
 }

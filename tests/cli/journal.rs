@@ -15,7 +15,7 @@ use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::postgres;
-use crate::cli::world::{APRIL, World, expected, held, ledger, told};
+use crate::cli::world::{APRIL, World, expected, held, ledger, output_of};
 
 const FLOW: &str = r#"
 id: steps
@@ -89,7 +89,7 @@ fn processes_that_write_to_one_journal_at_once_wait_for_each_other() {
     let tasks: String = (0..20).map(|number| format!("  - {{id: t{number}, type: log, message: x}}\n")).collect();
     world.write("f.yaml", format!("id: f\nnamespace: n\ntasks:\n{tasks}"));
     let runs = [(); 6].map(|()| world.start(&["run", "f.yaml"]));
-    runs.into_iter().for_each(|run| drop(told(run).ended(0)));
+    runs.into_iter().for_each(|run| drop(output_of(run).ended(0)));
     assert_eq!(world.jitney(&["executions", "--json"]).json().as_array().map(Vec::len), Some(6));
 }
 

@@ -7,7 +7,7 @@ use jitney::cli::demo::serve::serve;
 use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::world::{World, expected, held, ledger, signal, told, until};
+use crate::cli::world::{World, expected, held, ledger, output_of, signal, until};
 
 const ROWS: u64 = 100_000;
 const MOMENTS: u32 = 10;
@@ -94,7 +94,7 @@ async fn ctrl_c_rolls_back_and_prints_how_to_resume() {
     let child = world.start(&world.load_from("source=mirror"));
     until_at_the_gate(&client).await;
     signal(&child, "INT");
-    let stopped = told(child).ended(130).without_data();
+    let stopped = output_of(child).ended(130).without_data();
     let id = world.newest_id();
     let words =
         format!("Running loads were rolled back; changes made by scripts remain. Resume with: jitney resume {id}");
@@ -119,7 +119,7 @@ async fn a_running_execution_cannot_be_resumed_by_another_process() {
     refused
         .says(&format!("execution {id} is running in another process; wait until it ends, or stop that process first"));
     open_the_gate(&client).await;
-    told(child).ended(0);
+    output_of(child).ended(0);
     assert_eq!(held(&client).await, expected(&facts));
     assert_eq!(ledger(&client).await, 1);
 }

@@ -1,6 +1,6 @@
-//! The world around a flow, as its user sets it up: secrets, files beside the flow, kept values.
+//! The world around a flow, as its user sets it up: secrets, files beside the flow, stored values.
 
-use crate::cli::world::{Told, World};
+use crate::cli::world::{CommandOutput, World};
 
 const SECRETS: &str = r#"id: f
 namespace: n
@@ -31,7 +31,7 @@ tasks:
 /// What each secret is, and other ways to write them.
 const NEVER: &[&str] = &["t0p s3cret", "t0p+s3cret", "dDBwIHMzY3JldCZtb3Jl", "in-a-file", "in-dotenv", "account-key"];
 
-fn with_secrets(world: &World, arguments: &[&str]) -> Told {
+fn with_secrets(world: &World, arguments: &[&str]) -> CommandOutput {
     let mut command = world.command(arguments);
     command.env("SECRET_API_TOKEN", "dDBwIHMzY3JldCZtb3Jl");
     command.env("ACCOUNT", "{\n  \"user\": \"me\",\n  \"key\": \"account-key\"\n}");
@@ -45,9 +45,9 @@ fn a_secret_is_used_and_never_seen() {
     world.write("flows/f.yaml", SECRETS);
     world.write("flows/.env", "FROM_DOTENV=in-dotenv\n");
     world.write("secrets/from_file", "in-a-file\n");
-    let told = with_secrets(&world, &["run", "flows/f.yaml"]).ended(1).says("token ***").says("no ***");
-    let told = told.says("it is ***").says("the values of the loop contain a secret");
-    let mut seen = told.to_string() + &with_secrets(&world, &["run", "flows/f.yaml", "--json"]).to_string();
+    let result = with_secrets(&world, &["run", "flows/f.yaml"]).ended(1).says("token ***").says("no ***");
+    let result = result.says("it is ***").says("the values of the loop contain a secret");
+    let mut seen = result.to_string() + &with_secrets(&world, &["run", "flows/f.yaml", "--json"]).to_string();
     let id = world.newest_id();
     for command in [["executions", "show", &id], ["executions", "logs", &id]] {
         seen += &world.jitney(&command).ended(0).to_string();
@@ -65,8 +65,8 @@ fn a_missing_secret_is_an_error_that_names_every_place() {
     world
         .write("flows/f.yaml", "id: f\nnamespace: n\ntasks: [{id: a, type: log, message: \"{{ secret('NONE') }}\"}]\n");
     world.jitney(&["validate", "flows/f.yaml"]).ended(0);
-    let told = world.jitney(&["run", "flows/f.yaml"]).ended(1).says("there is no secret `NONE`");
-    told.says("`SECRET_NONE` (in base64)").says("flows/.env (no such file)").says("/run/secrets").says("f.yaml:3:");
+    let result = world.jitney(&["run", "flows/f.yaml"]).ended(1).says("there is no secret `NONE`");
+    result.says("`SECRET_NONE` (in base64)").says("flows/.env (no such file)").says("/run/secrets").says("f.yaml:3:");
 }
 
 #[test]
@@ -90,10 +90,10 @@ tasks:
   - {id: e, type: log, message: \"{{ read('../outside.txt') }}\"}
 ",
     );
-    let told = world.jitney(&["run", "flows/f.yaml"]).ended(1);
-    let told = told.says("SELECT 1 8 beside extra\n").says("false false SELECT 1\n");
-    let told = told.says("    SELECT 1extra.txt\n    main.sh\n    sql\n").says("leads out of the folders");
-    assert!(!told.err.contains("notes.md"), "{told}");
+    let result = world.jitney(&["run", "flows/f.yaml"]).ended(1);
+    let result = result.says("SELECT 1 8 beside extra\n").says("false false SELECT 1\n");
+    let result = result.says("    SELECT 1extra.txt\n    main.sh\n    sql\n").says("leads out of the folders");
+    assert!(!result.err.contains("notes.md"), "{result}");
     world.write(
         "flows/g.yaml",
         "id: g\nnamespace: none\ntasks: [{id: a, type: shell.commands, namespaceFiles: true, commands: [ls]}]\n",
@@ -134,11 +134,12 @@ tasks:
   - {id: b, type: shell.commands, docker: {image: 'ubuntu:24.04'}, commands: [echo two]}
 ",
     );
-    let told = world.jitney(&["run", "f.yaml", "--script-runner", "process"]).ended(0).says("one").says("two");
-    assert_eq!(told.err.matches("as processes on this machine").count(), 1, "{told}");
-    let told = told.says("`runner` and `docker` are deprecated");
-    drop(told);
+    let result = world.jitney(&["run", "f.yaml", "--script-runner", "process"]).ended(0).says("one").says("two");
+    assert_eq!(result.err.matches("as processes on this machine").count(), 1, "{result}");
+    let result = result.says("`runner` and `docker` are deprecated");
+    drop(result);
     let mut command = world.command(&["run", "f.yaml"]);
-    Told::from(command.env("JITNEY_SCRIPT_RUNNER", "process").output().unwrap()).ended(0);
-    Told::from(command.env("JITNEY_SCRIPT_RUNNER", "cloud").output().unwrap()).says("it can only be `process`");
+    CommandOutput::from(command.env("JITNEY_SCRIPT_RUNNER", "process").output().unwrap()).ended(0);
+    CommandOutput::from(command.env("JITNEY_SCRIPT_RUNNER", "cloud").output().unwrap())
+        .says("it can only be `process`");
 }

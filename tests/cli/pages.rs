@@ -10,8 +10,8 @@ const FLOWS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/flows");
 #[test]
 fn the_shipped_flows_are_clean() {
     let world = World::new();
-    let told = world.jitney(&["validate", FLOWS]).ended(0).without_data().says("flows checked, no errors");
-    assert!(!told.err.starts_with('0'), "{told}");
+    let result = world.jitney(&["validate", FLOWS]).ended(0).without_data().says("flows checked, no errors");
+    assert!(!result.err.starts_with('0'), "{result}");
     let report = world.jitney(&["validate", FLOWS, "--json"]).ended(0).json();
     assert_eq!((report["errors"].as_u64(), report["findings"].as_array().map(Vec::len)), (Some(0), Some(0)));
 }
@@ -38,8 +38,8 @@ fn every_task_type_has_a_page_under_each_of_its_names() {
 
 #[test]
 fn a_misspelt_task_type_suggests_the_right_one() {
-    let told = World::new().jitney(&["tasks", "postgres.lod"]).ended(3).without_data();
-    assert_eq!(told.err, "error: there is no task type `postgres.lod`\n  help: did you mean `postgres.load`?\n");
+    let result = World::new().jitney(&["tasks", "postgres.lod"]).ended(3).without_data();
+    assert_eq!(result.err, "error: there is no task type `postgres.lod`\n  help: did you mean `postgres.load`?\n");
 }
 
 #[test]
@@ -77,12 +77,12 @@ fn commands_say_that_nothing_has_run_before_the_first_run() {
     world.jitney(&["executions"]).ended(0).without_data().says("Nothing has run yet. Try: jitney demo");
     world.jitney(&["resume"]).ended(0).without_data().says("nothing to resume");
     for command in ["show", "logs"] {
-        let told = world.jitney(&["executions", command, "zz"]).ended(3).without_data();
-        assert_eq!(told.err, "error: there is no execution `zz`\n  help: `jitney executions` lists them\n");
+        let result = world.jitney(&["executions", command, "zz"]).ended(3).without_data();
+        assert_eq!(result.err, "error: there is no execution `zz`\n  help: `jitney executions` lists them\n");
     }
     for arguments in [&["resume", "../x"][..], &["replay", ""], &["files", "Zz"], &["backfill", "show", "o"]] {
-        let told = world.jitney(arguments).ended(3).without_data();
-        told.says("is neither an id nor the beginning of one").says(" list");
+        let result = world.jitney(arguments).ended(3).without_data();
+        result.says("is neither an id nor the beginning of one").says(" list");
     }
 }
 
@@ -136,8 +136,8 @@ fn output_names_with_an_unknown_extension_are_rejected() {
     for arguments in
         [&["demo", "month", "none/m.csv"][..], &["graph", "f.yaml", "-o", "none/f.svg"], &["new", "hello", "f.yaml/x"]]
     {
-        let told = world.jitney(arguments).ended(3);
-        assert!(told.err.contains("cannot ") && !told.err.contains("os error"), "{told}");
+        let result = world.jitney(arguments).ended(3);
+        assert!(result.err.contains("cannot ") && !result.err.contains("os error"), "{result}");
     }
     world.jitney(&["demo", "--elt"]).ended(3).says("make demo-elt");
     world.jitney(&["demo", "--rows", "0"]).ended(2).says("0 is not in 100..");

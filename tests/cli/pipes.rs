@@ -1,9 +1,9 @@
-//! Output that nobody takes: it ends nothing that is under way, and data that is lost is told of.
+//! Output that nobody takes: it ends nothing that is in progress, and lost data is reported.
 
 use std::fs::File;
 use std::process::{Child, Stdio};
 
-use crate::cli::world::{Told, World, signal, until};
+use crate::cli::world::{CommandOutput, World, signal, until};
 
 const FLOW: &str = "id: f\nnamespace: n\ntasks:\n  - {id: a, type: log, message: one}\n  \
     - {id: wait, type: sleep, duration: 200ms}\n  - {id: b, type: log, message: two}\n";
@@ -52,14 +52,14 @@ fn a_failed_write_to_stdout_is_an_error_except_for_a_closed_pipe() {
         [&["executions", "--json"][..], &["executions"], &["tasks"], &["schema"], &["run", "f.yaml", "--json"]]
     {
         let lost = world.command(arguments).stdout(full()).stderr(Stdio::piped()).output().unwrap();
-        Told::from(lost).ended(70).says("cannot write to stdout: No space left on device");
+        CommandOutput::from(lost).ended(70).says("cannot write to stdout: No space left on device");
         let mut gone = world.start(arguments);
         drop(gone.stdout.take());
-        crate::cli::world::told(gone).ended(0);
+        crate::cli::world::output_of(gone).ended(0);
     }
     let mut failed = world.start(&["run", "g.yaml", "--json"]);
     drop(failed.stdout.take());
-    crate::cli::world::told(failed).ended(1);
+    crate::cli::world::output_of(failed).ended(1);
 }
 
 fn server(world: &World, stderr: Stdio) -> Child {

@@ -16,13 +16,14 @@ fn a_failed_execution_resumes_from_the_failed_task() {
     world.jitney(&["run", "f.yaml"]).ended(1).says("there is no file `late.csv`");
     let id = world.newest_id();
     world.write("late.csv", "a\n1\n");
-    let told = world.jitney(&["resume"]).ended(0).says("got it").says(&id);
-    assert!(!told.err.contains("hello"), "a task that had ended well ran again\n{told}");
+    let result = world.jitney(&["resume"]).ended(0).says("got it").says(&id);
+    assert!(!result.err.contains("hello"), "a task that had ended well ran again\n{result}");
     world.jitney(&["resume"]).ended(0).says("nothing to resume");
     let again = world.jitney(&["resume", &id, "--json"]).ended(0).json();
     assert_eq!((&again["id"], &again["state"]), (&id.as_str().into(), &"SUCCESS".into()));
-    let told = world.jitney(&["resume", &id]).ended(0).says("has already ended (SUCCESS); there is nothing to resume");
-    assert!(!told.err.contains("SUCCESS in"), "{told}");
+    let result =
+        world.jitney(&["resume", &id]).ended(0).says("has already ended (SUCCESS); there is nothing to resume");
+    assert!(!result.err.contains("SUCCESS in"), "{result}");
 }
 
 #[tokio::test]
@@ -50,12 +51,12 @@ fn an_ambiguous_id_prefix_lists_the_matching_ids() {
         world.newest_id()
     });
     let shared: String = ids[0].chars().zip(ids[1].chars()).take_while(|(a, b)| a == b).map(|(a, _)| a).collect();
-    let told = world.jitney(&["resume", &shared]).ended(3).without_data();
+    let result = world.jitney(&["resume", &shared]).ended(3).without_data();
     let [older, newer] = ids;
     let expected = format!(
         "error: the ids of several executions begin with `{shared}`\n  help: use a longer prefix: {newer}, {older}\n"
     );
-    assert_eq!(told.err, expected);
+    assert_eq!(result.err, expected);
 }
 
 #[test]
@@ -65,8 +66,8 @@ fn resume_uses_the_flow_as_it_was_at_the_start() {
     world.jitney(&["run", "f.yaml"]).ended(1);
     world.write("late.csv", "a\n1\n");
     world.write("f.yaml", flow("the new words", ""));
-    let told = world.jitney(&["resume"]).ended(0).says("the old words");
-    assert!(!told.err.contains("the new words"), "{told}");
+    let result = world.jitney(&["resume"]).ended(0).says("the old words");
+    assert!(!result.err.contains("the new words"), "{result}");
 }
 
 #[test]
@@ -76,13 +77,13 @@ fn an_edited_flow_with_redacted_passwords_cannot_be_resumed() {
     world.write("f.yaml", flow("x", secret));
     world.jitney(&["run", "f.yaml"]).ended(1);
     let file = world.write("f.yaml", flow("y", secret));
-    let told = world.jitney(&["resume"]).ended(3).without_data();
+    let result = world.jitney(&["resume"]).ended(3).without_data();
     let expected = format!(
         "error: {} has changed since the execution started\n  \
          help: restore the old text, or start a new execution with `jitney run`: loads are safe to repeat\n",
         file.display()
     );
-    assert_eq!(told.err, expected);
+    assert_eq!(result.err, expected);
     assert_eq!(world.newest()["state"], "FAILED");
 }
 
@@ -153,7 +154,7 @@ fn a_purged_file_is_reported_as_such() {
     world.write("f.yaml", text);
     world.jitney(&["run", "f.yaml"]).ended(0);
     let id = world.newest_id();
-    let told = world.jitney(&["replay", &id, "--from", "use"]).ended(1).says("no longer exists");
-    told.says("`purge_files` or `jitney clean` has removed it").says("replay from the task that creates it, `get`");
+    let result = world.jitney(&["replay", &id, "--from", "use"]).ended(1).says("no longer exists");
+    result.says("`purge_files` or `jitney clean` has removed it").says("replay from the task that creates it, `get`");
     world.jitney(&["replay", &id, "--from", "get"]).ended(0);
 }

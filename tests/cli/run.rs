@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::cli::world::{TAXI, World, expected, held, ledger, told};
+use crate::cli::world::{TAXI, World, expected, held, ledger, output_of};
 
 #[tokio::test]
 async fn a_month_is_loaded_once_however_often_it_runs() {
@@ -43,9 +43,9 @@ async fn a_run_is_listed_with_its_logs_from_the_journal() {
     world.month(2000);
     let mut arguments = world.load_from("source=mirror").to_vec();
     arguments.push("--json");
-    let told = world.jitney(&arguments).ended(0);
-    assert_eq!(told.err, "", "with --json a good run is silent");
-    let run = told.json();
+    let result = world.jitney(&arguments).ended(0);
+    assert_eq!(result.err, "", "with --json a good run is silent");
+    let run = result.json();
     assert_eq!((&run["state"], &run["tasks"]["load"]["outputs"]["rows_loaded"]), (&json!("SUCCESS"), &json!(2000)));
     let id = run["id"].as_str().unwrap();
     assert_eq!((world.newest_id().as_str(), &world.newest()["rows"]), (id, &json!(2000)));
@@ -75,9 +75,9 @@ tasks:
     sql: SELECT id, CAST(day AS DATE) AS day, date + INTERVAL '1 day' AS next FROM self WHERE CAST(day AS DATE) > '2020-04-01'
 ";
     world.write("days.yaml", flow);
-    let told = world.jitney(&["run", "days.yaml"]).ended(0).says("SUCCESS");
+    let result = world.jitney(&["run", "days.yaml"]).ended(0).says("SUCCESS");
     for word in ["deprecat", "polars 2", "polars-", "warning"] {
-        assert!(!told.err.to_lowercase().contains(word), "{told}");
+        assert!(!result.err.to_lowercase().contains(word), "{result}");
     }
 }
 
@@ -87,7 +87,7 @@ async fn two_runs_of_one_month_at_once_load_it_once() {
     let facts = world.month(20_000);
     let client = world.client().await;
     let both = [(); 2].map(|()| world.start(&world.load_from("source=mirror")));
-    both.into_iter().for_each(|child| drop(told(child).ended(0)));
+    both.into_iter().for_each(|child| drop(output_of(child).ended(0)));
     assert_eq!(held(&client).await, expected(&facts));
     assert_eq!(ledger(&client).await, 1);
 }

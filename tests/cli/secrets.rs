@@ -46,9 +46,9 @@ fn no_secret_is_displayed_or_stored() {
     world.write("f.yaml", FLOW);
     let inputs = ["-i", "token=secret-input", "-i", "server=postgres://u:pass-in-input@127.0.0.1:1/d"];
     let run = [&["run", "f.yaml"][..], &inputs].concat();
-    let told =
+    let result =
         world.jitney(&run).ended(1).says("token *** for postgres://u:***@127.0.0.1:1/d").says("no Postgres server");
-    let mut seen = format!("{told}");
+    let mut seen = format!("{result}");
     seen += &world.jitney(&[&run[..], &["--json"]].concat()).ended(1).to_string();
     let id = world.newest_id();
     for command in [&["executions"][..], &["executions", "show", &id], &["executions", "logs", &id]] {
@@ -81,11 +81,11 @@ fn no_secret_is_displayed_or_stored() {
 async fn the_password_of_a_working_server_is_not_stored() {
     let world = World::with_database("cli_secret").await;
     world.month(100);
-    let told = world.load().ended(0);
+    let result = world.load().ended(0);
     let address = world.postgres.clone().unwrap();
     let password = address.split_once("://").unwrap().1.split_once(':').unwrap().1.split_once('@').unwrap().0;
     assert!(password.len() > 8);
-    assert!(!told.to_string().contains(password) && !world.journal_text().contains(password));
+    assert!(!result.to_string().contains(password) && !world.journal_text().contains(password));
 }
 
 const HOSTILE: &str = r#"id: f
@@ -105,10 +105,10 @@ fn control_characters_in_data_are_made_visible() {
     let text = "a\u{1b}[31mRED\u{1b}]0;title\u{7}\u{202e}\u{9b}b\nerror: forged\n  ✓ forged";
     world.write("f.yaml", HOSTILE);
     let input = format!("text={text}");
-    let told = world.jitney(&["run", "f.yaml", "-i", &input]).ended(1);
-    let told = told.says("said a\\x1b[31mRED\\x1b]0;title\\x07\\u202e\\u009bb");
+    let result = world.jitney(&["run", "f.yaml", "-i", &input]).ended(1);
+    let result = result.says("said a\\x1b[31mRED\\x1b]0;title\\x07\\u202e\\u009bb");
     let id = world.newest_id();
-    let mut seen = vec![told.err];
+    let mut seen = vec![result.err];
     for command in [&["executions"][..], &["executions", "show", &id], &["executions", "logs", &id]] {
         seen.push(world.jitney(command).ended(0).out);
     }
@@ -137,11 +137,11 @@ fn control_characters_in_column_names_and_flows_are_made_visible() {
         "f.yaml",
         "id: f\nnamespace: n\ntasks:\n  - {id: t, type: polars.transform, from: a.csv, filter: \"nothing > 1\"}\n",
     );
-    let told = world.jitney(&["run", "f.yaml"]).ended(1);
-    assert!(told.err.contains("\\x1b[31mRED") && !told.err.contains('\u{1b}'), "{told}");
+    let result = world.jitney(&["run", "f.yaml"]).ended(1);
+    assert!(result.err.contains("\\x1b[31mRED") && !result.err.contains('\u{1b}'), "{result}");
     world.write("g.yaml", "id: g\nnamespace: n\ntasks: [{id: \u{202e}t, typ: log}]\n");
-    let told = world.jitney(&["validate", "g.yaml"]).ended(3);
-    assert!(!told.to_string().contains('\u{202e}') && told.to_string().contains("\\u202e"), "{told}");
+    let result = world.jitney(&["validate", "g.yaml"]).ended(3);
+    assert!(!result.to_string().contains('\u{202e}') && result.to_string().contains("\\u202e"), "{result}");
 }
 
 #[cfg(unix)]
@@ -151,13 +151,13 @@ fn invalid_utf_8_is_at_most_an_error() {
     use std::os::unix::ffi::OsStrExt;
     let world = World::new();
     let bad = OsStr::from_bytes(b"x\xff");
-    let told = |arguments: &[&str], name: &str| -> crate::cli::world::Told {
+    let result = |arguments: &[&str], name: &str| -> crate::cli::world::CommandOutput {
         world.command(arguments).env(name, bad).output().unwrap().into()
     };
-    told(&["executions"], "BAD").ended(0);
-    told(&["executions"], "JITNEY_TOKEN").ended(3).says("`JITNEY_TOKEN` is not UTF-8 text");
+    output_of(&["executions"], "BAD").ended(0);
+    output_of(&["executions"], "JITNEY_TOKEN").ended(3).says("`JITNEY_TOKEN` is not UTF-8 text");
     world.write("f.yaml", "id: f\nnamespace: n\ntasks: [{id: a, type: log, message: \"{{ secret('BAD') }}\"}]\n");
-    told(&["run", "f.yaml"], "BAD").ended(1).says("`BAD` is not UTF-8 text");
+    output_of(&["run", "f.yaml"], "BAD").ended(1).says("`BAD` is not UTF-8 text");
     let output = world.command(&["run", "f.yaml", "-i"]).arg(bad).output().unwrap();
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     let output = world.command(&["run"]).arg(bad).output().unwrap();
@@ -252,8 +252,8 @@ tasks:
   - {id: say, type: log, message: \"{{ outputs.sub.outputs.all }}\"}
 ",
     );
-    let told =
+    let result =
         world.jitney(&["run", "parent.yaml", "-i", "token=secret-to-child"]).ended(0).says("22 15 ada ***").to_string();
-    let seen = (told + &world.journal_text()).to_lowercase();
+    let seen = (result + &world.journal_text()).to_lowercase();
     assert!(!seen.contains("secret-to-child") && seen.contains("bearer ***"), "{seen}");
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::cli::world::{World, told};
+use crate::cli::world::{World, output_of};
 
 const APPROVAL: &str = "id: f
 namespace: n
@@ -91,7 +91,7 @@ fn a_concurrency_limit_holds_across_processes() {
         "id: f\nnamespace: n\nconcurrency: {limit: 1}\ntasks: [{id: s, type: sleep, duration: 200ms}]\n",
     );
     let runs = [(); 3].map(|()| world.start(&["run", "f.yaml"]));
-    runs.into_iter().for_each(|run| drop(told(run).ended(0)));
+    runs.into_iter().for_each(|run| drop(output_of(run).ended(0)));
     let listed = world.jitney(&["executions", "--json"]).json();
     let mut spans: Vec<(String, String)> = listed
         .as_array()

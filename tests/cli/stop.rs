@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use crate::cli::world::{World, signal, told, until};
+use crate::cli::world::{World, output_of, signal, until};
 
 const SLEEPS: &str = "id: f\nnamespace: n\ntasks:\n  - {id: a, type: sleep, duration: 10m}\n";
 
@@ -23,7 +23,7 @@ async fn a_closed_terminal_stops_a_run_as_ctrl_c_does() {
         let child = world.start(&["run", "f.yaml"]);
         until_running(&world).await;
         signal(&child, name);
-        told(child).ended(130).says("Stopped");
+        output_of(child).ended(130).says("Stopped");
         assert_eq!(state(&world), "KILLED", "{name}");
     }
 }
@@ -65,7 +65,7 @@ async fn executions_of_a_killed_process_are_shown_as_interrupted() {
     until("somebody works on it", async || world.newest()["interrupted"] == false).await;
     assert_eq!(state(&world), "RUNNING");
     signal(&resumed, "INT");
-    told(resumed).ended(130);
+    output_of(resumed).ended(130);
     assert_eq!(world.newest()["interrupted"], false);
 }
 
@@ -83,7 +83,7 @@ async fn a_second_signal_leaves_neither_the_script_nor_an_execution_that_is_bein
     signal(&child, "INT");
     until("it is being stopped", async || world.journal_text().contains("KILLING")).await;
     signal(&child, "INT");
-    told(child).ended(130);
+    output_of(child).ended(130);
     let lives = || Command::new("kill").args(["-0", pid.trim()]).stderr(Stdio::null()).status().unwrap().success();
     until("the script is gone", async || !lives()).await;
     assert_eq!(state(&world), "KILLED");
@@ -99,7 +99,7 @@ fn a_file_beyond_ulimit_fails_the_task_but_not_the_process() {
         format!("ulimit -f 2048; exec {} --home {} run f.yaml", env!("CARGO_BIN_EXE_jitney"), world.home().display());
     let mut command = Command::new("bash");
     command.args(["-c", &line]).current_dir(world.path("")).stdin(Stdio::null());
-    let ended: crate::cli::world::Told = command.output().unwrap().into();
+    let ended: crate::cli::world::CommandOutput = command.output().unwrap().into();
     ended.ended(1).says("File too large");
     assert_eq!(state(&world), "FAILED");
 }

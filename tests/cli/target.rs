@@ -62,7 +62,7 @@ async fn the_same_server_may_be_named_in_any_way_on_resume() {
     world.write("late.csv", "a\n");
     let address = world.postgres.take().unwrap();
     let resumed = world.command(&["resume"]).env("DATABASE_URL", &address).output().unwrap();
-    crate::cli::world::Told::from(resumed).ended(0);
+    crate::cli::world::CommandOutput::from(resumed).ended(0);
     assert!(is_filled(&address).await);
 }
 

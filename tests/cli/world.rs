@@ -22,7 +22,7 @@ pub struct World {
 }
 
 /// How a command ended and what it said.
-pub struct Told {
+pub struct CommandOutput {
     pub code: Option<i32>,
     pub out: String,
     pub err: String,
@@ -81,11 +81,11 @@ impl World {
         command
     }
 
-    pub fn jitney(&self, arguments: &[&str]) -> Told {
+    pub fn jitney(&self, arguments: &[&str]) -> CommandOutput {
         self.command(arguments).output().unwrap().into()
     }
 
-    /// Starts a command and goes on; its words are kept for [`told`].
+    /// Starts a command in the background; [`output_of`] waits for its output.
     pub fn start(&self, arguments: &[&str]) -> Child {
         self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
@@ -95,7 +95,7 @@ impl World {
         ["run", TAXI, "-i", "taxi=green", "-i", "year=2020", "-i", "month=04", "-i", source]
     }
 
-    pub fn load(&self) -> Told {
+    pub fn load(&self) -> CommandOutput {
         self.jitney(&self.load_from("source=mirror"))
     }
 
@@ -134,7 +134,7 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// Waits for a command that was started.
-pub fn told(child: Child) -> Told {
+pub fn output_of(child: Child) -> CommandOutput {
     child.wait_with_output().unwrap().into()
 }
 
@@ -174,7 +174,7 @@ pub async fn ledger(client: &Client) -> i64 {
     client.query_one("SELECT count(*) FROM jitney_loads", &[]).await.unwrap().get(0)
 }
 
-impl Told {
+impl CommandOutput {
     #[track_caller]
     pub fn ended(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "{self}");
@@ -201,14 +201,14 @@ impl Told {
     }
 }
 
-impl From<Output> for Told {
+impl From<Output> for CommandOutput {
     fn from(output: Output) -> Self {
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         Self { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
     }
 }
 
-impl fmt::Display for Told {
+impl fmt::Display for CommandOutput {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "exit {:?}\n--- stdout\n{}\n--- stderr\n{}", self.code, self.out, self.err)
     }

@@ -16,7 +16,7 @@ use super::google::key;
 use super::proxy::{Proxy, fault};
 use super::{attempt, lines};
 
-/// Lists a bucket as whoever fields and variables say. Gives the token that came, the log and the error.
+/// Lists a bucket as the account that fields and variables name. Gives the token that came, the log and the error.
 async fn list(proxy: &Arc<Proxy>, home: &Path, variables: &[(&str, &str)], fields: Value) -> (String, String) {
     let mut all = vec![("CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE", proxy.url.as_str()), ("STORAGE_EMULATOR_HOST", "")];
     all.extend(variables);
@@ -41,12 +41,12 @@ async fn a_key_signs_as_json_as_a_path_as_base64_and_from_the_environment() {
         (vec![("GOOGLE_APPLICATION_CREDENTIALS", path.as_str())], json!({})),
     ];
     for (variables, fields) in ways {
-        let (token, told) = list(&proxy, home.path(), &variables, fields.clone()).await;
-        let token = token.strip_prefix("Bearer ").unwrap_or_else(|| panic!("no token came: {told}"));
+        let (token, reported) = list(&proxy, home.path(), &variables, fields.clone()).await;
+        let token = token.strip_prefix("Bearer ").unwrap_or_else(|| panic!("no token came: {reported}"));
         let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
         let claims: Value = serde_json::from_slice(&claims).unwrap();
         assert_eq!(claims["iss"], json!("load@key-project.iam.gserviceaccount.com"));
-        assert!(!told.contains(token) && !told.contains("PRIVATE"), "{told}");
+        assert!(!reported.contains(token) && !reported.contains("PRIVATE"), "{reported}");
     }
 }
 
@@ -89,11 +89,11 @@ async fn a_machine_of_googles_knows_who_it_is() {
     tokio::spawn(async move { axum::serve(listener, metadata).await.unwrap() });
     let bare = home.path().display().to_string();
     let variables = [("GCE_METADATA_HOST", host.as_str()), ("GOOGLE_APPLICATION_CREDENTIALS", ""), ("HOME", &bare)];
-    let (token, told) = list(&proxy, home.path(), &variables, json!({})).await;
-    assert_eq!(token, "Bearer ya29.of-the-machine", "{told}");
+    let (token, reported) = list(&proxy, home.path(), &variables, json!({})).await;
+    assert_eq!(token, "Bearer ya29.of-the-machine", "{reported}");
 }
 
-/// What gives out tokens at Google, for whoever is not revoked.
+/// What gives out tokens at Google, for credentials that are not revoked.
 async fn token_server() -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -129,19 +129,19 @@ async fn what_gcloud_keeps_is_used_for_the_user_and_for_an_account_that_the_user
     let variables = [("GOOGLE_APPLICATION_CREDENTIALS", ""), ("CLOUDSDK_CONFIG", folder.as_str())];
     for (kept, expected) in [(user("1//good"), "Bearer ya29.of-the-user"), (account, "Bearer ya29.of-the-account")] {
         fs::write(home.path().join("application_default_credentials.json"), kept.to_string()).unwrap();
-        let (token, told) = list(&proxy, home.path(), &variables, json!({})).await;
-        assert_eq!(token, expected, "{told}");
+        let (token, reported) = list(&proxy, home.path(), &variables, json!({})).await;
+        assert_eq!(token, expected, "{reported}");
     }
     fs::write(home.path().join("application_default_credentials.json"), user("1//revoked").to_string()).unwrap();
     proxy.tokens.lock().unwrap().clear();
-    let (token, told) = list(&proxy, home.path(), &variables, json!({})).await;
+    let (token, reported) = list(&proxy, home.path(), &variables, json!({})).await;
     assert_eq!(token, "", "nothing should be asked without a token");
     for words in
         ["credentials from gcloud (", "Token has been expired or revoked", "gcloud auth application-default login"]
     {
-        assert!(told.contains(words), "{words}: {told}");
+        assert!(reported.contains(words), "{words}: {reported}");
     }
-    assert!(!told.contains("1//revoked") && !told.contains("of-the-client"), "{told}");
+    assert!(!reported.contains("1//revoked") && !reported.contains("of-the-client"), "{reported}");
 }
 
 #[tokio::test]

@@ -90,8 +90,8 @@ async fn a_killed_upload_is_resumed_and_sends_only_what_google_lacks() {
     let mut command = jitney(&folder, &host, &["resume", "--json"]);
     let resumed = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
     assert!(resumed.status.success(), "{}", String::from_utf8_lossy(&resumed.stderr));
-    let told: Value = serde_json::from_slice(&resumed.stdout).unwrap();
-    let outputs = &told["tasks"]["upload"]["outputs"];
+    let reported: Value = serde_json::from_slice(&resumed.stdout).unwrap();
+    let outputs = &reported["tasks"]["upload"]["outputs"];
     assert!(outputs["resumed_bytes"].as_u64().unwrap() >= before as u64, "{outputs}");
     assert_eq!(outputs["uploaded"], json!(1), "{outputs}");
     assert_eq!(proxy.received(), LENGTH, "bytes were sent twice");

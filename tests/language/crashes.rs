@@ -32,7 +32,7 @@ fn cut(home: &Path, into: &Path, id: &ExecutionId, events: u32) {
     journal.execute("DELETE FROM executions WHERE id NOT IN (SELECT execution FROM events)", ()).unwrap();
 }
 
-/// How an execution and each of its tasks ended, and what they gave but for ids and times.
+/// How an execution and each of its tasks ended, and what they gave except for ids and times.
 fn end(state: &State) -> Value {
     let tasks = state.tasks.iter().map(|(run, task)| {
         let mut outputs = task.outputs.clone();

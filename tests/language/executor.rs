@@ -15,7 +15,7 @@ fn executor(place: &Place) -> Executor {
         .unwrap()
 }
 
-/// Submits a flow that stands in a file, as all flows of a server do.
+/// Submits a flow that is in a file, as all flows of a server do.
 fn submit(place: &Place, executor: &Executor, text: &str) -> Result<ExecutionId, SubmitError> {
     place.write("f.yaml", text);
     executor.submit(&place.flow(text), ExecutionRequest::default())

@@ -1,4 +1,4 @@
-//! What a run may be given: types, defaults, conditions, and what is told when something does not fit.
+//! What a run may be given: types, defaults, conditions, and the errors when something does not fit.
 
 use chrono::{DateTime, Utc};
 use jitney::engine::InputHost;
@@ -16,17 +16,17 @@ fn parsed(inputs: &str) -> Flow {
     parsed.flow.unwrap_or_else(|| panic!("{:?}", parsed.findings))
 }
 
-/// The values, or all that is told.
+/// The values, or all errors.
 fn given(inputs: &str, given: &[(&str, Value)]) -> Result<Value, Vec<String>> {
     let given: Vec<(String, Value)> = given.iter().map(|(name, value)| (name.to_string(), value.clone())).collect();
     let now: DateTime<Utc> = "2020-04-15T06:00:00Z".parse().unwrap();
-    let told = |finding: &jitney::diagnostic::Diagnostic| {
+    let reported = |finding: &jitney::diagnostic::Diagnostic| {
         let place = if finding.line > 0 { format!("{}:{} ", finding.line, finding.column) } else { String::new() };
         let help = finding.help.as_ref().map(|help| format!(" | {help}")).unwrap_or_default();
         format!("{place}{}{help}", finding.message)
     };
     let values = resolve(&parsed(inputs), &given, &InputHost::at(now));
-    values.map(Value::Object).map_err(|findings| findings.iter().map(told).collect())
+    values.map(Value::Object).map_err(|findings| findings.iter().map(reported).collect())
 }
 
 const TAXI: &str = "inputs:
@@ -71,10 +71,10 @@ inputs:
         json!({"path": "/data/2020-04.csv", "file.name": "2020-04.csv", "file.month": "2020-04", "twice": 42,
                "once": 21, "colours": ["42", "b"]})
     );
-    let told = given(inputs, &[("once", json!("x"))]).unwrap_err();
-    assert_eq!(told, ["input `once`: `x` is not a whole number"], "what depends on it is not told of");
-    let told = given("inputs: [{id: a, type: INT, defaults: \"{{ 'x' ~ 1 }}\"}]", &[]).unwrap_err();
-    assert_eq!(told, ["3:39 input `a`: its default is not valid: `x1` is not a whole number"]);
+    let reported = given(inputs, &[("once", json!("x"))]).unwrap_err();
+    assert_eq!(reported, ["input `once`: `x` is not a whole number"], "what depends on it is not reported");
+    let reported = given("inputs: [{id: a, type: INT, defaults: \"{{ 'x' ~ 1 }}\"}]", &[]).unwrap_err();
+    assert_eq!(reported, ["3:39 input `a`: its default is not valid: `x1` is not a whole number"]);
 }
 
 #[test]
@@ -87,8 +87,8 @@ fn an_input_whose_condition_does_not_hold_is_null() {
     assert_eq!(values, Ok(json!({"where": "here", "bucket": null, "region": null})));
     let values = given(inputs, &[("where", json!("cloud")), ("bucket", json!("b"))]);
     assert_eq!(values, Ok(json!({"where": "cloud", "bucket": "b", "region": "eu"})));
-    let told = given(inputs, &[("where", json!("cloud"))]).unwrap_err();
-    assert_eq!(told, ["input `bucket` has no value | give it with `-i bucket=VALUE`"]);
+    let reported = given(inputs, &[("where", json!("cloud"))]).unwrap_err();
+    assert_eq!(reported, ["input `bucket` has no value | give it with `-i bucket=VALUE`"]);
 }
 
 #[test]
@@ -102,8 +102,8 @@ inputs:
     assert_eq!(given(inputs, &[]), Ok(json!({"taxi": "green", "zone": "1", "zones": null, "other": "b"})));
     let values = given(inputs, &[("zones", json!("2,1"))]).unwrap();
     assert_eq!(values["zones"], json!(["2", "1"]));
-    let told = given(inputs, &[("taxi", json!("yellow")), ("zones", json!(["3", "4"])), ("zone", json!("1"))]);
-    assert_eq!(told.unwrap_err(), ["input `zone`: `1` is not one of `3`", "input `zones`: `4` is not one of `3`"]);
+    let reported = given(inputs, &[("taxi", json!("yellow")), ("zones", json!(["3", "4"])), ("zone", json!("1"))]);
+    assert_eq!(reported.unwrap_err(), ["input `zone`: `1` is not one of `3`", "input `zones`: `4` is not one of `3`"]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Pauses: what resumes them, and what they are told.
+//! Pauses: what resumes them, and with which inputs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,7 @@ fn approval() -> String {
     )
 }
 
-fn told(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+fn reported(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     pairs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
 }
 
@@ -49,7 +49,7 @@ async fn an_execution_waits_until_somebody_resumes_it_and_hears_what_they_say() 
     assert_eq!((state.status, place.lines()), (ExecutionState::Paused, vec!["before".to_owned()]));
     // Taken up again without an answer, it is still paused.
     assert_eq!(place.go_on(&flow, &id).await.status, ExecutionState::Paused);
-    let answer = |answers: &[(&str, &str)]| resume(place.executor(), &flow, &id, &told(answers));
+    let answer = |answers: &[(&str, &str)]| resume(place.executor(), &flow, &id, &reported(answers));
     let refused = answer(&[("days", "x")]).unwrap_err();
     assert!(refused.to_string().contains("input `reason` has no value"), "{refused}");
     answer(&[("reason", "fine")]).unwrap();

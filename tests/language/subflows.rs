@@ -148,7 +148,7 @@ async fn flows_that_start_each_other_without_end_come_to_one() {
     let id = place.create(&root, &[]).unwrap();
     place.go_on(&root, &id).await;
     place.executor().wait_for_detached().await;
-    // Those that are under way at a time may look at the same number.
+    // Those that are in progress at a time may look at the same number.
     let count = place.runner.journal.descendants(&id).unwrap();
     assert!((40..60).contains(&count), "{count}");
     let last = place.runner.journal.children(&id).unwrap().remove(0);
@@ -179,9 +179,9 @@ async fn the_limit_of_descendants_is_told_at_the_task() {
         let ran = place.run(&each(kind), &[]).await;
         assert_eq!(ran.status(), "FAILED");
         let errors: Vec<_> = ran.state.tasks.values().filter_map(|task| task.error.as_ref()).collect();
-        let told = format!("{errors:?}");
-        assert!(told.contains("an execution may start at most 3 others"), "{told}");
-        assert!(told.contains("JITNEY_MAX_DESCENDANTS"), "{told}");
+        let reported = format!("{errors:?}");
+        assert!(reported.contains("an execution may start at most 3 others"), "{reported}");
+        assert!(reported.contains("JITNEY_MAX_DESCENDANTS"), "{reported}");
     }
 }
 

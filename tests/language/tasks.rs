@@ -1,4 +1,4 @@
-//! Small tasks, what ends with a warning, and what expressions are told of the world.
+//! Small tasks, what ends with a warning, and what expressions know of failures.
 
 use crate::language::world::{findings, flow, run};
 

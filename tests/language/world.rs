@@ -136,7 +136,7 @@ pub async fn run_on(
     executor.follow(id, &prepared, &cancel).await.unwrap()
 }
 
-/// A flow that stands in this folder.
+/// A flow that is in this folder.
 pub fn parsed(folder: &Path, text: &str) -> Arc<Flow> {
     let parsed = parse(&folder.join("f.yaml").display().to_string(), text, tasks::ALL);
     let problems: Vec<String> = parsed.findings.iter().map(ToString::to_string).collect();

@@ -174,7 +174,7 @@ async fn a_file_of_sql_runs_in_the_transaction_of_the_load() {
         ),
     ] {
         place.file("t.sql", sql);
-        assert_says(&place.refused(yaml).await, &[at, "cannot stand in a `ddl` file", help]);
+        assert_says(&place.refused(yaml).await, &[at, "is not allowed in a `ddl` file", help]);
         assert_eq!(place.rows("SELECT to_regclass('t'), to_regclass('jitney_loads')").await, "NULL NULL");
     }
     place.file("t.sql", "\u{feff}CREATE TABLE t (id int);");

@@ -54,7 +54,7 @@ fn requests(described: &Value) -> Vec<String> {
     all
 }
 
-/// Whether a request is a webhook's: the one with three parameters behind `/executions/webhook`.
+/// Whether a request is a webhook's: the one with three parameters after `/executions/webhook`.
 fn is_webhook(request: &str) -> bool {
     let path = request.split(' ').nth(1).unwrap();
     path.split_once("/executions/webhook/").is_some_and(|(_, rest)| rest.split('/').count() == 3)

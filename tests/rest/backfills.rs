@@ -107,7 +107,7 @@ async fn a_backfill_survives_two_crashes_of_the_server_and_loads_exactly_its_mon
     let grid = "/api/v1/flows/zoomcamp/postgres_taxi/partitions?to=2019-12&check=true";
     let grid = server.get(&format!("{grid}&inputs=taxi:green&inputs=source:http://{address}"));
     let source = format!("source=http://{address}");
-    let told = place.jitney(&[
+    let reported = place.jitney(&[
         "partitions",
         "flows/postgres_taxi.yaml",
         "-i",
@@ -119,7 +119,7 @@ async fn a_backfill_survives_two_crashes_of_the_server_and_loads_exactly_its_mon
         "--check",
         "--json",
     ]);
-    assert_eq!(grid, serde_json::from_slice::<Value>(&told.stdout).unwrap(), "{told:?}");
+    assert_eq!(grid, serde_json::from_slice::<Value>(&reported.stdout).unwrap(), "{reported:?}");
     assert_eq!(grid[0]["partitions"][2]["source"]["source"], "not_there", "{grid}");
 
     kept.iter().for_each(|(number, bytes)| fs::write(month(&place, *number), bytes).unwrap());
@@ -345,7 +345,7 @@ async fn a_secret_input_must_be_given_again_after_a_crash() {
     server.post(&resume, &json!({"inputs": key}));
     until("it has ended", async || !backfill(&server, &id)["ended"].is_null()).await;
     let ended = backfill(&server, &id);
-    // What was under way when the server died has lost the secret with it.
+    // What was in progress when the server died has lost the secret with it.
     assert!(those(&ended, "LOADED").len() >= 5 && ended.get("problem").is_none(), "{ended}");
     server.stop();
     let journal = fs::read(place.path("home/journal.db")).unwrap();
@@ -407,7 +407,7 @@ async fn a_server_does_not_take_over_backfills_of_a_terminal() {
     until_state(&server, &other, "SUCCESS").await;
     let id = own["id"].as_str().unwrap();
     assert_eq!(state(&server, id), "STOPPED");
-    // Whoever asks the server for it gets it.
+    // Anyone who asks the server for it gets it.
     let mine = json!({"parallel": 4, "only": "all"});
     let again: serde_json::Map<String, Value> = asked
         .as_object()

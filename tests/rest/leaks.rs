@@ -67,7 +67,7 @@ fn secrets() -> Vec<Hidden> {
     (0..SECRETS).map(secret).collect()
 }
 
-/// How many bytes of secrets stand in a text, in any form.
+/// How many bytes of secrets are in a text, in any form.
 #[expect(clippy::print_stderr, reason = "says where it was")]
 fn leaked(place: &str, bytes: &[u8], secrets: &[Hidden]) -> usize {
     let text = String::from_utf8_lossy(bytes);
@@ -180,7 +180,7 @@ errors:
     )
 }
 
-/// A server that refuses whoever asks and repeats all that was said, and one that is told what happened.
+/// A server that refuses anyone who asks and repeats all that was said, and one that is told what happened.
 async fn web() -> (String, Arc<Mutex<String>>) {
     let kept = Arc::<Mutex<String>>::default();
     let keep = kept.clone();
@@ -197,7 +197,7 @@ async fn web() -> (String, Arc<Mutex<String>>) {
     (address, kept)
 }
 
-/// Every byte of the home but for the files that tasks hand to each other, which are data.
+/// Every byte of the home except for the files that tasks hand to each other, which are data.
 fn home(place: &Place) -> Vec<u8> {
     let entries = place.path("home").read_dir().unwrap().map(|entry| entry.unwrap().path());
     entries.filter(|path| path.is_file()).flat_map(|path| std::fs::read(path).unwrap()).collect()
@@ -210,7 +210,7 @@ async fn none_of_two_hundred_secrets_is_displayed_or_stored() {
     // Servers that are not there need not be waited for.
     let variables = given.chain([("JITNEY_RETRY_TIMEOUT".to_owned(), "0s".to_owned())]).collect();
     let place = Place { variables, ..Place::new() };
-    let (web, told) = web().await;
+    let (web, reported) = web().await;
     let database = postgres::database("leaks").await;
     let given = format!("given={}-as-input", secrets[0].grains[1]);
     place.write("flows/leaks.yaml", flow(&secrets, &web, &database));
@@ -223,8 +223,8 @@ async fn none_of_two_hundred_secrets_is_displayed_or_stored() {
         let id = ran["id"].as_str().unwrap();
         let states = ran["taskRunList"].as_array().unwrap().iter().filter(|run| run["state"]["current"] == "SUCCESS");
         assert!(states.count() > 290, "the flow did not come to its end: {ran}");
-        until("it is told", async || !told.lock().unwrap().is_empty()).await;
-        sum += leaked("notification", std::mem::take(&mut *told.lock().unwrap()).as_bytes(), &secrets);
+        until("it is told", async || !reported.lock().unwrap().is_empty()).await;
+        sum += leaked("notification", std::mem::take(&mut *reported.lock().unwrap()).as_bytes(), &secrets);
         for address in [
             "/api/v1/executions/search".to_owned(),
             format!("/api/v1/executions/{id}"),

@@ -7,10 +7,10 @@ mod backfills;
 mod files;
 mod leaks;
 mod logins;
+mod observers;
 mod pages;
 mod roles;
 mod scripts;
-mod told;
 mod uploads;
 pub mod world;
 

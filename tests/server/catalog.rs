@@ -146,13 +146,13 @@ async fn broken_new_files_and_duplicate_ids_are_reported_at_once() {
     write(&world.flows().join("broken.yaml"), "id: broken\nnamespace: n\ntasks:\n  - {id: t, type: nosuch}\n");
     write(&world.flows().join("b.yaml"), &format!("id: a\nnamespace: n\ndescription: other\n{GOOD}"));
     let look = server.catalog.refresh().unwrap();
-    let told = look.problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-    assert!(told.contains("broken.yaml:4:19") && told.contains("nosuch"), "{told}");
+    let reported = look.problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    assert!(reported.contains("broken.yaml:4:19") && reported.contains("nosuch"), "{reported}");
     let twin = look.problems.iter().find(|problem| problem.message == "there are two flows n.a").unwrap();
     assert!(twin.file.ends_with("b.yaml") && twin.line == 1, "{twin}");
     assert!(twin.help.as_ref().unwrap().contains("a.yaml"), "{twin}");
     assert!(look.changes.is_empty(), "{:?}", look.changes);
-    assert!(server.catalog.refresh().unwrap().problems.is_empty(), "it was told twice");
+    assert!(server.catalog.refresh().unwrap().problems.is_empty(), "it was reported twice");
     assert_eq!(server.catalog.problems().len(), 2);
     // The text that is not used is no revision of the flow, now and at the next start.
     drop(server);

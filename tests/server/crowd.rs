@@ -13,9 +13,9 @@ const COUNT: usize = 1000;
 const LIMIT: u32 = 3;
 
 /// Kills, deletes and restarts at random, but the same at each run of the test.
-struct Luck(u64);
+struct SeededRng(u64);
 
-impl Luck {
+impl SeededRng {
     fn below(&mut self, limit: usize) -> usize {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) as usize % limit
@@ -31,7 +31,7 @@ fn first_process(world: &World, ids: &mut Vec<ExecutionId>, touched: &mut HashSe
     let runtime = runtime();
     runtime.block_on(async {
         let server = world.server();
-        let mut luck = Luck(7);
+        let mut luck = SeededRng(7);
         for number in 0..COUNT {
             ids.push(server.submit("crowd").unwrap());
             if number % 4 == 0 {
@@ -40,7 +40,7 @@ fn first_process(world: &World, ids: &mut Vec<ExecutionId>, touched: &mut HashSe
         }
         until("some have run", || server.states("crowd").get("SUCCESS").copied() > Some(60)).await;
     });
-    // Everything under way is dropped where it stands, as nothing was written about it.
+    // Everything in progress is dropped where it stands, as nothing was written about it.
     runtime.shutdown_timeout(Duration::from_secs(5));
 }
 
@@ -65,7 +65,7 @@ fn a_concurrency_limit_holds_across_kills_deletes_restarts_and_crashes() {
     let runtime = runtime();
     runtime.block_on(async {
         let server = world.server();
-        let mut luck = Luck(11);
+        let mut luck = SeededRng(11);
         for _ in 0..150 {
             disturb(&server, &ids[luck.below(ids.len())], luck.below(3), &mut touched).await;
             tokio::time::sleep(Duration::from_millis(1)).await;

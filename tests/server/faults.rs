@@ -21,7 +21,7 @@ async fn place() -> (Place, Kept) {
 }
 
 fn texts(kept: &Kept) -> String {
-    kept.lock().unwrap().iter().map(|told| told["text"].to_string()).collect::<Vec<_>>().join("\n")
+    kept.lock().unwrap().iter().map(|reported| reported["text"].to_string()).collect::<Vec<_>>().join("\n")
 }
 
 /// How many errors a part has had.
@@ -41,10 +41,10 @@ async fn until_reported(server: &Server, kept: &Kept, part: &str, why: &str) {
     assert!(check()["problem"].as_str().unwrap().contains(why), "{}", check());
     let is_it = |line: &&str| line.contains("  ERROR  ") && line.contains(why) && line.contains("(affects: ");
     until("it is logged", async || server.log().lines().any(|line| is_it(&line))).await;
-    let told = || {
+    let reported = || {
         texts(kept).lines().any(|text| text.contains("The server cannot do all of its work: ") && text.contains(why))
     };
-    until("people are told", async || told()).await;
+    until("people are told", async || reported()).await;
     assert!(errors(server, part) > 0);
     assert_eq!(server.code(&["/health"]), "200", "it is alive");
     let log = server.log();

@@ -97,15 +97,15 @@ async fn bulk_actions_kill_restart_and_delete_matching_executions() {
     server.executor.wait(&other).await.unwrap();
     server.executor.bulk(&ExecutionQuery { labels, ..ExecutionQuery::default() }, BulkAction::Delete).await.unwrap();
     assert_eq!((server.executions("bulk").len(), server.executions("other").len()), (0, 1));
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     while let Ok(happened) = heard.try_recv() {
         if let JournalUpdate::Event { id, status, .. } = &*happened
             && *id == other
         {
-            told.push(status.as_str());
+            reported.push(status.as_str());
         }
     }
-    assert_eq!([told[0], told[1], told[told.len() - 1]], ["CREATED", "RUNNING", "SUCCESS"]);
+    assert_eq!([reported[0], reported[1], reported[reported.len() - 1]], ["CREATED", "RUNNING", "SUCCESS"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,13 +17,13 @@ fn at(text: &str) -> DateTime<Utc> {
 }
 
 /// A clock that is wherever somebody waits for.
-struct Journey {
+struct FakeClock {
     now: Mutex<DateTime<Utc>>,
     end: DateTime<Utc>,
     arrived: CancellationToken,
 }
 
-impl Clock for Journey {
+impl Clock for FakeClock {
     fn now(&self) -> DateTime<Utc> {
         *self.now.lock().unwrap()
     }
@@ -68,7 +68,7 @@ async fn five_years_of_schedules_run_in_every_zone_across_two_crashes() {
     for stop in [at("2020-10-25T01:30:00Z"), at("2022-03-01T02:30:00Z"), end] {
         let server = world.server();
         let (arrived, now_) = (CancellationToken::new(), Mutex::new(now));
-        let journey = Arc::new(Journey { now: now_, end: stop, arrived: arrived.clone() });
+        let journey = Arc::new(FakeClock { now: now_, end: stop, arrived: arrived.clone() });
         server.scheduler.run(journey, arrived).await;
         server.scheduler.turn(stop).unwrap();
         now = stop;

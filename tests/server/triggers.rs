@@ -162,9 +162,9 @@ async fn a_public_server_rejects_weak_webhook_keys() {
     assert!(webhook("sixteen-letters-").is_ok());
     let problems: Vec<_> =
         server.scheduler.triggers().into_iter().map(|trigger| (trigger.id, trigger.problem)).collect();
-    let told = |id: &str| problems.iter().find(|(of, _)| of.as_str() == id).unwrap().1.clone();
-    assert!(told("weak").unwrap().contains("fewer than 16 characters"), "{problems:?}");
-    assert_eq!(told("good"), None);
+    let reported = |id: &str| problems.iter().find(|(of, _)| of.as_str() == id).unwrap().1.clone();
+    assert!(reported("weak").unwrap().contains("fewer than 16 characters"), "{problems:?}");
+    assert_eq!(reported("good"), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -53,7 +53,7 @@ pub struct Probe {
 /// What a probe gives.
 #[derive(Serialize, JsonSchema)]
 pub struct Said {
-    /// What it was told.
+    /// What it said.
     said: String,
 }
 

@@ -1,7 +1,7 @@
 //! Running a backfill: as many partitions at a time as it says, until each has ended or the user wants it to stop.
 //!
-//! Nothing is remembered here that matters: which execution belongs to which partition stands in the executions'
-//! labels, and what the user wants stands in the journal. A process that dies is followed by one that looks there.
+//! Nothing is remembered here that matters: which execution belongs to which partition is in the executions'
+//! labels, and what the user wants is in the journal. A process that dies is followed by one that looks there.
 
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -208,7 +208,7 @@ impl BackfillRun<'_> {
             Err(error) => {
                 let problem = format!("waiting for an execution of backfill {} failed: {error}", self.backfill.id);
                 self.executor.health().report_error(Component::Backfills, &problem);
-                // Whoever resumes the backfill finds the execution in the journal.
+                // A resumed backfill finds the execution in the journal.
                 return Err(EngineError::Stopping);
             }
         };

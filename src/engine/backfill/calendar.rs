@@ -51,7 +51,7 @@ impl<'a> PartitionSchedule<'a> {
     /// The schedule of this id; without an id the flow's only one, and months where it has none.
     ///
     /// # Errors
-    /// In plain words, when it is not clear which schedule is meant.
+    /// When several schedules are possible.
     pub fn find(flow: &'a Flow, trigger: Option<&str>, every: Option<&str>) -> Result<Self, String> {
         let schedules: Vec<(&Trigger, &CronTimes)> =
             flow.triggers.iter().filter_map(|trigger| Some((trigger, trigger.times()?))).collect();

@@ -1,4 +1,4 @@
-//! What a user can do to a backfill. The desired state is written into the journal, and whoever runs the backfill reads it
+//! What a user can do to a backfill. The desired state is written into the journal, and the process that runs the backfill reads it
 //! there.
 
 use chrono::{DateTime, Utc};
@@ -39,7 +39,7 @@ impl Runner {
     /// Whether a backfill has partitions that a retry would run.
     ///
     /// # Errors
-    /// When it is under way.
+    /// When it is in progress.
     pub fn has_partitions_to_retry(&self, backfill: &Backfill) -> Result<bool, BackfillError> {
         let id = &backfill.id;
         if is_running(&self.settings, id) {
@@ -51,7 +51,7 @@ impl Runner {
 }
 
 impl Executor {
-    /// Cancels a backfill: whoever runs it kills its executions. Where nobody does, those that have not ended are killed here,
+    /// Cancels a backfill: the process that runs it kills its executions. Where nobody does, those that have not ended are killed here,
     /// so that nobody adopts them. Whether somebody runs it.
     ///
     /// # Errors

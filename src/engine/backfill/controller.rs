@@ -40,7 +40,7 @@ pub struct BackfillController {
     /// Inputs as they were given to this process: the journal keeps no secrets.
     given: Mutex<HashMap<BackfillId, InputValues>>,
     wake: Notify,
-    /// Held by whoever starts a backfill: of two that are the same the second must see the first.
+    /// Held while a backfill is started: of two that are the same the second must see the first.
     starting: tokio::sync::Mutex<()>,
 }
 
@@ -49,7 +49,7 @@ pub struct BackfillController {
 pub struct StartedBackfill {
     /// What it would run.
     pub plan: BackfillPlan,
-    /// What whoever asked for it should know.
+    /// What the user should know.
     pub warnings: Vec<String>,
     /// The backfill; none when it was only asked what would run. One with nothing to run has ended.
     pub backfill: Option<Backfill>,
@@ -98,7 +98,7 @@ impl BackfillController {
     /// One that was asked for before and has not ended is resumed instead.
     ///
     /// # Errors
-    /// Everything that is wrong with it, or when this very backfill is under way.
+    /// Everything that is wrong with it, or when this very backfill is in progress.
     pub async fn start(
         &self,
         flow: Arc<Flow>,
@@ -118,7 +118,7 @@ impl BackfillController {
             None if dry_run => None,
             None => {
                 let backfill = request.backfill(runner, &plan, clock::now())?;
-                // Whoever finds it in the journal must find its secrets here.
+                // Once it is in the journal, its secrets must be here.
                 self.given().insert(backfill.id.clone(), request.given);
                 self.executor.journal().create_backfill(&backfill)?;
                 if plan.runs() == 0 {
@@ -158,7 +158,7 @@ impl BackfillController {
         self.find(id)
     }
 
-    /// Resumes a backfill: by the process that runs it, else by the server, whoever started it. `inputs` are secret ones,
+    /// Resumes a backfill: by the process that runs it, else by the server, even if a terminal started it. `inputs` are secret ones,
     /// which the journal does not keep.
     ///
     /// # Errors
@@ -187,7 +187,7 @@ impl BackfillController {
     /// Runs the partitions of a backfill again that failed, were stopped or were not begun.
     ///
     /// # Errors
-    /// When it is under way, has nothing left to run, or cannot go on without an input that is not given.
+    /// When it is running, has nothing left to run, or cannot continue without an input that is not given.
     pub fn retry(&self, id: &BackfillId, inputs: InputValues) -> Result<Backfill, BackfillError> {
         let backfill = self.find(id)?;
         if !self.executor.runner().has_partitions_to_retry(&backfill)? {

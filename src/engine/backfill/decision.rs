@@ -1,4 +1,4 @@
-//! Which partitions of a backfill run: how each stands before it, and whether it is wanted.
+//! Which partitions of a backfill run: the status of each before it, and whether it is selected.
 
 use std::fmt;
 

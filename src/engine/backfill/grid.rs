@@ -82,7 +82,7 @@ impl Runner {
     /// What is known of a flow's partitions. Nothing is run and nothing downloaded for it.
     ///
     /// # Errors
-    /// When something that is wanted is not to be had, or the journal cannot be read.
+    /// When a part of the report is not available, or the journal cannot be read.
     pub async fn grid<'a>(
         &self,
         flow: &'a Flow,

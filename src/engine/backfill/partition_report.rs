@@ -27,7 +27,7 @@ pub struct PartitionReport {
     /// How it stands: by the target's ledger if there is one, else by what ran last.
     #[serde(flatten)]
     pub status: PartitionStatus,
-    /// What there is to say beside: why a partition that ran is not in.
+    /// A note: why a partition that ran is not loaded.
     pub note: Option<String>,
     /// When it was loaded.
     pub loaded: Option<DateTime<Utc>>,
@@ -39,7 +39,7 @@ pub struct PartitionReport {
     pub source: Option<SourceChange>,
 }
 
-/// What a source offers, beside what was loaded from it.
+/// What a source offers, compared with what was loaded from it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "source", content = "why", rename_all = "snake_case")]
 pub enum SourceChange {
@@ -169,7 +169,7 @@ impl Runner {
     }
 }
 
-/// What a source offers, beside the outputs that its download gave, or else the checksum that the target's ledger has.
+/// What a source offers, compared with the outputs of its download, or else the checksum that the target's ledger has.
 fn source_change(offer: &SourceVersion, is_in: bool, noted: Option<&Outputs>, sha256: Option<&str>) -> SourceChange {
     match (offer.exists, is_in) {
         (false, true) => return SourceChange::Gone,

@@ -20,7 +20,7 @@ use crate::journal::{
 /// The most backfills of a flow that are looked through for one that is the same.
 const MAX_BACKFILLS: u32 = 1000;
 
-/// A backfill that is asked for, or one that is to go on: its flow, and what each partition is given.
+/// A backfill that is requested or to be continued: its flow, and what each partition is given.
 #[derive(Clone, Debug)]
 pub struct BackfillRequest {
     /// The flow.
@@ -82,7 +82,7 @@ impl BackfillRequest {
         schedule(&self.flow, &self.spec)
     }
 
-    /// What whoever asks for it should know before it runs, though it can run.
+    /// What the user should know before it runs, though it can run.
     pub fn warnings(&self, now: DateTime<Utc>) -> Vec<String> {
         warnings::warnings(&self.flow, &self.runs, now)
     }
@@ -98,10 +98,10 @@ impl BackfillRequest {
         secrets_of(&self.flow, &self.given)
     }
 
-    /// The same backfill, asked for before and not ended: whoever repeats a request after a crash goes on with it.
+    /// The same backfill, asked for before and not ended: repeating a request after a crash continues it.
     ///
     /// # Errors
-    /// When it is under way.
+    /// When it is in progress.
     pub fn find_unfinished(&self, runner: &Runner) -> Result<Option<Backfill>, BackfillError> {
         let query = ExecutionQuery { flow: Some(self.flow.id.to_string()), ..ExecutionQuery::default() };
         let (_, open) = runner.journal.backfills(&query, MAX_BACKFILLS, 0)?;
@@ -130,7 +130,7 @@ impl BackfillRequest {
         runner.choose(&of, &self.runs, self.spec.only).await
     }
 
-    /// The backfill, as it was chosen. Once the journal has it, whoever drives it finds all there is to know, but for
+    /// The backfill, as it was chosen. Once the journal has it, the process that runs it finds everything there, except for
     /// secrets.
     ///
     /// # Errors

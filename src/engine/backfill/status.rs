@@ -26,7 +26,7 @@ const MAX_REASON: usize = 48;
 pub enum PartitionStatus {
     /// It has not run.
     Waiting,
-    /// It is under way.
+    /// It is in progress.
     Running,
     /// It ended well.
     Loaded {
@@ -42,7 +42,7 @@ pub enum PartitionStatus {
         /// Why.
         message: String,
     },
-    /// It was stopped, or its process died; it can go on.
+    /// It was stopped, or its process died; it can be resumed.
     Stopped,
     /// It is not to run.
     Skipped {
@@ -205,7 +205,7 @@ impl Runner {
         backfill.partitions.iter().map(cell).collect()
     }
 
-    /// The newest execution of each partition, whoever started it, by the partition's name.
+    /// The newest execution of each partition, no matter who started it, by the partition's name.
     ///
     /// # Errors
     /// When the journal cannot be read.

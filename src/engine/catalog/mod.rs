@@ -42,7 +42,7 @@ pub struct CatalogEntry {
     pub flow: Arc<Flow>,
     /// The number of its text.
     pub revision: u32,
-    /// The file it stands in.
+    /// The file it is in.
     pub file: PathBuf,
     /// What is wrong with the file, and what could be better.
     pub findings: Vec<Diagnostic>,
@@ -216,7 +216,7 @@ impl Catalog {
         self.view.read().unwrap_or_else(PoisonError::into_inner).entries.values().cloned().collect()
     }
 
-    /// What is wrong beside the flows: files that never were one, files whose flow another file has, folders that cannot
+    /// Problems other than those of the flows: files that never were one, files whose flow another file has, folders that cannot
     /// be read, and a folder that was not there.
     pub fn problems(&self) -> Vec<Diagnostic> {
         let view = self.view.read().unwrap_or_else(PoisonError::into_inner);

@@ -21,7 +21,7 @@ const POLL_INTERVAL: Duration = Duration::from_secs(15);
 const AWAY_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Catalog {
-    /// Keeps the catalog up to date until it is told to stop. Whatever a look finds goes to `report`, and
+    /// Keeps the catalog up to date until it is cancelled. Whatever a look finds goes to `report`, and
     /// why nothing can be seen to `health`.
     pub async fn watch(
         self: Arc<Self>,
@@ -105,7 +105,7 @@ fn keep_watching(
     watcher.watch(folder, RecursiveMode::Recursive).map(|()| true)
 }
 
-/// Whether there may be something new. A look opens folders and files itself: whoever looked again for that would never
+/// Whether there may be something new. A look opens folders and files itself: looking again for that would never
 /// come to rest.
 fn may_be_change(event: &notify::Result<Event>) -> bool {
     let is_look = |kind: &AccessKind| *kind != AccessKind::Close(AccessMode::Write);

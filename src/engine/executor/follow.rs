@@ -15,7 +15,7 @@ use crate::journal::{ExecutionState, State};
 
 /// How often a waiter looks at the journal for what other processes did.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
-/// How often whoever follows an execution looks at it while another process works on it.
+/// How often a follower of an execution looks at it while another process works on it.
 const FOLLOW_INTERVAL: Duration = Duration::from_millis(200);
 
 /// The states of executions that a process works on, or should.
@@ -32,7 +32,7 @@ const ACTIVE: &[ExecutionState] = &[
 #[derive(Default)]
 pub(super) struct ExecutionWatcher {
     changed: Notify,
-    /// Why the work on it broke off, for the first who asks.
+    /// Why the work on it failed, for the first who asks.
     problem: Mutex<Option<EngineError>>,
 }
 
@@ -65,7 +65,7 @@ impl Executor {
     /// `cancel`, unless another process works on it.
     ///
     /// # Errors
-    /// When the work on it broke off, or the journal cannot be used.
+    /// When the work on it failed, or the journal cannot be used.
     pub async fn follow(
         &self,
         id: &ExecutionId,
@@ -142,7 +142,7 @@ impl Executor {
         }
     }
 
-    /// Wakes those who wait for an execution; `problem` is why the work on it broke off, if it did.
+    /// Wakes those who wait for an execution; `problem` is why the work on it failed, if it did.
     pub(super) fn notify_watchers(&self, id: &ExecutionId, problem: Option<EngineError>) {
         if let Some(watcher) = locked(&self.shared.watchers).remove(id) {
             *locked(&watcher.problem) = problem;

@@ -26,10 +26,10 @@
 //!      +-----------------------+
 //!      |
 //!      +---- `adopt_if` (adopt): what somebody restarts, RESTARTED first; an execution whose process has died
-//!            (takeover, or whoever waits for it: follow). One that is RETRYING starts at once, and keeps waiting.
+//!            (takeover, or whoever follows it: follow). One that is RETRYING starts at once, and keeps waiting.
 //! ```
 //!
-//! Whoever holds an execution's lock works on it or changes it, and nobody else. A queued or paused execution is not locked.
+//! Only the holder of an execution's lock works on it or changes it. A queued or paused execution is not locked.
 //!
 //! Mutexes are locked in this order: `running`, the journal's connection, then one of `waiting`, `watchers` and the others,
 //! each for one access. `running` is held while the journal decides who starts: its transaction asks back, through
@@ -143,7 +143,7 @@ struct Shared {
     detached: TaskTracker,
 }
 
-/// What an execution needs beside its state.
+/// What an execution needs besides its state.
 #[derive(Clone)]
 pub struct Prepared {
     /// Its flow.

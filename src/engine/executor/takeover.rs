@@ -113,7 +113,7 @@ impl Executor {
         state.started_by.is_none_or(|kind| kind == self.kind())
     }
 
-    /// Adopts the queue of a process that has died, but for executions that began with another target: they leave the queue
+    /// Adopts the queue of a process that has died, except for executions that began with another target: they leave the queue
     /// and wait for somebody to resume them.
     fn adopt_queue(&self, queue: &QueueName) -> Result<(), EngineError> {
         let journal = self.journal();

@@ -75,7 +75,7 @@ pub struct Start<'a> {
     pub run: RunId,
     /// The task.
     pub step: &'a Step,
-    /// Its fields, rendered but for those that are rendered late.
+    /// Its fields, rendered except for those that are rendered late.
     pub fields: Value,
     /// The names for these; empty when there are none.
     pub names: Names,
@@ -100,7 +100,7 @@ pub struct Ending {
     pub problem: Option<String>,
 }
 
-/// What to do next, and the secrets that came to light while that was found out.
+/// What to do next, and the secrets that were found on the way.
 #[derive(Debug)]
 pub struct Plan<'a> {
     /// All that can be done now; none while running attempts must be waited for.
@@ -110,7 +110,7 @@ pub struct Plan<'a> {
 }
 
 /// Decides what to do next. It changes nothing, and the same arguments give the same answer as long as secrets, files and
-/// stored values stay the same, but for random values.
+/// stored values stay the same, except for random values.
 pub fn plan<'a>(state: &State, flow: &'a Flow, run: &ExecutionContext, now: DateTime<Utc>) -> Plan<'a> {
     let running = state.tasks.values().filter(|task| is_running(task)).count();
     let secrets = FoundSecrets::default();
@@ -285,7 +285,7 @@ impl<'a> Planner<'_, 'a> {
         if self.eval.run.restricted { literal::of_task(&self.eval, step, scope) } else { BTreeSet::new() }
     }
 
-    /// A task's fields, rendered but for those that are rendered late.
+    /// A task's fields, rendered except for those that are rendered late.
     fn fields(&self, step: &Step, names: &Names) -> Result<Value, ExpressionError> {
         let mut fields = self.rendered(step, names)?;
         for name in step.task.stringify.iter().filter(|name| step.fields.get(**name).is_some_and(Value::is_string)) {

@@ -166,7 +166,7 @@ impl Scheduler {
         let redactor = self.secrets_of(definition, &facts);
         let hidden = redactor.value_without_known(facts.clone());
         let rendered = |map: &Map<String, Value>| -> Result<Map<String, Value>, SubmitError> {
-            // What is kept of a call holds no secret of the flow, but for its secret inputs.
+            // What is kept of a call holds no secret of the flow, except for its secret inputs.
             let of = |name: &str| if is_declared_secret(&definition.flow.inputs, name) { &facts } else { &hidden };
             let one = |(name, value): (&String, &Value)| match render_interactive(
                 value,
@@ -210,7 +210,7 @@ impl Scheduler {
             return redactor;
         }
         for name in secrets::named_in(&definition.flow.document.text) {
-            // One that is missing is the concern of whoever asks for it.
+            // A missing one is reported where it is used.
             if let Ok(secret) = secrets::find(&self.executor.runner().settings, &definition.flow.folder, name) {
                 redactor.learn(&secret);
             }

@@ -38,7 +38,7 @@ pub(super) struct TriggerJob {
 }
 
 impl SchedulerState {
-    /// Marks a trigger as due from a moment on; if a job of it is running, once more after that.
+    /// Marks a trigger as due from a moment on; if a job of it is running, again after that.
     pub(super) fn mark_due(&mut self, key: &TriggerKey, from: DateTime<Utc>) {
         let Some(known) = self.known.get_mut(key) else { return };
         if known.work == JobStatus::Idle {

@@ -1,7 +1,7 @@
 //! Starts executions for triggers. A heap holds the next moment of each schedule, so that thousands of them cost nothing
 //! while none is due; what has been dealt with is in the journal, written in the same transaction as the execution.
 //!
-//! A turn finds out which triggers are due. Each of them then works in a job of its own, without the lock and beside the
+//! A turn finds out which triggers are due. Each of them then works in a job of its own, without the lock and at the same time as the
 //! others: its expressions may take a while, and hold up nobody else.
 
 mod ended;
@@ -433,7 +433,7 @@ impl Scheduler {
         state.due.remove(key);
         let job = state.start_job(key.clone(), now);
         drop(state);
-        // Run here, so that whoever asks next sees the next moment. What fails is tried again at the next turn.
+        // Run here, so that the next query sees the next moment. What fails is tried again at the next turn.
         let worked = job.map_or(Ok(()), |job| run_blocking(|| self.work(job)));
         self.changed.notify_one();
         worked.map(|()| true)

@@ -99,7 +99,7 @@ impl<'a> Work<'a> {
     pub(super) async fn run_to_end(&mut self, state: &mut State) -> Result<(), EngineError> {
         let result = self.advance(state).await;
         if result.is_err() {
-            // Whoever adopts the execution starts these again.
+            // The process that adopts the execution starts these again.
             self.stop.cancel();
             while self.attempts.join_next().await.is_some() {}
         }

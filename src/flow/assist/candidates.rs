@@ -38,7 +38,7 @@ pub struct Candidate {
     pub detail: String,
     /// What it is for.
     pub about: String,
-    /// What is written behind it.
+    /// What is written after it.
     pub after: &'static str,
 }
 

@@ -1,4 +1,4 @@
-//! What stands at a position: the documentation of the task or trigger that it is in, and of the field.
+//! What is at a position: the documentation of the task or trigger that it is in, and of the field.
 
 use serde_json::Value;
 
@@ -10,12 +10,12 @@ use crate::flow::trigger::TriggerType;
 use crate::task::TaskType;
 use crate::task::documentation::{FieldDoc, description};
 
-/// What is told of a position.
+/// What is shown for a position.
 #[derive(Clone, Debug)]
 pub struct DescribedPlace {
     /// The task or trigger that it is in.
     pub documentation: Option<TypeDocumentation>,
-    /// Where it is in no task or trigger: the keys that may stand there.
+    /// Where it is in no task or trigger: the keys that may be there.
     pub keys: Vec<FieldDoc>,
     /// The key at the position, or the key of the task that it is in.
     pub field: Option<FieldDoc>,

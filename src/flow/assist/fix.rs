@@ -1,4 +1,4 @@
-//! The correction of a finding that knows what is meant.
+//! The correction of a finding that suggests one.
 
 use serde::Serialize;
 
@@ -12,15 +12,15 @@ const MAX_LINE: usize = 4_000;
 pub struct Fix {
     /// Its line, from 1.
     pub line: usize,
-    /// Its first column, from 1, and the one behind it.
+    /// Its first column, from 1, and the one after it.
     pub from: usize,
-    /// The column behind its last.
+    /// The column after its last.
     pub to: usize,
-    /// What is meant.
+    /// The suggestion.
     pub text: String,
 }
 
-/// The fix of a finding that says `did you mean …`, if the word that is meant stands where the finding does.
+/// The fix of a finding that says `did you mean …`, if the misspelt word is at the finding's position.
 pub fn fix(text: &str, finding: &Diagnostic) -> Option<Fix> {
     let row = text.lines().nth(finding.line.checked_sub(1)?).filter(|row| row.len() <= MAX_LINE)?;
     let start = row.char_indices().nth(finding.column.checked_sub(1)?).map_or(row.len(), |(at, _)| at);
@@ -35,7 +35,7 @@ pub fn fix(text: &str, finding: &Diagnostic) -> Option<Fix> {
     Some(Fix { line: finding.line, from, to: from + wrong.chars().count(), text: meant })
 }
 
-/// Where a word stands at or behind a place. Of `outputs.a.b` the suggestion may be the last part alone.
+/// Where a word is at or after a place. Of `outputs.a.b` the suggestion may be the last part alone.
 fn whole<'a>(row: &str, start: usize, wrong: &'a str, meant: &str) -> Option<(usize, &'a str, String)> {
     let part = wrong.rsplit('.').next().filter(|_| !meant.contains('.')).unwrap_or(wrong);
     let is_part = |letter: char| letter.is_alphanumeric() || letter == '_';

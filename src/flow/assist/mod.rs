@@ -1,4 +1,4 @@
-//! Help for whoever writes a flow: what may stand at a place of the text, what stands there, and how a mistake is put right.
+//! Help with writing a flow: what may be at a position of the text, what is there, and how a mistake is corrected.
 //! The text is looked at line by line, since one that is being written is seldom YAML.
 
 mod candidates;

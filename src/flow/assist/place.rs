@@ -1,4 +1,4 @@
-//! Where in a flow a position of its text is, told by the indentation of the lines before it.
+//! Where in a flow a position of its text is, derived from the indentation of the lines before it.
 
 use std::ops::Range;
 
@@ -18,7 +18,7 @@ pub(super) enum Slot {
     Key,
     /// The value of a key.
     Value(String),
-    /// An expression, of which this much stands before the position.
+    /// An expression, of which this much is before the position.
     Expression(String),
 }
 

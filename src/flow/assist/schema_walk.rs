@@ -7,7 +7,7 @@ use super::place::{CursorContext, Segment, value_of};
 /// How many references are followed in a row.
 const MAX_REFERENCES: usize = 32;
 
-/// A property that may stand in a map.
+/// A property that may be in a map.
 #[derive(Clone, Copy)]
 pub(super) struct Property<'a> {
     pub(super) name: &'a str,
@@ -19,7 +19,7 @@ pub(super) struct Property<'a> {
 pub(super) fn schemas_at<'a>(root: &'a Value, place: &CursorContext) -> Vec<&'a Value> {
     let mut maps = place.maps.iter();
     let mut found = vec![root];
-    // A map stands for the step behind which it begins; a list has none.
+    // A map stands for the step after which it begins; a list has none.
     let mut map = maps.next();
     for (index, segment) in place.path.iter().enumerate() {
         let kind = map.and_then(|map| value_of(map, "type"));

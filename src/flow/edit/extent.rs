@@ -106,14 +106,14 @@ impl<'a> Lines<'a> {
         end
     }
 
-    /// The line behind the blank ones that begin at a line.
+    /// The line after the blank ones that begin at a line.
     pub(super) fn behind_blanks(&self, line: usize) -> usize {
-        // The last line is behind the last line break, and stays.
+        // The last line is after the last line break, and stays.
         let blank = self.all.iter().skip(line).take_while(|text| Self::is_blank(text)).count();
         (line + blank).min(self.all.len() - 1).max(line)
     }
 
-    /// The lines to remove with an item: the blank ones behind it, or those before it if it is the last thing in the text.
+    /// The lines to remove with an item: the blank ones after it, or those before it if it is the last thing in the text.
     pub(super) fn with_blanks(&self, item: LineSpan) -> LineSpan {
         let (mut start, end) = (item.start, self.behind_blanks(item.end));
         while end + 1 == self.all.len() && start > 0 && Self::is_blank(self.all[start - 1]) {
@@ -122,7 +122,7 @@ impl<'a> Lines<'a> {
         LineSpan { start, end }
     }
 
-    /// Whether a key stands behind the marker of a list item.
+    /// Whether a key follows the marker of a list item.
     pub(super) fn begins_item(&self, path: &[String]) -> bool {
         let Some((line, column)) = self.key_place(path) else { return false };
         self.all[line].get(..column).is_some_and(|before| before.contains('-'))
@@ -155,11 +155,11 @@ impl<'a> Lines<'a> {
         before.iter().copied().chain(new.chars()).chain(behind.iter().copied()).collect()
     }
 
-    /// The characters of a value, without the blanks behind it.
+    /// The characters of a value, without the blanks after it.
     pub(super) fn value(&self, path: &[String]) -> Option<(usize, usize)> {
         let range = self.document.chars(path, false)?;
         let text = self.chars.get(range.clone())?;
-        // What the parser ends behind a comment ends with its quote or its brace.
+        // What the parser ends after a comment ends with its quote or its brace.
         if let Some(length) = closed(&self.chars[range.start..]) {
             return Some((range.start, range.start + length));
         }

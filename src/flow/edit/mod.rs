@@ -33,7 +33,7 @@ pub enum FlowEdit {
         /// The item as YAML: the lines of a map.
         item: String,
     },
-    /// Exchanges an item of a list with the one behind it.
+    /// Exchanges an item of a list with the one after it.
     Swap {
         /// The path of the list.
         list: Vec<String>,
@@ -168,7 +168,7 @@ fn remove(lines: &Lines, path: &[String]) -> Option<String> {
     }
     let key = lines.key(path)?;
     match lines.begins_item(path) {
-        // The next key takes the place behind the marker.
+        // The next key takes the place after the marker.
         true => lines.pull_up(key),
         false => Some(lines.replaced(key, NO_LINES)),
     }

@@ -15,7 +15,7 @@ pub(super) fn replace(lines: &Lines, path: &[String], value: &NewValue) -> Optio
     if lines.is_inline(parent) {
         return Some(lines.spliced(from, to, &inline(value, &old)?));
     }
-    // What is written on one line gives way to one line; a comment behind it stays.
+    // What is written on one line gives way to one line; a comment after it stays.
     if is_one_line
         && !old.is_empty()
         && let Some(new) = inline(value, &old)
@@ -30,7 +30,7 @@ pub(super) fn replace(lines: &Lines, path: &[String], value: &NewValue) -> Optio
     Some(lines.replaced(span, &new))
 }
 
-/// A key that is not there yet, behind the last one of its map.
+/// A key that is not there yet, after the last one of its map.
 pub(super) fn insert(lines: &Lines, path: &[String], value: &NewValue) -> Option<String> {
     let (key, parent) = path.split_last()?;
     if lines.is_inline(parent) {

@@ -97,7 +97,7 @@ impl Builtin {
 /// A filter or function at work.
 pub(super) struct BuiltinCall<'c> {
     pub(super) builtin: &'c Builtin,
-    /// What stands before the `|`; null for a function.
+    /// What is before the `|`; null for a function.
     pub(super) input: &'c Value,
     /// By position; none where not given.
     pub(super) arguments: Vec<Option<Value>>,

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-/// What an expression needs that is not a value at hand. Each question fails by default, in words that follow
+/// What an expression needs beyond its values. Each question fails by default, in words that follow
 /// "function `name`:".
 pub trait Host {
     /// The time.

@@ -20,7 +20,7 @@ const HARMLESS: &[&str] = &[
     "urlencode",
 ];
 
-/// The dotted names whose values a template writes out, but for those that a filter makes harmless: these or
+/// The dotted names whose values a template writes out, except for those that a filter makes harmless: these or
 /// those that always do.
 pub(super) fn names(template: &Template, harmless: &[&str]) -> Vec<String> {
     let mut names = Vec::new();

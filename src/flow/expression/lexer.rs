@@ -27,7 +27,7 @@ pub(super) struct Token {
     pub(super) end: usize,
 }
 
-/// Every sign; a longer one stands before its beginning.
+/// Every sign; a longer one is before its beginning.
 const SIGNS: &[&str] = &[
     "???", "??", "..", "==", "!=", "<=", ">=", "<", ">", "+", "-", "*", "/", "%", "|", "~", "?", ":", "(", ")", "[",
     "]", "{", "}", ",", ".", "=",

@@ -46,7 +46,7 @@ pub fn functions() -> Vec<String> {
     sorted(functions::signatures())
 }
 
-/// Every filter of expressions with the parameters that it takes behind its input, in order.
+/// Every filter of expressions with the parameters that it takes after its input, in order.
 pub fn filters() -> Vec<String> {
     sorted(filters::signatures())
 }
@@ -64,7 +64,7 @@ pub struct ExpressionError {
     pub message: String,
     /// The text to point at: a part of the template on one line, or the whole template.
     pub culprit: String,
-    /// What stands before the culprit on its line, where it is this very place that is meant.
+    /// What is before the culprit on its line, where it is this very place that is meant.
     pub before: String,
 }
 
@@ -167,7 +167,7 @@ pub fn rendered(text: &str) -> Result<Vec<String>, ExpressionError> {
     Ok(analysis::rendered(&parser::parse(text)?))
 }
 
-/// The dotted names whose values the templates of a text write out, but for those that a filter makes harmless: one of
+/// The dotted names whose values the templates of a text write out, except for those that a filter makes harmless: one of
 /// these, or one whose results mean nothing in any language.
 ///
 /// # Errors

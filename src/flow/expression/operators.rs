@@ -113,7 +113,7 @@ fn has_all(items: &[Value], parts: &[Value], budget: &Budget) -> Result<bool, St
     Ok(true)
 }
 
-/// Whether a value stands in a list, as a key or value in a map, or in a text. In lists and maps texts are compared, as
+/// Whether a value is in a list, as a key or value in a map, or in a text. In lists and maps texts are compared, as
 /// Kestra does.
 fn is_in(part: &Value, whole: &Value, budget: &Budget) -> Result<bool, String> {
     let part = match part {

@@ -71,7 +71,7 @@ pub(super) fn write(graph: &FlowGraph) -> String {
     out
 }
 
-/// The same without a name and a style of its own: the page that it stands in has both.
+/// The same without a name and a style of its own: the page that it is in has both.
 pub(super) fn write_inline(graph: &FlowGraph, marks: &BTreeMap<String, TaskMark>) -> String {
     let layout = GraphLayout::of(graph);
     let size = (layout.width + 2 * INLINE_MARGIN + data_margin(graph), layout.height + 2 * INLINE_MARGIN);

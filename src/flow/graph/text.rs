@@ -33,7 +33,7 @@ fn heading(label: &str) -> &str {
     }
 }
 
-/// The tasks of a lane; the line that joins them stands in the third column, and may come from above.
+/// The tasks of a lane; the line that joins them is in the third column, and may come from above.
 fn block(graph: &FlowGraph, lane: &GraphLane, from_above: bool) -> Vec<String> {
     let leaves = lane.nodes.iter().filter(|node| node.lanes.is_empty());
     let width = leaves.map(|node| count(&node.id)).max().unwrap_or_default();

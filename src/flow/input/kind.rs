@@ -104,7 +104,7 @@ impl InputType {
         matches!(self, Self::Select | Self::Multiselect)
     }
 
-    /// Whether a value of several items is meant.
+    /// Whether the value is a list.
     pub(super) fn is_list(self) -> bool {
         matches!(self, Self::Array | Self::Multiselect)
     }
@@ -228,7 +228,7 @@ fn moment(text: &str) -> Option<DateTime<Utc>> {
     })
 }
 
-/// Whether mail could go there: one `@`, something before it, and a dotted name behind it.
+/// Whether mail could go there: one `@`, something before it, and a dotted name after it.
 fn is_email(text: &str) -> bool {
     let is_valid_part =
         |part: &str| !part.is_empty() && !part.contains(|c: char| c.is_whitespace() || "@,;<>\"".contains(c));

@@ -204,7 +204,7 @@ fn flow_properties() -> Map<String, Value> {
     FLOW_KEYS.iter().map(|key| ((*key).to_owned(), flow_property(key))).collect()
 }
 
-/// A key of a flow: what it is for, and what may stand there.
+/// A key of a flow: what it is for, and what may be there.
 fn flow_property(key: &str) -> Value {
     let name = json!({"type": "string", "pattern": "^[A-Za-z0-9_-][A-Za-z0-9._-]*$"});
     let (description, mut schema) = match key {
@@ -236,7 +236,7 @@ fn flow_property(key: &str) -> Value {
         _ => ("A key of a flow.", json!({})),
     };
     if !["id", "namespace", "tasks"].contains(&key) {
-        // A key may stand there without a value.
+        // A key may be there without a value.
         schema = json!({"anyOf": [schema, {"type": "null"}]});
     }
     if let Value::Object(map) = &mut schema {

@@ -106,7 +106,7 @@ impl FileArrival {
         }
     }
 
-    /// Whether a file of this name, without folders, is meant.
+    /// Whether a file of this name, without folders, matches.
     pub fn matches_name(&self, name: &str) -> bool {
         matches_glob(self.folder_and_pattern().1, name)
     }

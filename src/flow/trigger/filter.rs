@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::UpstreamExecution;
 
-/// Executions that must have ended, told by filters.
+/// Executions that must have ended, described by filters.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExecutionFilter {

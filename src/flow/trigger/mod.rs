@@ -38,7 +38,7 @@ pub struct Trigger {
     pub labels: Map<String, Value>,
     /// What must also hold, all of it.
     pub conditions: Vec<Condition>,
-    /// Where the trigger stands in the document.
+    /// Where the trigger is in the document.
     pub path: Vec<String>,
 }
 

@@ -130,7 +130,7 @@ impl FlowParser<'_> {
                     Some(Diagnostic::error("this key cannot be part of a URL"))
                 } else if webhook.is_easily_guessed() {
                     Some(Diagnostic::warning(
-                        "this key is easy to guess, and whoever knows it can start the flow: a server that other machines can \
+                        "this key is easy to guess, and anyone who knows it can start the flow: a server that other machines can \
                          reach rejects it",
                     ))
                 } else {

@@ -21,7 +21,7 @@ pub enum UpstreamStatus {
     Running,
     /// Waits for somebody.
     Paused,
-    /// Taken up again.
+    /// Restarted.
     Restarted,
     /// Will be tried again.
     Retrying,
@@ -31,11 +31,11 @@ pub enum UpstreamStatus {
     Killing,
     /// Was stopped.
     Killed,
-    /// Was left out, because others were under way.
+    /// Was skipped because others were running.
     Cancelled,
     /// Had nothing to do.
     Skipped,
-    /// Ended well, but for a part that may fail.
+    /// Ended well, except for a part that may fail.
     Warning,
     /// Ended badly.
     Failed,
@@ -230,7 +230,7 @@ impl NaiveTimeText {
         seen.with_time(self.time).earliest().unwrap_or(seen)
     }
 
-    /// The time of day of `moment`, as seen from where this time is meant.
+    /// The time of day of `moment`, in the time zone of this trigger.
     pub fn of(&self, moment: DateTime<FixedOffset>) -> NaiveTime {
         moment.with_timezone(&self.offset.unwrap_or(*moment.offset())).time()
     }

@@ -52,7 +52,7 @@ pub struct ApiToken {
     pub token: String,
     /// What it is called in the audit log.
     pub name: Option<String>,
-    /// What whoever sends it may do; everything by default.
+    /// What its sender may do; everything by default.
     pub role: Role,
 }
 
@@ -154,7 +154,7 @@ impl Account {
         Self { identity: Arc::new(identity), digest: OnceLock::from(version), hash: None, version }
     }
 
-    /// Whoever signs in with the code of the first start.
+    /// A user who signs in with the code of the first start.
     pub(super) fn of_first_start() -> Self {
         let identity = Identity { name: "first start".to_owned(), role: Role::Admin, login: Login::None };
         Self { identity: Arc::new(identity), digest: OnceLock::new(), hash: None, version: digest("first start") }

@@ -21,7 +21,7 @@ pub(super) fn digest(text: &str) -> [u8; 32] {
     Sha256::digest(text.as_bytes()).into()
 }
 
-/// The token that a form must bring beside the cookie. A page of another site can make a browser send the cookie, but cannot
+/// The token that a form must send in addition to the cookie. A page of another site can make a browser send the cookie, but cannot
 /// read it, and so does not know the token.
 pub(super) fn token_of(cookie: &str) -> String {
     hex(&digest(&format!("form token of {cookie}")))
@@ -52,7 +52,7 @@ pub(super) struct CookieNames {
 /// What a cookie is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CookieUse {
-    /// Whoever has it is signed in.
+    /// Its bearer is signed in.
     Session,
     /// Guards the form of the login page.
     LoginForm,

@@ -25,7 +25,7 @@ pub(super) struct AllowedHosts {
 pub(super) enum OriginError {
     /// It names no host, or more than one.
     NoHost,
-    /// It is meant for another host.
+    /// It is addressed to another host.
     Host(String),
     /// It was sent by a page of another site.
     Site,
@@ -42,13 +42,13 @@ impl AllowedHosts {
         Ok(Self { listen, names: names.iter().map(name).collect::<Result<_, _>>()? })
     }
 
-    /// Checks that a request is meant for this host and was not sent by a page of another.
+    /// Checks that a request is addressed to this host and was not sent by a page of another.
     pub(super) fn check(&self, request: &Request) -> Result<(), OriginError> {
         let headers = request.headers();
         let named = one(headers, &header::HOST).ok_or(OriginError::NoHost)?;
         let host = Authority::parse(named).filter(|host| self.has(&host.name));
         let host = host.ok_or_else(|| OriginError::Host(named.to_owned()))?;
-        // The address of a request that is meant for a proxy names the host too.
+        // The address of a request to a proxy contains the host too.
         if let Some(target) = request.uri().authority()
             && Authority::parse(target.as_str()).is_none_or(|target| target.name != host.name)
         {

@@ -23,7 +23,7 @@ use crate::server::api::error::ApiError;
 /// How many passwords are compared with hashes at a time: each takes some 20 MB and a processor.
 const MAX_VERIFYING: usize = 2;
 static VERIFYING: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(MAX_VERIFYING)));
-/// Whoever has signed in with the code of the first start.
+/// The user who has signed in with the code of the first start.
 static FIRST: LazyLock<Account> = LazyLock::new(Account::of_first_start);
 
 /// What somebody enters on the login page.
@@ -211,7 +211,7 @@ impl AccessControl {
     }
 }
 
-/// Compares a password with a hash, on a thread of its own and beside few others. It goes on when its request is gone, and
+/// Compares a password with a hash, on a thread of its own, with few others at the same time. It continues when its request is gone, and
 /// counts as long.
 async fn verify_beside(password: Vec<u8>, hash: String) -> bool {
     let Ok(permit) = VERIFYING.clone().acquire_owned().await else { return false };

@@ -36,17 +36,17 @@ tokio::task_local! {
 }
 
 impl Identity {
-    /// Whoever calls a server that needs no login.
+    /// The caller of a server that needs no login.
     pub(in crate::server) fn anybody() -> Arc<Self> {
         ANYBODY.clone()
     }
 
-    /// Whoever has not logged in.
+    /// A caller who has not logged in.
     pub(in crate::server) fn nobody() -> Arc<Self> {
         NOBODY.clone()
     }
 
-    /// The sender of the request that this task answers. It is kept beside the request, so that every page's frame, those of
+    /// The sender of the request that this task answers. It is kept in addition to the request, so that every page's frame, those of
     /// errors included, knows it without each handler passing it on.
     pub(in crate::server) fn current() -> Arc<Self> {
         CALLER.try_with(Clone::clone).unwrap_or_else(|_| NOBODY.clone())

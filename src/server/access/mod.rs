@@ -1,5 +1,5 @@
 //! Access control: on loopback everybody on this machine may call the server, otherwise only clients with a login. Pages of
-//! other sites may never, whoever views them.
+//! other sites may never, no matter who views them.
 
 mod accounts;
 mod cookies;
@@ -73,7 +73,7 @@ impl AccessControl {
         self.users.is_empty() && self.tokens.is_empty() && self.first_start.is_none()
     }
 
-    /// Checks that the request is meant for this server, and does not come from a page of another site.
+    /// Checks that the request is addressed to this server and does not come from a page of another site.
     pub(super) fn check_site(&self, request: &Request) -> Result<(), ApiError> {
         let forbidden = |message: String| ApiError::new(StatusCode::FORBIDDEN, message);
         self.hosts.check(request).map_err(|error| match error {

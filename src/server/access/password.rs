@@ -13,7 +13,7 @@ const MAX_MEMORY: u32 = 256 << 10;
 #[error("the password cannot be hashed: {0}")]
 pub(super) struct HashError(argon2::password_hash::Error);
 
-/// The argon2id hash of a password, with a salt of its own, as it stands in `users`.
+/// The argon2id hash of a password, with a salt of its own, as it is in `users`.
 ///
 /// # Errors
 /// When the system gives no random numbers.

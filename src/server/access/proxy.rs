@@ -59,7 +59,7 @@ impl TrustedProxies {
         request
     }
 
-    /// The last address of the chain that is no trusted proxy: what stands before it may be made up.
+    /// The last address of the chain that is no trusted proxy: what is before it may be made up.
     fn client(&self, headers: &HeaderMap) -> Option<IpAddr> {
         let chain: Vec<&str> =
             headers.get_all(&FOR).iter().flat_map(|line| line.to_str().unwrap_or("?").split(',')).collect();

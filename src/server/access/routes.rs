@@ -237,7 +237,7 @@ impl Call {
     }
 }
 
-/// The action of whoever signs out.
+/// The action of signing out.
 const SIGN_OUT: &str = "sign out";
 /// The same in every browser.
 const SIGN_OUT_EVERYWHERE: &str = "sign out everywhere";

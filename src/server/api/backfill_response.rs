@@ -116,7 +116,7 @@ pub(super) struct PartitionResponse {
 }
 
 impl BackfillPlanResponse {
-    /// Every partition: its name, how it stands in words, and whether it runs.
+    /// Every partition: its name, its status in words, and whether it runs.
     pub(in crate::server) fn partitions(&self) -> Vec<(String, String, bool)> {
         self.partitions.iter().map(|row| (row.partition.clone(), row.last.clone(), row.runs)).collect()
     }

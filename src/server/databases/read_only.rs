@@ -184,7 +184,7 @@ fn column(column: &tokio_postgres::ResultColumn) -> ResultColumn {
     }
 }
 
-/// The first word of a statement in lower case, behind comments and parentheses.
+/// The first word of a statement in lower case, after comments and parentheses.
 pub(super) fn first_word(sql: &str) -> String {
     let mut rest = sql.trim_start_matches(|letter: char| letter.is_whitespace() || letter == '(');
     loop {

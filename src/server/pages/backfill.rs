@@ -1,4 +1,4 @@
-//! Starting a backfill: what would run is shown first. And the buttons of one that is under way.
+//! Starting a backfill: what would run is shown first. And the buttons of one that is in progress.
 
 use std::sync::Arc;
 

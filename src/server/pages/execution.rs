@@ -138,7 +138,7 @@ struct ExecutionPage {
     took: String,
     trigger: String,
     origin: Option<OriginExecution>,
-    /// The executions of the flow before and behind this one.
+    /// The executions of the flow before and after this one.
     older: Option<String>,
     newer: Option<String>,
     possible: Possible,

@@ -1,4 +1,4 @@
-//! Flows from files: each is checked, those that are flows are saved, and the page says what became of each.
+//! Flows from files: each is checked, those that are flows are saved, and the page shows the result for each.
 
 use std::path::Path;
 use std::sync::Arc;

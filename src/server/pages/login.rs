@@ -32,7 +32,7 @@ struct LoginPage {
     is_first_start: bool,
 }
 
-/// The form; whoever needs no login is led on at once.
+/// The form; a user who needs no login is redirected at once.
 pub(super) async fn show(
     State(app): State<Arc<App>>,
     parameters: QueryParameters,

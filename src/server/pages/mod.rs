@@ -159,7 +159,7 @@ async fn noting_json(request: Request, next: Next) -> Response {
     WANTS_JSON.scope(wanted, next.run(request)).await
 }
 
-/// A page that is there as JSON too: what it shows, under the same address with `.json` behind the path.
+/// A page that is there as JSON too: what it shows, under the same address with `.json` after the path.
 fn page_or_json<T: Template + Serialize>(template: &T) -> PageResult {
     page_as(template, wants_json())
 }

@@ -27,7 +27,7 @@ use crate::server::api::parameters::QueryParameters;
 use crate::server::api::pool::run_on_pool;
 use crate::text::{count, thousands};
 
-/// How many backfills are looked through for those under way.
+/// How many backfills are looked through for those in progress.
 const MAX_BACKFILLS: u32 = 20;
 
 /// The partitions of one choice of inputs.
@@ -42,7 +42,7 @@ struct Panel {
     missing: usize,
 }
 
-/// A backfill under way.
+/// A backfill in progress.
 struct ShownBackfill {
     id: String,
     state: &'static str,

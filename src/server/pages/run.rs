@@ -298,7 +298,7 @@ fn curl(entry: &CatalogEntry, host: &str, answers: &RunValues) -> String {
     command
 }
 
-/// The query of the form with these values, but for files and secrets.
+/// The query of the form with these values, except for files and secrets.
 fn link(flow: &Flow, answers: &RunValues) -> String {
     let mut query = QueryParameters::default();
     for (name, value) in &answers.inputs {

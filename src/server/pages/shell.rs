@@ -109,7 +109,7 @@ impl Shell {
         Self { groups, live, version: env!("CARGO_PKG_VERSION"), identity, csrf, assets: &assets::VERSION }
     }
 
-    /// Whether whoever looks at the page has a role.
+    /// Whether the viewer of the page has a role.
     pub(super) fn can(&self, role: &str) -> bool {
         self.refusal(role).is_empty()
     }
@@ -122,7 +122,7 @@ impl Shell {
         }
     }
 
-    /// The name of whoever has logged in; empty where nobody needs to.
+    /// The name of the user who has logged in; empty where no login is needed.
     pub(super) fn user(&self) -> &str {
         if self.identity.login == Login::None { "" } else { &self.identity.name }
     }

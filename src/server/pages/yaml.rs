@@ -78,7 +78,7 @@ fn class(value: &str) -> &'static str {
     }
 }
 
-/// A value with its templates told apart.
+/// A value whose templates are marked.
 fn templates(class: &'static str, value: &str) -> Vec<(&'static str, String)> {
     let (mut parts, mut rest) = (Vec::new(), value);
     while let Some((before, from)) = rest.split_once("{{") {

@@ -201,7 +201,7 @@ impl Sensors {
         }
     }
 
-    /// Adds and removes triggers as flows have changed, but for those that are being probed.
+    /// Adds and removes triggers as flows have changed, except for those that are being probed.
     fn update_watched<'a>(
         &self,
         watched: &mut HashMap<TriggerKey, WatchedTrigger>,

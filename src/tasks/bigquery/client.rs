@@ -139,7 +139,7 @@ impl<'a> BigQueryClient<'a> {
     }
 }
 
-/// Where a table is, behind its project.
+/// Where a table is, after its project.
 pub(super) fn path(name: &BigQueryTableName) -> String {
     let encoded: String = reqwest::Url::parse("http://x/")
         .ok()

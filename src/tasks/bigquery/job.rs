@@ -1,6 +1,6 @@
-//! Jobs: each runs once, whatever becomes of the process that asked for it.
+//! Jobs: each runs once, even if the process that submitted it is killed.
 //!
-//! A job's id derives from the execution, the task run and what the job does. Whoever asks for it again is told that it
+//! A job's id derives from the execution, the task run and what the job does. A second request for it is answered that it
 //! exists, and waits for that one. Only where that one failed is there a next, whose id ends in the next number; so a
 //! new attempt goes past the jobs that failed in earlier ones and finds the one that did not.
 
@@ -155,7 +155,7 @@ impl BigQueryClient<'_> {
         Ok(self.call(what, || self.client.job().get_job(&self.project, id, place)).await?)
     }
 
-    /// Asks Google to stop a job. Nothing comes of it where there is none.
+    /// Asks Google to stop a job. Without one, nothing happens.
     async fn cancel(&self, reference: &JobReference) {
         let (id, place) = (text(&reference.job_id), reference.location.as_deref());
         let cancellation = self.client.job().cancel_job(&self.project, id, place);

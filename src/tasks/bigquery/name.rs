@@ -20,8 +20,8 @@ pub(super) struct BigQueryTableName {
 }
 
 impl BigQueryTableName {
-    /// Reads `dataset.table`, `project.dataset.table` or `project:dataset.table`, each with `$202004` behind it where
-    /// one partition is meant.
+    /// Reads `dataset.table`, `project.dataset.table` or `project:dataset.table`, each with `$202004` after it where
+    /// the name includes a partition.
     ///
     /// # Errors
     /// When it is no such name, or one that BigQuery would refuse.

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::task::TaskError;
 use crate::text::plain;
 
-/// How parameters are told apart, and what they are: a list stands for `?`, a map for `@name`.
+/// How parameters are identified, and their values: a list stands for `?`, a map for `@name`.
 pub(super) type Parameters = (&'static str, Vec<QueryParameter>);
 
 /// Reads a list or a map of values.

@@ -28,7 +28,7 @@ pub(super) struct LocalFile {
     pub(super) bytes: u64,
 }
 
-/// An upload under way.
+/// An upload in progress.
 pub(super) struct MediaUpload<'a> {
     pub(super) bigquery: &'a BigQueryClient<'a>,
     pub(super) what: &'a str,

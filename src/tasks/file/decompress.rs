@@ -109,7 +109,7 @@ impl Decompress {
     }
 }
 
-/// Writes the content beside its place and moves it there once it is whole.
+/// Writes the content to a temporary name and renames the file once it is complete.
 fn store(content: FileBytes, target: &Path, cancel: &CancellationToken) -> Result<u64, TaskError> {
     let mut partial = target.as_os_str().to_owned();
     partial.push(".part");

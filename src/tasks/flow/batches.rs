@@ -98,7 +98,7 @@ struct Items {
 }
 
 impl Items {
-    /// The next item with the separator behind it; empty ones are left out.
+    /// The next item with the separator after it; empty ones are left out.
     fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
         let last = self.separator.last().copied().unwrap_or(b'\n');
         loop {

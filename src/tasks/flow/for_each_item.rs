@@ -16,7 +16,7 @@ use crate::execution_state::ExecutionState;
 use crate::flow::labels_of;
 use crate::task::{Capability, SubflowRequest, SubflowResult, Task, TaskContext, TaskError};
 
-/// The most executions under way at a time, unless the task says otherwise.
+/// The most executions in progress at a time, unless the task says otherwise.
 const MAX_CONCURRENT: usize = 16;
 
 /// Splits a file in storage into batches and runs another flow for each batch, in parallel. In `inputs` and `labels`,
@@ -99,7 +99,7 @@ impl Task for ForEachItem {
         let mut ended = Vec::with_capacity(count);
         let mut broken = None;
         while let Some(child) = children.next().await {
-            // Those under way go on to their end.
+            // Those that are running continue to their end.
             match child {
                 Ok(child) => ended.push(child),
                 Err(error) => broken = broken.or(Some(error)),

@@ -22,7 +22,7 @@ pub struct If {
     otherwise: Vec<Value>,
 }
 
-/// What the condition came to.
+/// The value of the condition.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Decided {

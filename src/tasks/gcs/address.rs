@@ -8,7 +8,7 @@ use crate::task::TaskError;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Address {
     pub(super) bucket: String,
-    /// The object's name, with its slashes; what names begin with where several are meant.
+    /// The object's name, with its slashes; the prefix of the names where there are several.
     pub(super) name: String,
 }
 
@@ -34,7 +34,7 @@ impl Address {
         Ok(Self { bucket: bucket.to_owned(), name: name.to_owned() })
     }
 
-    /// The same where one object is meant.
+    /// The same for one object.
     pub(super) fn of_object(text: &str, bucket: Option<&str>) -> Result<Self, TaskError> {
         let address = Self::parse(text, bucket)?;
         if address.name.is_empty() || address.name.ends_with('/') {

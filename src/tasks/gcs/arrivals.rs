@@ -1,4 +1,4 @@
-//! What is in a bucket now, for whoever waits there for files; not a task.
+//! Lists a bucket for triggers that wait for files; not a task.
 
 use super::address::Address;
 use super::blob::Blob;
@@ -18,7 +18,7 @@ pub struct BucketWatcher {
 }
 
 impl BucketWatcher {
-    /// Whoever the login says; `folder` is where the path of a key starts.
+    /// The account that the login names; `folder` is where the path of a key starts.
     ///
     /// # Errors
     /// When there are no credentials.
@@ -27,7 +27,7 @@ impl BucketWatcher {
     }
 
     /// The objects in a folder such as `gs://bucket/folder` whose names there begin with `start`; those of the folders
-    /// below too, if it is to be `deep`. Asks once: whoever waits will ask again anyway.
+    /// below too, if it is to be `deep`. Asks once: the caller will ask again anyway.
     ///
     /// # Errors
     /// When Google refuses or does not answer, or there are too many.

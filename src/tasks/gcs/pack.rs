@@ -15,7 +15,7 @@ const CHUNK_BYTES: usize = 512 * 1024;
 
 /// The packed file: the file itself if it is one, else `target`.
 ///
-/// A file that an earlier attempt packed is used again, so that its upload can go on.
+/// A file that an earlier attempt packed is used again, so that its upload can continue.
 ///
 /// # Errors
 /// When it cannot be read or written, or the user stops the task.

@@ -12,7 +12,7 @@ use super::upload_session::{self, SessionProgress, UploadSession};
 use crate::task::TaskError;
 use crate::web::RequestError;
 
-/// An upload under way.
+/// An upload in progress.
 struct ResumableUpload<'a> {
     store: &'a Store<'a>,
     source: &'a UploadSource,

@@ -130,7 +130,7 @@ async fn reject(store: &Store<'_>, source: &UploadSource, blob: &Blob, checksum:
     Ok(TaskError::transient(message).help("the data was damaged in transit: check the network and any proxy"))
 }
 
-/// What an upload came to: the object, if it was written; the file's checksum; how many bytes were there before.
+/// The result of an upload: the object, if it was written; the file's checksum; how many bytes were there before.
 pub(super) type UploadOutcome = (Option<Blob>, u32, u64);
 
 async fn small(

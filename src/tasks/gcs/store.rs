@@ -118,7 +118,7 @@ impl<'a> Store<'a> {
     }
 }
 
-/// One page of the objects whose names begin with the address's, for whoever speaks to `api`.
+/// One page of the objects whose names begin with the address's, for callers that use `api`.
 pub(super) async fn page(
     api: &Api,
     retry: &RetryPolicy<'_>,

@@ -1,4 +1,4 @@
-//! A resumable upload: its session's address is kept beside the task's files, so that a new attempt goes on with it.
+//! A resumable upload: its session's address is kept with the task's files, so that a new attempt continues it.
 
 use std::fs;
 use std::io::{self, Write};
@@ -20,7 +20,7 @@ use crate::web::RequestError;
 /// A session that Google has opened, as it is kept.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
 pub(super) struct UploadSession {
-    /// Where to send the bytes. Whoever knows it may.
+    /// Where to send the bytes. Anyone who knows it may send them.
     url: String,
     /// What the bytes are of: the object, the file, its length and its time of change.
     of: String,
@@ -138,7 +138,7 @@ fn bytes_there(range: &str) -> u64 {
 
 /// Forgets a session that is of no use any more.
 pub(super) fn forget(session_file: &Path) {
-    // What stays is found out as gone by whoever asks next.
+    // If it stays, the next request for it finds that it is gone.
     let _ = fs::remove_file(session_file);
 }
 

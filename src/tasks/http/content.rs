@@ -1,4 +1,4 @@
-//! What a request consists of beside its address: method, headers, content and login.
+//! What a request consists of besides its address: method, headers, content and login.
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Client, RequestBuilder, Response, Url};
@@ -120,7 +120,7 @@ pub(super) fn conflicts(body: &Value, form_data: &Map<String, Value>, options: &
     conflicts
 }
 
-/// Adds what stands behind `?`; a list gives the name several times.
+/// Adds what follows `?`; a list gives the name several times.
 pub(super) fn add_params(url: &mut Url, params: &Map<String, Value>) {
     for (name, value) in params {
         let values = match value {

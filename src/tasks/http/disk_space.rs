@@ -7,7 +7,7 @@ use crate::storage::DiskSpace;
 /// What stays free at least: a twentieth of the disk, and of a large one this much.
 const RESERVED_BYTES: u64 = 256 << 20;
 
-/// What to say when `expected` more bytes beside `target` would leave too little; nothing where the disk cannot be asked.
+/// What to say when `expected` more bytes on the disk of `target` would leave too little; nothing where the disk cannot be asked.
 pub(super) fn shortage(target: &Path, expected: u64) -> Option<String> {
     let disk = DiskSpace::of(target.parent()?).ok()?;
     shortage_of(expected, disk.free, disk.all)

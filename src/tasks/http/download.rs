@@ -254,7 +254,7 @@ impl HttpDownload {
     }
 
     fn explain(&self, context: &TaskContext, error: TaskError) -> TaskError {
-        // What lies beside a file that may not be read is nobody's business either.
+        // The names of files next to one that may not be read are not revealed either.
         let Ok(path) = context.files.resolve(&self.uri) else { return error };
         match similar_files::in_folder(&path) {
             Some(nearest) => error.help(format!("looked at {}; {nearest}", path.display())),

@@ -92,7 +92,7 @@ impl Fetch<'_> {
         }
     }
 
-    /// How it goes on after a failure: for how long, or how often, and when next if the server asked for a pause.
+    /// How it continues after a failure: for how long, or how often, and when next if the server asked for a pause.
     fn plan(&self, retry_after: Option<Duration>) -> String {
         let limit = match self.attempts {
             Some(attempts) => format!("up to {} attempts in a row", count(u64::from(attempts), "attempt")),
@@ -202,7 +202,7 @@ impl Fetch<'_> {
         Ok(part)
     }
 
-    /// Lets the body flow into the part. Writing, hashing and checking go on in a thread of their own.
+    /// Lets the body flow into the part. Writing, hashing and checking happen on a thread of their own.
     async fn receive(&self, part: PartialFile, response: Response) -> Result<PartialFile, RequestError> {
         let start = part.length();
         let (sender, receiver) = mpsc::channel(MAX_QUEUED);

@@ -1,6 +1,6 @@
 //! A file on its way: its bytes so far in `NAME.part`, and in `NAME.part.json` what they are bytes of.
 //!
-//! Both stay when a line is cut or the process is killed, and whoever opens the part next goes on from there.
+//! Both stay when a line is cut or the process is killed, and the next attempt continues from there.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, Read, Seek, Write};
@@ -87,7 +87,7 @@ impl PartialFile {
 
     /// Empties the part: it becomes one of the file behind `identity`.
     pub(super) fn restart(&mut self, identity: FileIdentity) -> io::Result<()> {
-        // In this order, so that a mark never stands beside bytes of another file.
+        // In this order, so that a mark never describes the bytes of another file.
         self.file.set_len(0)?;
         self.file.rewind()?;
         self.sums = RunningChecksums::default();

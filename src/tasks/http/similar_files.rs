@@ -1,4 +1,4 @@
-//! What a folder has beside a file that is missing: the names that differ from it in their digits only.
+//! The other files in the folder of a missing file whose names differ from it in their digits only.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::web::follow;
 const LISTING_TIMEOUT: Duration = Duration::from_secs(3);
 const MAX_LISTING_BYTES: usize = 256 << 10;
 
-/// A help line that names the nearest files of the same kind beside `url`, if the server lists that folder.
+/// A help line that names the nearest files of the same kind next to `url`, if the server lists that folder.
 pub(super) async fn on_server(client: &Client, url: &Url, headers: &HeaderMap) -> Option<String> {
     let missing = url.path_segments()?.next_back()?.to_owned();
     let mut folder = url.join(".").ok()?;
@@ -21,7 +21,7 @@ pub(super) async fn on_server(client: &Client, url: &Url, headers: &HeaderMap) -
     help_line("the server", nearest(&missing, names(&listing)))
 }
 
-/// The same beside a file of this machine.
+/// The same for a file of this machine.
 pub(super) fn in_folder(path: &Path) -> Option<String> {
     let missing = path.file_name()?.to_str()?;
     let entries = path.parent()?.read_dir().ok()?;

@@ -39,7 +39,7 @@ fn yes() -> bool {
 }
 
 impl KvSet {
-    /// The pieces of the value that are secret, as they stand in it and as they are kept.
+    /// The pieces of the value that are secret, as they are in it and as they are kept.
     fn secrets(&self, redactor: &Redactor) -> Vec<String> {
         let inner = self.value.as_str().filter(|_| self.kv_type == Some(KvType::Json));
         let inner = inner.and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null);

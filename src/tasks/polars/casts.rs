@@ -45,7 +45,7 @@ impl Rewriter<'_> {
         if has_no_cast {
             return unsupported(
                 format!("a cast of {} to {to}", describe(expr)),
-                "use a function or a comparison that says what is meant",
+                "use a function or a comparison that is explicit",
             );
         }
         let is_about_days = |to: &DataType| matches!(to, DataType::Text | DataType::Date | DataType::Timestamp(..));

@@ -1,4 +1,4 @@
-//! What kind of value an expression gives, as far as it can be told: Postgres refuses mixtures that Polars computes.
+//! What kind of value an expression gives, as far as it can be known: Postgres refuses mixtures that Polars computes.
 
 use sqlparser::ast::{BinaryOperator, DataType, Expr, UnaryOperator, Value};
 

@@ -148,11 +148,11 @@ impl CollationCheck<'_> {
             ),
             (_, Comparability::Order) => unsupported(
                 format!("{described} ordered, which {by} does otherwise than by bytes"),
-                "write `COLLATE \"C\"` behind a text to order by bytes, or compute it in SQL after the load",
+                "write `COLLATE \"C\"` after a text to order by bytes, or compute it in SQL after the load",
             ),
             _ => unsupported(
                 format!("{described} compared or searched, where texts with different bytes may be equal by {by}"),
-                "write `COLLATE \"C\"` behind a text to compare bytes, or compute it in SQL after the load",
+                "write `COLLATE \"C\"` after a text to compare bytes, or compute it in SQL after the load",
             ),
         }
     }

@@ -200,20 +200,24 @@ impl Rewriter<'_> {
         }
     }
 
-    /// Refuses values with a time zone beside values without one.
+    /// Refuses to combine values with a time zone and values without one.
     pub(super) fn want_one_zone(&self, values: &[&Expr]) -> SqlResult<()> {
         let times: Vec<_> = values.iter().filter_map(|value| Some((value, self.time(value)?))).collect();
         let zoned = times.iter().find(|(_, time)| time.is_zoned());
         match (zoned, times.iter().find(|(_, time)| !time.is_zoned())) {
             (Some((zoned, _)), Some((other, _))) => unsupported(
-                format!("{}, a timestamptz, beside {}, which has no time zone", describe(zoned), describe(other)),
+                format!(
+                    "{}, a timestamptz, combined with {}, which has no time zone",
+                    describe(zoned),
+                    describe(other)
+                ),
                 "convert one of them: `CAST(… AS timestamp)`",
             ),
             _ => Ok(()),
         }
     }
 
-    /// A written-out text beside a date or timestamp is one too. Polars would compare texts, or refuse to.
+    /// A literal text compared with a date or timestamp is one too. Polars would compare texts, or refuse to.
     pub(super) fn as_time_beside(&self, text: &Expr, other: &Expr) -> SqlResult<Option<Expr>> {
         if text_of(text).is_none() {
             return Ok(None);
@@ -264,7 +268,7 @@ pub(super) fn check_typed(typed: &TypedString) -> SqlResult<Option<Expr>> {
     let (kind, name) = match &typed.data_type {
         DataType::Date => (ColumnType::Date, "date"),
         DataType::Timestamp(_, TimezoneInfo::Tz | TimezoneInfo::WithTimeZone) => {
-            return unsupported(format!("{typed}"), "write the text alone beside a timestamptz column");
+            return unsupported(format!("{typed}"), "write only the text next to a timestamptz column");
         }
         DataType::Timestamp(None, _) => (ColumnType::Timestamp, "timestamp"),
         _ => return unsupported(format!("{typed}"), "write `TIMESTAMP '2020-04-01 00:44:02'`"),

@@ -75,7 +75,7 @@ pub(super) fn sum<'a>(texts: impl Iterator<Item = &'a str>) -> Result<String, &'
 struct Sum {
     /// Sums of digits, from that of the last place on.
     digits: VecDeque<i64>,
-    /// How many of them are behind the point.
+    /// How many of them are after the point.
     decimals: i64,
     has_nan: bool,
     /// Whether positive and negative infinity were added.

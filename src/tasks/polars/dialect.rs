@@ -97,7 +97,7 @@ fn as_coalesce(item: &mut impl VisitMut) {
 pub(super) struct Rewriter<'a> {
     pub(super) columns: &'a Columns,
     pub(super) is_changed: bool,
-    /// The columns that the SELECT at hand sees; none outside of queries.
+    /// The columns that the current SELECT sees; none outside of queries.
     pub(super) fields: Option<Vec<ScopeColumn>>,
     /// The tables that a query has named so far.
     pub(super) tables: Vec<(String, Vec<ScopeColumn>)>,

@@ -17,8 +17,8 @@ use super::unsupported::{SqlResult, session_time_zone, unsupported, unsupported_
 use crate::stream::ColumnType;
 
 impl Rewriter<'_> {
-    /// A comparison of decimal numbers as Postgres makes it: exactly beside decimal and whole numbers, in double
-    /// precision beside numbers of floating point. None where it stays as it is.
+    /// A comparison of decimal numbers as Postgres makes it: exactly with decimal and whole numbers, in double
+    /// precision with floating-point numbers. None where it stays as it is.
     pub(super) fn compared(&self, left: &Expr, op: &BinaryOperator, right: &Expr) -> SqlResult<Option<Expr>> {
         match (self.as_time_beside(left, right)?, self.as_time_beside(right, left)?) {
             (Some(left), _) => return sql(&format!("{left} {op} {right}")).map(Some),
@@ -255,7 +255,7 @@ impl Rewriter<'_> {
     }
 }
 
-/// Finds a numeric column, but for those that it hides because they stand where their digits are enough.
+/// Finds a numeric column, except for those that it hides because they stand where their digits are enough.
 struct FindNumeric<'a, 'b>(&'a Rewriter<'b>);
 
 impl VisitorMut for FindNumeric<'_, '_> {

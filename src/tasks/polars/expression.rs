@@ -66,7 +66,7 @@ pub fn converted(field: &str, expression: Expr, from: ColumnType, kind: ColumnTy
                 .help("compute it in SQL after the load, or set the session's time zone to UTC"))
         }
         false => Err(TaskError::permanent(format!("`{field}`: values of type {from} cannot be converted to {kind}"))
-            .help("write an expression in `with_columns` that says what is meant")),
+            .help("write an explicit expression in `with_columns`")),
     }
 }
 
@@ -158,12 +158,12 @@ pub fn columns_read(expression: &Expr) -> Vec<String> {
     names.collect()
 }
 
-/// Whether two names are the same but for case and blanks around them.
+/// Whether two names are the same except for case and blanks around them.
 pub fn is_same_name(one: &str, other: &str) -> bool {
     one.trim().to_lowercase() == other.trim().to_lowercase()
 }
 
-/// The column that a user means by `name`: the one so called, or the only one so called but for case and blanks.
+/// The column that a user means by `name`: the one so called, or the only one so called except for case and blanks.
 pub fn resolve<'a>(name: &str, candidates: impl Iterator<Item = &'a str> + Clone) -> Option<&'a str> {
     let mut similar = candidates.clone().filter(|candidate| is_same_name(candidate, name));
     let only = similar.next().filter(|_| similar.next().is_none());
@@ -237,7 +237,7 @@ fn without_advice(line: &str) -> &str {
     if kept.is_empty() { "this is not possible" } else { kept }
 }
 
-/// Reads text beside a date or timestamp column as one, as SQL does.
+/// Reads text next to a date or timestamp column as one, as SQL does.
 fn adapt(node: Expr, columns: &Columns) -> PolarsResult<Expr> {
     let kind = |expr: &Expr| match expr {
         Expr::Column(name) => columns.iter().find(|(column, _)| *column == name.as_str()).map(|(_, kind)| *kind),
@@ -260,7 +260,7 @@ fn adapt(node: Expr, columns: &Columns) -> PolarsResult<Expr> {
     }
 }
 
-/// The value that a text beside a date or timestamp column stands for; none beside other columns.
+/// The value that a text next to a date or timestamp column stands for; none next to other columns.
 pub fn time_literal(text: &str, kind: ColumnType) -> Option<PolarsResult<Expr>> {
     let bytes = text.as_bytes();
     let value = match kind {

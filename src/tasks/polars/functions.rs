@@ -304,7 +304,7 @@ fn finite(function: &str, arguments: &[&Expr]) -> SqlResult<Expr> {
     checked("finite", function, arguments)
 }
 
-/// What a function gives, looked at beside its arguments.
+/// What a function returns, given its arguments.
 fn checked(check: &str, function: &str, arguments: &[&Expr]) -> SqlResult<Expr> {
     let arguments = arguments.iter().map(|argument| format!(", {argument}")).collect::<String>();
     sql(&format!("{PREFIX}{check}({function}{arguments}, TRUE)"))

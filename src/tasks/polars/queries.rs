@@ -62,7 +62,7 @@ fn check_operators(body: &SetExpr) -> SqlResult<()> {
     }
 }
 
-/// A value that is grouped by would be computed once more from its own result.
+/// A value in GROUP BY would be computed again from its own result.
 fn check_groups(select: &Select) -> SqlResult<()> {
     if select.having.as_ref().is_some_and(|having| having.visit(&mut FindBareColumn { aggregates: 0 }).is_break()) {
         let help = "put conditions on the groups' columns into WHERE";
@@ -202,7 +202,7 @@ fn aggregate(expr: &Expr) -> Option<&'static SqlFunction> {
     function_table::find(&function.name.to_string().to_lowercase()).filter(|entry| entry.is_aggregate)
 }
 
-/// Finds a column that stands in no function which sees all rows of a group.
+/// Finds a column that is in no function which sees all rows of a group.
 struct FindBareColumn {
     aggregates: usize,
 }
@@ -295,7 +295,7 @@ impl VisitorMut for Subqueries<'_> {
         let Some(with) = query.with.take() else { return ControlFlow::Continue(()) };
         for mut table in with.cte_tables {
             if with.recursive || !table.alias.columns.is_empty() {
-                let message = "WITH RECURSIVE and names of columns behind WITH are not possible";
+                let message = "WITH RECURSIVE and column names after WITH are not supported";
                 return ControlFlow::Break(PolarsError::SQLInterface(message.into()));
             }
             VisitMut::visit(&mut table.query, self)?;

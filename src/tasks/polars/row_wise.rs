@@ -28,7 +28,7 @@ struct RowWise<S> {
     step: S,
     /// Parts of a batch in which a row failed, the first one last.
     waiting: Vec<DataFrame>,
-    /// Of the batch under way: the rows of the file, and its bad rows. The first part has them.
+    /// Of the batch in progress: the rows of the file, and its bad rows. The first part has them.
     before: Option<(u64, Vec<BadRow>)>,
     is_over: bool,
 }

@@ -98,7 +98,7 @@ impl TextValues {
     }
 }
 
-/// Where the value of a row stands in a column of this length: one that is the same in all rows comes as one row.
+/// Where the value of a row is in a column of this length: one that is the same in all rows comes as one row.
 fn index_of(length: usize, row: usize) -> usize {
     if length == 1 { 0 } else { row }
 }

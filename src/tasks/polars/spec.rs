@@ -94,7 +94,7 @@ with_steps! {
     /// Postgres is refused before a row is read: `div`, `initcap`, `rank`, casts to `varchar(n)` and `numeric`, a backslash
     /// in LIKE, `position` of a text that is not a literal, intervals as results, and windows with an order but no frame.
     /// Texts are compared byte by byte, as `COLLATE "C"` does. `postgres.load` refuses to order texts whose collation in the
-    /// table or database has another order, unless `COLLATE "C"` stands behind one of them, and to compare values of types
+    /// table or database has another order, unless `COLLATE "C"` follows one of them, and to compare values of types
     /// that steps have as texts, such as `citext`, `char(n)` and `interval`. `upper` and `lower` follow Unicode, whatever the
     /// server's locale.
     #[derive(Default)]

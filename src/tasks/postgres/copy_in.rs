@@ -197,7 +197,9 @@ impl CopyIn {
             let sent = async { sink.send(block).await.map_err(failed) };
             watch.unless_rejected(&doing, watch.over(&doing, sent)).await?;
         }
-        worker.await.map_err(|error| TaskError::permanent(format!("{doing} broke off")).caused_by(error))??;
+        worker
+            .await
+            .map_err(|error| TaskError::permanent(format!("{doing} ended unexpectedly")).caused_by(error))??;
         let rows = watch.over(&doing, async { sink.finish().await.map_err(failed) }).await?;
         context.progress.add_rows(rows);
         Ok(rows)

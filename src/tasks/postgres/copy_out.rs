@@ -266,7 +266,7 @@ impl CopyOut {
         let mut chunks = pin!(watch.over(doing, begun).await?);
         let (sender, receiver) = mpsc::channel(256);
         let path = stored.path.clone();
-        // Compressing and writing happen beside the wait for the next rows.
+        // Compressing and writing happen during the wait for the next rows.
         let writer = tokio::task::spawn_blocking(move || write(receiver, &path));
         // The server sends one message per row, and one more for the header or the binary format's trailer.
         let mut rows = 0u64;

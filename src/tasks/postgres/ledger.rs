@@ -227,7 +227,7 @@ pub(super) async fn newest(
 /// the table's rows must bear the ledger out.
 ///
 /// # Errors
-/// When an attempt has committed the load and it cannot be told whether its rows are there.
+/// When an attempt has committed the load and it is unknown whether its rows are there.
 pub(super) async fn committed(
     transaction: &Transaction<'_>,
     key: &LedgerKey,

@@ -225,7 +225,7 @@ struct StatementRun<'a> {
     fetch: FetchMode,
 }
 
-/// What came of one statement.
+/// The result of one statement.
 struct Done {
     result: Option<ResultSet>,
     affected: u64,

@@ -1,7 +1,7 @@
 //! Whether the rows of an earlier load are still in their table.
 //!
 //! Every row carries the number of the transaction that wrote it (`xmin`), and the ledger keeps the number of each load's
-//! transaction, and of the subtransactions that it wrote behind savepoints. So rows with such a number are the load's,
+//! transaction, and of the subtransactions that it wrote within savepoints. So rows with such a number are the load's,
 //! unchanged. An `UPDATE` gives a row the number of the updating
 //! transaction, and nothing tells any more which load it came from. From that follows the rule:
 //!

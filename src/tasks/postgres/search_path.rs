@@ -1,5 +1,5 @@
 //! Names of the server's own that the session's `search_path` hides. They are looked for in `pg_catalog` first, unless the
-//! path names it behind other schemas.
+//! path names it after other schemas.
 
 use tokio_postgres::GenericClient;
 
@@ -51,7 +51,7 @@ pub(super) async fn check(client: &impl GenericClient) -> Result<(), TaskError> 
     let name: String = row.try_get(0).map_err(failed)?;
     Err(TaskError::permanent(format!(
         "`{name}` hides the server's own object of that name, since the `search_path` of the session (`{}`) names \
-         pg_catalog behind other schemas",
+         pg_catalog after other schemas",
         path.join(", ")
     ))
     .help("leave pg_catalog out of the search_path, or name it first; `ALTER ROLE … SET search_path` and the address's options set it"))

@@ -233,7 +233,7 @@ impl Target {
                 .code(NO_COLUMN)
                 .help("leave it out with `on_extra_column: ignore`, or name the columns with `header: false`, `skip_lines: 1` and `columns`");
         }
-        // Only a column that the file has not can be the one that is meant.
+        // Only a column that the file lacks can be a misspelling of this one.
         let given: Vec<&str> = from_file.iter().filter_map(|name| Some(self.column(name)?.name.as_str())).collect();
         let open =
             self.table.columns.iter().map(|column| column.name.as_str()).filter(|column| !given.contains(column));
@@ -288,7 +288,7 @@ fn check_statement(statement: &Statement<'_>) -> Result<(), TaskError> {
     };
     let (line, column) = statement.place(1);
     let first = statement.text.lines().next().unwrap_or_default();
-    Err(TaskError::permanent(format!("{}:{line}:{column}: `{first}` cannot stand in a `ddl` file", statement.file))
+    Err(TaskError::permanent(format!("{}:{line}:{column}: `{first}` is not allowed in a `ddl` file", statement.file))
         .help(help))
 }
 

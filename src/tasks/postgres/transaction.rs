@@ -17,7 +17,7 @@ const UNKNOWN: &str = "outcome unknown";
 
 /// Has deferred constraints checked now, and not when the transaction ends.
 pub(super) const IMMEDIATE: &str = "SET CONSTRAINTS ALL IMMEDIATE";
-/// What goes on meanwhile, in messages.
+/// What is being done, for messages.
 pub(super) const CHECKING: &str = "checking the deferred constraints";
 
 /// A task that loads a file.

@@ -11,7 +11,7 @@ const MAX_LAST_LINES: usize = 20;
 /// and bytes of each.
 const MAX_LAST_LINE_BYTES: usize = 1 << 10;
 
-/// Logs lines as long as there is room for them. What was left out is told when this is dropped, with the last lines.
+/// Logs lines as long as there is room for them. When this is dropped, it logs how much was left out, with the last lines.
 pub(super) struct BoundedLog<'a> {
     context: &'a TaskContext,
     lines: u64,

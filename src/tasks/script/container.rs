@@ -1,4 +1,4 @@
-//! A script in a Docker container, by way of the program `docker`.
+//! A script in a Docker container, run by the program `docker`.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -55,7 +55,7 @@ pub(super) fn command(
     Invocation { words, variable }
 }
 
-/// The call of a shell that takes a file in place of the text behind `-c`.
+/// The call of a shell that takes a file in place of the text after `-c`.
 fn for_file(interpreter: &[String]) -> Option<Vec<String>> {
     let (last, before) = interpreter.split_last().filter(|_| is_shell(interpreter))?;
     let others = last.strip_prefix('-').filter(|option| !option.starts_with('-'))?.strip_suffix('c')?;

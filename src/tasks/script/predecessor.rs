@@ -11,7 +11,7 @@ use crate::task::{TaskContext, TaskError};
 
 /// The file in an attempt's folder that names its task run.
 pub(super) const MARK: &str = "run";
-/// The file whose lock is held as long as the attempt runs; whoever kills the attempt's processes once jitney is gone
+/// The file whose lock is held as long as the attempt runs; the process that kills the attempt's processes once jitney is gone
 /// holds it until they are.
 pub(super) const LOCK: &str = "lock";
 /// How long the processes of an attempt whose jitney is gone may take to be gone too.

@@ -75,7 +75,7 @@ impl Workspace {
         Self { folder: root.join(FILES), root, stays: true, lock: None, is_repeated: false }
     }
 
-    /// Has a program end, and be waited for, before another attempt begins, whatever becomes of this process.
+    /// Has a program end, and be waited for, before another attempt begins, even if this process is killed.
     pub(in crate::tasks) fn guard(&self, program: ProgramSpec) -> ProgramSpec {
         match &self.lock {
             Some(lock) => program.holding(lock),

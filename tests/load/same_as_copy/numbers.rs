@@ -1,4 +1,4 @@
-//! Forms that numbers, truth values, dates and times have, and what looks like them.
+//! Forms that numbers, booleans, dates and times have, and what looks like them.
 
 pub(super) const NUMBERS: &[&str] = &[
     "0",

@@ -7,7 +7,7 @@ use crate::rest::world::{Place, Server};
 
 const EDIT: &str = "/flows/shop/hello/edit";
 
-/// The fields of the editor's form as it stands in a page.
+/// The fields of the editor's form as it is in a page.
 fn base(server: &Server, address: &str) -> String {
     let shown = page(server, address);
     let fields = all(&shown, "#editor input");
@@ -133,13 +133,13 @@ fn what_may_be_written_and_what_stands_somewhere_comes_from_the_registry() {
     assert!(keys[0] == "table" && keys.contains(&"retry".to_owned()) && !keys.contains(&"from".to_owned()), "{keys:?}");
     assert!(labels("8", "11").contains(&"postgres.load".to_owned()));
     assert!(labels("5", "11").contains(&"SELECT".to_owned()));
-    let told = |line: &str, column: &str| {
+    let reported = |line: &str, column: &str| {
         post(&server, "/editor/describe", &[("text", flow), ("line", line), ("column", column)]).1
     };
-    let shown = told("12", "6");
+    let shown = reported("12", "6");
     assert!(shown.contains("<h2>postgres.load</h2>") && shown.contains("<p><code>from</code>"), "{shown}");
-    assert!(told("1", "2").contains("unique in its namespace"));
-    assert!(told("4", "8").contains("<code>id</code>"));
+    assert!(reported("1", "2").contains("unique in its namespace"));
+    assert!(reported("4", "8").contains("<code>id</code>"));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The pages of the rail that are not about flows and executions: schedules, kept values, secrets, tasks, settings, the API.
+//! The pages of the rail that are not about flows and executions: schedules, stored values, secrets, tasks, settings, the API.
 
 use super::{all, page, place, submit, text, texts};
 use crate::rest::world::{Place, until};

@@ -36,7 +36,7 @@ pub(super) struct Pattern {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum PatternPiece {
     Text(String),
-    /// A letter and how often it stands there.
+    /// A letter and how often it is there.
     Field(char, usize),
     /// The second's fraction with its dot, as long as need be; nothing if it is zero.
     Fraction,

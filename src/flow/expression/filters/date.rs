@@ -24,7 +24,7 @@ pub(super) const FILTERS: &[Builtin] = &[
     }),
 ];
 
-/// How the input is written, and the zone. One that stands in the place of `existingFormat` is taken as zone: Kestra
+/// How the input is written, and the zone. One that is in the place of `existingFormat` is taken as zone: Kestra
 /// has the two the other way round there, and no pattern is the name of a zone.
 fn hints<'c>(call: &'c BuiltinCall) -> Result<(Option<&'c str>, Zone), String> {
     let format = call.text("existingFormat")?;

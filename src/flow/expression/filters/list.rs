@@ -126,7 +126,7 @@ fn sort(call: &BuiltinCall, descending: bool) -> BuiltinResult {
 }
 
 /// What a value is sorted by: a total order, which sorting insists on. Large whole numbers are the same as floats, so
-/// they are told apart by a second number.
+/// a second number tells them apart.
 fn sort_key(value: &Value) -> (bool, f64, i128, &str) {
     let float = value.as_f64().unwrap_or_default();
     let whole = value.as_i64().map_or(float as i128, i128::from);

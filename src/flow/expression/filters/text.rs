@@ -82,7 +82,7 @@ fn cut(
     Ok(Value::String(found.unwrap_or(otherwise).to_owned()))
 }
 
-/// Without the separator the whole text stands before it.
+/// Without the separator the whole text is before it.
 fn before(call: &BuiltinCall, split: impl for<'t> Fn(&'t str, &str) -> Option<(&'t str, &'t str)>) -> BuiltinResult {
     let text = call.input_text()?;
     cut(call, split, |cut| cut.0, &text)

@@ -8,7 +8,7 @@ use crate::text::count;
 const MAX_BARS: usize = 360;
 /// The height of a chart in its own units.
 const HEIGHT: f64 = 80.0;
-/// The width of a bar, and of a bar with the gap behind it.
+/// The width of a bar, and of a bar with the gap after it.
 const BAR: usize = 8;
 const STEP: usize = 10;
 

@@ -74,7 +74,7 @@ pub(super) async fn run(State(app): State<Arc<App>>, body: String) -> PageResult
     answered(&app, head, form.one("sql").unwrap_or_default(), Some(outcome))
 }
 
-/// What came of a query.
+/// The result of a query.
 enum QueryAnswer {
     Rows(QueryResult, Duration),
     /// It has not run yet: so many bytes are to be read.

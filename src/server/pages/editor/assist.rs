@@ -31,7 +31,7 @@ struct CheckPage {
     check: Check,
 }
 
-/// The panel that tells what stands at the cursor.
+/// The panel that tells what is at the cursor.
 #[derive(Template)]
 #[template(path = "editor_help.html")]
 struct HelpPage {
@@ -72,7 +72,7 @@ pub(in crate::server::pages) async fn complete(body: String) -> Result<Json<Comp
     Ok(Json(run_blocking(|| assist::complete(&text, line, column, &SCHEMA, tasks::ALL))))
 }
 
-/// What stands at a line and a column.
+/// What is at a line and a column.
 pub(in crate::server::pages) async fn describe(body: String) -> PageResult {
     let form = QueryParameters::parse(&body);
     let (text, (line, column)) = (text_of(&form)?, position(&form)?);

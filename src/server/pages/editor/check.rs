@@ -21,7 +21,7 @@ pub(super) struct Check {
     pub(super) topology: String,
 }
 
-/// A finding, and how it is put right.
+/// A finding, and how it is corrected.
 pub(super) struct ShownFinding {
     pub(super) is_error: bool,
     pub(super) line: usize,

@@ -1,4 +1,4 @@
-//! A flow's tasks as forms: each field by its schema. What is entered changes the text where the field stands in it, and nothing
+//! A flow's tasks as forms: each field by its schema. What is entered changes the text where the field is in it, and nothing
 //! else of the text.
 
 use askama::Template;
@@ -40,7 +40,7 @@ struct FormTask {
     kind: String,
     depth: usize,
     is_open: bool,
-    /// Whether it is an item of a list, with others before and behind it.
+    /// Whether it is an item of a list, with others before and after it.
     is_item: bool,
     has_before: bool,
     has_behind: bool,

@@ -47,7 +47,7 @@ pub(super) struct ChosenFile {
 /// What is shown of a file.
 pub(super) enum ShownContent {
     PreviewTable(PreviewTable),
-    /// Its text, and whether it goes on.
+    /// Its text, and whether there is more.
     Text(String, bool),
     /// It cannot be shown, and why.
     Nothing(String),

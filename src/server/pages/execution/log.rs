@@ -27,7 +27,7 @@ pub(super) struct ShownLine {
 /// A window of a log.
 pub(super) struct LogView {
     pub(super) lines: Vec<ShownLine>,
-    /// The query of the page with the lines before and behind these.
+    /// The query of the page with the lines before and after these.
     pub(super) before: Option<String>,
     pub(super) after: Option<String>,
     pub(super) text: String,

@@ -49,7 +49,7 @@ struct BulkPage {
     role: &'static str,
     total: u64,
     executions: Vec<ListedExecution>,
-    /// The query of the executions that are meant, and that of the list.
+    /// The query of the selected executions, and that of the list.
     query: String,
     /// What was done, and what was refused.
     outcome: Option<(String, Vec<(String, String)>)>,

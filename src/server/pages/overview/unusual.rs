@@ -1,4 +1,4 @@
-//! Executions of the last day that loaded an unusual number of rows, beside those of the same flow around them.
+//! Executions of the last day that loaded an unusual number of rows, compared with other runs of the same flow.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -28,7 +28,7 @@ pub(super) struct Cell {
     pub(super) sign: &'static str,
     pub(super) word: &'static str,
     pub(super) class: &'static str,
-    /// What stands in the cell.
+    /// What is in the cell.
     pub(super) text: String,
     pub(super) is_unusual: bool,
     pub(super) is_chosen: bool,

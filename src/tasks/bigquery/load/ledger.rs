@@ -52,7 +52,7 @@ pub(super) struct LoadLookup<'a> {
     pub(super) rows: String,
 }
 
-/// Which load of a table is meant.
+/// Which load of a table to look up.
 pub(super) enum LoadSelector<'a> {
     Newest,
     /// The newest of a partition.

@@ -423,7 +423,7 @@ impl BigQueryLoad {
         self.format.unwrap_or(by_name)
     }
 
-    /// Lines before the rows of a CSV file, in a load by way of a staging table.
+    /// Lines before the rows of a CSV file, in a load through a staging table.
     fn skipped_rows(&self) -> u32 {
         if self.format() == LoadFormat::Csv { self.csv_options.skip_leading_rows.unwrap_or(1) } else { 1 }
     }

@@ -1,4 +1,4 @@
-//! What a load reads, known by its content, and counted where it is at hand.
+//! What a load reads: identified by its content, and counted where the file is local.
 
 use std::fs::File;
 use std::io::Read;
@@ -33,7 +33,7 @@ pub(super) struct LoadSource {
     pub(super) bytes: u64,
     /// The columns, in the file's order, where the file tells them.
     pub(super) columns: Option<Vec<String>>,
-    /// The rows, where the file is at hand.
+    /// The rows, where the file is local.
     pub(super) rows: Option<u64>,
 }
 
@@ -59,7 +59,7 @@ impl LoadSource {
         Self::of_sums(load, bigquery, &file.path, sums, expected).await
     }
 
-    /// Looks at objects, and at the file that they were made from if it is at hand.
+    /// Looks at objects, and at the file that they were made from if it is local.
     ///
     /// # Errors
     /// When there are none, or they are not what the file or the schema says.

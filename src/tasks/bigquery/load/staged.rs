@@ -39,7 +39,7 @@ enum LoadStatus {
     New(Option<(Level, String)>),
 }
 
-/// A load by way of a staging table.
+/// A load through a staging table.
 pub(super) struct Staged<'a> {
     pub(super) load: &'a BigQueryLoad,
     pub(super) bigquery: &'a BigQueryClient<'a>,

@@ -111,7 +111,7 @@ impl Merging<'_> {
         if remaining.is_some() && self.target().nature.wants_one_statement {
             self.batch("SAVEPOINT jitney_parts").await?;
             let found = Box::pin(self.sorted(key, remaining)).await?;
-            if Box::pin(self.behind(async { self.check_deferred().await.map(|()| 0) })).await?.is_ok() {
+            if Box::pin(self.within(async { self.check_deferred().await.map(|()| 0) })).await?.is_ok() {
                 // The ledger's entry must bear the number of the transaction itself.
                 self.batch("RELEASE SAVEPOINT jitney_parts").await?;
                 return Ok(found);
@@ -169,7 +169,7 @@ impl Merging<'_> {
         while let Some((from, to)) = parts.open.pop().filter(|_| refused.count() <= remaining) {
             let these = format!("FROM {CHOSEN} WHERE {row} BETWEEN {from} AND {to}");
             let source = format!("(SELECT * {these} ORDER BY {row})");
-            match Box::pin(self.behind(self.take_part(step, key, &source))).await? {
+            match Box::pin(self.within(self.take_part(step, key, &source))).await? {
                 Ok((taken, part)) => {
                     merged.taken += taken;
                     merged.parts.extend((taken > 0).then_some(part));

@@ -137,7 +137,7 @@ impl Encoder {
         Ok(mismatches)
     }
 
-    /// The binary form of a value, by which equal values can be told; none where only the server knows it. The decimals
+    /// The binary form of a value, by which equal values are recognized; none where only the server knows it. The decimals
     /// that a `numeric` shows are no part of its value.
     fn comparable(&self, cell: &Cells<'_>, row: usize) -> Option<BytesMut> {
         let mut out = BytesMut::new();
@@ -369,7 +369,7 @@ fn put_bytes(bytes: &[u8], out: &mut BytesMut) -> bool {
     true
 }
 
-/// The text behind the number of its format, which is 1.
+/// The text after the number of its format, which is 1.
 fn put_jsonb(text: &[u8], out: &mut BytesMut) -> bool {
     let Ok(length) = i32::try_from(text.len() + 1) else { return false };
     out.put_i32(length);

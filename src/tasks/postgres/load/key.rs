@@ -29,7 +29,7 @@ use crate::tasks::postgres::target::Target;
 /// The table in which the server sees the rows of a question.
 const TABLE: &str = "jitney_key";
 
-/// What goes on meanwhile, in messages.
+/// What is being done, for messages.
 const DOING: &str = "making the keys of `row_id`";
 
 /// What a load's keys are made from.
@@ -190,7 +190,7 @@ impl RowKey {
             watch.before_copy();
             over(watch, copy(transaction, TABLE, text)).await
         };
-        Ok(savepoint::behind(transaction, watch, (DOING, &|error| error.blames_row(TABLE)), work).await?.is_ok())
+        Ok(savepoint::within(transaction, watch, (DOING, &|error| error.blames_row(TABLE)), work).await?.is_ok())
     }
 
     fn text(&self, rows: &DataFrame) -> Result<Bytes, TaskError> {

@@ -1,4 +1,4 @@
-//! Where in the file a row stood that the server refused. The load itself keeps no places: the file is read once more.
+//! Finds the line of a row that the server rejected. The load itself keeps no positions; the file is read again.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -53,7 +53,7 @@ impl PreparedLoad<'_> {
         run_blocking(|| self.line_of(row))
     }
 
-    /// The line of the file that a row which was sent (from 1) stands on; none when it is a query's.
+    /// The line of the file that a row which was sent (from 1) is on; none when it is a query's.
     fn line_of(&self, row: u64) -> Result<Option<u64>, TaskError> {
         let mut seen = 0;
         self.scan_frames(&mut |frame| {
@@ -66,7 +66,7 @@ impl PreparedLoad<'_> {
         })
     }
 
-    /// Reads the file once more and gives its rows, batch by batch as they are sent, to `look` until that has found the
+    /// Reads the file again and gives its rows, batch by batch as they are sent, to `look` until that has found the
     /// line that is wanted.
     ///
     /// # Errors

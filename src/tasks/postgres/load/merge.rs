@@ -1,5 +1,5 @@
 //! A merge: rows are copied to a stage, and go from there into the table. What the table has against one of them is found
-//! by halves: a part of the stage that the server refuses is tried again in two parts, each behind a savepoint. So do rows
+//! by halves: a part of the stage that the server refuses is tried again in two parts, each within a savepoint. So do rows
 //! that may refer to each other, where bad ones are rejected: `together.rs`.
 
 use std::sync::OnceLock;
@@ -87,7 +87,7 @@ impl Stage {
     }
 }
 
-/// What came of a merge.
+/// The result of a merge.
 #[derive(Default)]
 pub(super) struct Merged {
     /// Rows of the file that are new in the table, or changed a row of it.
@@ -171,7 +171,7 @@ impl Merging<'_> {
             }
             Ok(taken)
         };
-        if let Ok((taken, part)) = Box::pin(self.behind(whole)).await? {
+        if let Ok((taken, part)) = Box::pin(self.within(whole)).await? {
             return Ok(Merged { taken, parts: vec![part] });
         }
         let (merged, refused) = Box::pin(self.find_refused(&key, rejected.remaining())).await?;
@@ -322,9 +322,9 @@ impl Merging<'_> {
         Ok(taken)
     }
 
-    /// Takes rows behind a savepoint; also the number of the subtransaction. What the table has against one of them is the
+    /// Takes rows within a savepoint; also the number of the subtransaction. What the table has against one of them is the
     /// inner error.
-    pub(super) async fn behind(
+    pub(super) async fn within(
         &self,
         work: impl Future<Output = Result<u64, TaskError>>,
     ) -> Result<Result<(u64, i64), CopyError>, TaskError> {
@@ -335,7 +335,7 @@ impl Merging<'_> {
             watch.before_copy();
             Ok((work.await?, part(transaction, watch, &doing).await?))
         });
-        savepoint::behind(transaction, watch, (&doing, &blames_row), work).await
+        savepoint::within(transaction, watch, (&doing, &blames_row), work).await
     }
 }
 

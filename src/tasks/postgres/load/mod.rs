@@ -86,7 +86,7 @@ pub struct PostgresLoad {
     /// The file: an output of an earlier task, or a path from the flow's folder.
     from: String,
     /// The table, with its schema if need be: `public.green_tripdata`. A name without quotes is read in small
-    /// letters, as Postgres does; where there is no such table, the one that is spelled so is meant. In double quotes,
+    /// letters, as Postgres does; if there is no such table, the one with exactly this spelling is used. In double quotes,
     /// `'"My Table"'`, it is read letter for letter.
     table: String,
     /// How rows get into the table: `append`, `truncate`, `{replace_partition: {column: value}}`, or
@@ -104,13 +104,13 @@ pub struct PostgresLoad {
     #[serde(default)]
     transform: Transform,
     /// What to do with a row that does not fit, or that the server refuses: `fail`, or
-    /// `{reject: {max: 100, file: bad.csv}}`. With `reject` each batch of about 1 MB is a COPY of its own behind a
+    /// `{reject: {max: 100, file: bad.csv}}`. With `reject` each batch of about 1 MB is a COPY of its own within a
     /// savepoint, all in one transaction; the server names the row that it refuses, and the others are sent again.
     /// The rows of a merge, and those of a table that refers to itself, has an AFTER trigger or one for whole statements,
     /// or is subject to a deferred constraint, are copied to a temporary table first and go from there into the table, in
     /// one statement if all is well; this about doubles what the server writes. What the table refuses then, such as a
     /// foreign key, another unique key or what a trigger raises, is found by halves: each bad row takes about two
-    /// statements for every doubling of the number of rows. A row that a trigger refuses without the bad ones beside it is
+    /// statements for every doubling of the number of rows. A row that a trigger refuses without the bad ones next to it is
     /// tried again until no more of them can be added; a load in which more than `max` remain fails.
     ///
     /// The load fails, or is retried, if the error is one of the server, the session or the SQL, even if a trigger raises

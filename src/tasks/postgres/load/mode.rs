@@ -122,7 +122,7 @@ impl Mode {
         }
     }
 
-    /// The rows of the partition that is replaced, as they stand behind FROM.
+    /// The rows of the partition that is replaced, as they follow FROM.
     ///
     /// # Errors
     /// When the table has no such column.

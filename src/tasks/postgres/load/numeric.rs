@@ -38,7 +38,7 @@ pub(super) fn put_numeric(text: &str, out: &mut BytesMut) -> Option<()> {
 
 fn put_digits(whole: &str, decimals: &str, exponent: i32, sign: u16, out: &mut BytesMut) -> Option<()> {
     let mut digits: Vec<u8> = whole.bytes().chain(decimals.bytes()).map(|byte| byte - b'0').collect();
-    // How many of the digits stand before the point.
+    // How many of the digits are before the point.
     let mut point = i32::try_from(whole.len()).ok()? + exponent;
     let shown = usize::try_from(i32::try_from(digits.len()).ok()? - point).unwrap_or(0);
     if shown > MAX_DECIMALS {

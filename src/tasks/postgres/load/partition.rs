@@ -71,7 +71,7 @@ impl Mode {
     }
 }
 
-/// How many of the words there are in a text that dates and times read as the present moment or a day beside it. Source: the
+/// How many of the words there are in a text that dates and times read as the present moment, yesterday or tomorrow. Source: the
 /// special values in the chapter on date/time types in Postgres's manual.
 fn moments(text: &str) -> usize {
     let words = text.split(|letter: char| !letter.is_ascii_alphabetic());
@@ -91,7 +91,7 @@ pub(super) struct Misplaced {
     pub(super) text: Vec<u8>,
 }
 
-/// Takes those rows out of a batch. `columns` are the ones that are meant for the partition's column.
+/// Takes those rows out of a batch. `columns` are those that are loaded into the partition's column.
 pub(super) fn misplaced(
     encoder: &Encoder,
     columns: &[String],

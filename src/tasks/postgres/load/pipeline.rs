@@ -36,7 +36,7 @@ pub(super) struct CopyPipeline {
     pub(super) key: Option<Arc<RowKey>>,
     /// Whether the server reads all values, none being sent in binary.
     pub(super) is_text: bool,
-    /// The columns that are meant for the partition's, which gets its value from the load's mode.
+    /// The columns that would be loaded into the partition's column, which gets its value from the load's mode.
     pub(super) partition: Vec<String>,
     pub(super) scratch: PathBuf,
     pub(super) progress: Arc<Progress>,

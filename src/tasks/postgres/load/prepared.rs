@@ -48,7 +48,7 @@ impl<'a> PreparedLoad<'a> {
         let columns: Vec<String> = plan.columns().iter().map(|(name, _)| name.clone()).collect();
         let leniency = Leniency {
             extra: load.on_extra_column == ExtraColumn::Ignore,
-            // Whoever names the columns leaves the others out on purpose.
+            // If columns are named, the others are left out on purpose.
             missing: load.on_missing_column == MissingColumn::Empty || load.columns.is_some(),
         };
         let fields = target.fields(&columns, partition.as_ref().map(|(column, _)| *column), leniency);

@@ -5,13 +5,13 @@ use tokio_postgres::{Error, Transaction};
 use crate::postgres::{CopyError, WaitMonitor, explain};
 use crate::task::TaskError;
 
-/// Stores rows, and does what belongs to it, behind a savepoint, which is gone afterwards either way. Rows that stay keep
+/// Stores rows, and does what belongs to it, within a savepoint, which is gone afterwards either way. Rows that stay keep
 /// the number of its subtransaction, by which the ledger knows them again. What the server has against one of the rows, as
 /// `blames_row` tells, is the inner error, and nothing of the work stays.
 ///
 /// # Errors
 /// What the work says that is about no row, or that the server refuses a statement.
-pub(super) fn behind<T>(
+pub(super) fn within<T>(
     transaction: &Transaction<'_>,
     watch: &WaitMonitor<'_>,
     (doing, blames_row): (&str, &(dyn Fn(&CopyError) -> bool + Sync)),

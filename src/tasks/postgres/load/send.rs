@@ -1,5 +1,5 @@
 //! Rows to the server by COPY: all of them in as few statements as can be, or, where bad rows are to be left out, batch
-//! by batch, each behind a savepoint.
+//! by batch, each within a savepoint.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ use crate::text::count;
 /// The most bytes of one message. The server takes 1 GiB at most, which one row may reach.
 const MAX_MESSAGE: usize = 1 << 20;
 
-/// The fewest rows that are worth a COPY of their own behind a bad one.
+/// The fewest rows that are worth a COPY of their own after a bad one.
 const MIN_PIECE: usize = 256;
 /// How many times as long as the one before it a piece is.
 const GROWTH: usize = 4;
@@ -48,7 +48,7 @@ pub(super) struct Sending<'a> {
     pub(super) prepared: &'a PreparedLoad<'a>,
 }
 
-/// What came of it.
+/// The result.
 #[derive(Default)]
 pub(super) struct Sent {
     /// Rows in the file.
@@ -82,7 +82,7 @@ impl Sent {
     }
 }
 
-/// A COPY that is under way.
+/// A COPY that is in progress.
 struct Copying {
     sink: Pin<Box<CopyInSink<Bytes>>>,
     form: RowFormat,
@@ -160,7 +160,9 @@ impl Sending<'_> {
         state.finish().await?;
         self.prepared.take_refused(refused, rejected).await?;
         // Without all parcels, `take_refused` has said why.
-        let ended = worker.await.map_err(|error| TaskError::permanent(self.doing() + " broke off").caused_by(error))?;
+        let ended = worker
+            .await
+            .map_err(|error| TaskError::permanent(self.doing() + " ended unexpectedly").caused_by(error))?;
         Ok(Sent { warnings: ended?, ..state.sent })
     }
 
@@ -260,7 +262,7 @@ impl CopyState<'_> {
         Ok(())
     }
 
-    /// Ends the statement that is under way, if there is one.
+    /// Ends the statement that is in progress, if there is one.
     async fn finish(&mut self) -> Result<(), TaskError> {
         let Some(copying) = self.copying.take() else { return Ok(()) };
         let rows = copying.rows;
@@ -372,7 +374,7 @@ impl CopyState<'_> {
         Ok(())
     }
 
-    /// Sends rows behind a savepoint. What the server has against one of them is the inner error, and nothing of them
+    /// Sends rows within a savepoint. What the server has against one of them is the inner error, and nothing of them
     /// stays.
     async fn try_rows(
         &mut self,
@@ -386,7 +388,7 @@ impl CopyState<'_> {
         let Sending { transaction, watch, relation, .. } = self.sending;
         let work = Box::pin(async { Ok((self.copy(form, bytes).await?, self.part().await?)) });
         let blames_row = |refusal: &CopyError| refusal.blames_row(relation);
-        let ended = savepoint::behind(transaction, watch, (&self.sending.doing(), &blames_row), work).await;
+        let ended = savepoint::within(transaction, watch, (&self.sending.doing(), &blames_row), work).await;
         match ended.map_err(|problem| CopyError::without_row(relation, problem))? {
             Ok((stored, part)) => {
                 self.sent.parts.extend(part);
@@ -396,7 +398,7 @@ impl CopyState<'_> {
         }
     }
 
-    /// The number of the subtransaction that is under way, where rows of the table bear it.
+    /// The number of the subtransaction that is in progress, where rows of the table bear it.
     async fn part(&self) -> Result<Option<i64>, TaskError> {
         let Sending { transaction, watch, table, .. } = self.sending;
         match *table {
@@ -417,7 +419,7 @@ impl CopyState<'_> {
 /// Rows that are still to be sent, and how they are encoded if they are.
 type UnsentRows = (DataFrame, Option<(RowFormat, Bytes)>);
 
-/// The rows behind the first `start`, in pieces, the last one first. Where one row in so many is bad, all that follow must
+/// The rows after the first `start`, in pieces, the last one first. Where one row in so many is bad, all that follow must
 /// not be sent again for each of them: so the first piece is a few times as long as what was good, and each of the others
 /// as the one before it.
 fn pieces(rows: &DataFrame, mut start: usize) -> Vec<UnsentRows> {
@@ -431,7 +433,7 @@ fn pieces(rows: &DataFrame, mut start: usize) -> Vec<UnsentRows> {
     pieces
 }
 
-/// The number of the subtransaction that is under way. Only a row tells it; [`PARTS`] makes the table for it.
+/// The number of the subtransaction that is in progress. Only a row tells it; [`PARTS`] makes the table for it.
 ///
 /// # Errors
 /// When the server refuses.

@@ -146,7 +146,7 @@ impl Comparison {
             watch.before_copy();
             savepoint::over(watch, DOING, copy(transaction, TABLE, Bytes::from(text))).await
         };
-        let tried = savepoint::behind(transaction, watch, (DOING, &|error| error.blames_row(TABLE)), work);
+        let tried = savepoint::within(transaction, watch, (DOING, &|error| error.blames_row(TABLE)), work);
         Ok(tried.await?.is_ok())
     }
 }

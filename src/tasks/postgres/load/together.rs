@@ -1,7 +1,7 @@
 //! Rows that may refer to each other, when the table does not take all of them at once. A foreign key is judged when all
 //! rows of a statement are there, so what the table refuses for one alone waits until the bad rows among the others are
 //! known, and is then tried again in one statement; so do rows that a trigger refuses, which may look for others. Rows
-//! that are certain to be refused beside the others are set apart meanwhile (`apart.rs`). A row is rejected when nothing
+//! that are certain to be refused together with the others are held apart meanwhile (`apart.rs`). A row is rejected when nothing
 //! that is left can be taken any more.
 
 use super::bisect::{Parts, Waits};
@@ -191,7 +191,7 @@ impl Merging<'_> {
         let left = self.number(&format!("SELECT count(*) FROM {CHOSEN}")).await?.unwrap_or_default().unsigned_abs();
         let tries = (MAX_ROWS_TRIED / left.max(1)).max(MIN_TRIES);
         for _ in 0..=remaining.min(tries) {
-            match Box::pin(self.behind(self.take(MergeStep::Insert, key, &source))).await? {
+            match Box::pin(self.within(self.take(MergeStep::Insert, key, &source))).await? {
                 Ok((taken, part)) => {
                     merged.taken += taken;
                     merged.parts.extend((taken > 0).then_some(part));
@@ -206,7 +206,7 @@ impl Merging<'_> {
     }
 
     /// Rejects rows that wait in vain. Where another row of the same key counts instead of one of them, others may have
-    /// waited for that, so they go on waiting.
+    /// waited for that, so they keep waiting.
     async fn give_up(
         &self,
         left: &Parts,

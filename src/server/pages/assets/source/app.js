@@ -50,7 +50,7 @@ function read(address) {
     request.open("GET", address);
     request.responseType = "document";
     request.addEventListener("loadend", () => {
-      // Whoever is signed out is led to the login page.
+      // A user who is signed out is redirected to the login page.
       if (request.status === 401) location.reload();
       resolve(request.status === 200 ? request.response : null);
     });

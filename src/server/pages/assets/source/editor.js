@@ -1,4 +1,4 @@
-// The editor of flows: CodeMirror over the form's text, told by the server what is wrong, what may be written and what stands
+// The editor of flows: CodeMirror over the form's text; the server says what is wrong, what may be written and what is
 // at the cursor. Without it the form works as it stands.
 
 import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap } from "@codemirror/autocomplete";

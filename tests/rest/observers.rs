@@ -103,8 +103,8 @@ async fn lineage_events_are_sent_for_every_load_including_failed_ones() {
     let events = kept.lock().unwrap().clone();
     assert_eq!((&events[2]["eventType"], &events[3]["eventType"]), (&json!("START"), &json!("FAIL")), "{events:?}");
     assert_eq!(events[3]["job"], json!({"namespace": "n", "name": "broken.load"}));
-    let told = events[3]["run"]["facets"]["errorMessage"]["message"].as_str().unwrap();
-    assert!(told.contains("bad.csv:2"), "{told}");
+    let reported = events[3]["run"]["facets"]["errorMessage"]["message"].as_str().unwrap();
+    assert!(reported.contains("bad.csv:2"), "{reported}");
 }
 
 fn postgres_password(address: &str) -> String {
@@ -267,12 +267,13 @@ async fn problems_of_flows_and_folders_are_logged_listed_and_notified() {
     let ready = server.get("/ready");
     assert!(["checks", "problems"].iter().all(|part| ready[part].to_string().contains(&reason)), "{ready}");
     assert_eq!(server.code(&["/health"]), "200", "it is alive");
-    let told = || kept.lock().unwrap().iter().map(|told| told["text"].to_string()).collect::<Vec<_>>().join("\n");
-    until("people are told", async || told().contains("The server cannot do all of its work: cannot read")).await;
+    let reported =
+        || kept.lock().unwrap().iter().map(|reported| reported["text"].to_string()).collect::<Vec<_>>().join("\n");
+    until("people are told", async || reported().contains("The server cannot do all of its work: cannot read")).await;
     assert_eq!(server.get("/api/v1/flows/search")["total"], 1, "its flows stay");
     std::fs::rename(place.path("away"), place.path("flows")).unwrap();
     until("it is ready again", async || server.code(&["/ready"]) == "200").await;
-    until("people are told that too", async || told().contains("The server is healthy again")).await;
+    until("people are told that too", async || reported().contains("The server is healthy again")).await;
     assert_eq!(said().matches(&reason).count(), 2, "once when it came, once when it was over: {}", said());
 }
 
@@ -368,8 +369,8 @@ async fn a_notification_names_the_task_that_ended_the_flow_and_not_one_that_may_
     let ended = server.json(&["/api/v1/executions/n/f?wait=true", "-X", "POST"]);
     assert_eq!(ended["state"]["current"], "FAILED", "{ended}");
     until("people are told", async || !kept.lock().unwrap().is_empty()).await;
-    let told = kept.lock().unwrap()[0]["text"].to_string();
-    assert!(told.contains("Task load: no load"), "{told}");
+    let reported = kept.lock().unwrap()[0]["text"].to_string();
+    assert!(reported.contains("Task load: no load"), "{reported}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
