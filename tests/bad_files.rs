@@ -636,7 +636,7 @@ fn a_large_row_group_is_read_in_portions_in_order() {
     let folder = Folder::new();
     let path = folder.0.path().join("a.parquet");
     let numbers: Vec<i64> = (0..6_000_000).collect();
-    let column_of = polars::prelude::ColumnSpec::new("id".into(), numbers);
+    let column_of = polars::prelude::Column::new("id".into(), numbers);
     parquet(&path, &mut DataFrame::new(6_000_000, vec![column_of]).unwrap());
     let mut next = 0;
     for batch in Reader::open(&path, &ReadOptions::default(), Arc::new(Progress::default()))
@@ -656,7 +656,7 @@ fn texts_of_a_parquet_file_that_unpack_beyond_measure_are_refused() {
     let folder = Folder::new();
     let path = folder.0.path().join("a.parquet");
     let long = "x".repeat(17 << 20);
-    let texts = polars::prelude::ColumnSpec::new("note".into(), ["a", long.as_str()]);
+    let texts = polars::prelude::Column::new("note".into(), ["a", long.as_str()]);
     parquet(&path, &mut DataFrame::new(2, vec![texts]).unwrap());
     assert!(fs::metadata(&path).unwrap().len() < 20_000);
     let shown = outcome(&path).unwrap_err();

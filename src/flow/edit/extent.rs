@@ -133,7 +133,7 @@ impl<'a> Lines<'a> {
     }
 
     /// The text with other lines in place of some.
-    pub(super) fn replaced(&self, span: Span, new: &[impl AsRef<str>]) -> String {
+    pub(super) fn replaced(&self, span: LineSpan, new: &[impl AsRef<str>]) -> String {
         let new: Vec<&str> = new.iter().map(AsRef::as_ref).collect();
         [&self.all[..span.start], &new, &self.all[span.end..]].concat().join("\n")
     }
@@ -146,7 +146,7 @@ impl<'a> Lines<'a> {
         let content = column + (own.len() - column) - own.trim_start_matches([' ', '-']).len();
         let joined =
             format!("{}{}", own.get(..content)?, next.get(content..).filter(|_| Self::indent(next) == content)?);
-        Some(self.replaced(Span { start: key.start, end: key.end + 1 }, &[joined]))
+        Some(self.replaced(LineSpan { start: key.start, end: key.end + 1 }, &[joined]))
     }
 
     /// The text with other characters in place of some.

@@ -44,7 +44,7 @@ pub(super) fn insert(lines: &Lines, path: &[String], value: &NewValue) -> Option
     let end = lines.key(&last)?.end;
     let head = format!("{}{}:", " ".repeat(column), plain_key(key));
     let new = below(&head, column, value)?;
-    Some(lines.replaced(Span { start: end, end }, &new))
+    Some(lines.replaced(LineSpan { start: end, end }, &new))
 }
 
 /// An item at the end of a list.
@@ -72,7 +72,7 @@ pub(super) fn add(lines: &Lines, list: &[String], item: &str) -> Option<String> 
     }) {
         new.insert(0, String::new());
     }
-    Some(lines.replaced(Span { start: span.end, end: span.end }, &new))
+    Some(lines.replaced(LineSpan { start: span.end, end: span.end }, &new))
 }
 
 fn item_lines(item: &str, column: usize) -> Vec<String> {

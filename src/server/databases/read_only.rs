@@ -171,7 +171,7 @@ impl QueryLimits {
     }
 }
 
-fn column(column: &tokio_postgres::ResultColumn) -> ResultColumn {
+fn column(column: &tokio_postgres::Column) -> ResultColumn {
     let base = match column.type_().kind() {
         Kind::Domain(base) => base,
         _ => column.type_(),

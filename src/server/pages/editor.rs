@@ -43,7 +43,7 @@ struct EditorPage {
 }
 
 /// What both views of a draft have.
-struct Frame {
+struct EditorFrame {
     /// The flow's own page; empty for a new flow.
     address: String,
     /// Where the form goes.
@@ -55,11 +55,11 @@ struct Frame {
     base: String,
     text: String,
     check: Check,
-    outcome: Outcome,
+    outcome: EditOutcome,
 }
 
-impl Frame {
-    fn of(draft: Draft, file: String, check: Check, outcome: Outcome) -> Self {
+impl EditorFrame {
+    fn of(draft: Draft, file: String, check: Check, outcome: EditOutcome) -> Self {
         let Draft { key, base, text, .. } = draft;
         let address = key.as_ref().map(|key| flow_address(&key.namespace, &key.id)).unwrap_or_default();
         let action = if address.is_empty() { "/flows/new".to_owned() } else { format!("{address}/edit") };

@@ -171,7 +171,7 @@ fn late(triggers: &[TriggerStatus]) -> Vec<LateTrigger> {
     let shown = held.take(SHOWN).map(|trigger| {
         let waits = trigger.waits_for.as_ref().map(|id| format!("it waits for the end of the execution {id}"));
         LateTrigger {
-            since: trigger.next.filter(|next| *next < deadline).map(Moment::of),
+            since: trigger.next.filter(|next| *next < deadline).map(ShownTime::of),
             problem: trigger.problem.clone().or(waits).unwrap_or_else(|| "it is late".to_owned()),
             address: flow_address(&trigger.namespace, &trigger.flow),
             flow: trigger.flow.clone(),

@@ -30,7 +30,7 @@ pub(super) enum Method {
     #[serde(alias = "head")]
     Head,
     #[serde(alias = "options")]
-    RequestOptions,
+    Options,
     #[serde(alias = "trace")]
     Trace,
 }

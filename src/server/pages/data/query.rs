@@ -89,7 +89,7 @@ async fn read(
     database: Option<&Database>,
     form: &QueryParameters,
     limits: QueryLimits,
-) -> Result<Outcome, ApiError> {
+) -> Result<QueryOutcome, ApiError> {
     let Some(database) = database else { return Err(ApiError::not_found("there is no database to ask")) };
     let sql = form.one("sql").unwrap_or_default();
     if sql.len() > MAX_SQL_BYTES {
@@ -182,7 +182,7 @@ pub(super) async fn download(State(app): State<Arc<App>>, body: String) -> Resul
     let form = QueryParameters::parse(&body);
     let (head, database) = head(&app, "query", &form).await?;
     let result = match read(&app, database.as_ref(), &form, FILE).await? {
-        Ok(Answer::Rows(result, _)) => result,
+        Ok(QueryAnswer::Rows(result, _)) => result,
         other => {
             let status = if other.is_ok() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
             let html = answered(&app, head, form.one("sql").unwrap_or_default(), Some(other))?;

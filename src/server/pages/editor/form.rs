@@ -5,13 +5,13 @@ use askama::Template;
 use serde_json::Value;
 
 use super::check::Check;
-use super::{Draft, Frame, Outcome};
+use super::{Draft, EditOutcome, EditorFrame};
 use crate::flow::documentation::{TypeDocumentation, flowing};
-use crate::flow::edit::{self, Change, NewValue};
+use crate::flow::edit::{self, FlowEdit, NewValue};
 use crate::flow::{Document, from_yaml};
 use crate::server::App;
 use crate::server::api::parameters::QueryParameters;
-use crate::server::pages::shell::{Place, Shell};
+use crate::server::pages::shell::{NavPage, Shell};
 use crate::server::pages::{PageResult, page};
 use crate::task::documentation::FieldDoc;
 use crate::task::{Branch, TaskType};
@@ -27,7 +27,7 @@ const LISTS: [&str; 4] = ["tasks", "errors", "finally", "afterExecution"];
 #[template(path = "editor_form.html")]
 struct FormPage {
     shell: Shell,
-    frame: Frame,
+    frame: EditorFrame,
     tasks: Vec<FormTask>,
     open: Option<OpenTask>,
     kinds: Vec<&'static str>,
@@ -69,7 +69,7 @@ struct FormField {
 }
 
 /// The form of a draft, with the fields of one of its tasks.
-pub(super) fn show(app: &App, draft: Draft, task: &str, file: String, outcome: Outcome) -> PageResult {
+pub(super) fn show(app: &App, draft: Draft, task: &str, file: String, outcome: EditOutcome) -> PageResult {
     let (check, tasks, open) = crate::blocking::run_blocking(|| {
         let document = Document::parse("flow.yaml", &draft.text).ok();
         let mut tasks = document.as_ref().map(|document| listed(&document.value)).unwrap_or_default();
@@ -81,8 +81,8 @@ pub(super) fn show(app: &App, draft: Draft, task: &str, file: String, outcome: O
         (Check::of(&file, &draft.text), tasks, open)
     });
     page(&FormPage {
-        shell: Shell::of(app, Place::Flows, ""),
-        frame: Frame::of(draft, file, check, outcome),
+        shell: Shell::of(app, NavPage::Flows, ""),
+        frame: EditorFrame::of(draft, file, check, outcome),
         tasks,
         open,
         kinds: tasks::ALL.iter().map(|task| task.name).collect(),
@@ -232,14 +232,14 @@ pub(super) fn changed(text: &mut String, form: &QueryParameters, action: &str) -
             let mut list = parts(path);
             let index = list.pop().and_then(|last| last.parse::<usize>().ok()).ok_or("this is no item of a list")?;
             let first = if verb == "up" { index.checked_sub(1).ok_or("it is the first one")? } else { index };
-            Change::Swap { list, first }
+            FlowEdit::Swap { list, first }
         }
-        "remove" => Change::Remove { path: parts(path) },
+        "remove" => FlowEdit::Remove { path: parts(path) },
         "add" => {
             let mut list = parts(form.one("task").unwrap_or_default());
             list.pop();
             let list = if list.is_empty() { vec!["tasks".to_owned()] } else { list };
-            Change::Add { list, item: new_task(text, form.one("kind").unwrap_or_default())? }
+            FlowEdit::Add { list, item: new_task(text, form.one("kind").unwrap_or_default())? }
         }
         _ => return Ok(()),
     };
@@ -262,8 +262,8 @@ fn entered(text: &mut String, form: &QueryParameters) -> Result<(), String> {
             continue;
         }
         let change = match typed.trim().is_empty() {
-            true => Change::Remove { path: field },
-            false => Change::Set { value: new_value(&document, &task, name, typed), path: field },
+            true => FlowEdit::Remove { path: field },
+            false => FlowEdit::Set { value: new_value(&document, &task, name, typed), path: field },
         };
         *text = edit::apply(text, &change).map_err(|problem| format!("{name}: {problem}"))?;
     }

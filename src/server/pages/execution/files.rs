@@ -46,7 +46,7 @@ pub(super) struct ChosenFile {
 
 /// What is shown of a file.
 pub(super) enum ShownContent {
-    PreviewTable(PreviewTable),
+    Table(PreviewTable),
     /// Its text, and whether there is more.
     Text(String, bool),
     /// It cannot be shown, and why.

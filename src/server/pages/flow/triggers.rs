@@ -6,7 +6,7 @@ use axum::extract::{Path, State};
 use axum::response::Redirect;
 use serde::Serialize;
 
-use crate::engine::catalog::Entry;
+use crate::engine::catalog::CatalogEntry;
 use crate::engine::schedule;
 use crate::engine::scheduler::TriggerStatus;
 use crate::flow::Trigger;

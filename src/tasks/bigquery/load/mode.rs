@@ -22,7 +22,7 @@ pub(super) enum LoadMode {
     /// `{replace_partition: {filename: green_tripdata_2019-01.csv}}`. Every row gets the value.
     ReplacePartition(#[serde(deserialize_with = "one_column")] Map<String, Value>),
     /// Compares rows by a key.
-    BigQueryMerge(BigQueryMerge),
+    Merge(BigQueryMerge),
 }
 
 /// How a merge compares.
