@@ -151,7 +151,7 @@ fn invalid_utf_8_is_at_most_an_error() {
     use std::os::unix::ffi::OsStrExt;
     let world = World::new();
     let bad = OsStr::from_bytes(b"x\xff");
-    let result = |arguments: &[&str], name: &str| -> crate::cli::world::CommandOutput {
+    let output_of = |arguments: &[&str], name: &str| -> crate::cli::world::CommandOutput {
         world.command(arguments).env(name, bad).output().unwrap().into()
     };
     output_of(&["executions"], "BAD").ended(0);

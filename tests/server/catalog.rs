@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use jitney::engine::catalog::{CatalogError, ChangeKind};
+use jitney::engine::catalog::{CatalogError, FlowChangeKind};
 use tokio_util::sync::CancellationToken;
 
 use crate::server::world::{World, until, write};
@@ -81,8 +81,8 @@ async fn the_last_change_of_each_of_thousands_of_files_is_noticed() {
     (0..1000).for_each(|number| world.write(&format!("flow{number}"), &format!("description: new\n{GOOD}")));
     std::fs::remove_file(world.flows().join("flow7.yaml")).unwrap();
     let changes = server.catalog.refresh().unwrap().changes;
-    let count = |kind: ChangeKind| changes.iter().filter(|change| change.kind == kind).count();
-    assert_eq!([ChangeKind::Added, ChangeKind::Changed, ChangeKind::Removed].map(count), [1, 998, 1]);
+    let count = |kind: FlowChangeKind| changes.iter().filter(|change| change.kind == kind).count();
+    assert_eq!([FlowChangeKind::Added, FlowChangeKind::Changed, FlowChangeKind::Removed].map(count), [1, 998, 1]);
     let flows = server.catalog.list();
     assert!(flows.iter().all(|entry| entry.flow.description.as_deref() == Some("new")));
     assert_eq!(server.catalog.refresh().unwrap().changes.len(), 0);
@@ -106,7 +106,7 @@ async fn a_flow_defined_twice_at_startup_is_not_loaded_until_one_file_is_removed
     assert!(findings[0].help.as_ref().unwrap().contains("b.yaml"), "{findings:?}");
     std::fs::remove_file(world.flows().join("a.yaml")).unwrap();
     let changes = server.catalog.refresh().unwrap().changes;
-    assert_eq!(changes[0].kind, ChangeKind::Added);
+    assert_eq!(changes[0].kind, FlowChangeKind::Added);
     assert_eq!(server.catalog.get("n", "a").unwrap().file, world.flows().join("b.yaml"));
 }
 
@@ -134,7 +134,7 @@ async fn the_first_loaded_file_owns_its_flow_across_restarts() {
     let server = world.server();
     assert_eq!(owner(&server), Some(world.flows().join("z.yaml")));
     std::fs::remove_file(world.flows().join("z.yaml")).unwrap();
-    assert_eq!(server.catalog.refresh().unwrap().changes[0].kind, ChangeKind::Changed);
+    assert_eq!(server.catalog.refresh().unwrap().changes[0].kind, FlowChangeKind::Changed);
     assert_eq!(owner(&server), Some(world.flows().join("b.yaml")));
 }
 

@@ -7,7 +7,6 @@ use axum::response::Redirect;
 use serde::Serialize;
 
 use crate::engine::catalog::CatalogEntry;
-use crate::engine::schedule;
 use crate::engine::scheduler::TriggerStatus;
 use crate::flow::Trigger;
 use crate::journal::TriggerKey;
