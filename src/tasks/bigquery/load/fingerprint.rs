@@ -1,9 +1,11 @@
 //! What the ledger keeps of a load's settings.
 
+use std::fmt;
+
 use serde_json::Value;
 
-use super::BigQueryLoad;
-use super::mode::LoadMode;
+use super::mode::{BigQueryMerge, LoadMode};
+use super::{BigQueryLoad, BigQueryRowId};
 use crate::fingerprint::{Fingerprint, FingerprintBuilder};
 use crate::stream::Encoding;
 
@@ -43,6 +45,21 @@ impl BigQueryLoad {
             self.max_bad_records,
             self.ignore_unknown_values,
         )
+    }
+}
+
+/// Under its former name, which is in the hashes that ledgers hold.
+impl fmt::Debug for BigQueryMerge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { key, on_match, set } = self;
+        f.debug_struct("Merge").field("key", key).field("on_match", on_match).field("set", set).finish()
+    }
+}
+
+/// Under its former name, which is in the hashes that ledgers hold.
+impl fmt::Debug for BigQueryRowId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RowId").field("name", &self.name).field("columns", &self.columns).finish()
     }
 }
 

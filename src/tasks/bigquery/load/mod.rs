@@ -130,7 +130,7 @@ google_task! {
 }
 
 /// A key made from columns.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct BigQueryRowId {
     /// The column of the key.

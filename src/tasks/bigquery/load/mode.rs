@@ -26,7 +26,7 @@ pub(super) enum LoadMode {
 }
 
 /// How a merge compares.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct BigQueryMerge {
     /// The columns that make a row unique; none of them may be NULL.
