@@ -5,7 +5,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use crate::cli::ExitStatus;
-use crate::cli::load::{Description, FileArguments, LocalFile, Place};
+use crate::cli::load::{Description, FetchedFile, FileArguments, Place};
 use crate::cli::out::out;
 use crate::config::Settings;
 
@@ -22,7 +22,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyhow::Result<ExitStatus> {
-    let local = match LocalFile::bring(&Place::of(&arguments.file), settings, (true, false)).await? {
+    let local = match FetchedFile::bring(&Place::of(&arguments.file), settings, (true, false)).await? {
         Ok(local) => local,
         Err(exit) => return Ok(exit),
     };

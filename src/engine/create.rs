@@ -11,7 +11,7 @@ use crate::engine::error::EngineError;
 use crate::engine::host::FoundSecrets;
 use crate::engine::names::EvalContext;
 use crate::engine::replay::ReplayPart;
-use crate::engine::request::{Request, SubmitError};
+use crate::engine::request::{ExecutionRequest, SubmitError};
 use crate::engine::runner::{Runner, folder_of};
 use crate::engine::schedule::ClockHost;
 use crate::engine::snapshot;
@@ -259,7 +259,7 @@ impl Runner {
         };
         let kept = kept.map(|(task, kept)| kept.map(|tasks| Event::Replayed { from: task.clone(), tasks }));
         let events = Vec::from_iter(kept.transpose().map_err(Diagnostic::error)?);
-        let request = Request {
+        let request = ExecutionRequest {
             inputs: inputs.clone(),
             labels: part.labels(state),
             only: part.only().map(str::to_owned),

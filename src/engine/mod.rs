@@ -53,7 +53,7 @@ pub use lock_name::LockName;
 pub use missing_files::missing_files;
 pub use notice::{Notice, Observer};
 pub use replay::{ReplayPart, runnable_alone};
-pub use request::{Request, SubmitError};
+pub use request::{ExecutionRequest, SubmitError};
 pub use resume::wanted_by_pauses;
 pub use runner::Runner;
 pub use secrets::{available as available_secrets, named_in as secrets_named_in, source_of as source_of_secret};

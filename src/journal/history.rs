@@ -54,7 +54,7 @@ impl Journal {
     ) -> Result<(Option<ExecutionId>, Option<ExecutionId>)> {
         let find = |comparison: &str, order: &str| {
             let sql = format!(
-                "SELECT id FROM executions INDEXED BY executions_by_flow_key
+                "SELECT id FROM executions INDEXED BY executions_by_flow
                  WHERE flow = ? AND id {comparison} ? AND namespace = ? ORDER BY id {order} LIMIT 1"
             );
             self.read(|connection| {

@@ -137,12 +137,14 @@ impl Journal {
     /// The newest executions of one flow first, at most `limit`.
     pub fn executions_of(&self, flow: &FlowKey, limit: u32) -> Result<Vec<Summary>> {
         let sql = format!(
-            "SELECT {COLUMNS} FROM executions INDEXED BY executions_by_flow_key
-             WHERE namespace = ? AND flow = ? ORDER BY id DESC LIMIT ?"
+            "SELECT {COLUMNS} FROM executions WHERE id IN (
+                 SELECT id FROM executions INDEXED BY executions_by_flow
+                 WHERE flow = ? AND namespace = ? ORDER BY id DESC LIMIT ?
+             ) ORDER BY id DESC"
         );
         self.read(|connection| {
             let mut statement = connection.prepare_cached(&sql)?;
-            let rows = statement.query_map(params![flow.namespace, flow.id, limit], summary)?;
+            let rows = statement.query_map(params![flow.id, flow.namespace, limit], summary)?;
             Ok(rows.collect::<rusqlite::Result<_>>()?)
         })
     }

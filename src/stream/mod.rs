@@ -259,19 +259,19 @@ impl Reader {
             bytes.map(|bytes| Text::new(bytes, options.encoding.clone()))
         };
         let (mut hint, mut ambiguous) = (None, Vec::new());
-        let format = options.format.unwrap_or_else(|| Format::of(&file_name));
+        let format = options.format.unwrap_or_else(|| FileFormat::of(&file_name));
         if let Some(setting) = options.of_json_alone(format) {
             let diagnostic = Diagnostic::error(format!("`{setting}` does not apply to a {} file", format.name()));
             let diagnostic = diagnostic.help("if it is JSON, write `format: json`; otherwise remove the setting");
             return Err(bytes::located(diagnostic, &name));
         }
         let (columns, file) = match format {
-            Format::Csv => {
+            FileFormat::Csv => {
                 let file = csv::CsvFile::open(text(progress)?, options, &name)?;
                 hint = file.other_delimiter();
                 (unique_names(file.header(), &mut ambiguous), OpenFile::Csv(file))
             }
-            format @ (Format::Ndjson | Format::Json) => {
+            format @ (FileFormat::Ndjson | FileFormat::Json) => {
                 let file = ndjson::NdjsonFile::open(text, progress, &name, (format, options))?;
                 (file.columns().to_vec(), OpenFile::Ndjson(file))
             }

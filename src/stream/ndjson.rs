@@ -17,7 +17,7 @@ use super::json::{self, JsonError};
 use super::keys::{ColumnInference, KeyLookup};
 use super::records::{RecordSpan, Records};
 use super::text::{Text, looks_like_utf16, other_encoding};
-use super::{BadRow, Batch, Column, ColumnType, Format, LINE, ReadOptions, Result, column};
+use super::{BadRow, Batch, ColumnSpec, ColumnType, FileFormat, LINE, ReadOptions, Result, column};
 use crate::diagnostic::Diagnostic;
 use crate::task::Progress;
 
@@ -39,7 +39,7 @@ impl NdjsonFile {
         open: impl Fn(Arc<Progress>) -> Result<Text>,
         progress: Arc<Progress>,
         name: &str,
-        read: (Format, &ReadOptions),
+        read: (FileFormat, &ReadOptions),
     ) -> Result<Self> {
         let mut records = Records::start(open(progress)?, name, read)?;
         if is_web_page(records.text()) {

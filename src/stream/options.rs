@@ -7,7 +7,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use super::{Conversions, Encoding, Format, UnpackLimits};
+use super::{Conversions, Encoding, FileFormat, UnpackLimits};
 
 /// The largest row of a CSV file, unless somebody says otherwise.
 const DEFAULT_ROW_BYTES: usize = 64 << 20;
@@ -20,7 +20,7 @@ pub struct ReadOptions {
     /// What errors call the file; its path if `None`.
     pub name: Option<String>,
     /// The file's format; by its name if `None`.
-    pub format: Option<Format>,
+    pub format: Option<FileFormat>,
     /// Between the fields of a CSV file.
     pub delimiter: u8,
     /// Around fields that hold delimiters or line ends; `None` if quotes mean nothing.
@@ -79,10 +79,10 @@ impl Default for ReadOptions {
 
 impl ReadOptions {
     /// A setting that files of this format leave without effect, and that only JSON has.
-    pub(super) fn of_json_alone(&self, format: Format) -> Option<&'static str> {
+    pub(super) fn of_json_alone(&self, format: FileFormat) -> Option<&'static str> {
         match format {
-            Format::Csv | Format::Parquet if self.flatten != Flatten::default() => Some("flatten"),
-            Format::Csv | Format::Parquet | Format::Ndjson if self.records.is_some() => Some("records"),
+            FileFormat::Csv | FileFormat::Parquet if self.flatten != Flatten::default() => Some("flatten"),
+            FileFormat::Csv | FileFormat::Parquet | FileFormat::Ndjson if self.records.is_some() => Some("records"),
             _ => None,
         }
     }

@@ -8,7 +8,7 @@ use memchr::{memchr, memchr_iter, memrchr};
 
 use super::json::{self, JsonError};
 use super::text::Text;
-use super::{Format, ReadOptions, Result};
+use super::{FileFormat, ReadOptions, Result};
 use crate::diagnostic::Diagnostic;
 use route::{Stop, Way};
 
@@ -89,7 +89,7 @@ impl Records {
     ///
     /// # Errors
     /// When the file is damaged.
-    pub(super) fn start(source: Text, name: &str, (format, options): (Format, &ReadOptions)) -> Result<Self> {
+    pub(super) fn start(source: Text, name: &str, (format, options): (FileFormat, &ReadOptions)) -> Result<Self> {
         let place = Cursor { taken: 0, line: 1, column: 0, rows: 0, next: Expected::Line };
         let (text, spare) = (Vec::new(), Vec::new());
         let keys = options.records.as_ref().map(|path| path.keys().to_vec()).unwrap_or_default();
@@ -99,7 +99,7 @@ impl Records {
         while !records.is_last && records.text.len() < SNIFFED_BYTES {
             records.refill()?;
         }
-        if format == Format::Json {
+        if format == FileFormat::Json {
             let is_document = !records.keys.is_empty();
             records.place.next = if is_document { Expected::Way(Stop::Document) } else { kind_of(&records.text) };
         }

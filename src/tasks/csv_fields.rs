@@ -4,7 +4,7 @@ use super::csv_words::{Quote, Texts};
 use crate::fingerprint::FingerprintBuilder;
 use crate::stream::infer::Question;
 use crate::stream::{
-    ColumnType, Conversions, Encoding, Flatten, Format, MAX_ROW_BYTES, ReadOptions, RecordsPath, TimeFormat,
+    ColumnType, Conversions, Encoding, FileFormat, Flatten, MAX_ROW_BYTES, ReadOptions, RecordsPath, TimeFormat,
 };
 use crate::task::{FieldConflict, TaskError};
 
@@ -171,10 +171,10 @@ impl CsvFields {
     /// The fields that a file of this format leaves without effect.
     fn idle(&self, format: FileFormat, by: &'static str) -> Vec<FieldConflict> {
         let is_idle = |field: &str| match format {
-            Format::Csv => matches!(field, "records" | "flatten"),
-            Format::Ndjson => !matches!(field, "encoding" | "flatten"),
-            Format::Json => !matches!(field, "encoding" | "flatten" | "records"),
-            Format::Parquet => true,
+            FileFormat::Csv => matches!(field, "records" | "flatten"),
+            FileFormat::Ndjson => !matches!(field, "encoding" | "flatten"),
+            FileFormat::Json => !matches!(field, "encoding" | "flatten" | "records"),
+            FileFormat::Parquet => true,
         };
         let conflict = |(field, _): (&'static str, bool)| {
             FieldConflict::between(
@@ -375,7 +375,7 @@ impl CsvFields {
     pub(crate) fn question(
         self,
         name: String,
-        format: Option<Format>,
+        format: Option<FileFormat>,
         tells_dialect: bool,
     ) -> Result<Question, TaskError> {
         let (has_delimiter, has_header) = (self.delimiter.is_some(), self.header.is_some());

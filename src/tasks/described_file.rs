@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::csv_fields::{as_written, reads_csv};
-use crate::stream::Format;
+use crate::stream::FileFormat;
 use crate::stream::infer::Question;
 use crate::task::{FieldConflict, TaskError};
 
@@ -15,7 +15,7 @@ reads_csv! { as_written! {
 #[serde(deny_unknown_fields)]
 pub struct DescribedFile {
     /// The file's format; by default what its name says, or its content.
-    format: Option<Format>,
+    format: Option<FileFormat>,
 }
 } }
 
@@ -38,7 +38,7 @@ impl DescribedFile {
     }
 
     /// What does not go together in the description of a file of this format.
-    pub fn conflicts(&self, format: Format) -> Vec<FieldConflict> {
+    pub fn conflicts(&self, format: FileFormat) -> Vec<FieldConflict> {
         self.csv().conflicts(format, "format")
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::get;
 
-use crate::cli::world::{Told, World, ledger, told};
+use crate::cli::world::{CommandOutput, World, ledger, output_of};
 
 const TRIPS: &str = "ID,Fare,At,code\n1,2.50,2020-04-01 00:44:02,007\n2,,2020-04-02 00:00:00,x\n";
 
@@ -25,11 +25,11 @@ async fn serve(files: &[(&str, &str)]) -> String {
 }
 
 impl World {
-    fn with_stdin(&self, arguments: &[&str], stdin: &str) -> Told {
+    fn with_stdin(&self, arguments: &[&str], stdin: &str) -> CommandOutput {
         let mut command = self.command(arguments);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(stdin.as_bytes()).unwrap();
-        told(child)
+        output_of(child)
     }
 
     async fn rows_of(&self, table: &str) -> i64 {
@@ -41,7 +41,7 @@ impl World {
 fn infer_prints_what_a_file_holds() {
     let world = World::new();
     world.write("trips.csv", TRIPS);
-    let told = world.jitney(&["infer", "trips.csv"]).ended(0);
+    let result = world.jitney(&["infer", "trips.csv"]).ended(0);
     let expected = "\
 format: csv
 compression: plain
@@ -55,12 +55,15 @@ schema:
   at: timestamp
   code: text
 ";
-    assert_eq!((told.out.as_str(), told.err.as_str()), (expected, ""));
+    assert_eq!((result.out.as_str(), result.err.as_str()), (expected, ""));
     assert!(!world.home().exists(), "a look at a file makes no home");
-    let told = world.with_stdin(&["infer", "-", "--null", "NA", "--decimal-comma"], "a;b\n1,5;NA\n2;7\n").ended(0);
-    assert!(told.out.contains("delimiter: \";\"") && told.out.contains("a: numeric\n  b: bigint\n"), "{told}");
-    let told = world.with_stdin(&["infer", "-"], "a,b\n1,2\nNA,3\n").ended(0);
-    assert!(told.out.contains("a: text  # bigint but for `NA` on line 3; if that means NULL, set `--null`"), "{told}");
+    let result = world.with_stdin(&["infer", "-", "--null", "NA", "--decimal-comma"], "a;b\n1,5;NA\n2;7\n").ended(0);
+    assert!(result.out.contains("delimiter: \";\"") && result.out.contains("a: numeric\n  b: bigint\n"), "{result}");
+    let result = world.with_stdin(&["infer", "-"], "a,b\n1,2\nNA,3\n").ended(0);
+    assert!(
+        result.out.contains("a: text  # bigint but for `NA` on line 3; if that means NULL, set `--null`"),
+        "{result}"
+    );
 }
 
 #[test]
@@ -73,8 +76,8 @@ fn what_is_no_table_is_named() {
         ("wrong.csv", "a,2019\nx,2020\n", &["`--header` or `--no-header`"]),
     ] {
         world.write(name, content);
-        let told = world.jitney(&["infer", name]).ended(1);
-        parts.iter().for_each(|part| assert!(told.err.contains(part), "{told}"));
+        let result = world.jitney(&["infer", name]).ended(1);
+        parts.iter().for_each(|part| assert!(result.err.contains(part), "{result}"));
     }
     world.jitney(&["infer", "none.csv"]).ended(3).says("cannot read `none.csv`");
     world.jitney(&["infer", "."]).ended(3).says("is a folder");
@@ -90,9 +93,9 @@ async fn one_line_loads_a_file_once_and_says_which_flow_it_was() {
     let world = World::with_database("cli_load_once").await;
     world.write("data/My Trips-2020.csv", TRIPS);
     let arguments = ["load", "data/My Trips-2020.csv", "--save", "flows/trips.yaml"];
-    let told =
+    let result =
         world.jitney(&arguments).ended(0).says("id: bigint").says("2 rows loaded").says("Wrote flows/trips.yaml");
-    assert!(told.out.contains("my_trips_2020"), "{told}");
+    assert!(result.out.contains("my_trips_2020"), "{result}");
     assert_eq!(world.rows_of("my_trips_2020").await, 2);
     world.jitney(&arguments).ended(3).says("flows/trips.yaml already exists");
     world.jitney(&arguments[..2]).ended(0).says("2 already there");
@@ -114,14 +117,14 @@ async fn an_address_is_downloaded_once_and_known_again() {
     let world = World::with_database("cli_load_url").await;
     let address = serve(&[("trips.csv", TRIPS), ("page.csv", "<html>sorry</html>")]).await;
     let url = format!("{address}/trips.csv");
-    let told = world.jitney(&["load", &url, "--save", "flows/url.yaml"]).ended(0).says("2 rows loaded");
-    assert!(told.out.contains("trips"), "{told}");
+    let result = world.jitney(&["load", &url, "--save", "flows/url.yaml"]).ended(0).says("2 rows loaded");
+    assert!(result.out.contains("trips"), "{result}");
     assert_eq!(world.left_in_storage(), Vec::<std::path::PathBuf>::new());
     world.jitney(&["load", &url]).ended(0).says("2 already there").says("type: http.download");
     world.jitney(&["run", "flows/url.yaml"]).ended(0).says("2 already there");
     assert_eq!(world.rows_of("trips").await, 2);
-    let told = world.jitney(&["infer", &url]).ended(0);
-    assert!(told.out.contains("fare: numeric"), "{told}");
+    let result = world.jitney(&["infer", &url]).ended(0);
+    assert!(result.out.contains("fare: numeric"), "{result}");
     world.jitney(&["load", &format!("{address}/none.csv")]).ended(1).says("404");
     world.jitney(&["load", &format!("{address}/page.csv")]).ended(1).says("web page");
 }
@@ -130,8 +133,8 @@ async fn an_address_is_downloaded_once_and_known_again() {
 async fn stdin_is_loaded_once_and_becomes_an_input_of_the_flow() {
     let world = World::with_database("cli_load_stdin").await;
     let lines = "{\"id\": 1, \"tags\": [\"a\"]}\n{\"id\": 2}\n";
-    let told = world.with_stdin(&["load", "-", "public.events", "--json", "--save", "events.yaml"], lines).ended(0);
-    let result = told.json();
+    let result = world.with_stdin(&["load", "-", "public.events", "--json", "--save", "events.yaml"], lines).ended(0);
+    let result = result.json();
     assert_eq!(
         (&result["state"], &result["rows_loaded"], &result["table"]),
         (&"SUCCESS".into(), &2.into(), &"public.events".into())
@@ -150,7 +153,7 @@ async fn stdin_is_loaded_once_and_becomes_an_input_of_the_flow() {
 async fn a_dry_run_shows_the_flow_and_changes_nothing() {
     let world = World::with_database("cli_load_dry").await;
     world.write("a.csv", "x;z\n1,5;2\n");
-    let told = world.jitney(&["load", "a.csv", "--decimal-comma", "--dry-run"]).ended(0);
+    let result = world.jitney(&["load", "a.csv", "--decimal-comma", "--dry-run"]).ended(0);
     let expected = "\
 id: load_a
 namespace: jitney
@@ -165,7 +168,7 @@ tasks:
     decimal: \",\"
     delimiter: \";\"
 ";
-    assert_eq!(told.out, expected);
+    assert_eq!(result.out, expected);
     let there: Option<String> =
         world.client().await.query_one("SELECT to_regclass('a')::text", &[]).await.unwrap().get(0);
     assert_eq!(there, None);
@@ -175,7 +178,7 @@ tasks:
 fn a_flow_for_bigquery_has_its_types() {
     let world = World::new();
     world.write("a.csv", "Id;At;Price\n1;2020-04-01 00:00:00;1.5\n");
-    let told = world.jitney(&["load", "a.csv", "--to", "bigquery:trips", "--dry-run"]).ended(0);
+    let result = world.jitney(&["load", "a.csv", "--to", "bigquery:trips", "--dry-run"]).ended(0);
     let expected = "\
 id: load_a
 namespace: jitney
@@ -191,7 +194,7 @@ tasks:
     mode: append
     csv_options: {field_delimiter: \";\"}
 ";
-    assert_eq!(told.out, expected);
+    assert_eq!(result.out, expected);
     for (to, part) in [("redshift:x", "is not a destination"), ("bigquery:", "is not a destination")] {
         world.jitney(&["load", "a.csv", "--to", to, "--dry-run"]).ended(3).says(part);
     }

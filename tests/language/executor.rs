@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use jitney::engine::executor::{Executor, Options};
-use jitney::engine::{ReplayPart, Request, SubmitError};
+use jitney::engine::executor::{Executor, ExecutorOptions};
+use jitney::engine::{ExecutionRequest, ReplayPart, SubmitError};
 use jitney::id::ExecutionId;
 use jitney::journal::{ExecutionState, State};
 use jitney::tasks;

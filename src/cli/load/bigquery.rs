@@ -6,10 +6,10 @@ use super::description::Description;
 use super::names::{name_of, unnamed};
 use super::source::Place;
 use super::yaml::{block, item};
-use super::{Arguments, LoadMode};
+use super::{Arguments, ModeArgument};
 use crate::cli::InvalidFlow;
 use crate::diagnostic::Diagnostic;
-use crate::stream::Format;
+use crate::stream::FileFormat;
 use crate::stream::infer::InferredType;
 
 /// What an address begins with.
@@ -52,12 +52,12 @@ pub(super) fn fields(
     given: &Map<String, Value>,
     arguments: &Arguments,
 ) -> Result<String, InvalidFlow> {
-    let format = description.file.options.format.unwrap_or(Format::Csv);
+    let format = description.file.options.format.unwrap_or(FileFormat::Csv);
     let unsupported = |what: String| {
         let finding = Diagnostic::error(format!("BigQuery does not read {what}"));
         InvalidFlow::from(finding.help("convert it first with `polars.transform` in a flow"))
     };
-    if format == Format::Json {
+    if format == FileFormat::Json {
         return Err(unsupported("JSON that is not one object on each line".to_owned()));
     }
     let known = ["format", "delimiter", "encoding", "header", "columns", "skip_lines", "quote", "null_string"];
@@ -74,9 +74,9 @@ pub(super) fn fields(
         text += &item(&json!({"name": column.name.trim(), "type": kind}));
     }
     let mode = match arguments.mode {
-        LoadMode::Append => json!("append"),
-        LoadMode::Replace => json!("truncate"),
-        LoadMode::Merge => json!({"merge": {"key": arguments.key, "on_match": "update"}}),
+        ModeArgument::Append => json!("append"),
+        ModeArgument::Replace => json!("truncate"),
+        ModeArgument::Merge => json!({"merge": {"key": arguments.key, "on_match": "update"}}),
     };
     let mut settings = Map::new();
     let mut set = |name: &str, value: Value| drop(settings.insert(name.to_owned(), value));
@@ -85,7 +85,7 @@ pub(super) fn fields(
         set("format", json!(format.name().to_uppercase().replace("NDJSON", "JSON")));
     }
     let csv = csv_options(description, given);
-    if format == Format::Csv && !csv.is_empty() {
+    if format == FileFormat::Csv && !csv.is_empty() {
         set("csv_options", Value::Object(csv));
     }
     if let Some(max) = arguments.reject {

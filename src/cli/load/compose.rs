@@ -9,7 +9,7 @@ use super::description::Description;
 use super::names::{name_of, table};
 use super::source::{NAMESPACE, Place, download_task, literal};
 use super::yaml::{block, scalar};
-use super::{Arguments, LoadMode};
+use super::{Arguments, ModeArgument};
 use crate::task::Task as _;
 use crate::tasks;
 
@@ -105,9 +105,9 @@ impl LoadFlow {
 fn settings(arguments: &Arguments, fields: Map<String, Value>) -> Map<String, Value> {
     let mut settings = fields;
     let mode = match arguments.mode {
-        LoadMode::Append => None,
-        LoadMode::Replace => Some(json!("truncate")),
-        LoadMode::Merge => Some(json!({"merge": {"key": arguments.key, "on_match": "update"}})),
+        ModeArgument::Append => None,
+        ModeArgument::Replace => Some(json!("truncate")),
+        ModeArgument::Merge => Some(json!({"merge": {"key": arguments.key, "on_match": "update"}})),
     };
     let more = [
         ("mode", mode),

@@ -3,11 +3,11 @@
 use serde_json::{Map, Value, json};
 
 use super::arguments::{FileArguments, as_options};
-use super::source::LocalFile;
+use super::source::FetchedFile;
 use super::yaml::{block, scalar};
 use crate::cli::InvalidFlow;
 use crate::diagnostic::Diagnostic;
-use crate::stream::Format;
+use crate::stream::FileFormat;
 use crate::stream::infer::{InferredFile, infer};
 use crate::task::TaskError;
 use crate::tasks::described_file::DescribedFile;
@@ -28,7 +28,7 @@ impl Description {
     /// When an option has no valid value or does not fit the file, or the file is empty, damaged or no table. A row that is
     /// none is an error unless such rows are rejected later.
     pub(in crate::cli) async fn of(
-        local: &LocalFile,
+        local: &FetchedFile,
         arguments: &FileArguments,
         rejects: bool,
     ) -> anyhow::Result<Self> {
@@ -38,7 +38,7 @@ impl Description {
         let path = local.path.clone();
         let asked = tokio::task::spawn_blocking(move || infer(&path, &question, &std::sync::Arc::default(), &|| false));
         let file = asked.await?.map_err(|error| in_options((*error).into()))?;
-        let format = file.options.format.unwrap_or(Format::Csv);
+        let format = file.options.format.unwrap_or(FileFormat::Csv);
         if let Some(conflict) = described.conflicts(format).first() {
             let field = conflict.fields.first().copied().unwrap_or_default();
             return Err(invalid(&format!("`{field}`: {}", conflict.message)).into());
@@ -55,7 +55,7 @@ impl Description {
     }
 
     fn is_csv(&self) -> bool {
-        self.file.options.format == Some(Format::Csv)
+        self.file.options.format == Some(FileFormat::Csv)
     }
 
     /// The columns and their types as a flow's `schema`, and a note for each that needs one.

@@ -22,13 +22,13 @@ use crate::cli::run::{RunSession, exit_status};
 use crate::cli::{ExitStatus, InvalidFlow};
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
-use crate::engine::Request;
+use crate::engine::ExecutionRequest;
 use crate::flow::Flow;
 pub(super) use arguments::FileArguments;
 use compose::LoadFlow;
 pub(super) use description::Description;
 use source::composed;
-pub(super) use source::{LocalFile, Place};
+pub(super) use source::{FetchedFile, Place};
 
 #[derive(Args)]
 #[command(
@@ -46,7 +46,7 @@ pub(super) struct Arguments {
     to: Option<String>,
     /// How the rows get into a table that has some
     #[arg(long, value_enum, default_value = "append")]
-    mode: LoadMode,
+    mode: ModeArgument,
     /// The columns that make a row unique, for `--mode merge`
     #[arg(long, value_name = "COLUMN,…", value_delimiter = ',', required_if_eq("mode", "merge"))]
     key: Vec<String>,
@@ -73,7 +73,7 @@ pub(super) struct Arguments {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum LoadMode {
+enum ModeArgument {
     /// Add them
     Append,
     /// Replace all rows
@@ -109,7 +109,7 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
     }
     arguments.save.as_deref().map_or(Ok(()), prepare_save)?;
     let place = Place::of(&arguments.file);
-    let local = match LocalFile::bring(&place, settings, (arguments.json, true)).await? {
+    let local = match FetchedFile::bring(&place, settings, (arguments.json, true)).await? {
         Ok(local) => local,
         Err(exit) => return Ok(exit),
     };
@@ -124,7 +124,7 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
 async fn load(
     arguments: &Arguments,
     place: &Place,
-    local: &LocalFile,
+    local: &FetchedFile,
     settings: &Arc<Settings>,
 ) -> anyhow::Result<ExitStatus> {
     let description = Description::of(local, &arguments.how, arguments.reject.is_some()).await?;
@@ -166,11 +166,11 @@ async fn load(
 }
 
 /// What the execution is given: the file of stdin, of which it makes a copy.
-fn request(flow: &Flow, place: &Place, local: &LocalFile) -> Request {
+fn request(flow: &Flow, place: &Place, local: &FetchedFile) -> ExecutionRequest {
     let file = Value::from(local.path.display().to_string());
     let is_stdin = *place == Place::Stdin && !flow.inputs.is_empty();
     let inputs: Map<String, Value> = is_stdin.then(|| ("file".to_owned(), file)).into_iter().collect();
-    Request { inputs, ..Request::default() }
+    ExecutionRequest { inputs, ..ExecutionRequest::default() }
 }
 
 /// Makes the folder of the flow, in which paths of the flow begin, unless there is such a file already.

@@ -14,7 +14,7 @@ use crate::cli::run::RunSession;
 use crate::cli::{ExitStatus, InvalidFlow};
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
-use crate::engine::Request;
+use crate::engine::ExecutionRequest;
 use crate::flow::{Flow, ParsedFlow, parse};
 use crate::home;
 use crate::id::ExecutionId;
@@ -64,7 +64,7 @@ impl Place {
 }
 
 /// The file, here.
-pub(in crate::cli) struct LocalFile {
+pub(in crate::cli) struct FetchedFile {
     pub path: PathBuf,
     /// What messages call it.
     pub name: String,
@@ -74,7 +74,7 @@ pub(in crate::cli) struct LocalFile {
     _folder: Option<tempfile::TempDir>,
 }
 
-impl LocalFile {
+impl FetchedFile {
     /// Brings the file here if it is elsewhere: quietly or not, to be loaded or only to be looked at. A download is an
     /// execution of its own; the exit status of one that failed is given instead of a file.
     ///
@@ -123,7 +123,7 @@ impl LocalFile {
         let text = format!("id: download\nnamespace: {NAMESPACE}\ntasks:\n{}", download_task(url)?);
         let flow = Arc::new(composed(Path::new("download.yaml"), &text)?);
         let session = RunSession::open(settings, quiet)?;
-        let (id, state) = session.run(&flow, Request::default()).await?;
+        let (id, state) = session.run(&flow, ExecutionRequest::default()).await?;
         if state.status != ExecutionState::Success {
             return Ok(Err(session.report_as_text(&id, &state, false)));
         }

@@ -76,7 +76,7 @@ use crate::task::{Level, LogSource, TaskType};
 use crate::text::chain;
 
 pub use actions::{BulkAction, PauseAnswer};
-use follow::Watcher;
+use follow::ExecutionWatcher;
 pub use labels::parse_labels;
 
 /// How many sub-executions that nobody waits for run at a time.

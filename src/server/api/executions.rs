@@ -14,7 +14,7 @@ use crate::blocking::run_blocking;
 use crate::clock;
 use crate::engine::executor::BulkAction;
 use crate::engine::scheduler::{WebhookCall, WebhookError};
-use crate::engine::{ReplayPart, Request, is_interrupted};
+use crate::engine::{ExecutionRequest, ReplayPart, is_interrupted};
 use crate::flow::Flow;
 use crate::id::ExecutionId;
 use crate::journal::{State as ExecutionRecord, Summary};

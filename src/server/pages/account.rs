@@ -9,7 +9,7 @@ use axum::response::Redirect;
 use serde::Serialize;
 
 use super::error::PageError;
-use super::format::Moment;
+use super::format::ShownTime;
 use super::shell::Shell;
 use super::{PageResult, page_or_json};
 use crate::blocking::run_blocking;
@@ -24,8 +24,8 @@ use crate::server::audit::note_target;
 /// A browser in which somebody is signed in.
 #[derive(Serialize)]
 struct ShownSession {
-    began: Moment,
-    used: Moment,
+    began: ShownTime,
+    used: ShownTime,
     is_this: bool,
 }
 
@@ -53,8 +53,8 @@ pub(super) async fn show(State(app): State<Arc<App>>, request: Request) -> PageR
     let kept = run_blocking(|| app.executor.journal().sessions(Some(&identity.name))).map_err(ApiError::from)?;
     let open = kept.into_iter().filter(|(_, session)| is_open_session(session, now));
     let sessions = open.map(|(digest, session)| ShownSession {
-        began: Moment::of(session.created),
-        used: Moment::of(session.used),
+        began: ShownTime::of(session.created),
+        used: ShownTime::of(session.used),
         is_this: own.is_some_and(|own| own.as_slice() == digest),
     });
     page_or_json(&AccountPage {
@@ -97,7 +97,7 @@ pub(super) struct ShownUser {
     pub(super) kind: &'static str,
     /// In how many browsers they are signed in, and when one of these was last used.
     pub(super) sessions: usize,
-    pub(super) used: Option<Moment>,
+    pub(super) used: Option<ShownTime>,
 }
 
 /// All users and tokens. Whoever has signed in and is none of them is not listed: such a session is worth nothing.
@@ -113,7 +113,7 @@ pub(super) fn users(app: &App) -> Result<Vec<ShownUser>, JournalError> {
             role: role.name(),
             kind: "user",
             sessions: own().count(),
-            used: own().next().map(|(_, session)| Moment::of(session.used)),
+            used: own().next().map(|(_, session)| ShownTime::of(session.used)),
         }
     };
     let token = |(name, role): (&str, Role)| ShownUser {

@@ -112,7 +112,7 @@ const TABS: [(&str, &str); 7] = [
 ];
 
 /// An execution that this one comes from.
-struct Origin {
+struct OriginExecution {
     words: String,
     id: String,
 }
@@ -134,7 +134,7 @@ struct ExecutionPage {
     labels: Vec<String>,
     /// The labels as they are edited.
     label_lines: String,
-    created: Moment,
+    created: ShownTime,
     took: String,
     trigger: String,
     origin: Option<OriginExecution>,
@@ -147,7 +147,7 @@ struct ExecutionPage {
     /// The tasks that a replay may run alone.
     alone: Vec<String>,
     /// Who has said that it loaded as many rows as expected, and when.
-    expected: Option<(String, Moment)>,
+    expected: Option<(String, ShownTime)>,
     /// What its pauses ask for.
     questions: Vec<InputField>,
     failures: Vec<Failure>,
@@ -186,7 +186,7 @@ fn of(app: &App, id: &ExecutionId, parameters: &QueryParameters) -> Result<Execu
         address: format!("/executions/{id}"),
         flow_address: flow_address(&spec.namespace, &spec.flow),
         is_in_catalog: app.catalog.get(&spec.namespace, &spec.flow).is_some(),
-        shell: Shell::of(app, Place::Executions, format!("execution={id}")),
+        shell: Shell::of(app, NavPage::Executions, format!("execution={id}")),
         id: id.to_string(),
         namespace: spec.namespace.clone(),
         flow: spec.flow.clone(),
@@ -195,7 +195,7 @@ fn of(app: &App, id: &ExecutionId, parameters: &QueryParameters) -> Result<Execu
         inputs: pairs(&spec.inputs),
         labels: pairs(&state.labels),
         label_lines: label_lines(&state),
-        created: Moment::of(state.started.unwrap_or(created)),
+        created: ShownTime::of(state.started.unwrap_or(created)),
         took: state.took().map(duration).unwrap_or_default(),
         trigger: spec.trigger.as_ref().map(|trigger| trigger.id.clone()).unwrap_or_default(),
         origin: origin(&state),
@@ -204,7 +204,7 @@ fn of(app: &App, id: &ExecutionId, parameters: &QueryParameters) -> Result<Execu
         possible: Possible::of(state.status, interrupted),
         tasks: flow.iter().flat_map(|flow| &flow.steps).map(|step| step.id.to_string()).collect(),
         alone: flow.map(runnable_alone).unwrap_or_default().into_iter().map(str::to_owned).collect(),
-        expected: journal.expected([id])?.remove(id).map(|mark| (mark.user, Moment::of(mark.time))),
+        expected: journal.expected([id])?.remove(id).map(|mark| (mark.user, ShownTime::of(mark.time))),
         questions: flow.map(|flow| questions(&state, flow)).unwrap_or_default(),
         rows: reconciliation(&state),
         timeline: timeline::of(app, id, &state, flow, parameters)?,
@@ -231,14 +231,14 @@ fn label_lines(state: &State) -> String {
     lines.collect()
 }
 
-fn origin(state: &State) -> Option<Origin> {
+fn origin(state: &State) -> Option<OriginExecution> {
     let parent = state.created.parent.as_ref().map(|parent| ("sub-execution of", &parent.execution));
     let (words, id) = parent.or_else(|| state.created.original.as_ref().map(|id| ("replay of", id)))?;
     let words = match &state.created.only {
         Some(only) => format!("{only} alone, with the outputs of"),
         None => words.to_owned(),
     };
-    Some(Origin { words, id: id.to_string() })
+    Some(OriginExecution { words, id: id.to_string() })
 }
 
 fn tabs(app: &App, id: &ExecutionId, parameters: &QueryParameters) -> Vec<TabLink> {

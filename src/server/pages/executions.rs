@@ -13,8 +13,8 @@ use serde::Serialize;
 
 use self::bulk::BulkLink;
 use self::causes::ShownCause;
-use super::format::{Moment, duration, filters, short_pairs};
-use super::shell::{Place, Shell};
+use super::format::{ShownTime, duration, filters, short_pairs};
+use super::shell::{NavPage, Shell};
 use super::state::StateBadge;
 use super::{PageResult, page};
 use crate::blocking::run_blocking;
@@ -56,7 +56,7 @@ impl ListedExecution {
                 .map(|only| format!("only {only}"))
                 .chain(short_pairs(&summary.inputs))
                 .collect(),
-            began: Moment::of(summary.started.unwrap_or(summary.created)),
+            began: ShownTime::of(summary.started.unwrap_or(summary.created)),
             took: took.unwrap_or_default(),
             rows: if summary.rows > 0 { thousands(summary.rows) } else { String::new() },
         })

@@ -52,7 +52,7 @@ struct FlowPage {
     topology: String,
     #[serde(skip)]
     lines: Vec<CodeLine>,
-    findings: Vec<ShownFinding>,
+    findings: Vec<FlowFinding>,
     triggers: Vec<ShownTrigger>,
     revisions: Vec<ShownRevision>,
     #[serde(skip)]
@@ -65,7 +65,7 @@ struct FlowPage {
 
 /// What is wrong with the flow's text.
 #[derive(Serialize)]
-struct ShownFinding {
+struct FlowFinding {
     text: String,
     is_error: bool,
     /// The line of the text; 0 where all of it is meant.
@@ -89,7 +89,7 @@ pub(super) async fn show(
         let open = asked.map(|number| OpenRevision::of(&app, &entry, number)).transpose()?;
         Ok::<_, ApiError>((listed, triggers::of(&app, &entry), revisions::of(&app, &entry)?, open))
     })?;
-    let finding = |finding: &Diagnostic| ShownFinding {
+    let finding = |finding: &Diagnostic| FlowFinding {
         text: finding.to_string(),
         is_error: finding.is_error(),
         line: finding.line,

@@ -25,7 +25,7 @@ const MAX_LABELS: usize = 200;
 
 /// A bar of a strip: one execution.
 #[derive(Serialize)]
-pub(super) struct Bar {
+pub(super) struct RunBar {
     pub(super) id: String,
     pub(super) state: StateBadge,
     /// From the left, in units of the strip.
@@ -109,7 +109,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, parameters: QueryParameter
     let labels: BTreeSet<String> = entries.iter().flat_map(|entry| pairs(&entry.flow.labels)).collect();
     let problems = app.catalog.problems().iter().map(ToString::to_string).collect();
     page_or_json(&FlowsPage {
-        shell: Shell::of(&app, Place::Flows, "all"),
+        shell: Shell::of(&app, NavPage::Flows, "all"),
         flows,
         filter,
         namespaces: namespaces.into_iter().collect(),

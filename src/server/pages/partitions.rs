@@ -11,8 +11,8 @@ use axum::response::Redirect;
 
 pub(super) use self::cells::is_unusual;
 use self::cells::{Cell, GridRow, rows_of};
-use super::format::{Moment, filters};
-use super::shell::{Place, Shell, flow_address};
+use super::format::{ShownTime, filters};
+use super::shell::{NavPage, Shell, flow_address};
 use super::{PageResult, page};
 use crate::blocking::run_blocking;
 use crate::clock;
@@ -105,7 +105,7 @@ pub(super) async fn show(
         // A page that is read again with each change would ask the sources each time.
         shell: Shell::of(
             &app,
-            Place::Flows,
+            NavPage::Flows,
             if parameters.is_on("check") { String::new() } else { format!("namespace={namespace}&flow={id}") },
         ),
         address: flow_address(&namespace, &id),
@@ -127,14 +127,19 @@ pub(super) async fn json(Path((namespace, id)): Path<(String, String)>, paramete
     Redirect::to(&if parameters.text().is_empty() { api } else { format!("{api}?{}", parameters.text()) })
 }
 
-async fn read(app: &App, flow: &Flow, request: &GridRequest, parameters: &QueryParameters) -> Result<Read, ApiError> {
+async fn read(
+    app: &App,
+    flow: &Flow,
+    request: &GridRequest,
+    parameters: &QueryParameters,
+) -> Result<ReadPartitions, ApiError> {
     let grid = app.executor.runner().grid(flow, request, clock::now()).await?;
     let address = format!("{}/backfill", flow_address(&flow.namespace, flow.id.as_str()));
     let details = grid.columns.iter().find_map(|column| details(column, &address, parameters));
     let known = || grid.columns.iter().flat_map(|column| &column.known);
     let expected = app.executor.journal().expected(known().filter_map(|known| known.execution.as_ref()))?;
     let panels = grid.columns.iter().map(|column| panel(column, &expected, &address, parameters)).collect();
-    Ok(Read { panels, notes: grid.notes, details })
+    Ok(ReadPartitions { panels, notes: grid.notes, details })
 }
 
 fn panel(

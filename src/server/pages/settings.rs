@@ -8,8 +8,8 @@ use axum::extract::State;
 use serde::Serialize;
 
 use super::account::{self, ShownUser};
-use super::format::{Moment, filters};
-use super::shell::{Place, Shell};
+use super::format::{ShownTime, filters};
+use super::shell::{NavPage, Shell};
 use super::state::StateBadge;
 use super::{PageResult, page_or_json};
 use crate::blocking::run_blocking;
@@ -63,7 +63,7 @@ struct SettingsPage {
     services: Vec<(&'static str, String)>,
     variables: Vec<(String, String)>,
     users: Vec<ShownUser>,
-    findings: Option<Vec<ShownFinding>>,
+    findings: Option<Vec<ShownCheck>>,
 }
 
 pub(super) async fn show(State(app): State<Arc<App>>, parameters: QueryParameters) -> PageResult {

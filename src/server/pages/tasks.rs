@@ -7,7 +7,7 @@ use axum::extract::{Path, State};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::shell::{Place, Shell};
+use super::shell::{NavPage, Shell};
 use super::{PageResult, named, page_as, page_or_json};
 use crate::diagnostic::nearest;
 use crate::flow::expression;
@@ -156,7 +156,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, Path(name): Path<String>) 
 
 /// The documentation of the type of a name.
 fn documented(app: &App, name: &str) -> Option<TaskPage> {
-    let shell = || Shell::of(app, Place::Tasks, "");
+    let shell = || Shell::of(app, NavPage::Tasks, "");
     let task = tasks::find(name).map(|task| of_task(shell(), task));
     let trigger = || TriggerType::find(name).map(|trigger| of_trigger(shell(), trigger));
     let condition = || CONDITIONS.iter().find(|condition| condition.name == name);

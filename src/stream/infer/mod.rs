@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use super::bytes::{Compression, FileBytes};
 use super::parquet::ParquetFile;
-use super::{BadRow, Encoding, Format, OpenFile, ReadOptions, Reader, Result, looks_like_utf16};
+use super::{BadRow, Encoding, FileFormat, OpenFile, ReadOptions, Reader, Result, looks_like_utf16};
 use crate::diagnostic::Diagnostic;
 use crate::task::Progress;
 use evidence::{Evidence, RowScan};
@@ -105,13 +105,13 @@ pub fn infer(
     let start = beginning(path, &name)?;
     let mut options = ReadOptions { name: Some(name.clone()), ..question.options.clone() };
     let mut told = Told::default();
-    let by_name = Format::of_extension(&file_name);
+    let by_name = FileFormat::of_extension(&file_name);
     let format = match options.format.or(by_name) {
         Some(format) => format,
         None if question.tells_dialect => format_of(&start.sample),
-        None => Format::Csv,
+        None => FileFormat::Csv,
     };
-    told.format = options.format.is_none() && format != by_name.unwrap_or(Format::Csv);
+    told.format = options.format.is_none() && format != by_name.unwrap_or(FileFormat::Csv);
     options.format = Some(format);
     let mut file = InferredFile {
         options,
@@ -124,14 +124,14 @@ pub fn infer(
         notes: Vec::new(),
     };
     match format {
-        Format::Csv => {
+        FileFormat::Csv => {
             if question.tells_dialect {
                 file.tell_dialect(&start, question, &name)?;
             }
             file.read_all(path, progress, is_stopped, question.tells_dialect)?;
         }
-        Format::Ndjson | Format::Json => file.read_all(path, progress, is_stopped, false)?,
-        Format::Parquet => file.read_index(path, &name, progress)?,
+        FileFormat::Ndjson | FileFormat::Json => file.read_all(path, progress, is_stopped, false)?,
+        FileFormat::Parquet => file.read_index(path, &name, progress)?,
     }
     Ok(file)
 }
@@ -165,15 +165,15 @@ fn beginning(path: &Path, name: &str) -> Result<Beginning> {
 }
 
 /// The format of a file whose name does not tell.
-fn format_of(sample: &[u8]) -> Format {
+fn format_of(sample: &[u8]) -> FileFormat {
     if sample.starts_with(b"PAR1") {
-        return Format::Parquet;
+        return FileFormat::Parquet;
     }
     let text = sample.strip_prefix(b"\xef\xbb\xbf").unwrap_or(sample).trim_ascii_start();
     let next = text.get(1..).unwrap_or_default().trim_ascii_start().first();
     match (text.first(), next) {
-        (Some(b'{'), Some(b'"' | b'}')) | (Some(b'['), Some(b'{' | b']')) => Format::Json,
-        _ => Format::Csv,
+        (Some(b'{'), Some(b'"' | b'}')) | (Some(b'['), Some(b'{' | b']')) => FileFormat::Json,
+        _ => FileFormat::Csv,
     }
 }
 
@@ -297,7 +297,8 @@ impl InferredFile {
 
     /// A document with one list of objects in it was hardly meant to be one row.
     fn hint_at_records(&mut self) {
-        let is_document = self.options.format == Some(Format::Json) && self.options.records.is_none() && self.rows == 1;
+        let is_document =
+            self.options.format == Some(FileFormat::Json) && self.options.records.is_none() && self.rows == 1;
         let list = self.columns.iter().find(|column| column.kind == InferredType::Jsonb);
         if let Some(column) = list.filter(|_| is_document) {
             self.notes

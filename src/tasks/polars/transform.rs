@@ -37,7 +37,7 @@ reads_csv! { with_steps! {
         pub from: String,
         /// The file's format: `csv`, `ndjson`, `json` or `parquet`; by default what its name says.
         #[serde(default)]
-        pub format: Option<Format>,
+        pub format: Option<FileFormat>,
         /// The name of the file to write, which also says its format: `.parquet`, `.csv` or `.csv.gz`. By default the
         /// name of the file that is read, as `.parquet`.
         #[serde(default)]
@@ -85,10 +85,10 @@ impl Task for PolarsTransform {
     type Outputs = TransformOutputs;
 
     fn conflicts(&self) -> Vec<FieldConflict> {
-        let format = self.format.unwrap_or_else(|| Format::of(&self.from));
+        let format = self.format.unwrap_or_else(|| FileFormat::of(&self.from));
         let mut conflicts = self.csv().conflicts(format, if self.format.is_some() { "format" } else { "from" });
         conflicts.extend(self.to.as_deref().and_then(unwritable));
-        if format == Format::Csv {
+        if format == FileFormat::Csv {
             let kinds: Vec<ColumnType> = self.schema.0.iter().map(|(_, kind)| (*kind).into()).collect();
             conflicts.extend(self.csv().without_columns(&kinds));
         }

@@ -6,7 +6,7 @@ use crate::journal::{ExecutionQuery, FailureCause};
 use crate::server::App;
 use crate::server::api::error::ApiError;
 use crate::server::api::parameters::QueryParameters;
-use crate::server::pages::format::{Moment, short_pairs};
+use crate::server::pages::format::{ShownTime, short_pairs};
 use crate::server::pages::shell::flow_address;
 use crate::text::shortened;
 
@@ -52,8 +52,8 @@ fn shown(cause: FailureCause) -> ShownCause {
         message: shortened(first_line.trim_end_matches(':'), MAX_LETTERS).into_owned(),
         newest: cause.executions.first().map(ToString::to_string).unwrap_or_default(),
         inputs: short_pairs(&cause.inputs),
-        first: Moment::of(cause.first),
-        last: Moment::of(cause.last),
+        first: ShownTime::of(cause.first),
+        last: ShownTime::of(cause.last),
         remedy: if count > 1 { format!("{verb} {}…", count.min(MAX_ACTION)) } else { verb.to_owned() },
         several: (count > 1).then(|| ids.with("action", "restart")),
         list: ids.text(),

@@ -9,15 +9,15 @@ use tokio_postgres::Transaction;
 use super::Load;
 use super::columns::ExtraColumn;
 use super::schema::TableSchema;
-use super::stored::Session;
+use super::stored::SessionSettings;
 use crate::postgres::{WaitMonitor, explain};
 use crate::stream::infer::{InferredFile, InferredType, infer};
-use crate::stream::{ColumnType, Format};
+use crate::stream::{ColumnType, FileFormat};
 use crate::task::{Level, TaskContext, TaskError};
 use crate::tasks::polars::plan::renamed;
 use crate::tasks::postgres::create::{add_columns, column_name};
 use crate::tasks::postgres::loaded::Note;
-use crate::tasks::postgres::source::Source;
+use crate::tasks::postgres::source::SourceFile;
 use crate::tasks::postgres::table::Table;
 use crate::tasks::postgres::target::{CreateTable, Target};
 
@@ -41,7 +41,7 @@ impl Load {
         &self,
         transaction: &Transaction<'_>,
         context: &TaskContext,
-        (watch, source): (&WaitMonitor<'_>, &Source),
+        (watch, source): (&WaitMonitor<'_>, &SourceFile),
     ) -> Result<Option<ToldSchema>, TaskError> {
         if !self.tells_dialect() || self.ddl.is_some() {
             return Ok(None);
@@ -64,7 +64,7 @@ impl Load {
         &self,
         transaction: &Transaction<'_>,
         context: &TaskContext,
-        (watch, source): (&WaitMonitor<'_>, &Source),
+        (watch, source): (&WaitMonitor<'_>, &SourceFile),
         (target, told): (Target, Option<ToldSchema>),
     ) -> Result<(Cow<'_, Self>, Target, Vec<Note>), TaskError> {
         let mut notes = Vec::new();
@@ -105,10 +105,10 @@ impl Load {
         Ok((this, target, notes))
     }
 
-    async fn ask_file(&self, context: &TaskContext, source: &Source) -> Result<InferredFile, TaskError> {
+    async fn ask_file(&self, context: &TaskContext, source: &SourceFile) -> Result<InferredFile, TaskError> {
         let mut question = self.csv().question(source.name.clone(), self.format, self.tells_dialect())?;
         // What a task says is read, and what its file's name says.
-        question.options.format = self.format.or_else(|| Format::of_extension(&source.name));
+        question.options.format = self.format.or_else(|| FileFormat::of_extension(&source.name));
         let (path, progress, cancel) = (source.file.path.clone(), context.progress.clone(), context.cancel.clone());
         let asked = tokio::task::spawn_blocking(move || {
             let file = infer(&path, &question, &progress, &|| cancel.is_cancelled());
@@ -129,7 +129,7 @@ impl Load {
         let options = &file.options;
         let mut load = self.clone();
         load.format = options.format;
-        if options.format == Some(Format::Csv) {
+        if options.format == Some(FileFormat::Csv) {
             load.delimiter = Some(char::from(options.delimiter));
             load.encoding = options.encoding.clone();
             load.header = Some(options.header);
@@ -183,9 +183,9 @@ impl Load {
         &self,
         transaction: &Transaction<'_>,
         context: &TaskContext,
-        (target, source): (&Target, &Source),
+        (target, source): (&Target, &SourceFile),
     ) -> Result<Vec<(String, ColumnType)>, TaskError> {
-        let session = Session::of(transaction).await?;
+        let session = SessionSettings::of(transaction).await?;
         let (reader, plan) = self.opened(target, source, (context.progress.clone(), &session))?;
         if reader.is_empty() {
             return Ok(Vec::new());

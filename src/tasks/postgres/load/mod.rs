@@ -60,7 +60,7 @@ use mode::Mode;
 use prepared::PreparedLoad;
 use schema::TableSchema;
 use send::Sending;
-use stored::Session;
+use stored::SessionSettings;
 
 reads_csv! { as_written! {
 /// Loads a file into a table of Postgres: CSV, NDJSON or Parquet, plain or compressed.

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use super::Load;
 use super::as_stored::AsStored;
 use super::columns::ExtraColumn;
-use super::stored::Session;
+use super::stored::SessionSettings;
 use super::unknown_columns::with_unknown_columns;
 use crate::stream::{ColumnType, Reader};
 use crate::task::{Progress, TaskError};
 use crate::tasks::polars::expression::is_same_name;
 use crate::tasks::polars::plan::Plan;
 use crate::tasks::polars::spec::Transform;
-use crate::tasks::postgres::source::Source;
+use crate::tasks::postgres::source::SourceFile;
 use crate::tasks::postgres::target::Target;
 
 impl Load {
@@ -20,8 +20,8 @@ impl Load {
     pub(super) fn opened(
         &self,
         target: &Target,
-        source: &Source,
-        (progress, session): (Arc<Progress>, &Session),
+        source: &SourceFile,
+        (progress, session): (Arc<Progress>, &SessionSettings),
     ) -> Result<(Reader, Plan), TaskError> {
         let mut reader = Reader::open(&source.file.path, &self.options(source)?, progress)?;
         if reader.is_empty() {
@@ -79,7 +79,12 @@ impl Load {
 
     /// A file without columns has those of the table, and no rows for the steps to change: only rules about the result
     /// are left to check.
-    fn opened_empty(&self, mut reader: Reader, target: &Target, source: &Source) -> Result<(Reader, Plan), TaskError> {
+    fn opened_empty(
+        &self,
+        mut reader: Reader,
+        target: &Target,
+        source: &SourceFile,
+    ) -> Result<(Reader, Plan), TaskError> {
         if self.transform.sql.is_some() {
             let message = format!("{}: the file is empty, so it names no columns for the query of `sql`", source.name);
             return Err(TaskError::permanent(message)
