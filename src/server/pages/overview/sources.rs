@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::clock;
 use crate::engine::backfill::{GridColumn, GridRequest, PartitionReport, SourceChange};
-use crate::engine::catalog::Entry;
+use crate::engine::catalog::CatalogEntry;
 use crate::server::App;
 use crate::server::api::error::ApiError;
 use crate::server::api::parameters::QueryParameters;
@@ -34,7 +34,7 @@ pub(super) struct ChangedSource {
 }
 
 impl ChangedSource {
-    fn of(entry: &Entry, column: &GridColumn, known: &PartitionReport) -> Option<Self> {
+    fn of(entry: &CatalogEntry, column: &GridColumn, known: &PartitionReport) -> Option<Self> {
         let words = match known.source.as_ref()? {
             SourceChange::Changed(why) => format!("changed at the source: {why}"),
             SourceChange::Gone => "no longer at the source".to_owned(),
@@ -76,7 +76,7 @@ impl CheckedSources {
         words
     }
 
-    fn add(&mut self, entry: &Entry, column: &GridColumn) {
+    fn add(&mut self, entry: &CatalogEntry, column: &GridColumn) {
         for known in &column.known {
             self.asked += u64::from(known.source.is_some());
             self.unknown += u64::from(matches!(known.source, Some(SourceChange::Unknown(_))));
@@ -87,8 +87,8 @@ impl CheckedSources {
 }
 
 /// The flows that download something.
-fn with_sources(app: &App) -> Vec<Arc<Entry>> {
-    let downloads = |entry: &Arc<Entry>| entry.flow.all_steps().iter().any(|step| step.task.source.is_some());
+fn with_sources(app: &App) -> Vec<Arc<CatalogEntry>> {
+    let downloads = |entry: &Arc<CatalogEntry>| entry.flow.all_steps().iter().any(|step| step.task.source.is_some());
     app.catalog.list().into_iter().filter(|entry| !entry.is_broken && downloads(entry)).take(MAX_FLOWS).collect()
 }
 
