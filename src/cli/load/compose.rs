@@ -31,10 +31,11 @@ impl LoadFlow {
     /// When the table has no name, or the destination cannot take the file.
     pub(super) fn of(arguments: &Arguments, place: &Place, description: &Description) -> anyhow::Result<Self> {
         let (kind, table) = match &arguments.to {
-            Some(address) => {
-                (tasks::bigquery::load::Load::NAME, bigquery::table(address, arguments.table.as_deref(), place)?)
-            }
-            None => (tasks::postgres::load::Load::NAME, table(arguments.table.as_deref(), place)?),
+            Some(address) => (
+                tasks::bigquery::load::BigQueryLoad::NAME,
+                bigquery::table(address, arguments.table.as_deref(), place)?,
+            ),
+            None => (tasks::postgres::load::PostgresLoad::NAME, table(arguments.table.as_deref(), place)?),
         };
         let base = table.rsplit('.').next().unwrap_or_default().trim_matches('"');
         let id = format!("load_{}", name_of(base).unwrap_or_else(|| "file".to_owned()));

@@ -22,7 +22,7 @@ use crate::journal::ExecutionState;
 use crate::storage::Storage;
 use crate::task::Task as _;
 use crate::tasks;
-use crate::tasks::http::download::Download;
+use crate::tasks::http::download::HttpDownload;
 
 /// What the file from stdin is called.
 const STDIN: &str = "stdin";
@@ -148,7 +148,7 @@ impl FetchedFile {
 /// When the address would be an expression.
 pub(in crate::cli) fn download_task(url: &str) -> anyhow::Result<String> {
     literal(url)?;
-    Ok(format!("  - id: download\n    type: {}\n    uri: {}\n", Download::NAME, scalar(url)))
+    Ok(format!("  - id: download\n    type: {}\n    uri: {}\n", HttpDownload::NAME, scalar(url)))
 }
 
 /// Checks that a text means itself in a flow.

@@ -23,7 +23,7 @@ use crate::stream::{Batches, ColumnSpec, ColumnType, LINE};
 use crate::task::TaskError;
 
 /// Makes the column of a row id for a batch.
-pub type KeyMaker = Box<dyn Fn(&DataFrame) -> PolarsResult<polars::prelude::ColumnSpec> + Send + Sync>;
+pub type KeyMaker = Box<dyn Fn(&DataFrame) -> PolarsResult<polars::prelude::Column> + Send + Sync>;
 
 /// Changes the rows of a batch before the first step.
 pub type ReadStep = Box<dyn Fn(DataFrame) -> PolarsResult<DataFrame> + Send + Sync>;

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 use tokio_postgres::Transaction;
 
-use super::Load;
+use super::PostgresLoad;
 use super::columns::ExtraColumn;
 use super::schema::TableSchema;
 use super::stored::SessionSettings;
@@ -31,7 +31,7 @@ pub(super) struct ToldSchema {
     pub(super) columns: Map<String, Value>,
 }
 
-impl Load {
+impl PostgresLoad {
     fn tells_dialect(&self) -> bool {
         self.schema == Some(TableSchema::Infer)
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Load;
+use super::PostgresLoad;
 use super::as_stored::AsStored;
 use super::columns::ExtraColumn;
 use super::stored::SessionSettings;
@@ -10,19 +10,19 @@ use super::unknown_columns::with_unknown_columns;
 use crate::stream::{ColumnType, Reader};
 use crate::task::{Progress, TaskError};
 use crate::tasks::polars::expression::is_same_name;
-use crate::tasks::polars::plan::Plan;
+use crate::tasks::polars::plan::TransformPlan;
 use crate::tasks::polars::spec::Transform;
 use crate::tasks::postgres::source::SourceFile;
 use crate::tasks::postgres::target::Target;
 
-impl Load {
+impl PostgresLoad {
     /// The file, and what the steps make of it. Texts that no step looks at stay as they are, for the server to read.
     pub(super) fn opened(
         &self,
         target: &Target,
         source: &SourceFile,
         (progress, session): (Arc<Progress>, &SessionSettings),
-    ) -> Result<(Reader, Plan), TaskError> {
+    ) -> Result<(Reader, TransformPlan), TaskError> {
         let mut reader = Reader::open(&source.file.path, &self.options(source)?, progress)?;
         if reader.is_empty() {
             return self.opened_empty(reader, target, source);
@@ -62,7 +62,7 @@ impl Load {
     }
 
     /// The columns that steps look at as the table stores them: those whose type no step states.
-    fn as_stored(&self, plan: &Plan, target: &Target) -> Option<AsStored> {
+    fn as_stored(&self, plan: &TransformPlan, target: &Target) -> Option<AsStored> {
         let Transform { schema, filter, with_columns, cast, rename, dedupe, sql, expect, .. } = &self.transform;
         let looks = filter.is_some() || dedupe.is_some() || sql.is_some() || !expect.is_empty();
         if !looks && with_columns.0.is_empty() && cast.0.is_empty() {
@@ -84,7 +84,7 @@ impl Load {
         mut reader: Reader,
         target: &Target,
         source: &SourceFile,
-    ) -> Result<(Reader, Plan), TaskError> {
+    ) -> Result<(Reader, TransformPlan), TaskError> {
         if self.transform.sql.is_some() {
             let message = format!("{}: the file is empty, so it names no columns for the query of `sql`", source.name);
             return Err(TaskError::permanent(message)
@@ -98,7 +98,7 @@ impl Load {
 
     /// What to read. A column that goes straight into one that must not be NULL, or into a merge's key, must have a
     /// value itself.
-    pub(super) fn wanted(&self, plan: &Plan, target: &Target) -> Vec<crate::stream::Column> {
+    pub(super) fn wanted(&self, plan: &TransformPlan, target: &Target) -> Vec<crate::stream::ColumnSpec> {
         let mut wanted = plan.wanted();
         let steps = &self.transform;
         let goes_straight =
