@@ -10,7 +10,7 @@ use crate::cli::out::{self, outln};
 use crate::config::{ScriptRunner, Settings};
 use crate::diagnostic::Diagnostic;
 use crate::doctor::{
-    DoctorFinding, FindingState, FlowNeeds, GoogleTarget, check, check_google, check_needs, is_essential,
+    DoctorFinding, FindingState, FlowNeeds, GoogleCheck, check, check_google, check_needs, is_essential,
 };
 use crate::engine::{catalog, secrets_named_in, source_of_secret};
 

@@ -164,7 +164,7 @@ fn list(executions: &[ExecutionItem], flow: Option<&str>, as_json: bool) {
     let mut table = Table::new(["id", "flow", "state", "started", "took", "rows", "inputs"])
         .breaking(&["flow"])
         .spilling(&["inputs"]);
-    for ListedExecution { summary: execution, interrupted } in executions {
+    for ExecutionItem { summary: execution, interrupted } in executions {
         let started =
             execution.started.map(|time| time.with_timezone(&chrono::Local).format("%Y-%m-%d %H:%M").to_string());
         let took = execution.took.and_then(|took| Duration::try_from_secs_f64(took).ok());
@@ -180,7 +180,7 @@ fn list(executions: &[ExecutionItem], flow: Option<&str>, as_json: bool) {
         ]);
     }
     out::table(&table);
-    if let Some(ListedExecution { summary, .. }) = executions.iter().find(|listed| listed.interrupted) {
+    if let Some(ExecutionItem { summary, .. }) = executions.iter().find(|listed| listed.interrupted) {
         errln!("INTERRUPTED: its process is gone. Resume with: jitney resume {}", summary.id);
     }
 }

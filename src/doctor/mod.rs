@@ -14,7 +14,7 @@ use tokio::process::Command;
 use crate::config::Settings;
 use crate::postgres::{RequestedServer, binaries, connect_to, managed, resolve};
 
-pub use google::{GoogleTarget, check as check_google};
+pub use google::{GoogleCheck, check as check_google};
 pub use needs::FlowNeeds;
 
 const POSTGRES: &str = "Postgres";

@@ -38,7 +38,7 @@ const FIRST_TEMPLATE: &str = "hello";
 #[template(path = "editor.html")]
 struct EditorPage {
     shell: Shell,
-    frame: Frame,
+    frame: EditorFrame,
     templates: Vec<TemplateGroup>,
 }
 
@@ -141,7 +141,7 @@ pub(super) async fn new(State(app): State<Arc<App>>, parameters: QueryParameters
     editor(
         &app,
         Draft { key: None, base: String::new(), text: found.text(), view: View::Yaml },
-        Outcome { offers_templates: parameters.one("template").is_none(), ..Outcome::default() },
+        EditOutcome { offers_templates: parameters.one("template").is_none(), ..EditOutcome::default() },
     )
 }
 
@@ -247,8 +247,8 @@ fn editor(app: &App, draft: Draft, outcome: EditOutcome) -> PageResult {
     let check = run_blocking(|| Check::of(&file, &draft.text));
     let is_new = draft.key.is_none();
     page(&EditorPage {
-        shell: Shell::of(app, Place::Flows, ""),
+        shell: Shell::of(app, NavPage::Flows, ""),
         templates: if is_new { template::groups() } else { Vec::new() },
-        frame: Frame::of(draft, if is_new { String::new() } else { file }, check, outcome),
+        frame: EditorFrame::of(draft, if is_new { String::new() } else { file }, check, outcome),
     })
 }

@@ -10,7 +10,7 @@ use axum::extract::{Path, State};
 use axum::response::Redirect;
 
 pub(super) use self::cells::is_unusual;
-use self::cells::{Cell, GridRow, rows_of};
+use self::cells::{GridRow, PartitionCell, rows_of};
 use super::format::{ShownTime, filters};
 use super::shell::{NavPage, Shell, flow_address};
 use super::{PageResult, page};
@@ -55,7 +55,7 @@ struct ShownBackfill {
 /// The partition that is looked at.
 struct Details {
     column: String,
-    cell: Cell,
+    cell: PartitionCell,
     message: String,
     note: String,
     loaded: Option<ShownTime>,
@@ -204,7 +204,7 @@ fn details(column: &GridColumn, address: &str, parameters: &QueryParameters) -> 
     };
     Some(Details {
         column: column.name.clone(),
-        cell: Cell::of(column, known, parameters),
+        cell: PartitionCell::of(column, known, parameters),
         message,
         note: known.note.clone().unwrap_or_default(),
         loaded: known.loaded.map(ShownTime::of),

@@ -14,7 +14,7 @@ use super::copy_format::CopyFormat;
 use super::ledger::{self, LedgerKey};
 use super::loaded::Loaded;
 use super::source::SourceFile;
-use super::table::Table;
+use super::table::TargetTable;
 use super::transaction::{Loading, say_isolation};
 use crate::diagnostic::Diagnostic;
 use crate::fingerprint::Fingerprint;
@@ -107,7 +107,7 @@ impl Task for CopyIn {
             ("force_null", self.force_null.is_some()),
         ];
         let idle = self.format.conflicts(text, csv);
-        Table::conflict(&self.table).into_iter().chain(idle).collect()
+        TargetTable::conflict(&self.table).into_iter().chain(idle).collect()
     }
 
     async fn run(&self, context: &TaskContext) -> Result<Loaded, TaskError> {
@@ -137,7 +137,7 @@ impl Loading for CopyIn {
         ledger: String,
         began: Instant,
     ) -> Result<Loaded, TaskError> {
-        let table = watch.over("looking for the table", Table::existing(transaction, &self.table)).await?;
+        let table = watch.over("looking for the table", TargetTable::existing(transaction, &self.table)).await?;
         let sql = self.sql(&table)?;
         let key = LedgerKey {
             target: table.sql_name.clone(),
@@ -212,13 +212,13 @@ impl CopyIn {
         self.format != CopyFormat::Binary && in_postgres.is_none_or(|name| name == "UTF8")
     }
 
-    fn sql(&self, target: &Table) -> Result<String, TaskError> {
+    fn sql(&self, target: &TargetTable) -> Result<String, TaskError> {
         let columns = self.columns.as_ref().map(|columns| list(target, columns)).transpose()?;
         let columns = columns.map(|columns| format!(" {columns}")).unwrap_or_default();
         Ok(format!("COPY {}{columns} FROM STDIN ({})", target.sql_name, self.options(target)?))
     }
 
-    fn options(&self, target: &Table) -> Result<String, TaskError> {
+    fn options(&self, target: &TargetTable) -> Result<String, TaskError> {
         let encoding = match &self.encoding {
             _ if self.format == CopyFormat::Binary => None,
             Some(encoding) if !self.is_decoded_here() => encoding.in_postgres(),
@@ -256,7 +256,7 @@ async fn role_and_isolation(transaction: &Transaction<'_>) -> Result<(String, St
 }
 
 /// The table's columns of these names, for SQL.
-fn list(target: &Table, columns: &[String]) -> Result<String, TaskError> {
+fn list(target: &TargetTable, columns: &[String]) -> Result<String, TaskError> {
     let names = columns.iter().map(|name| target.own_name(name).map(quote_name));
     Ok(format!("({})", names.collect::<Result<Vec<_>, _>>()?.join(", ")))
 }

@@ -15,7 +15,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::copy_format::CopyFormat;
-use super::table::{Table, readable};
+use super::table::{TargetTable, readable};
 use crate::postgres::name::quote_name;
 use crate::postgres::sql::{Statement, quote, statements};
 use crate::postgres::{FlowAddress, PostgresSession, connect_once, explain_in};
@@ -115,7 +115,7 @@ impl Task for CopyOut {
             FieldConflict::between(["columns", "table"], "`sql` names its columns itself; leave `columns` out")
         });
         let name = self.name.as_deref().and_then(misleading);
-        let table = self.table.iter().filter_map(|table| Table::conflict(table));
+        let table = self.table.iter().filter_map(|table| TargetTable::conflict(table));
         table.chain(one).chain(columns).chain(name).chain(self.idle()).collect()
     }
 

@@ -18,7 +18,7 @@ use crate::text::count;
 
 use super::rows;
 use super::source::SourceFile;
-use super::table::Table;
+use super::table::TargetTable;
 
 const LEDGER: &str = include_str!("../../../sql/postgres/jitney_loads.sql");
 
@@ -232,7 +232,7 @@ pub(super) async fn committed(
     transaction: &Transaction<'_>,
     key: &LedgerKey,
     context: &TaskContext,
-    table: &Table,
+    table: &TargetTable,
 ) -> Result<Option<Earlier>, TaskError> {
     let rest = "partition = $2 AND source_sha256 = $3 AND definition_sha256 = ANY($4) AND execution = $8 AND task = $9
                 ORDER BY id DESC";

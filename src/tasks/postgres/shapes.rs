@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio_postgres::types::{Oid, Type};
 use tokio_postgres::{GenericClient, Row};
 
-use super::table::Table;
+use super::table::TargetTable;
 use crate::postgres::explain;
 use crate::stream::TypeShape;
 use crate::task::TaskError;
@@ -49,7 +49,7 @@ impl Shapes {
     ///
     /// # Errors
     /// When it refuses.
-    pub(super) async fn of_table(client: &impl GenericClient, table: &Table) -> Result<Self, TaskError> {
+    pub(super) async fn of_table(client: &impl GenericClient, table: &TargetTable) -> Result<Self, TaskError> {
         let mut shapes = Self::default();
         let nested: Vec<Oid> = table.columns.iter().filter_map(|column| column.nested).collect();
         if nested.is_empty() {

@@ -13,7 +13,7 @@ use crate::task::{FieldConflict, TaskError};
 
 /// A table and its columns.
 #[derive(Debug)]
-pub(super) struct Table {
+pub(super) struct TargetTable {
     /// The table as SQL names it, quoted and with its schema.
     pub(super) sql_name: String,
     /// The table as the user names it.
@@ -75,7 +75,7 @@ impl From<&TableColumn> for TableField {
     }
 }
 
-impl Table {
+impl TargetTable {
     /// What is wrong with the name of a table, if anything is.
     pub(super) fn conflict(name: &str) -> Option<FieldConflict> {
         let error = TableName::parse(name).err()?;
@@ -165,7 +165,7 @@ pub(super) async fn readable(
         Some(row) => row.get(0),
         None => return Err(TaskError::permanent(format!("there is no table or view `{name}`"))),
     };
-    let table = Table::read(client, sql_name, name).await?;
+    let table = TargetTable::read(client, sql_name, name).await?;
     let names = columns_wanted.iter().map(|column| table.own_name(column).map(quote_name));
     let names = names.collect::<Result<Vec<_>, _>>()?.join(", ");
     Ok((if names.is_empty() { "*".to_owned() } else { names }, table.sql_name))

@@ -18,12 +18,12 @@ use super::create::create_table;
 use super::nature::{Nature, nature};
 use super::numbered::{NumberedColumn, numbered};
 use super::shapes::Shapes;
-use super::table::{Table, TableColumn, TableField, lookup};
+use super::table::{TableColumn, TableField, TargetTable, lookup};
 
 /// The table, inside the load's transaction.
 #[derive(Debug)]
 pub(super) struct Target {
-    pub(super) table: Table,
+    pub(super) table: TargetTable,
     /// Whether this transaction made it.
     pub(super) is_new: bool,
     /// What the server does with rows on their way into it.
@@ -71,7 +71,7 @@ impl Target {
         let Some(sql_name) = sql_name else {
             return Err(TaskError::permanent(format!("the `ddl` file does not create a table `{name}`")));
         };
-        let table = Table::read(transaction, sql_name, name).await?;
+        let table = TargetTable::read(transaction, sql_name, name).await?;
         let nature = nature(transaction, &table.sql_name).await?;
         let numbered = match table.columns.iter().any(|column| column.has_default) {
             true => numbered(transaction, &table.sql_name).await?,

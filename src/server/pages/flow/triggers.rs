@@ -18,9 +18,6 @@ use crate::server::pages::format::ShownTime;
 use crate::server::pages::schedules::next_times;
 use crate::server::pages::shell::flow_address;
 
-/// How many of the next times are shown.
-const UPCOMING: usize = 5;
-
 #[derive(Serialize)]
 pub(super) struct ShownTrigger {
     pub(super) id: String,

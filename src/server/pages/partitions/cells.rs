@@ -17,7 +17,7 @@ const MAX_ROWS: usize = 100;
 
 /// One partition, or several.
 #[derive(Clone, Debug)]
-pub(super) struct Cell {
+pub(super) struct PartitionCell {
     /// Which it is: `2020-04`, or `2020-04-01 to 2020-04-30`.
     pub(super) partition: String,
     /// The first and the last of its partitions.
@@ -37,7 +37,7 @@ pub(super) struct Cell {
 /// A row of a grid: a year, a month, a day or an hour.
 pub(super) struct GridRow {
     pub(super) name: String,
-    pub(super) cells: Vec<Option<Cell>>,
+    pub(super) cells: Vec<Option<PartitionCell>>,
 }
 
 /// What names a partition in the page's address.
@@ -57,7 +57,7 @@ fn is_changed(known: &PartitionReport) -> bool {
     matches!(known.source, Some(SourceChange::Changed(_)))
 }
 
-impl Cell {
+impl PartitionCell {
     /// The cell of one partition.
     pub(super) fn of(column: &GridColumn, known: &PartitionReport, parameters: &QueryParameters) -> Self {
         let (sign, word, class, text) = match &known.status {
@@ -136,9 +136,9 @@ pub(super) fn rows_of(
             [one] => {
                 let is_expected = one.execution.as_ref().is_some_and(|id| expected.contains_key(id));
                 let is_unusual = !is_expected && is_unusual(&counts, begin);
-                Cell { is_unusual, ..Cell::of(column, one, parameters) }
+                PartitionCell { is_unusual, ..PartitionCell::of(column, one, parameters) }
             }
-            several => Cell::of_several(several, parameters),
+            several => PartitionCell::of_several(several, parameters),
         };
         begin += group.len();
         let (row, place) = &group[0];

@@ -18,7 +18,7 @@ use crate::tasks::polars::plan::renamed;
 use crate::tasks::postgres::create::{add_columns, column_name};
 use crate::tasks::postgres::loaded::Note;
 use crate::tasks::postgres::source::SourceFile;
-use crate::tasks::postgres::table::Table;
+use crate::tasks::postgres::table::TargetTable;
 use crate::tasks::postgres::target::{CreateTable, Target};
 
 /// Columns that a note names before it says how many more there are.
@@ -46,7 +46,7 @@ impl PostgresLoad {
         if !self.tells_dialect() || self.ddl.is_some() {
             return Ok(None);
         }
-        if watch.over("looking for the table", Table::find(transaction, &self.table)).await?.is_some() {
+        if watch.over("looking for the table", TargetTable::find(transaction, &self.table)).await?.is_some() {
             return Ok(None);
         }
         let file = self.ask_file(context, source).await?;

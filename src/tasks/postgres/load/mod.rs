@@ -41,12 +41,12 @@ use super::create::check_types;
 use super::ledger::{self, LedgerKey};
 use super::loaded::Loaded;
 use super::source::SourceFile;
-use super::table::Table;
+use super::table::TargetTable;
 use super::target::{CreateTable, Target};
 use super::transaction::{CHECKING, IMMEDIATE, Loading, say_isolation};
 use crate::fingerprint::{Fingerprint, FingerprintBuilder};
 use crate::postgres::{FlowAddress, WaitMonitor};
-use crate::stream::{Format, ReadOptions};
+use crate::stream::{FileFormat, ReadOptions};
 use crate::task::{Capability, FieldConflict, Ledger, Level, Task, TaskContext, TaskError};
 use crate::tasks::appended::IfLoaded;
 use crate::tasks::bad_rows::{BadRows, Rejected};
@@ -172,7 +172,7 @@ impl Task for PostgresLoad {
                 "`force: true` means `if_loaded: load`; leave one of them out",
             )
         });
-        let table = Table::conflict(&self.table);
+        let table = TargetTable::conflict(&self.table);
         let encoding = encoding::conflict(self.encoding.as_ref());
         table.into_iter().chain(forced).chain(encoding).chain(self.reading_conflicts()).collect()
     }

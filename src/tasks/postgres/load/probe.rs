@@ -17,7 +17,7 @@ use crate::task::{Ledger, LedgerAnswer, LoadRecord, TaskError, read};
 use crate::tasks::postgres::ledger::{self, cell};
 use crate::tasks::postgres::rows::{self, Partition};
 use crate::tasks::postgres::search_path;
-use crate::tasks::postgres::table::Table;
+use crate::tasks::postgres::table::TargetTable;
 
 /// Partitions that one statement asks for.
 const MAX_PARTITIONS: usize = 500;
@@ -88,7 +88,7 @@ async fn probe_table(
     answers: &mut [LedgerAnswer],
 ) -> Result<(), TaskError> {
     let Some(ledger) = ledger::readable(transaction).await? else { return Ok(()) };
-    let Some(found) = Table::find(transaction, table).await? else { return Ok(()) };
+    let Some(found) = TargetTable::find(transaction, table).await? else { return Ok(()) };
     let Ok(column) = found.own_name(column) else { return Ok(()) };
     let noted = noted(transaction, &found.sql_name, asked).await?;
     if noted.is_empty() {
