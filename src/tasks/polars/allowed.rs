@@ -27,14 +27,14 @@ pub(super) fn check_query(query: &Query) -> SqlResult<()> {
 }
 
 fn checked(node: &impl Visit) -> SqlResult<()> {
-    match node.visit(&mut Check::default()) {
+    match node.visit(&mut AllowListCheck::default()) {
         ControlFlow::Break(unsupported) => Err(unsupported),
         ControlFlow::Continue(()) => Ok(()),
     }
 }
 
 #[derive(Default)]
-struct Check {
+struct AllowListCheck {
     /// The names that WITH gives.
     named: BTreeSet<String>,
 }
@@ -43,7 +43,7 @@ fn flow(checked: SqlResult<()>) -> ControlFlow<Box<UnsupportedSql>> {
     checked.map_or_else(ControlFlow::Break, ControlFlow::Continue)
 }
 
-impl Visitor for Check {
+impl Visitor for AllowListCheck {
     type Break = Box<UnsupportedSql>;
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<Box<UnsupportedSql>> {
@@ -59,7 +59,7 @@ impl Visitor for Check {
     }
 }
 
-impl Check {
+impl AllowListCheck {
     fn query(&mut self, query: &Query) -> SqlResult<()> {
         let Query {
             with,

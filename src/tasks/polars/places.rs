@@ -16,14 +16,14 @@ use super::unsupported::{SqlResult, unsupported};
 
 /// What a SELECT names itself, in its own expressions and in none of the queries in them.
 #[derive(Default)]
-struct Named {
+struct NamedColumns {
     columns: Vec<Expr>,
     /// How many queries stand behind IN.
     queries: usize,
     depth: usize,
 }
 
-impl Visitor for Named {
+impl Visitor for NamedColumns {
     type Break = ();
 
     fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
@@ -47,7 +47,7 @@ impl Visitor for Named {
     }
 }
 
-impl Named {
+impl NamedColumns {
     fn of(select: &Select) -> Self {
         let mut named = Self::default();
         let _ = select.projection.visit(&mut named);
@@ -65,7 +65,7 @@ impl Named {
 /// condition of WHERE by themselves. A query that is `inside` another one reads no columns of that.
 pub(super) fn check_places(select: &Select, fields: &[ScopeColumn], inside: bool) -> SqlResult<()> {
     let using = using(select);
-    let named = Named::of(select);
+    let named = NamedColumns::of(select);
     // GROUP BY may name values of the SELECT.
     let values: BTreeSet<&str> = select.projection.iter().filter_map(alias).collect();
     named.columns.iter().try_for_each(|column| {

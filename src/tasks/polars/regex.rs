@@ -19,7 +19,7 @@ pub(super) fn translated(text: &str) -> Result<String, String> {
     if text.starts_with("***") {
         return Err("`***`".to_owned());
     }
-    let mut reader = Reader { rest: text.chars().peekable(), out: "(?s)".to_owned(), may_repeat: false, depth: 0 };
+    let mut reader = RegexReader { rest: text.chars().peekable(), out: "(?s)".to_owned(), may_repeat: false, depth: 0 };
     while let Some(next) = reader.rest.next() {
         reader.part(next)?;
     }
@@ -29,7 +29,7 @@ pub(super) fn translated(text: &str) -> Result<String, String> {
     }
 }
 
-struct Reader<'a> {
+struct RegexReader<'a> {
     rest: Peekable<Chars<'a>>,
     out: String,
     /// Whether a quantifier may follow.
@@ -37,7 +37,7 @@ struct Reader<'a> {
     depth: usize,
 }
 
-impl Reader<'_> {
+impl RegexReader<'_> {
     fn part(&mut self, next: char) -> Result<(), String> {
         match next {
             '*' | '+' | '?' | '{' => return self.quantifier(next),
