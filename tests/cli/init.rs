@@ -1,9 +1,9 @@
 //! `jitney init`: the folder that it makes, and whether the commands that it names work.
 
-use crate::cli::world::{Told, World};
+use crate::cli::world::{CommandOutput, World};
 
 /// The commands that the message names, in order.
-fn next(told: &Told) -> Vec<String> {
+fn next(told: &CommandOutput) -> Vec<String> {
     let (_, next) = told.err.split_once("\nNext:\n").unwrap_or_else(|| panic!("{told}"));
     next.lines().map(|line| line.trim().to_owned()).collect()
 }
@@ -17,7 +17,7 @@ async fn a_project_is_made_and_the_commands_that_it_names_work() {
     }
     assert_eq!(next(&told), ["cd shop", "jitney run flows/csv.yaml", "jitney server --open"]);
     let mut run = world.command(&["run", "flows/csv.yaml"]);
-    let ran = Told::from(run.current_dir(world.path("shop")).output().unwrap()).ended(0);
+    let ran = CommandOutput::from(run.current_dir(world.path("shop")).output().unwrap()).ended(0);
     ran.says("The table has 10 orders of 995.89 in all");
     let readme = std::fs::read_to_string(world.path("shop/README.md")).unwrap();
     assert!(readme.starts_with("# shop\n") && readme.contains("jitney run flows/csv.yaml\n"), "{readme}");

@@ -1,11 +1,11 @@
 //! How output looks: tables in 80 columns, and colours where they are wanted.
 
-use crate::cli::world::{APRIL, Told, World};
+use crate::cli::world::{APRIL, CommandOutput, World};
 
 const LONG: &str = "a_flow_with_a_name_that_is_longer_than_any_column_of_a_table_has_room_for";
 
 #[track_caller]
-fn fits(told: &Told) {
+fn fits(told: &CommandOutput) {
     for line in told.out.lines() {
         assert!(line.chars().count() <= 80, "{} columns: {line}\n{told}", line.chars().count());
     }
@@ -83,9 +83,9 @@ fn colours_are_for_terminals_unless_the_environment_says_otherwise() {
     let with = |variables: &[(&str, &str)], arguments: &[&str]| {
         let mut command = world.command(arguments);
         command.envs(variables.iter().copied());
-        Told::from(command.output().unwrap())
+        CommandOutput::from(command.output().unwrap())
     };
-    let is_coloured = |told: &Told| told.out.contains('\u{1b}') || told.err.contains('\u{1b}');
+    let is_coloured = |told: &CommandOutput| told.out.contains('\u{1b}') || told.err.contains('\u{1b}');
     let force = ("CLICOLOR_FORCE", "1");
     for arguments in [
         &["executions"][..],

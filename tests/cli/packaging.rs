@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::cli::world::{Told, World};
+use crate::cli::world::{CommandOutput, World};
 
 #[test]
 fn completions_are_printed_for_each_shell_and_bash_completes_with_them() {
@@ -37,7 +37,7 @@ fn manual_pages_are_written_for_every_command() {
 }
 
 /// Each finding's state, by its name.
-fn states(told: &Told) -> BTreeMap<String, String> {
+fn states(told: &CommandOutput) -> BTreeMap<String, String> {
     let found = told.json();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     found.as_array().unwrap().iter().map(|one| (text(&one["what"]), text(&one["state"]))).collect()
@@ -85,6 +85,6 @@ fn doctor_knows_which_scripts_need_docker() {
     let told = world.jitney(&["doctor", "--json", "f.yaml"]).ended(0);
     assert_eq!(states(&told).into_keys().collect::<Vec<_>>(), ["Docker", "disk", "home"]);
     let mut command = world.command(&["doctor", "--json", "f.yaml"]);
-    let told = Told::from(command.env("JITNEY_SCRIPT_RUNNER", "process").output().unwrap()).ended(0);
+    let told = CommandOutput::from(command.env("JITNEY_SCRIPT_RUNNER", "process").output().unwrap()).ended(0);
     assert_eq!(states(&told).into_keys().collect::<Vec<_>>(), ["Python", "disk", "home"]);
 }

@@ -1,10 +1,10 @@
 //! Templates that need packages of Python.
 
 use super::attempt;
-use crate::cli::world::{Told, World};
+use crate::cli::world::{CommandOutput, World};
 
 /// Runs a template where packages can be installed. None where they cannot, unless the tests are strict.
-fn run(template: &str, more: &[&str]) -> Option<(World, Told)> {
+fn run(template: &str, more: &[&str]) -> Option<(World, CommandOutput)> {
     let world = World::new();
     world.jitney(&["new", template]).ended(0);
     let file = format!("{template}.yaml");
@@ -14,7 +14,7 @@ fn run(template: &str, more: &[&str]) -> Option<(World, Told)> {
         ["PIP_", "UV_", "SSL_", "REQUESTS_", "HOME", "https_proxy"].iter().any(|its| name.starts_with(its))
     };
     command.envs(std::env::vars().filter(|(name, _)| is_its(name)));
-    let told = Told::from(command.output().unwrap());
+    let told = CommandOutput::from(command.output().unwrap());
     if told.err.contains("cannot install the Python packages") {
         attempt::skip(&told.err);
         return None;

@@ -8,7 +8,7 @@ use axum::{Json, Router, routing::get};
 use serde_json::{Value, json};
 
 use super::{Place, postgres, receiver, until, with};
-use crate::cli::world::Told;
+use crate::cli::world::CommandOutput;
 
 /// The issues of a project, and how often they were asked for since when.
 #[derive(Default)]
@@ -73,7 +73,7 @@ async fn webhook_stores_what_is_posted() {
         row.is_ok_and(|row| row.get::<_, &str>(0) == "Ada 19.99")
     })
     .await;
-    let alone = Told::from(place.jitney(&["run", "flows/webhook.yaml"])).ended(0);
+    let alone = CommandOutput::from(place.jitney(&["run", "flows/webhook.yaml"])).ended(0);
     alone.says("Stored order 1 of Grace");
 }
 
@@ -103,7 +103,7 @@ async fn slack_on_failure_posts_the_reason() {
     let world = with("slack_on_failure").await;
     let (address, kept) = receiver::receiver().await;
     let mut command = world.command(&["run", "slack_on_failure.yaml"]);
-    let told = Told::from(command.env("SLACK_WEBHOOK_URL", &address).output().unwrap()).ended(1);
+    let told = CommandOutput::from(command.env("SLACK_WEBHOOK_URL", &address).output().unwrap()).ended(1);
     assert!(!told.err.contains(&address), "{told}");
     let text = kept.lock().unwrap()[0]["text"].as_str().unwrap().to_owned();
     assert!(text.starts_with("examples.slack_on_failure failed (") && text.contains("Postgres has "), "{text}");
