@@ -103,7 +103,7 @@ impl ExecutionQuery {
         let more = ids.is_some() || namespace.is_some() || trigger.is_some() || text.is_some() || !labels.is_empty();
         let has_times = since.is_some() || until.is_some();
         match (flow.is_some(), states.is_empty(), more, has_times) {
-            (true, _, ..) if ids.is_none() => "executions_by_flow",
+            (true, ..) if ids.is_none() => "executions_by_flow",
             (false, false, false, false) => "executions_by_state",
             (false, false, false, true) => "executions_recent",
             _ => "executions_searched",

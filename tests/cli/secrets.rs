@@ -209,7 +209,7 @@ fn a_secret_in_the_key_value_store_is_redacted_when_it_is_read() {
     let mut seen = world.jitney(&["run", "reads.yaml"]).ended(0).says("Bearer *** *** ada visible").to_string();
     assert!(seen.contains("the value of `text` contains a secret, which outputs must not contain"), "{seen}");
     let list = world.jitney(&["kv", "list"]).ended(0).out;
-    assert!(list.contains("Bearer ***") && list.contains("\"user\":\"ada\"") && list.contains("visible"), "{list}");
+    assert!(list.contains("Bearer ***") && list.contains("user\":\"ada\"") && list.contains("visible"), "{list}");
     seen += &list;
     seen += &world.jitney(&["kv", "list", "--json"]).ended(0).to_string();
     seen += &world.journal_text();

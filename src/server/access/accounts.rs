@@ -139,6 +139,10 @@ pub(super) struct Account {
 }
 
 impl Account {
+    pub(super) fn name_and_role(&self) -> (&str, Role) {
+        (self.identity.name.as_str(), self.identity.role)
+    }
+
     pub(super) fn of_user(user: &User) -> Self {
         let hash = is_hash(&user.password).then(|| user.password.clone());
         let version = digest(&format!("{}:{}", user.name, user.password));

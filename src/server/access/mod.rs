@@ -99,12 +99,14 @@ impl AccessControl {
         Some(text)
     }
 
-    /// The users and then the tokens, each with its name and role.
-    pub(super) fn accounts(&self) -> (Vec<(&str, Role)>, Vec<(&str, Role)>) {
-        fn all(accounts: &[Account]) -> Vec<(&str, Role)> {
-            accounts.iter().map(|account| (account.identity.name.as_str(), account.identity.role)).collect()
-        }
-        (all(&self.users), all(&self.tokens))
+    /// The names and roles of the users.
+    pub(super) fn users(&self) -> impl Iterator<Item = (&str, Role)> {
+        self.users.iter().map(Account::name_and_role)
+    }
+
+    /// The names and roles of the tokens.
+    pub(super) fn tokens(&self) -> impl Iterator<Item = (&str, Role)> {
+        self.tokens.iter().map(Account::name_and_role)
     }
 
     /// Whether a user has this name.

@@ -105,7 +105,6 @@ pub(super) fn users(app: &App) -> Result<Vec<ShownUser>, JournalError> {
     let now = clock::now();
     let mut kept = app.executor.journal().sessions(None)?;
     kept.retain(|(_, session)| is_open_session(session, now));
-    let (users, tokens) = app.access.accounts();
     let user = |(name, role): (&str, Role)| {
         let own = || kept.iter().filter(|(_, session)| session.user == name);
         ShownUser {
@@ -123,5 +122,5 @@ pub(super) fn users(app: &App) -> Result<Vec<ShownUser>, JournalError> {
         sessions: 0,
         used: None,
     };
-    Ok(users.into_iter().map(user).chain(tokens.into_iter().map(token)).collect())
+    Ok(app.access.users().map(user).chain(app.access.tokens().map(token)).collect())
 }

@@ -40,7 +40,7 @@ pub enum InferredType {
     /// JSON.
     Jsonb,
     /// A list.
-    Array(Box<InferredType>),
+    Array(Box<Self>),
 }
 
 impl InferredType {

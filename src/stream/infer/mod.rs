@@ -328,7 +328,7 @@ fn header_line(options: &ReadOptions, text: &[u8]) -> Option<u64> {
     let quotes = options
         .quote
         .map_or(0, |quote| lines.get(at).map_or(0, |line| line.iter().filter(|byte| **byte == quote).count()));
-    (quotes % 2 == 0).then_some(at as u64 + 1)
+    quotes.is_multiple_of(2).then_some(at as u64 + 1)
 }
 
 fn check_names(ambiguous: &[String], file: &str, line: u64) -> Result<()> {

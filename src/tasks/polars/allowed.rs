@@ -309,7 +309,8 @@ fn check_function(function: &Function) -> SqlResult<()> {
         }
     }
     let is_ordered = list.clauses.iter().all(|clause| matches!(clause, FunctionArgumentClause::OrderBy(_)));
-    if !list.clauses.is_empty() && !(lower == "string_agg" && is_ordered && list.clauses.len() == 1) {
+    let has_its_order = lower == "string_agg" && is_ordered && list.clauses.len() == 1;
+    if !list.clauses.is_empty() && !has_its_order {
         return unsupported(format!("a clause between the brackets of `{name}`"), AFTER_LOAD);
     }
     let is_distinct = list.duplicate_treatment == Some(DuplicateTreatment::Distinct);

@@ -43,14 +43,8 @@ impl Rewriter<'_> {
             {
                 null_if_any_is_null(&name, function, text, others).map(Some)
             }
-            ("date_part", [_, time]) if self.time(time) == Some(Time::Interval) => of_interval(&describe(time)),
-            ("date_part", [field, time]) if text_of(field).is_none_or(|field| !self.has_field(field, time)) => {
-                no_field(&field.to_string(), time)
-            }
-            ("date_part", [field, time]) if text_of(field).is_some_and(|field| field.eq_ignore_ascii_case("epoch")) => {
-                in_double(&call("epoch", &[time])?)
-            }
-            ("date_part" | "strftime", values) if values.iter().any(|time| self.time(time) == Some(Time::Instant)) => {
+            ("date_part", [field, time]) => self.date_part(function, field, time),
+            ("strftime", values) if values.iter().any(|time| self.time(time) == Some(Time::Instant)) => {
                 session_time_zone(&function.to_string())
             }
             ("mod", [left, right]) => call("modulo", &[left, right]).map(Some),
@@ -79,19 +73,6 @@ impl Rewriter<'_> {
                     Some(extreme) => Ok(Some(extreme)),
                     None => self.of_single(Expr::Function(choice), is_changed),
                 }
-            }
-            ("date_part", [field, time])
-                if text_of(field).is_some_and(|field| field.to_lowercase().starts_with("sec")) =>
-            {
-                in_double(&seconds(time)?)
-            }
-            ("date_part", [field, time])
-                if text_of(field).is_some_and(|field| {
-                    let field = field.to_lowercase();
-                    field.starts_with("millis") || field.starts_with("msec")
-                }) =>
-            {
-                in_double(&milliseconds(time)?)
             }
             ("reverse", [text]) => call("reverse", &[text]).map(Some),
             ("pow" | "power", [base, exponent]) => call("power", &[base, exponent]).map(Some),
@@ -125,6 +106,23 @@ impl Rewriter<'_> {
             (_, arguments) if entry.is_finite => {
                 finite(&function.to_string(), &arguments.iter().collect::<Vec<_>>()).map(Some)
             }
+            _ => Ok(None),
+        }
+    }
+
+    /// A field of a time, in double precision where Polars has it in whole numbers.
+    fn date_part(&self, function: &Function, field: &Expr, time: &Expr) -> SqlResult<Option<Expr>> {
+        if self.time(time) == Some(Time::Interval) {
+            return of_interval(&describe(time));
+        }
+        let Some(name) = text_of(field).filter(|name| self.has_field(name, time)).map(str::to_lowercase) else {
+            return no_field(&field.to_string(), time);
+        };
+        match name.as_str() {
+            "epoch" => in_double(&call("epoch", &[time])?),
+            _ if self.time(time) == Some(Time::Instant) => session_time_zone(&function.to_string()),
+            name if name.starts_with("sec") => in_double(&seconds(time)?),
+            name if name.starts_with("millis") || name.starts_with("msec") => in_double(&milliseconds(time)?),
             _ => Ok(None),
         }
     }

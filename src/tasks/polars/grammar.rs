@@ -238,7 +238,7 @@ fn enclose_operands(expr: &mut Expr) -> SqlResult<()> {
         }
         Expr::Between { expr, low, high, .. } => {
             refuse_chain([expr.as_ref(), low.as_ref(), high.as_ref()], is_range)?;
-            [expr, low, high].into_iter().for_each(|operand| enclose(operand));
+            [expr, low, high].into_iter().for_each(enclose);
         }
         Expr::Like { expr, pattern, .. } | Expr::ILike { expr, pattern, .. } => {
             refuse_chain([expr.as_ref(), pattern.as_ref()], is_range)?;

@@ -191,7 +191,7 @@ pub(super) fn check_groups(select: &Select, fields: &[ScopeColumn]) -> SqlResult
             return unsupported(format!("an aggregate or a window in {clause}"), help);
         }
     }
-    let items: Vec<Uses> = select.projection.iter().map(|item| Uses::of(item)).collect();
+    let items: Vec<Uses> = select.projection.iter().map(Uses::of).collect();
     let having = Uses::of(&select.having);
     if items.iter().chain([&having]).any(|uses| uses.is_nested) || having.windows > 0 {
         return unsupported("an aggregate in an aggregate or a window", "compute the inner one in `FROM (SELECT …) x`");

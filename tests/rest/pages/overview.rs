@@ -63,7 +63,7 @@ async fn sources_are_asked_for_changes_when_somebody_wants_to_know() {
     let (address, _) = serve(place.path("mirror"), shutdown).await.unwrap();
     place.write("flows/daily.yaml", DAILY.replace("ADDRESS", &address.to_string()));
     let days: Vec<String> = (1..=3)
-        .map(|back| (chrono::Utc::now() - chrono::TimeDelta::days(back)).format("%Y-%m-%d").to_string())
+        .map(|back| (jitney::clock::now() - chrono::TimeDelta::days(back)).format("%Y-%m-%d").to_string())
         .collect();
     let server = place.server();
     for day in &days {
