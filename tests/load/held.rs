@@ -105,7 +105,7 @@ async fn a_load_and_a_look_at_the_ledger_ask_for_nothing_twice_or_in_vain() {
     let fields = "{from: a.csv, table: t, mode: {replace_partition: {month: 2024-02}}}";
     crate::load::run(fields, postgres::context(place.path(), &url).0).await.unwrap();
     assert_eq!(about(&line, &words), [1, 1, 1, 1, 3], "{:#?}", line.statements());
-    assert_eq!(line.statements().len(), 19, "{:#?}", line.statements());
+    assert_eq!(line.statements().len(), 20, "{:#?}", line.statements());
 
     let line = Line::to(server_of(&place.url), |_| Fault::None);
     let url = format!("{}?sslmode=disable", line.url(&place.url));
