@@ -4,7 +4,7 @@
 #   make demo-elt     the same, through Cloud Storage into BigQuery, on emulators of both
 #   make test         all tests
 #   make emulators    install Google Cloud's emulators for the tests, once (`make test` does it by itself)
-#   make release      build the program as it is published, target/release/jitney: faster, and 4 times as long to build
+#   make release      build the program as it is published, target/release/jitney: faster, and much longer to build
 #   make wheel        build the release program into a Python package, dist/jitney-*.whl; needs Python and its venv
 #   make archive      the same program as dist/jitney-*.tar.gz with its checksum
 #   make image        a Docker image of that archive
@@ -26,7 +26,7 @@ STATE := $(or $(JITNEY_HOME),$(or $(XDG_DATA_HOME),$(HOME)/.local/share)/jitney)
 
 # `make test` leaves a slower program in the debug folder; this one stays as it is.
 build: tools
-	@[ -e $(TARGET)/jitney ] || echo "Building jitney, once: about 15 CPU minutes, so 7 to 10 on two cores. (A wheel installs in a minute: see README.md.)"
+	@[ -e $(TARGET)/jitney ] || echo "Building jitney, once: 10 to 15 minutes on two idle cores"
 	@cargo build
 	@ln -f $(TARGET)/debug/jitney $(TARGET)/jitney
 
