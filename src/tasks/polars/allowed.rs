@@ -16,21 +16,9 @@ use super::select_parts::{check_body, check_limit, check_order, check_table, rea
 use super::sql::INPUT;
 use super::unsupported::{AFTER_LOAD, SqlResult, UnsupportedSql, unsupported};
 
-/// Refuses what steps do not compute in an expression.
-pub(super) fn check_expression(expr: &Expr) -> SqlResult<()> {
-    checked(expr)
-}
-
-/// Refuses what steps do not compute in a query.
-pub(super) fn check_query(query: &Query) -> SqlResult<()> {
-    checked(query)
-}
-
-fn checked(node: &impl Visit) -> SqlResult<()> {
-    match node.visit(&mut AllowListCheck::default()) {
-        ControlFlow::Break(unsupported) => Err(unsupported),
-        ControlFlow::Continue(()) => Ok(()),
-    }
+/// Refuses what steps do not compute in an expression or a query.
+pub(super) fn check(node: &impl Visit) -> SqlResult<()> {
+    node.visit(&mut AllowListCheck::default()).break_value().map_or(Ok(()), Err)
 }
 
 #[derive(Default)]

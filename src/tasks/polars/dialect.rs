@@ -333,14 +333,6 @@ impl<'a> Rewriter<'a> {
 
     /// What cannot be compared as Postgres does.
     fn comparison(&self, left: &Expr, right: &Expr) -> SqlResult<()> {
-        if let Some(chain) =
-            [left, right].into_iter().find(|side| matches!(side, Expr::BinaryOp { op, .. } if is_comparison(op)))
-        {
-            return unsupported(
-                format!("a comparison of {}, which is a comparison itself", describe(chain)),
-                "join them with AND",
-            );
-        }
         let counts = |side: &&Expr| {
             self.is_decimal(side)
                 && ["plus", "minus", "times", "divide", "modulo"]

@@ -32,7 +32,7 @@ pub(super) fn expression(field: &str, text: &str) -> Result<String, TaskError> {
             );
         }
         let checked = match &item {
-            SelectItem::UnnamedExpr(expr) => allowed::check_expression(expr),
+            SelectItem::UnnamedExpr(expr) => allowed::check(expr),
             other => unsupported(format!("`{other}`"), "write one expression"),
         };
         checked.and_then(|()| parenthesise(&mut item)).map_err(|unsupported| unsupported.error(field))?;
@@ -54,9 +54,7 @@ pub(super) fn query(field: &str, text: &str) -> Result<String, TaskError> {
                 TaskError::permanent(format!("`{field}`: this is not one query")).help("write `SELECT … FROM self`")
             );
         };
-        allowed::check_query(query)
-            .and_then(|()| parenthesise(query))
-            .map_err(|unsupported| unsupported.error(field))?;
+        allowed::check(query).and_then(|()| parenthesise(query)).map_err(|unsupported| unsupported.error(field))?;
         let written = query.to_string();
         let again = parser(&written).and_then(|mut parser| parser.parse_statements());
         same(field, again.is_ok_and(|again| again == statements), written)
@@ -198,10 +196,7 @@ fn parenthesise(node: &mut impl VisitMut) -> SqlResult<()> {
         Ok(()) => ControlFlow::Continue(()),
         Err(unsupported) => ControlFlow::Break(unsupported),
     });
-    match visited {
-        ControlFlow::Break(unsupported) => Err(unsupported),
-        ControlFlow::Continue(()) => Ok(()),
-    }
+    visited.break_value().map_or(Ok(()), Err)
 }
 
 fn enclose_operands(expr: &mut Expr) -> SqlResult<()> {

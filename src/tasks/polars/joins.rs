@@ -9,7 +9,7 @@ use sqlparser::ast::{
 };
 
 use super::class::{describe, is_comparison};
-use super::queries::join_constraint;
+use super::queries::{conjuncts, join_constraint};
 use super::unsupported::{SqlResult, unsupported};
 
 /// Refuses joins by anything but equal values.
@@ -40,8 +40,7 @@ fn check_tables(tables: &[TableWithJoins]) -> SqlResult<bool> {
 }
 
 fn check_on(condition: &Expr, join: &JoinOperator, joined: &TableFactor) -> SqlResult<()> {
-    let mut parts = Vec::new();
-    conjuncts(condition, &mut parts);
+    let parts = conjuncts(condition);
     let is_inner = matches!(join, JoinOperator::Join(_) | JoinOperator::Inner(_));
     let name = name_of(joined);
     let mut joins = false;
@@ -95,17 +94,6 @@ fn is_unequal(expr: &Expr) -> bool {
         Expr::BinaryOp { op, .. } => is_comparison(op) && *op != BinaryOperator::Eq,
         Expr::Between { .. } => true,
         _ => false,
-    }
-}
-
-fn conjuncts<'a>(expr: &'a Expr, parts: &mut Vec<&'a Expr>) {
-    match expr {
-        Expr::Nested(inner) => conjuncts(inner, parts),
-        Expr::BinaryOp { left, op: BinaryOperator::And, right } => {
-            conjuncts(left, parts);
-            conjuncts(right, parts);
-        }
-        expr => parts.push(expr),
     }
 }
 

@@ -64,8 +64,7 @@ pub(super) fn summed(rows: &KernelRows, name: PlSmallStr, columns: &[Column]) ->
 
 pub(super) fn compared(rows: &KernelRows, name: PlSmallStr, columns: &[Column]) -> PolarsResult<Column> {
     let [left, right] = columns else { return Err(PolarsError::ComputeError("two numbers are wanted".into())) };
-    let (left, right) =
-        (TextValues::of(&left.cast(&DataType::String)?)?, TextValues::of(&right.cast(&DataType::String)?)?);
+    let (left, right) = (TextValues::cast(left)?, TextValues::cast(right)?);
     rows.ints(name, |row| {
         let (Some(left), Some(right)) = (left.get(row), right.get(row)) else { return Ok(None) };
         let order = decimal::compare(left, right).ok_or("a numeric value is not a number")?;
@@ -134,7 +133,7 @@ pub(super) fn last_characters(rows: &KernelRows, columns: &[Column]) -> PolarsRe
     let [text, length] = columns else {
         return Err(PolarsError::ComputeError("a text and a number are wanted".into()));
     };
-    let (texts, length) = (TextValues::of(&text.cast(&DataType::String)?)?, IntValues::of(length)?);
+    let (texts, length) = (TextValues::cast(text)?, IntValues::of(length)?);
     let value = |row: usize| {
         let text = texts.get(row)?;
         let (length, count) = (length.get(row)?, text.chars().count() as i64);
@@ -194,7 +193,7 @@ fn power(base: f64, exponent: f64) -> Result<f64, &'static str> {
 
 /// A text for each decimal number, the bytes of which are in the order of the numbers.
 pub(super) fn sort_keys(rows: &KernelRows, column: &Column) -> PolarsResult<Column> {
-    let texts = TextValues::of(&column.cast(&DataType::String)?)?;
+    let texts = TextValues::cast(column)?;
     rows.texts(|row| {
         texts.get(row).map(|text| decimal::sort_key(text).ok_or("a numeric value is not a number")).transpose()
     })
@@ -202,7 +201,7 @@ pub(super) fn sort_keys(rows: &KernelRows, column: &Column) -> PolarsResult<Colu
 
 /// Sums of decimal numbers, which come as one text with commas.
 pub(super) fn totals(rows: &KernelRows, column: &Column) -> PolarsResult<Column> {
-    let texts = TextValues::of(&column.cast(&DataType::String)?)?;
+    let texts = TextValues::cast(column)?;
     rows.texts(|row| texts.get(row).map(|text| decimal::sum(text.split(','))).transpose())
 }
 

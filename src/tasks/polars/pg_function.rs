@@ -259,7 +259,7 @@ impl PgFunction {
             Self::Finite | Self::NonZero => finite(&rows, name, columns, self == Self::NonZero)?,
             Self::Right => last_characters(&rows, columns)?.with_name(name),
             Self::Reverse => {
-                let texts = TextValues::of(&first.cast(&DataType::String)?)?;
+                let texts = TextValues::cast(first)?;
                 let reversed = |row| texts.get(row).map(|text| text.chars().rev().collect::<String>());
                 Column::new(name, (0..rows.count).map(reversed).collect::<Vec<_>>())
             }

@@ -12,7 +12,7 @@ use crate::stream::print::{push_numeric, push_timestamp};
 
 /// Decimal numbers as Postgres prints them.
 pub(super) fn decimals(column: &Column, count: usize) -> PolarsResult<Column> {
-    let texts = TextValues::of(&column.cast(&DataType::String)?)?;
+    let texts = TextValues::cast(column)?;
     let printed = |row| {
         let mut out = Vec::new();
         texts.get(row).map(|text| push_numeric(text, &mut out))?;
@@ -51,8 +51,7 @@ fn numbers(column: &Column, count: usize, push: impl Fn(f64, &mut Vec<u8>)) -> P
 
 /// The first of the decimal numbers that are the greatest or least ones; NULLs do not count.
 pub(super) fn extreme(columns: &[Column], wanted: Ordering, count: usize) -> PolarsResult<Column> {
-    let all: Vec<TextValues> =
-        columns.iter().map(|column| TextValues::of(&column.cast(&DataType::String)?)).collect::<PolarsResult<_>>()?;
+    let all: Vec<TextValues> = columns.iter().map(TextValues::cast).collect::<PolarsResult<_>>()?;
     let better =
         |best: Option<&'_ str>, value: &str| best.is_none_or(|best| decimal::compare(value, best) == Some(wanted));
     let found = |row| {

@@ -4,12 +4,11 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    BinaryOperator, Expr, JoinConstraint, JoinOperator, Query, Select, SelectItem, SelectItemQualifiedWildcardKind,
-    Visit, Visitor,
+    Expr, JoinConstraint, JoinOperator, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, Visit, Visitor,
 };
 
 use super::class::describe;
-use super::queries::join_constraint;
+use super::queries::{conjuncts, join_constraint};
 use super::scope::{ScopeColumn, fields_of};
 use super::select_parts::reads_column;
 use super::unsupported::{SqlResult, unsupported};
@@ -136,10 +135,7 @@ fn check_wildcard(item: &SelectItem, select: &Select, fields: &[ScopeColumn]) ->
 
 /// Polars makes joins of queries behind IN where they are conditions of WHERE.
 fn check_inner_queries(select: &Select, queries: usize) -> SqlResult<()> {
-    let mut conditions = Vec::new();
-    if let Some(condition) = &select.selection {
-        conjuncts(condition, &mut conditions);
-    }
+    let conditions = select.selection.as_ref().map(conjuncts).unwrap_or_default();
     let is_query = |expr: &Expr| matches!(expr, Expr::InSubquery { .. });
     let placed = conditions.iter().filter(|condition| is_query(condition)).count();
     let constant = conditions
@@ -154,16 +150,5 @@ fn check_inner_queries(select: &Select, queries: usize) -> SqlResult<()> {
             "a query behind IN that is not a condition of WHERE, alone or beside AND",
             "write `WHERE column IN (SELECT …)`, or join the query",
         ),
-    }
-}
-
-fn conjuncts<'a>(expr: &'a Expr, parts: &mut Vec<&'a Expr>) {
-    match expr {
-        Expr::Nested(inner) => conjuncts(inner, parts),
-        Expr::BinaryOp { left, op: BinaryOperator::And, right } => {
-            conjuncts(left, parts);
-            conjuncts(right, parts);
-        }
-        expr => parts.push(expr),
     }
 }

@@ -6,8 +6,8 @@ use std::ops::ControlFlow;
 use polars::prelude::{LazyFrame, PolarsError, PolarsResult};
 use polars::sql::SQLContext;
 use sqlparser::ast::{
-    Expr, GroupByExpr, Ident, JoinConstraint, JoinOperator, Query, Select, SelectItem, SetExpr, SetOperator, Statement,
-    TableFactor, Value, Visit, VisitMut, Visitor, VisitorMut,
+    BinaryOperator, Expr, GroupByExpr, Ident, JoinConstraint, JoinOperator, Query, Select, SelectItem, SetExpr,
+    SetOperator, Statement, TableFactor, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 
 use super::function_table::{self, PREFIX, SqlFunction};
@@ -105,6 +105,15 @@ pub(super) fn output_position(expr: &Expr) -> Option<usize> {
             _ => None,
         },
         _ => None,
+    }
+}
+
+/// The conditions that AND joins into one.
+pub(super) fn conjuncts(condition: &Expr) -> Vec<&Expr> {
+    match condition {
+        Expr::Nested(inner) => conjuncts(inner),
+        Expr::BinaryOp { left, op: BinaryOperator::And, right } => [conjuncts(left), conjuncts(right)].concat(),
+        condition => vec![condition],
     }
 }
 

@@ -93,6 +93,11 @@ impl TextValues {
         Ok(Self(column.str()?.clone()))
     }
 
+    /// Those of a column that may be without a type, such as one of NULLs.
+    pub(super) fn cast(column: &Column) -> PolarsResult<Self> {
+        Self::of(&column.cast(&DataType::String)?)
+    }
+
     pub(super) fn get(&self, row: usize) -> Option<&str> {
         self.0.get(index_of(self.0.len(), row))
     }

@@ -7,16 +7,12 @@ use super::rows::{IntValues, KernelRows, TextValues};
 /// The longest text that is filled up, in characters.
 const MAX_LENGTH: i64 = 10_000_000;
 
-fn texts_of(column: &Column) -> PolarsResult<TextValues> {
-    TextValues::of(&column.cast(&DataType::String)?)
-}
-
 /// Parts of texts from a place on, which counts from 1 and may lie before the text, and of a length if there is one.
 pub(super) fn substrings(rows: &KernelRows, columns: &[Column]) -> PolarsResult<Column> {
     let [text, start, length @ ..] = columns else {
         return Err(PolarsError::ComputeError("a text and a place are wanted".into()));
     };
-    let (texts, starts) = (texts_of(text)?, IntValues::of(start)?);
+    let (texts, starts) = (TextValues::cast(text)?, IntValues::of(start)?);
     let lengths = length.first().map(IntValues::of).transpose()?;
     rows.texts(|row| {
         let Some((text, start)) = texts.get(row).zip(starts.get(row)) else { return Ok(None) };
@@ -39,7 +35,7 @@ pub(super) fn padded(rows: &KernelRows, columns: &[Column], at_start: bool) -> P
     let [text, length, fill] = columns else {
         return Err(PolarsError::ComputeError("a text, a length and a text are wanted".into()));
     };
-    let (texts, lengths, fills) = (texts_of(text)?, IntValues::of(length)?, texts_of(fill)?);
+    let (texts, lengths, fills) = (TextValues::cast(text)?, IntValues::of(length)?, TextValues::cast(fill)?);
     rows.texts(|row| {
         let (Some(text), Some(length), Some(fill)) = (texts.get(row), lengths.get(row), fills.get(row)) else {
             return Ok(None);
