@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use polars::prelude::Column;
 
 use super::bytes::preview;
-use super::split::{Dialect, Row, RowSplitter, UnterminatedRow};
+use super::split::{Row, RowSplitter, UnterminatedRow};
 use super::text::{Text, looks_like_utf16, other_encoding};
 use super::{BadRow, Batch, ColumnSpec, ColumnType, Conversions, LINE, ReadOptions, Result, column, signature};
 use crate::diagnostic::Diagnostic;
@@ -57,16 +57,9 @@ impl CsvFile {
     /// # Errors
     /// When the file ends before its header, or is no text.
     pub(super) fn open(source: Text, options: &ReadOptions, name: &str) -> Result<Self> {
-        let dialect = Dialect {
-            delimiter: options.delimiter,
-            quote: options.quote,
-            escape: options.escape,
-            comment: options.comment.clone().into_bytes(),
-            max_row_bytes: options.max_row_bytes,
-        };
         let mut file = Self {
             source,
-            rows: RowSplitter::new(dialect, options.skip_lines),
+            rows: RowSplitter::new(options.dialect(), options.skip_lines),
             spare: Vec::new(),
             name: name.to_owned(),
             delimiter: options.delimiter,

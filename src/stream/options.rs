@@ -7,6 +7,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+use super::split::Dialect;
 use super::{Conversions, Encoding, FileFormat, UnpackLimits};
 
 /// The largest row of a CSV file, unless somebody says otherwise.
@@ -78,6 +79,17 @@ impl Default for ReadOptions {
 }
 
 impl ReadOptions {
+    /// How a CSV file separates and encloses its fields.
+    pub(super) fn dialect(&self) -> Dialect {
+        Dialect {
+            delimiter: self.delimiter,
+            quote: self.quote,
+            escape: self.escape,
+            comment: self.comment.clone().into_bytes(),
+            max_row_bytes: self.max_row_bytes,
+        }
+    }
+
     /// A setting that files of this format leave without effect, and that only JSON has.
     pub(super) fn of_json_alone(&self, format: FileFormat) -> Option<&'static str> {
         match format {

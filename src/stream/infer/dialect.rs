@@ -2,7 +2,7 @@
 
 use super::evidence::Evidence;
 use crate::diagnostic::Diagnostic;
-use crate::stream::split::{Dialect, RowSplitter};
+use crate::stream::split::RowSplitter;
 use crate::stream::{ReadOptions, Result};
 
 /// What may separate fields; of those that do so equally well the first. A comma may be a decimal one.
@@ -14,14 +14,7 @@ const YEARS: std::ops::RangeInclusive<u16> = 1900..=2100;
 
 /// The first rows of a file as their fields.
 pub(super) fn rows(text: &[u8], options: &ReadOptions, is_whole: bool) -> Vec<Vec<Vec<u8>>> {
-    let dialect = Dialect {
-        delimiter: options.delimiter,
-        quote: options.quote,
-        escape: options.escape,
-        comment: options.comment.clone().into_bytes(),
-        max_row_bytes: options.max_row_bytes,
-    };
-    let mut splitter = RowSplitter::new(dialect, options.skip_lines);
+    let mut splitter = RowSplitter::new(options.dialect(), options.skip_lines);
     splitter.push(text);
     if is_whole {
         splitter.end();
