@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
+use super::Arguments;
 use super::description::Description;
 use super::names::{name_of, unnamed};
 use super::source::Place;
 use super::yaml::{block, item};
-use super::{Arguments, ModeArgument};
 use crate::cli::InvalidFlow;
 use crate::diagnostic::Diagnostic;
 use crate::stream::FileFormat;
@@ -73,14 +73,9 @@ pub(super) fn fields(
             kind(&column.kind).ok_or_else(|| unsupported(format!("the lists of column `{}` here", column.name)))?;
         text += &item(&json!({"name": column.name.trim(), "type": kind}));
     }
-    let mode = match arguments.mode {
-        ModeArgument::Append => json!("append"),
-        ModeArgument::Replace => json!("truncate"),
-        ModeArgument::Merge => json!({"merge": {"key": arguments.key, "on_match": "update"}}),
-    };
     let mut settings = Map::new();
     let mut set = |name: &str, value: Value| drop(settings.insert(name.to_owned(), value));
-    set("mode", mode);
+    set("mode", arguments.mode.field(&arguments.key));
     if given.contains_key("format") {
         set("format", json!(format.name().to_uppercase().replace("NDJSON", "JSON")));
     }

@@ -41,7 +41,7 @@ impl LoadFlow {
         let id = format!("load_{}", name_of(base).unwrap_or_else(|| "file".to_owned()));
         let file = arguments.save.clone().unwrap_or_else(|| PathBuf::from(format!("{id}.yaml")));
         let fields = description.fields();
-        let texts = fields.values().chain(arguments.key.iter().map(|_| &Value::Null)).filter_map(Value::as_str);
+        let texts = fields.values().filter_map(Value::as_str);
         texts.chain([table.as_str()]).chain(arguments.key.iter().map(String::as_str)).try_for_each(literal)?;
         let mut task = format!("    table: {}\n", scalar(&table));
         if arguments.to.is_some() {
@@ -105,13 +105,10 @@ impl LoadFlow {
 /// The fields of `postgres.load` besides the file, the table and its columns.
 fn settings(arguments: &Arguments, fields: Map<String, Value>) -> Map<String, Value> {
     let mut settings = fields;
-    let mode = match arguments.mode {
-        ModeArgument::Append => None,
-        ModeArgument::Replace => Some(json!("truncate")),
-        ModeArgument::Merge => Some(json!({"merge": {"key": arguments.key, "on_match": "update"}})),
-    };
+    // The default is not written out.
+    let mode = Some(arguments.mode).filter(|mode| *mode != ModeArgument::Append);
     let more = [
-        ("mode", mode),
+        ("mode", mode.map(|mode| mode.field(&arguments.key))),
         ("on_extra_column", arguments.on_extra_column.map(|choice| json!(choice.word()))),
         ("on_bad_row", arguments.reject.map(|max| json!({"reject": {"max": max}}))),
         ("force", arguments.force.then(|| json!(true))),

@@ -9,14 +9,14 @@ mod result;
 mod source;
 mod yaml;
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::cli::exit::io_error;
+use crate::cli::new::write_new;
 use crate::cli::out::{errln, out, outln};
 use crate::cli::run::{RunSession, exit_status};
 use crate::cli::{ExitStatus, InvalidFlow};
@@ -82,6 +82,17 @@ enum ModeArgument {
     Merge,
 }
 
+impl ModeArgument {
+    /// The mode of a task.
+    fn field(self, key: &[String]) -> Value {
+        match self {
+            Self::Append => json!("append"),
+            Self::Replace => json!("truncate"),
+            Self::Merge => json!({"merge": {"key": key, "on_match": "update"}}),
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum ExtraColumns {
     /// Fail
@@ -130,9 +141,11 @@ async fn load(
     let description = Description::of(local, &arguments.how, arguments.reject.is_some()).await?;
     let flow = LoadFlow::of(arguments, place, &description)?;
     let text = flow.text(place)?;
-    let run_text = local.download.as_ref().map_or_else(|| text.clone(), |(_, uri)| flow.text_with(uri));
-    let executed = Arc::new(composed(&flow.file, &run_text)?);
-    composed(&flow.file, &text)?;
+    let saved_flow = composed(&flow.file, &text)?;
+    let executed = Arc::new(match &local.download {
+        Some((_, uri)) => composed(&flow.file, &flow.text_with(uri))?,
+        None => saved_flow,
+    });
     let shown = settings.redactor.clean(&text);
     if !arguments.json {
         errln!("{}", description.yaml().trim_end());
@@ -196,12 +209,9 @@ fn save(arguments: &Arguments, text: &str, shown: &str) -> anyhow::Result<()> {
             InvalidFlow::from(finding.help("write the address as `{{ secret('NAME') }}` in a flow by hand")).into()
         );
     }
-    let unwritable = |error: &std::io::Error| io_error(format_args!("write {}", file.display()), error);
-    let mut open = match std::fs::File::create_new(file) {
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => return Err(exists(file).into()),
-        opened => opened.map_err(|error| unwritable(&error))?,
-    };
-    open.write_all(text.as_bytes()).map_err(|error| unwritable(&error))?;
+    if !write_new(file, text.as_bytes())? {
+        return Err(exists(file).into());
+    }
     errln!("Wrote {file}. Run it:  jitney run {file}", file = file.display());
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! The file that a command is about: on this machine, at an address, or what comes in on stdin.
 
 use std::fs::DirBuilder;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -114,7 +114,7 @@ impl FetchedFile {
         let folder = folder.map_err(|error| unwritable(&error))?;
         let path = folder.path().join(STDIN);
         let mut file = std::fs::File::create(&path).map_err(|error| unwritable(&error))?;
-        std::io::copy(&mut std::io::stdin().lock().by_ref(), &mut file).map_err(|error| unwritable(&error))?;
+        std::io::copy(&mut std::io::stdin().lock(), &mut file).map_err(|error| unwritable(&error))?;
         file.flush().map_err(|error| unwritable(&error))?;
         Ok(Self { path, name: STDIN.to_owned(), download: None, _folder: Some(folder) })
     }
