@@ -125,15 +125,18 @@ fn ask() -> anyhow::Result<Option<FirstFlow>> {
 fn create(folder: &Path, flow: FirstFlow) -> anyhow::Result<(Vec<PathBuf>, Vec<PathBuf>, String)> {
     let name = format!("flows/{}.yaml", flow.template());
     let (mut written, mut kept) = (Vec::new(), Vec::new());
+    let mut write = |file: String, content: &[u8]| -> anyhow::Result<()> {
+        let list = if write_new(&folder.join(&file), content)? { &mut written } else { &mut kept };
+        list.push(PathBuf::from(file));
+        Ok(())
+    };
     let mut command = format!("jitney run {name}");
     if let Some(template) = template::find(flow.template()) {
-        command = template.command().replace(&format!(" {}.yaml", template.name), &format!(" {name}"));
+        command = template.command_for(&name);
         let (text, files) = template.named(template.name, &name);
         let files = files.into_iter().map(|(file, content)| (format!("flows/{file}"), content));
         for (file, content) in std::iter::once((name.clone(), text.into_bytes())).chain(files) {
-            let is_new = write_new(&folder.join(&file), &content)?;
-            let list = if is_new { &mut written } else { &mut kept };
-            list.push(PathBuf::from(file));
+            write(file, &content)?;
         }
     }
     let (query, sql, run_query) = flow.query();
@@ -151,9 +154,7 @@ fn create(folder: &Path, flow: FirstFlow) -> anyhow::Result<(Vec<PathBuf>, Vec<P
         ("README.md", &readme),
     ];
     for (file, text) in files {
-        let is_new = write_new(&folder.join(file), text.as_bytes())?;
-        let list = if is_new { &mut written } else { &mut kept };
-        list.push(PathBuf::from(file));
+        write(file.to_owned(), text.as_bytes())?;
     }
     Ok((written, kept, command))
 }

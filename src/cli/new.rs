@@ -121,7 +121,7 @@ pub(super) fn create(name: &Path, template: &FlowTemplate) -> anyhow::Result<Wri
         let help = format!("choose another file: jitney new {} FILE", template.name);
         return Err(InvalidFlow::from(finding.help(help)).into());
     }
-    let command = template.command().replace(&format!(" {}.yaml", template.name), &format!(" {shown}"));
+    let command = template.command_for(&shown);
     let mut written = Written { files: vec![file.clone()], kept: Vec::new(), command };
     for (name, content) in others {
         let other = file.with_file_name(name);

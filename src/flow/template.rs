@@ -131,6 +131,11 @@ impl FlowTemplate {
         command.map_or("", |line| line.split("  ").next().unwrap_or_default())
     }
 
+    /// The command that runs it from a file of this path.
+    pub fn command_for(&self, path: &str) -> String {
+        self.command().replace(&format!(" {}.yaml", self.name), &format!(" {path}"))
+    }
+
     /// Its text and its files under another id: the file names and texts that are to be written. The file `path` is the
     /// flow's own.
     pub fn named(&self, id: &str, path: &str) -> (String, Vec<(String, Vec<u8>)>) {
