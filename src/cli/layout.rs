@@ -6,16 +6,16 @@ use dialoguer::console::measure_text_width;
 
 /// The columns of output that does not go to a terminal.
 pub(super) const WIDTH: usize = 80;
-/// The least and the most columns that lines are broken for.
-const LEAST: usize = 40;
-const MOST: usize = 160;
+/// The fewest and the most columns that lines are broken for.
+const MIN_WIDTH: usize = 40;
+const MAX_WIDTH: usize = 160;
 
 /// The columns of the terminal that stdout is; 80 if it is none.
 pub(super) fn width() -> usize {
     if !std::io::stdout().is_terminal() {
         return WIDTH;
     }
-    crossterm::terminal::size().map_or(WIDTH, |(columns, _)| usize::from(columns).clamp(LEAST, MOST))
+    crossterm::terminal::size().map_or(WIDTH, |(columns, _)| usize::from(columns).clamp(MIN_WIDTH, MAX_WIDTH))
 }
 
 /// The words of a text in lines of at most `width` columns. A longer word is broken.
@@ -44,7 +44,7 @@ pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
 
 /// A name, and a text in the column behind it: its lines are broken before `width`.
 pub(super) fn entry(name: &str, column: usize, text: &str, width: usize) -> String {
-    let lines = wrapped(text, width.saturating_sub(column).max(LEAST / 2));
+    let lines = wrapped(text, width.saturating_sub(column).max(MIN_WIDTH / 2));
     let margin = " ".repeat(column);
     let gap = " ".repeat(column.saturating_sub(measure_text_width(name)));
     let separator = if gap.is_empty() { format!("\n{margin}") } else { gap };

@@ -6,8 +6,8 @@ use super::colour::Style;
 use super::layout::wrapped;
 use crate::text::visible_line;
 
-/// The least columns of a column that is made narrower.
-const LEAST: usize = 10;
+/// The width that a column with broken texts keeps at least.
+const MIN_COLUMN: usize = 10;
 /// The columns before a line below a row.
 const MARGIN: usize = 3;
 
@@ -105,7 +105,7 @@ impl Table {
             below.insert(0, shown.remove(at));
             widths = self.widths(&shown, width);
         }
-        squeeze(&mut widths, width, |_| LEAST / 2);
+        squeeze(&mut widths, width, |_| MIN_COLUMN / 2);
         let titles = shown.iter().map(|column| Cell { text: self.columns[*column].title.clone(), style: None });
         let mut lines = self.row(&shown, &titles.collect::<Vec<_>>(), &widths, false);
         for row in &self.rows {
@@ -135,7 +135,7 @@ impl Table {
         let word = |title: &str| title.split(' ').map(measure_text_width).max().unwrap_or_default();
         squeeze(&mut widths, width, |at| self.texts(shown[at]).max(word(&self.columns[shown[at]].title)));
         squeeze(&mut widths, width, |at| match self.columns[shown[at]].fit {
-            Fit::Broken => LEAST,
+            Fit::Broken => MIN_COLUMN,
             Fit::Whole | Fit::Below => usize::MAX,
         });
         widths
