@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::flow::{Flow, Step, visit_steps};
+use crate::flow::{Flow, Step};
 use crate::task::Capability;
 
 /// What flows need.
@@ -23,9 +23,7 @@ pub struct FlowNeeds {
 impl FlowNeeds {
     /// Adds what the tasks of a flow need. Tasks that ask for Docker need it unless `has_processes_only`.
     pub fn add(&mut self, flow: &Flow, has_processes_only: bool) {
-        for steps in [&flow.steps, &flow.errors, &flow.finally, &flow.after] {
-            visit_steps(steps, &mut |step| self.add_step(step, has_processes_only));
-        }
+        flow.all_steps().into_iter().for_each(|step| self.add_step(step, has_processes_only));
     }
 
     fn add_step(&mut self, step: &Step, has_processes_only: bool) {
