@@ -202,13 +202,16 @@ impl Target {
         self.column(name).is_some_and(|column| column.is_generated)
     }
 
-    fn check_missing(&self, fields: &[TableField], lenient: Leniency) -> Result<(), TaskError> {
+    /// The columns that rows of these fields have no value for, and that the server does not fill in.
+    pub(super) fn without_value(&self, fields: &[TableField]) -> impl Iterator<Item = &TableColumn> {
         let sent = |column: &&TableColumn| fields.iter().any(|field| field.name == column.name);
+        let columns = self.table.columns.iter();
+        columns.filter(move |column| !sent(column) && !column.has_default && !column.is_generated)
+    }
+
+    fn check_missing(&self, fields: &[TableField], lenient: Leniency) -> Result<(), TaskError> {
         let missing: Vec<&str> = self
-            .table
-            .columns
-            .iter()
-            .filter(|column| !sent(column) && !column.has_default && !column.is_generated)
+            .without_value(fields)
             // A trigger may give a value to what has none.
             .filter(|column| column.not_null && !self.nature.may_skip_rows || !lenient.missing)
             .map(|column| column.name.as_str())

@@ -260,9 +260,7 @@ impl Merging<'_> {
     /// Refuses columns without values whose domain takes no NULL: COPY stores one there, unlike an INSERT from the stage.
     async fn check_left_out(&self) -> Result<(), TaskError> {
         let table = &self.target().table;
-        let sent = |name: &str| self.fields.iter().any(|field| field.name == name);
-        let left_out = table.columns.iter().filter(|column| !column.has_default && !column.is_generated);
-        for column in left_out.filter(|column| column.is_domain && !sent(&column.name)) {
+        for column in self.target().without_value(self.fields).filter(|column| column.is_domain) {
             if let Err(refusal) = self.batch(&format!("SELECT NULL::{}", column.sql_type)).await {
                 return Err(TaskError::permanent(format!(
                     "the file has no column for `{}` of table `{}`, whose type `{}` refuses NULL",
