@@ -53,6 +53,8 @@ fn version(connection: &Connection) -> rusqlite::Result<usize> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::clock;
     use crate::id::ExecutionId;
@@ -82,15 +84,22 @@ mod tests {
         Connection::open(&file).unwrap().pragma_update(None, "user_version", 1000).unwrap();
         assert!(matches!(Journal::open(&file), Err(JournalError::Newer)));
     }
+
+    /// A journal as it was before the step with these words.
+    fn of_version_before(file: &Path, words: &str) -> Connection {
+        let old = Connection::open(file).unwrap();
+        old.execute_batch(include_str!("schema.sql")).unwrap();
+        let before = STEPS.iter().position(|step| step.contains(words)).unwrap();
+        STEPS[..before].iter().for_each(|step| old.execute_batch(step).unwrap());
+        old.pragma_update(None, "user_version", before as u32).unwrap();
+        old
+    }
+
     #[test]
     fn descendants_of_earlier_versions_are_counted() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("journal.db");
-        let old = Connection::open(&file).unwrap();
-        old.execute_batch(include_str!("schema.sql")).unwrap();
-        let before = STEPS.iter().position(|step| step.contains("ADD COLUMN descendants")).unwrap();
-        STEPS[..before].iter().for_each(|step| old.execute_batch(step).unwrap());
-        old.pragma_update(None, "user_version", before as u32).unwrap();
+        let old = of_version_before(&file, "ADD COLUMN descendants");
         let parents = [("a", None), ("b", Some("a")), ("c", Some("b")), ("d", None), ("e", Some("deleted"))];
         for (id, parent) in parents.into_iter().chain([("f", Some("e"))]) {
             let sql = "INSERT INTO executions (id, namespace, flow, state, inputs, created, parent)
@@ -107,11 +116,7 @@ mod tests {
     fn days_are_summed_up_as_executions_end_again_and_stay_counted() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("journal.db");
-        let old = Connection::open(&file).unwrap();
-        old.execute_batch(include_str!("schema.sql")).unwrap();
-        let before = STEPS.iter().position(|step| step.contains("CREATE TABLE loaded")).unwrap();
-        STEPS[..before].iter().for_each(|step| old.execute_batch(step).unwrap());
-        old.pragma_update(None, "user_version", before as u32).unwrap();
+        let old = of_version_before(&file, "CREATE TABLE loaded");
         let insert = "INSERT INTO executions (id, namespace, flow, state, inputs, created, ended, rows)
                       VALUES (?, 'n', 'f', 'SUCCESS', '{}', '2024-01-01T00:00:00.000000Z', ?, ?)";
         for (id, day, rows) in [("a", "01", 5), ("b", "01", 7), ("c", "03", i64::MAX), ("d", "03", i64::MAX)] {

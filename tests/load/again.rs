@@ -212,8 +212,7 @@ async fn rows_that_the_user_may_not_see_are_not_gone() {
              ALTER TABLE t ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON t FOR INSERT WITH CHECK (true)"
         ))
         .await;
-    let (_, rest) = place.url.split_once('@').unwrap();
-    let theirs = Place { url: format!("postgres://{role}:x@{rest}"), folder: place.folder, client: place.client };
+    let theirs = place.of_user(role);
     let error = theirs.load_in("e2", A).await.0.unwrap_err().to_string();
     let place = theirs;
     place.run(&format!("ALTER TABLE t DISABLE ROW LEVEL SECURITY; REVOKE SELECT ON t FROM {role}")).await;
@@ -338,8 +337,7 @@ async fn loads_into_schemas_that_the_user_may_not_use_stop_no_other() {
         "DROP ROLE IF EXISTS {role}; CREATE ROLE {role} LOGIN PASSWORD 'x'; GRANT ALL ON t, jitney_loads TO {role}"
     );
     place.run(&granted).await;
-    let (_, rest) = place.url.split_once('@').unwrap();
-    let theirs = Place { url: format!("postgres://{role}:x@{rest}"), folder: place.folder, client: place.client };
+    let theirs = place.of_user(role);
     let outcome = theirs.load_in("e2", A).await.0;
     theirs.run(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
     outcome.unwrap();

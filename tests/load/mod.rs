@@ -70,6 +70,12 @@ impl Place {
         place
     }
 
+    /// The same place for another user, whose password is `x`.
+    fn of_user(self, name: &str) -> Self {
+        let (_, rest) = self.url.split_once('@').unwrap();
+        Self { url: format!("postgres://{name}:x@{rest}"), ..self }
+    }
+
     fn path(&self) -> &Path {
         self.folder.path()
     }

@@ -168,12 +168,11 @@ async fn a_row_whose_key_a_bad_row_had_before_it_is_kept() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_right_to_insert_is_enough() {
-    let mut place = Place::with("references_rights", &format!("{PAIRS}; CREATE TABLE plain (a int, id serial)")).await;
+    let place = Place::with("references_rights", &format!("{PAIRS}; CREATE TABLE plain (a int, id serial)")).await;
     let made = "DO $$ BEGIN CREATE ROLE load_inserts LOGIN PASSWORD 'x'; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
         ALTER FUNCTION f() SECURITY DEFINER; GRANT INSERT ON t, plain TO load_inserts; GRANT CREATE ON SCHEMA public TO load_inserts";
     place.run(made).await;
-    let (_, rest) = place.url.split_once('@').unwrap();
-    place.url = format!("postgres://load_inserts:x@{rest}");
+    let place = place.of_user("load_inserts");
     place.file("a.csv", "a,b\n1,2\n2,1\n3,3\n3,1\n");
     let load = |rest: &str| format!("{{from: a.csv, {rest}, on_bad_row: {{reject: {{}}}}}}");
     let outputs = place.load(&load("table: t")).await.unwrap();

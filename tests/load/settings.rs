@@ -81,8 +81,7 @@ async fn what_the_ledger_needs_is_said_before_anything_changes() {
     );
     let place = Place::with("settings_rights", &made).await;
     place.file("a.csv", "id\n1\n-1\n");
-    let (_, rest) = place.url.split_once('@').unwrap();
-    let theirs = Place { url: format!("postgres://{role}:x@{rest}"), folder: place.folder, client: place.client };
+    let theirs = place.of_user(role);
     let yaml = "{from: a.csv, table: public.t, on_bad_row: {reject: {}}}";
     let error = theirs.refused(yaml).await;
     assert_says(&error, &["may not create the ledger `jitney_loads` in the schema `public`", "GRANT CREATE ON SCHEMA"]);
@@ -204,7 +203,7 @@ async fn a_format_that_a_column_is_not_read_by_is_refused() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_role_that_may_not_see_its_own_session_loads() {
-    let mut place = Place::new("other_role").await;
+    let place = Place::new("other_role").await;
     place
         .run(
             "DO $$ BEGIN CREATE ROLE load_owner; CREATE ROLE load_ann LOGIN PASSWORD 'x' IN ROLE load_owner;
@@ -213,8 +212,7 @@ async fn a_role_that_may_not_see_its_own_session_loads() {
              CREATE TABLE t (id int); ALTER TABLE t OWNER TO load_owner; GRANT CREATE ON SCHEMA public TO load_owner",
         )
         .await;
-    let (_, rest) = place.url.split_once('@').unwrap();
-    place.url = format!("postgres://load_ann:x@{rest}");
+    let place = place.of_user("load_ann");
     place.file("a.csv", "id\n1\n");
     assert_eq!(counts(&place.load("{from: a.csv, table: t}").await.unwrap()), [1, 1, 0, 0]);
 }
