@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use etcetera::BaseStrategy;
 
+use crate::ai_settings::AiSettings;
 use crate::duration::DurationSpec;
 use crate::log::LogLevels;
 use crate::secret::{Redactor, passwords_in};
@@ -87,6 +88,8 @@ pub struct Settings {
     pub max_descendants: u32,
     /// The folders whose files values from outside may name, in addition to those of flow and storage.
     pub file_roots: Vec<PathBuf>,
+    /// The language models of `jitney.yaml`.
+    pub ai: AiSettings,
     /// Removes secrets from everything that is written.
     pub redactor: Redactor,
     environment: BTreeMap<String, String>,
@@ -170,6 +173,7 @@ impl Settings {
             log_filter,
             max_descendants,
             file_roots,
+            ai: AiSettings::default(),
             redactor,
             environment,
             unreadable: BTreeSet::new(),
@@ -179,6 +183,11 @@ impl Settings {
     /// The same settings with this script runner, if there is one.
     pub fn with_script_runner(&self, runner: Option<ScriptRunner>) -> Self {
         Self { script_runner: runner.or(self.script_runner), ..self.clone() }
+    }
+
+    /// The same settings with these language models.
+    pub fn with_ai(&self, ai: AiSettings) -> Self {
+        Self { ai, ..self.clone() }
     }
 
     /// The same settings without the Postgres server that the environment names.

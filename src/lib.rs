@@ -1,6 +1,7 @@
 #![doc = include_str!("ARCHITECTURE.md")]
 #![warn(unreachable_pub)]
 
+pub mod ai_settings;
 mod blocking;
 pub mod clock;
 pub mod config;
@@ -13,6 +14,7 @@ mod log;
 mod secret;
 pub mod text;
 
+pub mod ai;
 pub mod file_access;
 mod gcp;
 mod home;

@@ -12,6 +12,7 @@ use jitney::tasks::ALL;
 /// The modules of each layer, lowest first. A module imports from its own layer and those below.
 const LAYERS: [&[&str]; 5] = [
     &[
+        "ai_settings",
         "blocking",
         "clock",
         "config",
@@ -25,6 +26,7 @@ const LAYERS: [&[&str]; 5] = [
         "text",
     ],
     &[
+        "ai",
         "file_access",
         "gcp",
         "home",

@@ -1,5 +1,4 @@
-//! What the tasks on Google Cloud share: who they are there, where its services are, what its refusals mean, and
-//! when to try again.
+//! What the tasks on Google Cloud share: who they are there, where its services are, and what its refusals mean.
 
 mod api;
 mod auth;
@@ -8,14 +7,13 @@ mod error;
 mod key;
 mod login;
 mod metadata;
-mod retry;
 mod role;
 
+pub(crate) use crate::web::RetryPolicy;
 pub(crate) use api::{Api, ApiFailure};
 pub(crate) use auth::{GoogleAccess, default_project};
 pub(crate) use endpoint::Service;
 pub(crate) use error::GoogleError;
 pub(crate) use login::GoogleLogin;
 pub(crate) use login::google_task;
-pub(crate) use retry::RetryPolicy;
 pub(crate) use role::GoogleRole;

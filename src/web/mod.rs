@@ -5,6 +5,8 @@ pub mod client;
 mod error;
 pub mod follow;
 mod reason;
+mod retry;
 
 pub use error::{NO_CONNECTION, RequestError, is_transient, retry_after};
 pub use reason::reason;
+pub use retry::RetryPolicy;

@@ -1,17 +1,17 @@
-//! Trying again while Google is busy, a quota is used up or the line is bad: ever later, and never all at once.
+//! Trying again while a server is busy, a quota is used up or the line is bad: ever later, and never all at once.
 
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
+use super::{RequestError, backoff};
 use crate::clock;
 use crate::task::{TaskContext, TaskError};
-use crate::web::{RequestError, backoff};
 
 /// Tries in a row that may fail. With pauses that double from 0.2 s to 30 s this is more than a minute of trying.
 const MAX_ATTEMPTS: u32 = 12;
 
 /// How patient a caller is, and whom it tells.
-pub(crate) struct RetryPolicy<'a> {
+pub struct RetryPolicy<'a> {
     tries: u32,
     cancel: Option<&'a CancellationToken>,
     say: Box<dyn Fn(&str) + Send + Sync + 'a>,
@@ -19,17 +19,23 @@ pub(crate) struct RetryPolicy<'a> {
 
 impl<'a> RetryPolicy<'a> {
     /// For a task: twelve tries, each of them logged, until the user stops it.
-    pub(crate) fn of(context: &'a TaskContext) -> Self {
+    pub fn of(context: &'a TaskContext) -> Self {
         Self { tries: MAX_ATTEMPTS, cancel: Some(&context.cancel), say: Box::new(|line| context.warn(line)) }
     }
 
+    /// The same with this many tries in all.
+    #[must_use]
+    pub fn with_tries(self, tries: u32) -> Self {
+        Self { tries, ..self }
+    }
+
     /// For somebody who wants an answer soon, and whom nobody stops: three tries.
-    pub(crate) fn brief() -> Self {
+    pub fn brief() -> Self {
         Self { tries: 3, ..Self::never() }
     }
 
     /// For somebody who looks around and wants to hear at once how things stand.
-    pub(crate) fn never() -> Self {
+    pub fn never() -> Self {
         Self { tries: 1, cancel: None, say: Box::new(|_| {}) }
     }
 
@@ -37,7 +43,7 @@ impl<'a> RetryPolicy<'a> {
     ///
     /// # Errors
     /// The last try's, or that the user stopped the task.
-    pub(crate) async fn run<T, F>(&self, mut attempt: impl FnMut() -> F) -> Result<T, TaskError>
+    pub async fn run<T, F>(&self, mut attempt: impl FnMut() -> F) -> Result<T, TaskError>
     where
         F: Future<Output = Result<T, RequestError>>,
     {
@@ -62,7 +68,7 @@ impl<'a> RetryPolicy<'a> {
     ///
     /// # Errors
     /// The failure itself when it was one too many, or that the user stopped the task.
-    pub(crate) async fn pause(
+    pub async fn pause(
         &self,
         failed: u32,
         mut error: TaskError,
@@ -92,5 +98,5 @@ impl<'a> RetryPolicy<'a> {
 }
 
 fn stopped() -> TaskError {
-    TaskError::cancelled("stopped during a request to Google Cloud")
+    TaskError::cancelled("stopped during a request")
 }
