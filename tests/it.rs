@@ -2,6 +2,7 @@
 
 mod common;
 
+mod agents;
 mod architecture;
 mod backfill;
 mod bad_files;

@@ -23,6 +23,7 @@ mod layout;
 mod load;
 mod log;
 mod man;
+mod mcp;
 mod new;
 mod next_steps;
 mod out;
@@ -128,6 +129,8 @@ enum Command {
     Doctor(doctor::Arguments),
     /// Run flows on their triggers and serve the HTTP API until stopped
     Server(server::Arguments),
+    /// Serve tools for agents by the Model Context Protocol, on stdin and stdout
+    Mcp(mcp::Arguments),
     /// Add users who may log in to the server
     User(user::Arguments),
     /// Try jitney with sample months that are generated and served on this machine
@@ -237,6 +240,7 @@ async fn dispatch(command: Command, settings: &Arc<Settings>) -> anyhow::Result<
         Command::Postgres(arguments) => postgres::run(arguments, settings).await,
         Command::Doctor(arguments) => doctor::run(arguments, settings).await,
         Command::Server(arguments) => server::run(arguments, settings).await,
+        Command::Mcp(arguments) => mcp::run(arguments, settings).await,
         Command::User(arguments) => user::run(arguments, settings),
         Command::Demo(arguments) => demo::run(arguments, settings).await,
         Command::Completions(arguments) => Ok(completions::run(&arguments)),

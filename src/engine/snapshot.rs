@@ -43,7 +43,7 @@ const LONGEST_PATH: usize = 200;
 
 /// The flow's text without what is written out in it and would better be a secret: by the names of fields, and by what
 /// looks like a password.
-pub(super) fn blank(document: &Document) -> String {
+pub fn blank(document: &Document) -> String {
     hide_literals(&document.rewrite_scalars(|path, value| {
         let name = plain_name(path.iter().rfind(|key| key.parse::<usize>().is_err())?);
         let is_written_out = !value.contains("{{");

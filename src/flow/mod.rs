@@ -27,6 +27,8 @@ mod suggestion;
 mod syntax_error;
 pub mod template;
 pub mod trigger;
+pub mod type_page;
+pub mod type_search;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

@@ -9,6 +9,7 @@ mod databases;
 mod guard;
 mod lineage;
 mod log;
+pub mod mcp;
 mod metrics;
 pub mod notify;
 mod observers;
@@ -23,7 +24,7 @@ pub mod tls;
 mod traces;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,6 +50,7 @@ use crate::server::access::{AccessControl, TrustedProxies};
 use crate::server::audit::AnonymousLimit;
 use crate::server::connections::{ConnectionHandler, ConnectionLimits};
 use crate::server::log::ExecutionLog;
+use crate::server::mcp::McpSettings;
 use crate::server::metrics::Metrics;
 use crate::server::observers::Observers;
 use crate::server::sensors::{BucketSource, FileSource, FolderSource, Sensors};
@@ -121,8 +123,64 @@ pub struct App {
     /// What of the server's own settings cannot work at present.
     pub(crate) warnings: Vec<Diagnostic>,
     pub(crate) started: DateTime<Utc>,
+    /// What agents may do at `/mcp`.
+    pub(crate) mcp: McpSettings,
     /// What `jitney.yaml` and the options say, without secrets, by name.
     pub(crate) facts: Vec<(&'static str, String)>,
+}
+
+/// What settings and options say about a server.
+pub(crate) struct AppFacts {
+    pub(crate) access: AccessControl,
+    pub(crate) proxies: TrustedProxies,
+    pub(crate) warnings: Vec<Diagnostic>,
+    pub(crate) facts: Vec<(&'static str, String)>,
+    pub(crate) mcp: McpSettings,
+}
+
+impl AppFacts {
+    /// Those of a process that listens nowhere.
+    ///
+    /// # Errors
+    /// Never: there are no names that could be wrong.
+    pub(crate) fn local() -> Result<Self, Diagnostic> {
+        let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Ok(Self {
+            access: AccessControl::at(nowhere, &[], &[], &[])?,
+            proxies: TrustedProxies::parse(&[])?,
+            warnings: Vec::new(),
+            facts: Vec::new(),
+            mcp: McpSettings::default(),
+        })
+    }
+}
+
+impl App {
+    /// Puts together what the parts share.
+    pub(crate) fn assemble(
+        executor: Executor,
+        catalog: Arc<Catalog>,
+        scheduler: Arc<Scheduler>,
+        facts: AppFacts,
+    ) -> Arc<Self> {
+        let AppFacts { access, proxies, warnings, facts, mcp } = facts;
+        Arc::new(Self {
+            backfills: BackfillController::new(executor.clone(), catalog.clone()),
+            settings: executor.runner().settings.clone(),
+            executor,
+            catalog,
+            scheduler,
+            access,
+            proxies,
+            anonymous: AnonymousLimit::default(),
+            connections: ConnectionLimits::default(),
+            metrics: Arc::default(),
+            warnings,
+            started: clock::now(),
+            mcp,
+            facts,
+        })
+    }
 }
 
 /// A server that listens, and does not answer yet.
@@ -156,7 +214,7 @@ impl Server {
         let journal = Arc::new(Journal::open(&settings.journal())?);
         let catalog = Catalog::open(flows, tasks, journal.clone())?;
         let warnings = config.warnings(settings, &*host);
-        let facts = config.facts();
+        let (facts, mcp) = (config.facts(), config.mcp);
         catalog.problems().iter().chain(&warnings).for_each(log::finding);
         catalog.list().iter().for_each(|entry| log::broken(entry));
         let updates = journal.subscribe();
@@ -175,21 +233,7 @@ impl Server {
             vec![Box::new(FolderSource), Box::new(BucketSource::new(settings.clone()))];
         let sensors = Arc::new(Sensors::new(scheduler.clone(), journal.clone(), sources, client(CLIENT_TIMEOUT)?));
         let observers = Observers::new(config, &journal, settings, host, tasks)?;
-        let app = Arc::new(App {
-            backfills: BackfillController::new(executor.clone(), catalog.clone()),
-            executor,
-            catalog,
-            scheduler,
-            settings: settings.clone(),
-            access,
-            proxies,
-            anonymous: AnonymousLimit::default(),
-            connections: ConnectionLimits::default(),
-            metrics: Arc::default(),
-            warnings,
-            started: clock::now(),
-            facts,
-        });
+        let app = App::assemble(executor, catalog, scheduler, AppFacts { access, proxies, warnings, facts, mcp });
         Ok(Self { app, listener, tls, observers, sensors, updates })
     }
 

@@ -17,6 +17,7 @@ use crate::engine::health::{Component, Health};
 use crate::server::api;
 use crate::server::api::error::{ApiError, FailureMessage, as_json};
 use crate::server::guard::{Authenticated, guard, guard_site, recognize, record_webhook};
+use crate::server::mcp;
 use crate::server::pages;
 use crate::server::readiness::{Readiness, ReadinessStatus};
 use crate::server::timeouts;
@@ -30,6 +31,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route("/metrics", get(metrics))
         .with_state(app.clone())
         .merge(api::router(app.clone()))
+        .merge(mcp::router(app.clone()))
         .merge(pages::router(app.clone()))
         .fallback(not_found)
         .layer(middleware::from_fn_with_state(app.clone(), guard));

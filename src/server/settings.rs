@@ -15,6 +15,7 @@ use crate::flow::{Document, all_findings};
 use crate::secret::hide_address;
 use crate::server::access::{ApiToken, Role, User, is_hash, secret_problem, user_problem};
 use crate::server::lineage::LineageCollector;
+use crate::server::mcp::McpSettings;
 use crate::server::notify::NotificationRule;
 use crate::server::retention::Retention;
 use crate::task;
@@ -52,6 +53,9 @@ pub struct ServerSettings {
     /// Where OpenTelemetry traces go by OTLP over HTTP, such as `http://localhost:4318`; else where
     /// `OTEL_EXPORTER_OTLP_ENDPOINT` says.
     pub opentelemetry: Option<String>,
+    /// What agents may do at `/mcp`, by the Model Context Protocol.
+    #[serde(default)]
+    pub mcp: McpSettings,
     /// The text that they were read from.
     #[serde(skip)]
     document: Option<Document>,
@@ -173,6 +177,7 @@ impl ServerSettings {
             ("The audit log is kept", in_days(audit)),
             ("Files take at most", disk.map_or_else(|| "any amount".to_owned(), |most| size(most.0))),
             ("Notifications", count(self.notifications.len() as u64, "rule")),
+            ("Agents at /mcp", self.mcp.in_words().to_owned()),
         ];
         let address = |text: &str| hide_address(text);
         facts.extend(self.openlineage.as_ref().map(|collector| ("OpenLineage", address(&collector.url))));

@@ -14,8 +14,8 @@ use serde_yaml::{Mapping, Value};
 use crate::cli::world::World;
 
 /// Top keys of jitney.yaml.
-const SETTINGS: [&str; 8] =
-    ["notifications", "retention", "users", "tokens", "hosts", "trust_proxy", "openlineage", "opentelemetry"];
+const SETTINGS: [&str; 9] =
+    ["notifications", "retention", "users", "tokens", "hosts", "trust_proxy", "openlineage", "opentelemetry", "mcp"];
 
 struct Page {
     /// The path from the project's folder.

@@ -147,7 +147,7 @@ fn stop_on_signal(grace: Duration, shutdown: CancellationToken) -> SignalGuard {
 
 /// Adds a remedy to errors of the command line or of a setting. Other errors are passed on unchanged, since
 /// `home_errors.rs` recognises errors of the home folder by their types.
-fn with_remedy(error: ServerError) -> anyhow::Error {
+pub(super) fn with_remedy(error: ServerError) -> anyhow::Error {
     match error {
         ServerError::Settings(finding) => InvalidFlow::from(finding).into(),
         ServerError::Listen(..) => {

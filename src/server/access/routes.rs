@@ -66,6 +66,10 @@ const RULES: [(Role, &[&str]); 4] = [
             "POST /account/sign-out",
             "POST /logout",
             "GET /metrics",
+            // Each tool of agents has a role of its own.
+            "GET /mcp",
+            "POST /mcp",
+            "DELETE /mcp",
             "GET /api/v1/flows/search",
             "GET /api/v1/flows/{namespace}/{id}",
             "GET /api/v1/flows/{namespace}/{id}/partitions",

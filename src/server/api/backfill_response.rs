@@ -49,7 +49,7 @@ pub(super) struct PartitionDecisionResponse {
 /// A backfill.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct BackfillResponse {
+pub(in crate::server) struct BackfillResponse {
     /// Its id.
     id: String,
     /// The flow's namespace.

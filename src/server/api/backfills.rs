@@ -237,11 +237,19 @@ pub(super) async fn search(
 }
 
 /// One backfill, with every partition.
+///
+/// # Errors
+/// When there is none.
+pub(in crate::server) async fn described(app: &Arc<App>, id: &str) -> Result<BackfillResponse, ApiError> {
+    let id = id.parse()?;
+    shown(app, run_blocking(|| app.backfills.find(&id))?).await
+}
+
+/// One backfill, with every partition.
 #[utoipa::path(get, path = "/backfills/{id}", tag = "backfills",
     responses((status = 200, body = BackfillResponse), (status = 404, body = ApiError)))]
 pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> BackfillResult {
-    let id = id.parse()?;
-    shown(&app, run_blocking(|| app.backfills.find(&id))?).await.map(Json)
+    described(&app, &id).await.map(Json)
 }
 
 /// Starts no more partitions until it is resumed; running ones continue to their end.

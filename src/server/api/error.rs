@@ -49,6 +49,11 @@ impl ApiError {
         &self.message
     }
 
+    /// What it is about, each with its place.
+    pub(crate) fn located(&self) -> &[Diagnostic] {
+        &self.findings
+    }
+
     /// The request itself is wrong.
     pub(crate) fn unprocessable(message: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, message)

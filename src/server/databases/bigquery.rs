@@ -15,7 +15,7 @@ const LEAST_BILLED: u64 = 100_000_000;
 const TIMEOUT_MS: u64 = 30_000;
 
 /// BigQuery as the server's own credentials see it.
-pub(in crate::server) struct BigQueryReader {
+pub(super) struct BigQueryReader {
     api: Api,
     project: String,
 }
@@ -25,7 +25,7 @@ impl BigQueryReader {
     ///
     /// # Errors
     /// When there are none.
-    pub(in crate::server) async fn open(settings: &Settings) -> Result<Self, TaskError> {
+    pub(super) async fn open(settings: &Settings) -> Result<Self, TaskError> {
         let files = FileAccess::unrestricted(".");
         let api = Api::find(settings, &files, Service::BigQuery, &GoogleLogin::default()).await?;
         let project = api.access.project()?.to_owned();
@@ -42,7 +42,7 @@ impl BigQueryReader {
     ///
     /// # Errors
     /// When it is no query that reads, or Google refuses it.
-    pub(in crate::server) async fn estimate(&self, sql: &str) -> Result<u64, TaskError> {
+    pub(super) async fn estimate(&self, sql: &str) -> Result<u64, TaskError> {
         let body = json!({"configuration": {"dryRun": true, "query": {"query": sql, "useLegacySql": false}}});
         let job = self.ask("checking what the query would read", "jobs", &body).await?;
         let kind = job.pointer("/statistics/query/statementType").and_then(Value::as_str);
@@ -63,12 +63,7 @@ impl BigQueryReader {
     ///
     /// # Errors
     /// When Google refuses it, or takes too long.
-    pub(in crate::server) async fn query(
-        &self,
-        sql: &str,
-        bytes: u64,
-        limits: QueryLimits,
-    ) -> Result<QueryResult, TaskError> {
+    pub(super) async fn query(&self, sql: &str, bytes: u64, limits: QueryLimits) -> Result<QueryResult, TaskError> {
         let body = json!({
             "query": sql, "useLegacySql": false, "maxResults": limits.rows + 1, "timeoutMs": TIMEOUT_MS,
             "maximumBytesBilled": bytes.max(LEAST_BILLED).to_string(),

@@ -1,6 +1,7 @@
 //! The databases that flows and settings name, read by the pages about data: what was loaded, and queries that change
 //! nothing.
 
+mod ask;
 mod bigquery;
 mod loads;
 mod read_only;
@@ -19,7 +20,7 @@ use crate::postgres::{FlowAddress, PostgresAddress, RequestedServer, managed, re
 use crate::server::App;
 use crate::task::TaskType;
 
-pub(super) use bigquery::BigQueryReader;
+pub(super) use ask::{MAX_SQL_BYTES, QueryAnswer, QueryOutcome, ask};
 pub(super) use loads::{LoadFilter, LoadTotals, RecordedLoad};
 pub(super) use read_only::{QueryLimits, QueryResult, ReadOnly};
 pub(super) use tables::{LoadedTable, TableColumns};

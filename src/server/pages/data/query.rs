@@ -1,7 +1,7 @@
 //! A box for queries that change nothing. They run when the form is sent, never because somebody follows a link.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use askama::Template;
 use axum::extract::State;
@@ -13,19 +13,16 @@ use super::{DataHead, head};
 use crate::server::App;
 use crate::server::api::error::ApiError;
 use crate::server::api::parameters::QueryParameters;
-use crate::server::databases::{BigQueryReader, Database, QueryLimits, QueryResult, ReadOnly};
+use crate::server::databases::{Database, MAX_SQL_BYTES, QueryAnswer, QueryLimits, QueryOutcome, QueryResult, ask};
 use crate::server::pages::error::PageError;
 use crate::server::pages::format::duration;
 use crate::server::pages::shell::{NavPage, Shell};
 use crate::server::pages::{PageResult, page};
-use crate::task::TaskError;
 use crate::text::{count, size};
 
 /// What a page shows, and what a file holds.
 const SHOWN: QueryLimits = QueryLimits { rows: 500, bytes: 2_000_000, value: 2_000 };
 const FILE: QueryLimits = QueryLimits { rows: 200_000, bytes: 64_000_000, value: 1_000_000 };
-/// The longest query.
-const MAX_SQL_BYTES: usize = 100_000;
 /// The most rows that are drawn.
 const MAX_DRAWN: usize = 200;
 
@@ -74,15 +71,6 @@ pub(super) async fn run(State(app): State<Arc<App>>, body: String) -> PageResult
     answered(&app, head, form.one("sql").unwrap_or_default(), Some(outcome))
 }
 
-/// The result of a query.
-enum QueryAnswer {
-    Rows(QueryResult, Duration),
-    /// It has not run yet: so many bytes are to be read.
-    Estimate(u64),
-}
-
-type QueryOutcome = Result<QueryAnswer, TaskError>;
-
 /// What a query gives. It is stopped when the reader goes away, since then this is dropped.
 async fn read(
     app: &App,
@@ -98,27 +86,7 @@ async fn read(
     let agreed = form.read("bytes", "1000000")?;
     // Half of the connections are left to others.
     let _permit = app.connections.acquire_stream()?;
-    Ok(ask(app, database, (sql, agreed), limits).await)
-}
-
-/// Asks a database. What costs by the bytes that it reads runs once the reader has agreed to so many.
-async fn ask(app: &App, database: &Database, (sql, agreed): (&str, Option<u64>), limits: QueryLimits) -> QueryOutcome {
-    let began = Instant::now();
-    if database.is_bigquery() {
-        let bigquery = BigQueryReader::open(&app.settings).await?;
-        let bytes = bigquery.estimate(sql).await?;
-        return match agreed.is_some_and(|agreed| bytes <= agreed) {
-            true => Ok(QueryAnswer::Rows(bigquery.query(sql, bytes, limits).await?, began.elapsed())),
-            false => Ok(QueryAnswer::Estimate(bytes)),
-        };
-    }
-    let session = ReadOnly::open(&app.settings, database).await?;
-    let result = session.query(sql, limits).await?;
-    // What is left of it is not read.
-    if !result.has_more {
-        session.finish();
-    }
-    Ok(QueryAnswer::Rows(result, began.elapsed()))
+    Ok(ask(&app.settings, database, (sql, agreed), limits).await)
 }
 
 fn answered(app: &Arc<App>, head: DataHead, sql: &str, outcome: Option<QueryOutcome>) -> PageResult {
