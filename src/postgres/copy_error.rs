@@ -81,6 +81,11 @@ impl CopyError {
         self.error.code == SqlState::PROGRAM_LIMIT_EXCEEDED
     }
 
+    /// Whether it speaks of one of the rows that COPY had collected, of which the row that it names is the last.
+    pub fn is_of_collected_rows(&self) -> bool {
+        self.error.is_of_page
+    }
+
     fn has_code_in(&self, classes: &[&str]) -> bool {
         let code = self.error.code.code();
         classes.iter().any(|class| code.starts_with(class))

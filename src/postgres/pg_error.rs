@@ -17,10 +17,14 @@ pub(super) struct PgError {
     pub(super) table: Option<String>,
     /// Whether a function of the user's raised it with PL/pgSQL's RAISE.
     pub(super) is_raised: bool,
+    /// Whether the row is too large for a page, which COPY notices when it stores the rows that it has collected.
+    pub(super) is_of_page: bool,
 }
 
 /// The server's own routine behind RAISE.
 const RAISE: &str = "exec_stmt_raise";
+/// The one that looks for a page with room for a row.
+const FIND_PAGE: &str = "RelationGetBufferForTuple";
 
 impl From<&DbError> for PgError {
     fn from(error: &DbError) -> Self {
@@ -33,6 +37,7 @@ impl From<&DbError> for PgError {
             context: error.where_().map(str::to_owned),
             table: error.table().map(str::to_owned),
             is_raised: error.routine() == Some(RAISE),
+            is_of_page: error.routine() == Some(FIND_PAGE),
         }
     }
 }
@@ -54,6 +59,7 @@ impl PgError {
             context: field(b'W'),
             table: field(b't'),
             is_raised: field(b'R').as_deref() == Some(RAISE),
+            is_of_page: field(b'R').as_deref() == Some(FIND_PAGE),
         }
     }
 

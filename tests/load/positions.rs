@@ -51,3 +51,22 @@ async fn values_in_the_sql_of_a_domain_do_not_pass_for_the_row() {
         assert_eq!(place.rows("SELECT id FROM t").await, "1\n2\n3\n5", "{forged} {mode}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_is_too_large_is_placed_as_far_as_the_server_tells() {
+    let names: Vec<String> = (0..1100).map(|number| format!("c{number}")).collect();
+    let columns = names.iter().map(|name| format!("{name} bigint")).collect::<Vec<_>>().join(", ");
+    let place = Place::with("positions_large", &format!("CREATE TABLE t ({columns})")).await;
+    let (header, full, empty) = (names.join(","), vec!["1"; 1100].join(","), format!("1{}", ",".repeat(1099)));
+    place.file("a.csv", format!("{header}\n{empty}\n{full}\n{empty}\n"));
+    let shown = place.refused("{from: a.csv, table: t}").await;
+    assert_says(&shown, &["row is too big", "one of the rows on lines 2 to 4 of a.csv", "`on_bad_row: {reject: {}}`"]);
+    assert!(!shown.contains("where: COPY"), "{shown}");
+    place.file("b.csv", format!("{header}\n{full}\n"));
+    assert_says(&place.refused("{from: b.csv, table: t}").await, &["b.csv:2:", "row is too big"]);
+    place.file("c.csv", format!("{header}\n{}{full}\n", format!("{empty}\n").repeat(1500)));
+    let shown = place.refused("{from: c.csv, table: t}").await;
+    assert_says(&shown, &["one of the rows on lines 504 to 1502 of c.csv"]);
+    let outputs = place.load("{from: a.csv, table: t, on_bad_row: {reject: {}}}").await.unwrap();
+    assert_eq!((counts(&outputs), rejected(&place, &outputs).0), ([3, 2, 1, 0], vec![3]));
+}

@@ -18,6 +18,9 @@ use crate::stream::{LINE, row_text};
 use crate::task::{Progress, TaskError};
 use crate::tasks::bad_rows::{BadRows, Rejected};
 
+/// How many rows a COPY collects before it stores them. Source: `MAX_BUFFERED_TUPLES` in Postgres's `copyfrom.c`.
+const COLLECTED_ROWS: u64 = 1000;
+
 impl PreparedLoad<'_> {
     /// The problem as the file's own: its line, its column and its text. `before` rows were sent in earlier statements.
     pub(super) async fn locate(
@@ -27,9 +30,20 @@ impl PreparedLoad<'_> {
         before: u64,
         problem: TaskError,
     ) -> TaskError {
-        let line = match refusal.row(relation) {
-            Some(row) => run_blocking(|| self.line_of(before + row)),
-            None => run_blocking(|| self.line_with_key(refusal)),
+        let last = refusal.row(relation).filter(|_| refusal.is_of_collected_rows()).map(|row| before + row);
+        let collected = last.and_then(|last| {
+            run_blocking(|| self.lines_of(last.saturating_sub(COLLECTED_ROWS - 1).max(1), last)).ok().flatten()
+        });
+        if let Some((first, last)) = collected.filter(|(first, last)| first < last) {
+            let file = &self.source.name;
+            let mut problem = CopyError::without_row(relation, problem);
+            problem.message.push_str(&format!("; it is one of the rows on lines {first} to {last} of {file}"));
+            return without_a_row(problem);
+        }
+        let line = match (collected, refusal.row(relation)) {
+            (Some((only, _)), _) => Ok(Some(only)),
+            (None, Some(row)) => run_blocking(|| self.line_of(before + row)),
+            (None, None) => run_blocking(|| self.line_with_key(refusal)),
         };
         let line = match line {
             Ok(Some(line)) => line,
@@ -64,6 +78,24 @@ impl PreparedLoad<'_> {
                 false => ControlFlow::Continue(()),
             }
         })
+    }
+
+    /// The lines of two rows that were sent (from 1); the last one of the file if there are fewer. None of a query's.
+    fn lines_of(&self, first: u64, last: u64) -> Result<Option<(u64, u64)>, TaskError> {
+        let (mut seen, mut found) = (0, None);
+        self.scan_frames(&mut |frame| {
+            let (before, rows) = (seen, frame.height() as u64);
+            seen += rows;
+            if seen < first || rows == 0 {
+                return ControlFlow::Continue(());
+            }
+            let end = line(frame, (last.min(seen) - before - 1) as usize);
+            let start =
+                found.map(|(start, _)| start).or_else(|| line(frame, first.saturating_sub(before + 1) as usize));
+            found = start.zip(end);
+            if last <= seen { ControlFlow::Break(None) } else { ControlFlow::Continue(()) }
+        })?;
+        Ok(found)
     }
 
     /// Reads the file again and gives its rows, batch by batch as they are sent, to `look` until that has found the
