@@ -278,7 +278,7 @@ impl CsvFile {
                 let Some(column) = wanted.get(&row.line) else { continue };
                 let place = column.as_ref().and_then(|column| self.header.iter().position(|name| name == column));
                 let column = place.map_or(0, |place| self.rows.position_of(row, place));
-                let text = column::row_text(self.rows.text_of(row));
+                let text = self.source.row_text(self.rows.text_of(row));
                 take(row.line, BadRow { column, text, ..BadRow::at(row.line) })?;
                 found += 1;
             }

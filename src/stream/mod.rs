@@ -56,7 +56,7 @@ pub use column::row_text;
 pub use convert::{Conversions, TimeFormat};
 pub use encoding::Encoding;
 pub use options::{Flatten, MAX_ROW_BYTES, ReadOptions, RecordsPath};
-pub use text::{Text, bom_conflict, decode_excerpt, looks_like_utf16};
+pub use text::{Text, bom_conflict, decode_excerpt, looks_like_utf16, unread_encoding};
 pub use type_shape::TypeShape;
 pub use write::write;
 

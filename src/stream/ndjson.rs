@@ -316,6 +316,6 @@ impl Records {
         };
         let whole = (row.line, if row.column == 0 { 0 } else { row.column + 1 });
         let (line, column) = at.map_or(whole, |at| self.position(row, at));
-        BadRow { line, column, message, text: column::row_text(text), hint: None }
+        BadRow { line, column, message, text: self.source().row_text(text), hint: None }
     }
 }

@@ -48,6 +48,16 @@ impl Text {
         }
     }
 
+    /// The text of a bad row without its line end. What is no character in the file's encoding is shown as �; a file that
+    /// is read as it is keeps its bytes.
+    pub(super) fn row_text(&self, row: &[u8]) -> Vec<u8> {
+        let text = super::column::row_text(row);
+        match self.decoder {
+            None | Some(Decoder::AsItIs) => text,
+            Some(_) => String::from_utf8_lossy(&text).into_owned().into_bytes(),
+        }
+    }
+
     /// Whether the file is read as UTF-8 because nobody says what it is.
     pub fn is_assumed(&self) -> bool {
         self.encoding.is_none()
@@ -104,6 +114,7 @@ impl Decoder {
     /// By the user's word and the file's first bytes; also how many of these are a byte order mark.
     fn for_file(encoding: Option<&Encoding>, start: &[u8]) -> Result<(Self, usize)> {
         let charset = encoding.map_or(Charset::Utf8, |encoding| encoding.charset);
+        unread_encoding(start).map_or(Ok(()), Err)?;
         let utf16 = [(&b"\xff\xfe"[..], UTF_16LE), (b"\xfe\xff", UTF_16BE)];
         let marked = utf16.into_iter().find(|(mark, _)| start.starts_with(mark)).map(|(_, found)| found);
         bom_conflict(encoding, start).map_or(Ok(()), Err)?;
@@ -161,6 +172,21 @@ pub fn bom_conflict(encoding: Option<&Encoding>, start: &[u8]) -> Option<Box<Dia
     let message = format!("the file begins with the byte order mark of {found}, but `encoding` is {name}");
     (!is_consistent)
         .then(|| Box::new(Diagnostic::error(message).help(format!("write `encoding: {found}`, or leave it out"))))
+}
+
+/// What is wrong with a file in an encoding that is not read: UTF-32, by its byte order mark or the zeros in its letters.
+pub fn unread_encoding(start: &[u8]) -> Option<Box<Diagnostic>> {
+    let (letters, _) = start.get(..start.len().min(SAMPLE_CHARS)).unwrap_or_default().as_chunks::<4>();
+    let has_letters = |zeros: fn(&[u8; 4]) -> bool| letters.len() > 1 && letters.iter().all(zeros);
+    let found = match start {
+        [0xff, 0xfe, 0, 0, ..] => "UTF-32LE",
+        [0, 0, 0xfe, 0xff, ..] => "UTF-32BE",
+        _ if has_letters(|letter| matches!(letter, [low, high, 0, 0] if (*low, *high) != (0, 0))) => "UTF-32LE",
+        _ if has_letters(|letter| matches!(letter, [0, 0, high, low] if (*low, *high) != (0, 0))) => "UTF-32BE",
+        _ => return None,
+    };
+    let error = Diagnostic::error(format!("the file is {found}, which is not read"));
+    Some(Box::new(error.help(format!("convert it first: `iconv -f {found} -t UTF-8 FILE > FILE.utf8`"))))
 }
 
 fn latin1(bytes: &[u8], out: &mut Vec<u8>) {
@@ -367,6 +393,19 @@ mod tests {
         assert!(fails("UTF8", b"\xff\xfea\0").contains("byte order mark of UTF-16LE, but `encoding` is UTF8"));
         assert!(fails("UTF-16BE", b"\xff\xfea\0").contains("`encoding` is UTF-16BE"));
         assert!(fails("LATIN1", b"\xff\xfe").contains("`encoding` is LATIN1"));
+    }
+
+    #[test]
+    fn a_file_in_utf_32_is_named() {
+        let found = |text: &[u8]| unread_encoding(text).map(|error| error.message.clone());
+        let named = |name: &str| Some(format!("the file is {name}, which is not read"));
+        assert_eq!(found(b"\xff\xfe\0\0i\0\0\0"), named("UTF-32LE"));
+        assert_eq!(found(b"\0\0\xfe\xff\0\0\0i"), named("UTF-32BE"));
+        assert_eq!(found(b"i\0\0\0d\0\0\0"), named("UTF-32LE"));
+        assert_eq!(found(b"\0\0\0i\0\0\0d\0\0"), named("UTF-32BE"));
+        for text in [&b"\xff\xfei\0d\0"[..], b"i\0d\0", b"\0i\0d", b"id", b"", b"i\0\0\0"] {
+            assert_eq!(found(text), None, "{text:?}");
+        }
     }
 
     #[test]

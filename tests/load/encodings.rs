@@ -317,3 +317,48 @@ async fn rejected_rows_keep_the_bytes_of_the_file() {
     let has = |row: &[u8]| kept.windows(row.len()).any(|bytes| bytes == row);
     assert!(has(b",\"1,caf\xe9\"\n") && has(b",\"3,\"\"\xff\xfe, x\"\"\"\n"), "{}", kept.escape_ascii());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_in_utf_32_is_named_with_a_remedy() {
+    let place = Place::with("encodings_utf32", T).await;
+    let text = |bytes: fn(u32) -> [u8; 4]| {
+        "id,name\n1,caf\u{e9} €\n".chars().flat_map(|c| bytes(c as u32)).collect::<Vec<_>>()
+    };
+    let (little, big) = (text(u32::to_le_bytes), text(u32::to_be_bytes));
+    let files = [
+        ("UTF-32LE", little.clone()),
+        ("UTF-32BE", big.clone()),
+        ("UTF-32LE", [&b"\xff\xfe\0\0"[..], &little].concat()),
+        ("UTF-32BE", [&b"\0\0\xfe\xff"[..], &big].concat()),
+    ];
+    for (encoding, content) in files {
+        place.file("a.csv", content);
+        for (task, rest) in [
+            ("postgres.load", ""),
+            ("postgres.load", ", encoding: UTF-16"),
+            ("postgres.load", ", format: ndjson"),
+            ("postgres.load", ", schema: infer"),
+            ("postgres.copy_in", ", format: CSV, header: true"),
+            ("postgres.copy_in", ", format: CSV, header: true, encoding: UTF-16"),
+        ] {
+            let error = place.run_in("e1", 1, task, &format!("{{from: a.csv, table: t{rest}}}")).await.0;
+            let remedy = format!("iconv -f {encoding} -t UTF-8");
+            assert_says(&error.unwrap_err().to_string(), &[&format!("the file is {encoding}"), "a.csv", &remedy]);
+        }
+    }
+    assert_eq!(place.t().await, "");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rejected_rows_of_another_encoding_are_utf_8() {
+    let place = Place::with("encodings_half", T).await;
+    let mut wide = utf16("\u{feff}id,name\n1,caf\u{e9}\n2,a", u16::to_le_bytes);
+    wide.extend_from_slice(b"\x00\xd8");
+    wide.extend(utf16("b\nx,c\u{e9}\n", u16::to_le_bytes));
+    place.file("a.csv", wide);
+    let outputs = place.load("{from: a.csv, table: t, on_bad_row: {reject: {}}}").await.unwrap();
+    assert_eq!(counts(&outputs), [3, 1, 2, 0]);
+    let (lines, kept) = crate::load::merges::rejected(&place, &outputs);
+    assert_eq!(lines, [3, 4]);
+    assert_says(&kept, &["\"2,a\u{fffd}b\"", "\"x,c\u{e9}\""]);
+}

@@ -1,8 +1,8 @@
 //! Rows of a CSV file that do not have its shape, and what its fields say.
 
 use super::{CsvFile, END_OF_DATA, end_of_data};
+use crate::stream::BadRow;
 use crate::stream::split::Row;
-use crate::stream::{BadRow, column};
 
 impl CsvFile {
     /// What stands in a field; none for NULL.
@@ -46,6 +46,6 @@ impl CsvFile {
 
     /// A row, and what is wrong with it.
     pub(super) fn bad_row(&self, row: &Row, column: usize, message: String) -> BadRow {
-        BadRow { line: row.line, column, message, text: column::row_text(self.rows.text_of(row)), hint: None }
+        BadRow { line: row.line, column, message, text: self.source.row_text(self.rows.text_of(row)), hint: None }
     }
 }

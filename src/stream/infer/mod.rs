@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use super::bytes::{Compression, FileBytes};
 use super::parquet::ParquetFile;
-use super::{BadRow, Encoding, FileFormat, OpenFile, ReadOptions, Reader, Result, looks_like_utf16};
+use super::{BadRow, Encoding, FileFormat, OpenFile, ReadOptions, Reader, Result, looks_like_utf16, unread_encoding};
 use crate::diagnostic::Diagnostic;
 use crate::task::Progress;
 use evidence::{Evidence, RowScan};
@@ -184,6 +184,9 @@ fn located(diagnostic: Diagnostic, name: &str) -> Box<Diagnostic> {
 impl InferredFile {
     /// Finds out how a CSV file is written, as far as that is not given.
     fn tell_dialect(&mut self, start: &Beginning, question: &Question, name: &str) -> Result<()> {
+        if let Some(unread) = unread_encoding(&start.sample) {
+            return Err(located(*unread, name));
+        }
         if self.options.encoding.is_none() {
             self.options.encoding = encoding_of(&start.sample, start.is_whole);
             self.told.encoding = self.options.encoding.is_some();

@@ -22,7 +22,7 @@ use crate::postgres::name::quote_name;
 use crate::postgres::sql::quote;
 use crate::postgres::{FlowAddress, WaitMonitor, explain};
 use crate::stream::bytes::FileBytes as Blocks;
-use crate::stream::{Encoding, Text, UnpackLimits, bom_conflict, looks_like_utf16};
+use crate::stream::{Encoding, Text, UnpackLimits, bom_conflict, looks_like_utf16, unread_encoding};
 use crate::task::{Capability, FieldConflict, Level, Task, TaskContext, TaskError};
 use crate::tasks::counts::Counts;
 
@@ -299,7 +299,7 @@ fn check_encoding(name: &str, named: Option<&Encoding>, start: &[u8]) -> Result<
         let message = format!("the file is {found}, and is read as {read_as}");
         Some(Box::new(Diagnostic::error(message).help(format!("say so: `encoding: {found}`"))))
     };
-    match bom_conflict(named, start).or_else(utf16) {
+    match unread_encoding(start).or_else(|| bom_conflict(named, start)).or_else(utf16) {
         Some(found) => Err(TaskError::from(Diagnostic { file: name.to_owned(), line: 1, column: 1, ..*found })),
         None => Ok(()),
     }
