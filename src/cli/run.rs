@@ -256,7 +256,7 @@ impl RunSession {
 /// A table with one row for each load of an execution; none if it loaded nothing.
 fn load_table(state: &State) -> Option<String> {
     let mut table =
-        Table::new(["task", "table", "rows in file", "loaded", "rejected", "already there", "time", "rows/s", "size"])
+        Table::new(["task", "table", "rows in file", "loaded", "rejected", "skipped", "time", "rows/s", "size"])
             .right_aligned()
             .breaking(&["task"])
             .spilling(&["table"]);

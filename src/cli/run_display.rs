@@ -182,9 +182,15 @@ fn result_text(outputs: &Outputs, took: Duration) -> String {
         parts.extend(
             number("rows_rejected").filter(|rows| *rows > 0).map(|rows| format!("{} rejected", thousands(rows))),
         );
-        parts.extend(
-            number("rows_skipped").filter(|rows| *rows > 0).map(|rows| format!("{} already there", thousands(rows))),
-        );
+        let [left_out, kept_out] = ["rows_left_out", "rows_kept_out"].map(|name| number(name).unwrap_or_default());
+        let there = number("rows_skipped").unwrap_or_default().saturating_sub(left_out + kept_out);
+        let others = [
+            (left_out, "left out by `transform`"),
+            (kept_out, "kept out by the table's triggers"),
+            (there, "already there"),
+        ];
+        let others = others.into_iter().filter(|(rows, _)| *rows > 0);
+        parts.extend(others.map(|(rows, why)| format!("{} {why}", thousands(rows))));
     } else if let Some(length) = number("length").or(number("bytes")) {
         parts.push(bytes(length));
     }

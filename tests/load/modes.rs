@@ -441,3 +441,63 @@ async fn rows_that_a_trigger_keeps_out_are_counted_and_reported() {
     assert_says(&log, &["kept out by the table's triggers: 1 row"]);
     assert_eq!(place.t().await, "1 a");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn merges_tell_what_triggers_kept_out_from_what_was_there() {
+    let made = "CREATE TABLE t (id int PRIMARY KEY, note text);
+                CREATE FUNCTION keep_out() RETURNS trigger LANGUAGE plpgsql AS
+                    'BEGIN IF new.note = ''no'' THEN RETURN NULL; END IF; RETURN new; END';
+                CREATE TRIGGER a BEFORE INSERT OR UPDATE ON t FOR EACH ROW EXECUTE FUNCTION keep_out()";
+    let place = Place::with("merge_kept_out", made).await;
+    place.file("a.csv", "id,note\n1,a\n2,no\n3,c\n3,c\n9,same\n5,bad\n6,x\n");
+    let skipped = |outputs: &jitney::task::Outputs| {
+        ["rows_skipped", "rows_left_out", "rows_kept_out"].map(|name| outputs[name].as_u64().unwrap())
+    };
+    for (on_match, rest, expected) in [
+        ("update", "", [7, 4, 0, 3]),
+        ("ignore", "", [7, 3, 0, 4]),
+        ("update", ", on_bad_row: {reject: {}}", [7, 3, 1, 3]),
+        ("update", ", transform: {filter: id <> 6}", [7, 3, 0, 4]),
+    ] {
+        place.run("TRUNCATE t; INSERT INTO t VALUES (1, 'old'), (9, 'same'); DROP TABLE IF EXISTS jitney_loads").await;
+        place.run("ALTER TABLE t DROP CONSTRAINT IF EXISTS c").await;
+        if rest.contains("reject") {
+            place.run("ALTER TABLE t ADD CONSTRAINT c CHECK (note <> 'bad')").await;
+        }
+        let mode = format!("{{merge: {{key: [id], on_match: {on_match}}}}}");
+        let (outputs, log) = place.load_in("e1", &format!("{{from: a.csv, table: t, mode: {mode}{rest}}}")).await;
+        let outputs = outputs.unwrap();
+        let left_out = u64::from(rest.contains("filter"));
+        assert_eq!(counts(&outputs), expected, "{on_match}{rest}");
+        assert_eq!(skipped(&outputs), [expected[3], left_out, 1], "{on_match}{rest}");
+        assert_says(&log, &["kept out by the table's triggers: 1 row"]);
+    }
+    place.run("TRUNCATE t; INSERT INTO t VALUES (2, 'old'); DROP TABLE jitney_loads").await;
+    place.file("b.csv", "id,note\n2,no\n4,d\n");
+    let yaml = "{from: b.csv, table: t, mode: {merge: {key: [id], on_match: update}}}";
+    let outputs = place.load(yaml).await.unwrap();
+    assert_eq!((counts(&outputs), skipped(&outputs)), ([2, 1, 0, 1], [1, 0, 1]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_whose_rows_a_trigger_stores_below_the_table_is_not_loaded_twice() {
+    let made = "CREATE TABLE t (id int, note text); CREATE TABLE low () INHERITS (t); CREATE TABLE high () INHERITS (t);
+                CREATE FUNCTION route() RETURNS trigger LANGUAGE plpgsql AS
+                    'BEGIN IF new.id < 2 THEN INSERT INTO low VALUES (new.*); ELSE INSERT INTO high VALUES (new.*); END IF;
+                     RETURN NULL; END';
+                CREATE TRIGGER a BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION route()";
+    let place = Place::with("kept_below", made).await;
+    place.file("a.csv", "id,note\n1,a\n2,b\n");
+    let (outputs, log) = place.load_in("e1", "{from: a.csv, table: t}").await;
+    assert_eq!(counts(&outputs.unwrap()), [2, 0, 0, 2]);
+    assert_says(&log, &["kept out by the table's triggers: 2 rows"]);
+    let (outputs, log) = place.load_in("e2", "{from: a.csv, table: t}").await;
+    assert_eq!(counts(&outputs.unwrap()), [2, 0, 0, 2]);
+    assert_says(&log, &["execution e1 has already loaded this file; nothing to do"]);
+    assert!(!log.contains("not known"), "{log}");
+    assert_eq!(place.t().await, "1 a\n2 b");
+    place.run("DELETE FROM high").await;
+    let (outputs, log) = place.load_in("e3", "{from: a.csv, table: t}").await;
+    assert_eq!(counts(&outputs.unwrap()), [2, 0, 0, 2]);
+    assert_says(&log, &["whether they are still there is not known", "`if_loaded: load`"]);
+}

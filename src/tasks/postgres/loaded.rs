@@ -24,8 +24,12 @@ pub struct Loaded {
     pub(super) rows_loaded: u64,
     /// Rows that did not fit.
     pub(super) rows_rejected: u64,
-    /// Rows that were there already, or that the transform left out.
+    /// Rows that were there already, that the transform left out, or that the table's triggers kept out.
     pub(super) rows_skipped: u64,
+    /// Those of `rows_skipped` that a step of the transform left out.
+    pub(super) rows_left_out: u64,
+    /// Those of `rows_skipped` that the table's triggers kept out or stored elsewhere.
+    pub(super) rows_kept_out: u64,
     /// The address of the file with the rows that did not fit, if there were any.
     pub(super) rejected_uri: Option<String>,
     /// Whether the ledger knew this very load, so that nothing was done.

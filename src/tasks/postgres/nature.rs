@@ -17,6 +17,8 @@ pub(super) struct Nature {
     pub(super) has_deferred: bool,
     /// Triggers see each row before it is stored, and may leave it out or store it elsewhere.
     pub(super) may_skip_rows: bool,
+    /// The same of rows that are changed.
+    pub(super) may_skip_updates: bool,
     /// Rows may refer to later ones, or a trigger or a deferred constraint may look at more than its row: one COPY is not
     /// the same as several.
     pub(super) wants_one_statement: bool,
@@ -86,7 +88,9 @@ pub(super) async fn nature(client: &impl GenericClient, sql_name: &str) -> Resul
                 has_table_privilege({0}::regclass, 'SELECT'),
                 EXISTS (SELECT 1 FROM pg_constraint WHERE contype = 'c' AND conrelid = {0}::regclass AND 0 > ANY(conkey)),
                 ARRAY(SELECT relname::text FROM tables JOIN pg_class ON pg_class.oid = tables.id),
-                EXISTS (SELECT 1 FROM pg_constraint JOIN tables ON conrelid = id WHERE condeferred)",
+                EXISTS (SELECT 1 FROM pg_constraint JOIN tables ON conrelid = id WHERE condeferred),
+                EXISTS (SELECT 1 FROM pg_trigger JOIN heirs ON tgrelid = id
+                    WHERE NOT tgisinternal AND tgenabled <> 'D' AND tgtype & 17 = 17 AND tgtype & 66 <> 0)",
         quote(sql_name)
     );
     let row = client.query_one(&sql, &[]).await.map_err(|error| explain("reading the table's triggers", &error))?;
@@ -95,6 +99,7 @@ pub(super) async fn nature(client: &impl GenericClient, sql_name: &str) -> Resul
     let (relation, can_be_read): (Option<String>, Option<bool>) = (row.get(2), row.get(8));
     Ok(Nature {
         may_skip_rows: row.get(0),
+        may_skip_updates: row.get(12),
         wants_one_statement: row.get(1),
         relation: relation.ok_or_else(gone)?,
         has_policies: row.get(3),

@@ -65,6 +65,12 @@ impl Rows {
         }
     }
 
+    /// The same where triggers kept so many rows out of the table, or stored them in a table under it.
+    pub(super) fn prior_rows_with(&self, loaded: u64, kept_out: u64) -> PriorRows {
+        let is_stored_below = self.obstacle.is_none() && (loaded..=loaded + kept_out).contains(&self.own);
+        if is_stored_below && self.own > 0 { PriorRows::Whole } else { self.prior_rows(loaded) }
+    }
+
     /// Whether none of them can be of a load of the file.
     pub(super) fn are_of_others(&self) -> bool {
         matches!(self, Self { own: 0, same: 0, doubtful: 0, obstacle: None, .. })

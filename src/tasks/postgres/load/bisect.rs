@@ -1,6 +1,6 @@
 //! Staged rows that the table does not take all at once: what it refuses is found by halves, and the others are taken.
 
-use super::merge::{CHOSEN, MergeStep, Merged, Merging, STAGE, same};
+use super::merge::{CHOSEN, MergeStep, Merged, Merging, STAGE, Taken, same};
 use super::refused::RefusedRows;
 use super::savepoint;
 use super::send::Sending;
@@ -83,7 +83,7 @@ impl Merging<'_> {
     }
 
     /// Takes a part of the rows; how many.
-    async fn take_part(&self, step: MergeStep, key: &[String], source: &str) -> Result<u64, TaskError> {
+    async fn take_part(&self, step: MergeStep, key: &[String], source: &str) -> Result<Taken, TaskError> {
         let Some(defer) = self.deferring.get() else { return self.take(step, key, source).await };
         self.batch(defer).await?;
         let taken = self.take(step, key, source).await?;
@@ -111,7 +111,7 @@ impl Merging<'_> {
         if remaining.is_some() && self.target().nature.wants_one_statement {
             self.batch("SAVEPOINT jitney_parts").await?;
             let found = Box::pin(self.sorted(key, remaining)).await?;
-            if Box::pin(self.within(async { self.check_deferred().await.map(|()| 0) })).await?.is_ok() {
+            if Box::pin(self.within(async { self.check_deferred().await.map(|()| Taken::default()) })).await?.is_ok() {
                 // The ledger's entry must bear the number of the transaction itself.
                 self.batch("RELEASE SAVEPOINT jitney_parts").await?;
                 return Ok(found);
@@ -172,7 +172,7 @@ impl Merging<'_> {
             match Box::pin(self.within(self.take_part(step, key, &source))).await? {
                 Ok((taken, part)) => {
                     merged.taken += taken;
-                    merged.parts.extend((taken > 0).then_some(part));
+                    merged.parts.extend((taken.rows > 0).then_some(part));
                     if parts.waits != Waits::Never && matches!(step, MergeStep::Insert) {
                         self.execute(&format!("DELETE {these}")).await?;
                     }

@@ -132,25 +132,27 @@ impl PostgresLoad {
             has_same_steps: earlier.has_same_steps,
             rows: earlier.counts.loaded,
         };
+        let kept_out = if target.nature.may_skip_rows { earlier.counts.skipped } else { 0 };
+        let mut are_all_there = false;
         let prior_rows = match before.depends_on_rows(wanted) {
             true => {
                 let rows = rows::of(transaction, &target.table.sql_name, None, &earlier).await?;
                 // A merge that brought nothing, since the rows were there, does not tell that they still are.
                 let is_gone = !earlier.has_same_steps && rows.are_of_others();
-                if is_gone { PriorRows::Gone } else { rows.prior_rows(earlier.counts.loaded) }
+                are_all_there = kept_out > 0 && rows.own == earlier.counts.loaded + kept_out;
+                if is_gone { PriorRows::Gone } else { rows.prior_rows_with(earlier.counts.loaded, kept_out) }
             }
             false => PriorRows::Whole,
         };
         match before.decide(wanted, &prior_rows)? {
             AppendDecision::Load(level, message) => Ok(Known::New(Some((level, message)))),
             AppendDecision::Skip(message) => {
-                let skipped = earlier.counts.skipped;
-                if target.nature.may_skip_rows && earlier.counts.loaded == 0 && skipped > 0 {
+                if earlier.counts.loaded == 0 && kept_out > 0 && !are_all_there {
                     let message = format!(
                         "{message}. The triggers of `{}` kept {} out of it or stored them elsewhere, so whether they are \
                          still there is not known; `if_loaded: load` loads the file again",
                         self.table,
-                        count(skipped, "row")
+                        count(kept_out, "row")
                     );
                     return Ok(Known::Done(
                         Loaded::known(&self.table, source, earlier.counts).noting(Level::Warn, message),

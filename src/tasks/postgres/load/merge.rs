@@ -87,11 +87,27 @@ impl Stage {
     }
 }
 
+/// What the table took of some rows.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Taken {
+    /// Those that are new in the table, or changed a row of it.
+    pub(super) rows: u64,
+    /// Those of a merge that its triggers kept out.
+    pub(super) kept_out: u64,
+}
+
+impl std::ops::AddAssign for Taken {
+    fn add_assign(&mut self, other: Self) {
+        self.rows += other.rows;
+        self.kept_out += other.kept_out;
+    }
+}
+
 /// The result of a merge.
 #[derive(Default)]
 pub(super) struct Merged {
-    /// Rows of the file that are new in the table, or changed a row of it.
-    pub(super) taken: u64,
+    /// The rows of the file.
+    pub(super) taken: Taken,
     /// The numbers of the subtransactions that wrote them.
     pub(super) parts: Vec<i64>,
 }
@@ -117,7 +133,8 @@ pub(super) enum MergeStep {
 }
 
 impl PostgresLoad {
-    /// How many rows are new or changed in the table, once those on a stage are in it.
+    /// How many rows are new or changed in the table, once those on a stage are in it. `sent` gets how many of them
+    /// triggers kept out, and how many were there.
     ///
     /// # Errors
     /// As [`Merging::run`].
@@ -137,11 +154,12 @@ impl PostgresLoad {
             rejected.count(),
         );
         let merged = Box::pin(merging.run(rejected)).await?;
-        if merge.is_none() {
-            sent.kept_out = sent.stored.saturating_sub(merged.taken + rejected.count() - before);
-        }
+        let Taken { rows, kept_out } = merged.taken;
+        let others = sent.stored.saturating_sub(rows + rejected.count() - before);
+        sent.kept_out = if merge.is_none() { others } else { kept_out };
+        sent.already_there = others.saturating_sub(sent.kept_out);
         sent.parts.extend(merged.parts);
-        Ok(merged.taken)
+        Ok(rows)
     }
 }
 
@@ -298,16 +316,17 @@ impl Merging<'_> {
     }
 
     /// Takes all rows of a source; how many were taken.
-    pub(super) async fn all(&self, key: &[String], source: &str) -> Result<u64, TaskError> {
-        let mut taken = 0;
+    pub(super) async fn all(&self, key: &[String], source: &str) -> Result<Taken, TaskError> {
+        let mut taken = Taken::default();
         for step in self.steps() {
             taken += self.take(step, key, source).await?;
         }
         Ok(taken)
     }
 
-    pub(super) async fn take(&self, step: MergeStep, key: &[String], source: &str) -> Result<u64, TaskError> {
-        let taken = match step {
+    pub(super) async fn take(&self, step: MergeStep, key: &[String], source: &str) -> Result<Taken, TaskError> {
+        let due = self.due(step, key, source).await?;
+        let rows = match step {
             MergeStep::Insert => self.execute(&insert(self.target(), self.fields, key, source)).await?,
             MergeStep::Update => {
                 match self.merge.and_then(|merge| merge.update(self.target(), self.fields, key, source)) {
@@ -317,15 +336,37 @@ impl Merging<'_> {
             }
         };
         self.sending.restore_role().await?;
-        Ok(taken)
+        Ok(Taken { rows, kept_out: due.map_or(0, |due| due.saturating_sub(rows)) })
+    }
+
+    /// How many rows of a merge a step would take if no trigger kept any of them out; none where none does.
+    async fn due(&self, step: MergeStep, key: &[String], source: &str) -> Result<Option<u64>, TaskError> {
+        let (target, nature) = (self.target(), &self.target().nature);
+        let query = match (step, self.merge) {
+            (_, None) => None,
+            (MergeStep::Insert, Some(_)) => nature.may_skip_rows.then(|| {
+                let new = without_match(target, key);
+                format!("SELECT count(*) FROM {source} s{new}")
+            }),
+            // A policy hides rows of the table from an UPDATE without a word.
+            (MergeStep::Update, Some(_)) if !nature.may_skip_updates || nature.has_policies => None,
+            (MergeStep::Update, Some(merge)) => merge.difference(self.fields, key).map(|differs| {
+                let (table, keys) = (&target.table.sql_name, list_of("s", key));
+                format!(
+                    "SELECT count(*) FROM (SELECT DISTINCT {keys} FROM {table} t, {source} s WHERE {differs}) AS keys"
+                )
+            }),
+        };
+        let Some(query) = query else { return Ok(None) };
+        Ok(Some(self.number(&query).await?.unwrap_or_default().unsigned_abs()))
     }
 
     /// Takes rows within a savepoint; also the number of the subtransaction. What the table has against one of them is the
     /// inner error.
     pub(super) async fn within(
         &self,
-        work: impl Future<Output = Result<u64, TaskError>>,
-    ) -> Result<Result<(u64, i64), CopyError>, TaskError> {
+        work: impl Future<Output = Result<Taken, TaskError>>,
+    ) -> Result<Result<(Taken, i64), CopyError>, TaskError> {
         let Sending { transaction, watch, relation, .. } = self.sending;
         let blames_row = |refusal: &CopyError| refusal.blames_row(relation);
         let doing = self.doing();
@@ -353,29 +394,38 @@ impl Merge {
     /// Changes the table's rows that differ from those of `source`, if there is anything to change. It gives the number of
     /// keys that it changed, not of the table's rows: without a unique index the table may hold a key twice.
     fn update(&self, target: &Target, fields: &[TableField], key: &[String], source: &str) -> Option<String> {
-        let changes = fields.iter().map(|field| (quote_name(&field.name), field.kind));
-        let changes = changes.filter(|(name, kind)| !key.contains(name) || kind.has_equal_values());
-        let changes: Vec<String> = changes.map(|(name, _)| name).collect();
-        if changes.is_empty() {
-            return None;
-        }
-        let set = changes.iter().map(|name| format!("{name} = s.{name}")).collect::<Vec<_>>().join(", ");
-        let row = |alias: &str| {
-            let values = changes.iter().map(|name| format!("{alias}.{name}")).collect::<Vec<_>>().join(", ");
-            format!("ROW({values})::record")
-        };
-        // By their bytes: to `=`, 1.0 and 1.00 are the same, and some types have none.
-        let differs = format!("{} OPERATOR(pg_catalog.*<>) {}", row("t"), row("s"));
-        let changed = key.iter().map(|name| format!("s.{name}")).collect::<Vec<_>>().join(", ");
+        let set =
+            self.changes(fields, key).iter().map(|name| format!("{name} = s.{name}")).collect::<Vec<_>>().join(", ");
+        let differs = self.difference(fields, key)?;
         Some(format!(
             "WITH changed AS (
-                 UPDATE {} t SET {set} FROM {source} s WHERE {} AND {differs} RETURNING {changed})
+                 UPDATE {} t SET {set} FROM {source} s WHERE {differs} RETURNING {})
              SELECT count(*) FROM (SELECT DISTINCT {} FROM changed) AS keys",
             target.table.sql_name,
-            same(key, "t", "s"),
+            list_of("s", key),
             key.join(", ")
         ))
     }
+
+    /// The columns that a row of the file changes.
+    fn changes(&self, fields: &[TableField], key: &[String]) -> Vec<String> {
+        let changes = fields.iter().map(|field| (quote_name(&field.name), field.kind));
+        let changes = changes.filter(|(name, kind)| !key.contains(name) || kind.has_equal_values());
+        changes.map(|(name, _)| name).collect()
+    }
+
+    /// The condition that a row `t` of the table has the key of a row `s` of the file and other values; none where there is
+    /// nothing to change.
+    fn difference(&self, fields: &[TableField], key: &[String]) -> Option<String> {
+        let changes = Some(self.changes(fields, key)).filter(|changes| !changes.is_empty())?;
+        let row = |alias: &str| format!("ROW({})::record", list_of(alias, &changes));
+        // By their bytes: to `=`, 1.0 and 1.00 are the same, and some types have none.
+        Some(format!("{} AND {} OPERATOR(pg_catalog.*<>) {}", same(key, "t", "s"), row("t"), row("s")))
+    }
+}
+
+fn list_of(alias: &str, columns: &[String]) -> String {
+    columns.iter().map(|name| format!("{alias}.{name}")).collect::<Vec<_>>().join(", ")
 }
 
 /// Adds the rows of `source` whose key the table has not, or all of them without a key.
@@ -383,9 +433,14 @@ fn insert(target: &Target, fields: &[TableField], key: &[String], source: &str) 
     let (table, columns) = (&target.table.sql_name, list(fields));
     let overriding = if target.overrides_identity(fields) { " OVERRIDING SYSTEM VALUE" } else { "" };
     let insert = format!("INSERT INTO {table} ({columns}){overriding} SELECT {columns} FROM {source} s");
+    format!("{insert}{}", without_match(target, key))
+}
+
+/// The condition that the table has no row with the key of a row `s`.
+fn without_match(target: &Target, key: &[String]) -> String {
     match key {
-        [] => insert,
-        key => format!("{insert} WHERE NOT EXISTS (SELECT 1 FROM {table} t WHERE {})", same(key, "t", "s")),
+        [] => String::new(),
+        key => format!(" WHERE NOT EXISTS (SELECT 1 FROM {} t WHERE {})", target.table.sql_name, same(key, "t", "s")),
     }
 }
 

@@ -264,7 +264,10 @@ impl Loading for PostgresLoad {
         let rejected_uri = rejected.uri().map(str::to_owned);
         let advice = watch.over("looking for an index", self.mode.advice(transaction, target)).await?;
         let advice = advice.map(|advice| (Level::Info, advice));
-        let mut done = Loaded { rejected_uri, ..Loaded::of(&self.table, source, counts, seconds) };
+        let (rows_kept_out, rows_there) = (sent.kept_out, sent.already_there);
+        let rows_left_out = skipped.saturating_sub(rows_kept_out + rows_there);
+        let mut done =
+            Loaded { rejected_uri, rows_left_out, rows_kept_out, ..Loaded::of(&self.table, source, counts, seconds) };
         done.notes.extend(note.into_iter().chain(changes).chain(sent.notes(&rejected)).chain(advice));
         Ok(done)
     }

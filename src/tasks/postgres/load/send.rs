@@ -57,6 +57,8 @@ pub(super) struct Sent {
     pub(super) stored: u64,
     /// Rows that triggers left out, or stored elsewhere.
     pub(super) kept_out: u64,
+    /// Rows of a merge that the table had, or that another row of the file stands for.
+    pub(super) already_there: u64,
     /// What data-quality rules had to say.
     warnings: Vec<String>,
     /// The numbers of the subtransactions that wrote rows of the table, which those carry as xmin.

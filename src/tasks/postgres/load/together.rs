@@ -194,7 +194,7 @@ impl Merging<'_> {
             match Box::pin(self.within(self.take(MergeStep::Insert, key, &source))).await? {
                 Ok((taken, part)) => {
                     merged.taken += taken;
-                    merged.parts.extend((taken > 0).then_some(part));
+                    merged.parts.extend((taken.rows > 0).then_some(part));
                     self.execute(&format!("DELETE FROM {CHOSEN}")).await?;
                     break;
                 }
