@@ -4,6 +4,7 @@
 
 mod again;
 mod appends;
+mod assigned;
 mod bad_rows;
 mod collations;
 mod columns;

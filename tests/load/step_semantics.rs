@@ -12,6 +12,12 @@ use crate::load::{Place, assert_says};
 /// Expressions that have Postgres's result.
 const SAME: &[&str] = &[
     "i + j",
+    "coalesce(-5, 3000000000)",
+    "greatest(-5, 3000000000)",
+    "CASE WHEN b THEN -5 ELSE 3000000000 END",
+    "1 BETWEEN 2 AND 7 / (i - i)",
+    "1 NOT BETWEEN 2 AND 7 / (i - i)",
+    "i BETWEEN i + 1 AND CAST(s AS int)",
     "dt - dt2",
     "dt - dt2 = 1",
     "dt - dt2 < 10",
@@ -873,6 +879,12 @@ const REFUSED: &[&str] = &[
     "self.i.x",
     "ROW(i, j)",
     "(SELECT 1)",
+    "ts + (- INTERVAL '1 day')",
+    "-9223372036854775808",
+    "'1' AND b",
+    "CASE WHEN NULL THEN 1 END",
+    "left(NULL, 2)",
+    "NULL ~ 'a'",
 ];
 
 const TABLE: &str = "

@@ -3,7 +3,7 @@
 use sqlparser::ast::{BinaryOperator, DataType, Expr, UnaryOperator, Value};
 
 use super::datetimes::{Time, has_months};
-use super::dialect::Rewriter;
+use super::dialect::{Rewriter, text_of};
 use super::function_table::{self, ClassRule, PREFIX};
 use super::functions::arguments;
 use super::unsupported::{SqlResult, unsupported};
@@ -108,6 +108,10 @@ impl Rewriter<'_> {
     /// Refuses a value where a boolean is expected.
     pub(super) fn require_boolean(&self, expr: &Expr) -> SqlResult<()> {
         match self.class(expr) {
+            None if text_of(expr).is_some() => unsupported(
+                format!("{} is a text, where a boolean is expected", describe(expr)),
+                "write `TRUE` or `FALSE`",
+            ),
             None | Some(Class::Boolean) => Ok(()),
             Some(class) => unsupported(
                 format!("{} is {}, where a boolean is expected", describe(expr), class.name()),

@@ -216,6 +216,12 @@ impl<'a> Rewriter<'a> {
                 Some(Class::Number | Class::Interval) => Some(sql(&inner.to_string())?),
                 _ => return unsupported(format!("a sign before {}", describe(inner)), "leave it out"),
             },
+            Expr::UnaryOp { op: UnaryOperator::Minus, expr: inner } if self.time(inner) == Some(Time::Interval) => {
+                return unsupported(
+                    format!("a sign before {}", describe(inner)),
+                    "subtract the interval, or write the sign into it: `INTERVAL '-1 day'`",
+                );
+            }
             Expr::UnaryOp { op: UnaryOperator::Minus, expr: inner } if !matches!(**inner, Expr::Value(_)) => {
                 self.reject_decimal_text(inner)?;
                 match self.time(inner).is_some() {

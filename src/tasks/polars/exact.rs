@@ -13,6 +13,7 @@ use super::dialect::{Rewriter, call, sql};
 use super::function_table::{self, NumberRule, PREFIX, SqlFunction};
 use super::functions::{arguments, values_of};
 use super::number::NumberType;
+use super::short_circuit::short_circuit;
 use super::unsupported::{SqlResult, session_time_zone, unsupported, unsupported_arithmetic};
 use crate::stream::ColumnType;
 
@@ -52,11 +53,14 @@ impl Rewriter<'_> {
     pub(super) fn between(&self, (expr, low, high): (&Expr, &Expr, &Expr), negated: bool) -> SqlResult<Option<Expr>> {
         use BinaryOperator::{Gt, GtEq, Lt, LtEq};
         let (from, to, join) = if negated { (Lt, Gt, "OR") } else { (GtEq, LtEq, "AND") };
-        if self.compared(expr, &from, low)?.is_none() && self.compared(expr, &to, high)?.is_none() {
-            return Ok(None);
-        }
+        let is_exact = self.compared(expr, &from, low)?.is_some() || self.compared(expr, &to, high)?.is_some();
         let (above, below) = (self.comparing(expr, &from, low)?, self.comparing(expr, &to, high)?);
-        sql(&format!("{above} {join} {below}")).map(Some)
+        // Postgres comes to the second comparison only where the first one leaves the answer open.
+        let deciding = if negated { "TRUE" } else { "FALSE" };
+        match short_circuit(&sql(&above)?, deciding, join, &sql(&below)?)? {
+            None if is_exact => sql(&format!("{above} {join} {below}")).map(Some),
+            both => Ok(both),
+        }
     }
 
     /// A comparison as SQL, exact where it can be.
@@ -177,10 +181,21 @@ impl Rewriter<'_> {
         if self.digits(expr)?.is_some() { unsupported_arithmetic(&describe(expr)) } else { Ok(()) }
     }
 
-    /// Makes the values that an expression chooses among numbers in double precision, where one of them is; whether
-    /// there was something to do.
+    /// Makes the values that an expression chooses among numbers in double precision, where one of them is, and numbers
+    /// that are written out `bigint`, where one of them is; whether there was something to do.
     pub(super) fn of_one_type(&self, values: Vec<&mut Expr>) -> SqlResult<bool> {
         let mut is_changed = false;
+        if values.iter().all(|value| matches!(self.number(value), Some(NumberType::Whole(_))))
+            && values.iter().any(|value| self.number(value) == Some(NumberType::Whole(64)))
+        {
+            for value in values {
+                if self.written_digits(value).is_some() {
+                    *value = sql(&format!("CAST({value} AS BIGINT)"))?;
+                    is_changed = true;
+                }
+            }
+            return Ok(is_changed);
+        }
         if values.iter().any(|value| self.number(value) >= Some(NumberType::Real)) {
             for value in values {
                 if let Some(double) = self.in_double(value)? {

@@ -65,6 +65,12 @@ pub fn converted(field: &str, expression: Expr, from: ColumnType, kind: ColumnTy
             Err(TaskError::permanent(message)
                 .help("compute it in SQL after the load, or set the session's time zone to UTC"))
         }
+        false if kind == ColumnType::Instant => {
+            let message =
+                format!("`{field}`: {from} as a timestamptz depends on the session's time zone, which is not UTC");
+            Err(TaskError::permanent(message)
+                .help("leave the text for the server to read, or set the session's time zone to UTC"))
+        }
         false => Err(TaskError::permanent(format!("`{field}`: values of type {from} cannot be converted to {kind}"))
             .help("write an explicit expression in `with_columns`")),
     }
@@ -196,6 +202,9 @@ pub fn plain(error: &PolarsError) -> String {
     let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or("unknown error").trim();
     let line = line.split(" Resolved plan until failure").next().unwrap_or(line);
     let line = line.replace("SQL error: ", "").replace("sql parser error: ", "");
+    if line.contains("expected") && (line.contains("got `null`") || line.contains("got: null")) {
+        return "NULL without a type, which `CAST(NULL AS text)` gives it,".to_owned();
+    }
     // Polars shows its tree of what it does not know.
     let line = match line.split_once("Ident {").map_or(line.as_str(), |(before, _)| before) {
         before if before.len() < line.len() => {

@@ -14,7 +14,7 @@ use super::expression::{
 use super::keys::{KeySpool, Nulls};
 use super::query::QueryStep;
 use super::row_id::RowId;
-use super::row_steps::RowSteps;
+use super::row_steps::{self, RowSteps};
 use super::row_wise::{each, row_wise};
 use super::spec::{Dedupe, Keep, Pairs, Rule, Transform};
 use super::spool::{DedupeStep, SqlQuery, failed, spooled};
@@ -213,10 +213,14 @@ impl Transform {
             let kind = resolve_time_zone(kind.into(), types(renamed(&name, &self.rename)));
             let field = format!("cast.{name}");
             let expression = converted(&field, col(name.as_str()), own, kind)?;
-            cast.push((field, expression));
+            cast.push((name.clone(), field, expression));
             columns.iter_mut().filter(|(column, _)| *column == name).for_each(|column| column.1 = kind);
         }
-        let output = self.output(&columns)?;
+        let mut output = self.output(&columns)?;
+        // A column that goes nowhere may not be read at all.
+        cast.retain(|(name, ..)| output.iter().any(|(old, ..)| old == name));
+        let cast = cast.into_iter().map(|(_, field, expression)| (field, expression)).collect::<Vec<_>>();
+        let assigned = row_steps::assigned(self, &mut output, types)?;
         let is_made = |name: &str| self.with_columns.0.iter().any(|(made, _)| made == name);
         used.extend(output.iter().filter(|(old, _, _)| !is_made(old)).map(|(old, _, _)| old.clone()));
         if used.is_empty() {
@@ -227,12 +231,14 @@ impl Transform {
         let is_identity = filter.is_none()
             && computed.is_empty()
             && cast.is_empty()
+            && assigned.is_empty()
             && output.iter().all(|(old, new, _)| old == new)
             && unchanged.eq(output.iter().map(|(_, new, _)| new));
         let steps = RowSteps {
             filter,
             computed,
             cast,
+            assigned,
             output: output.iter().map(|(old, new, _)| col(old.as_str()).alias(new.as_str())).collect(),
             names: output.iter().map(|(old, new, _)| (old.clone(), new.clone())).collect(),
             is_identity,

@@ -37,7 +37,17 @@ impl PostgresLoad {
         let is_left_out = |name: &str| {
             self.on_extra_column == ExtraColumn::Ignore && reader.is_ambiguous(name) && types(name).is_none()
         };
-        let columns: Vec<_> = reader.columns().iter().filter(|(name, _)| !is_left_out(name)).cloned().collect();
+        // What is a moment in the file is one, but its day and its text are those of the session's time zone.
+        let own = |kind: Option<ColumnType>| match kind {
+            Some(ColumnType::TimestampTz) if !session.is_utc => Some(ColumnType::Instant),
+            kind => kind,
+        };
+        let of_file = |kind: Option<ColumnType>| match kind {
+            Some(ColumnType::Instant) => Some(ColumnType::TimestampTz),
+            kind => kind,
+        };
+        let columns = reader.columns().iter().filter(|(name, _)| !is_left_out(name));
+        let columns: Vec<_> = columns.map(|(name, kind)| (name.clone(), own(*kind))).collect();
         let needed = match self.on_extra_column {
             ExtraColumn::Ignore => {
                 let needed = self.transform.needed(&columns, &types);
@@ -47,7 +57,8 @@ impl PostgresLoad {
         };
         // Without any column that the table has, it is the file that the error is about.
         let columns = if needed.is_empty() { columns } else { needed };
-        let plan = self.transform.plan_for_texts(&columns, &types, &|found, wanted| reader.keeps(found, wanted));
+        let plan =
+            self.transform.plan_for_texts(&columns, &types, &|found, wanted| reader.keeps(of_file(found), wanted));
         let plan =
             plan.map_err(|error| reader.of_columns(with_unknown_columns(&columns, &types, &self.table, error)))?;
         let comparison_rule = |name: Option<&str>| target.comparison_rule(name, &session.collation);
