@@ -117,7 +117,7 @@ fn an_hour_that_a_clock_change_skips_or_repeats_runs_once() {
     // On 27 October 2024 it went from 03:00 back to 02:00: of two the first.
     let autumn = moments(&nightly, "2024-10-26T00:00:00Z", "2024-10-29T00:00:00Z");
     assert_eq!(autumn, ["2024-10-26T02:30", "2024-10-27T02:30", "2024-10-28T02:30"]);
-    // What repeats goes on in real time.
+    // What repeats does so in real time.
     let hourly = trigger("type: schedule, cron: '0 * * * *', timezone: Europe/Paris");
     assert_eq!(moments(&hourly, "2024-03-30T23:00:00Z", "2024-03-31T22:00:00Z").len(), 23);
     assert_eq!(moments(&hourly, "2024-10-26T22:00:00Z", "2024-10-27T23:00:00Z").len(), 25);

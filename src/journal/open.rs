@@ -49,7 +49,7 @@ pub(super) fn empty<E: From<rusqlite::Error>>(
     })
 }
 
-/// Beside processes that have it open, whose memory says what is in the WAL.
+/// While other processes have it open, whose memory says what is in the WAL.
 fn shared(file: &Path) -> rusqlite::Result<Connection> {
     usable(Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?)
 }

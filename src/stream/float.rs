@@ -114,7 +114,7 @@ impl Scientific {
         }
         let rounded = |places: usize| Self::format(format_args!("{magnitude:.places$e}"));
         let is_right = |text: &Self| text.value() == Some(magnitude) && !text.is_halfway(magnitude);
-        // Beside a power of two the nearest decimal of this length can belong to the neighbour.
+        // Next to a power of two the nearest decimal of this length can belong to the neighbour.
         let candidates = [rounded(digits - 1), shortest];
         candidates.into_iter().chain((digits..17).map(rounded)).find(is_right).unwrap_or(shortest)
     }

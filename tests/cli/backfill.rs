@@ -163,7 +163,7 @@ async fn another_terminal_pauses_resumes_and_cancels() {
     let refused = world.jitney(&months(&["--parallel", "2"])).ended(3);
     refused.says("is running in another process");
     world.jitney(&["backfill", "resume"]).ended(0).says("resumes in the process that runs it");
-    until("it goes on", async || counted(&shown(&world), "state", "LOADED") > before).await;
+    until("it continues", async || counted(&shown(&world), "state", "LOADED") > before).await;
     world.jitney(&["backfill", "cancel"]).ended(0);
     let result = output_of(child).ended(130).says("  paused").says("  resumed").says("CANCELLED");
     assert!(counted(&shown(&world), "state", "WAITING") > 0, "{result}");

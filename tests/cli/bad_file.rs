@@ -151,9 +151,9 @@ async fn a_missing_file_is_reported_with_similar_names_in_the_folder() {
     for month in ["03", "05"] {
         world.write(&format!("mirror/green/green_tripdata_2020-{month}.csv.gz"), "");
     }
-    let beside = "green_tripdata_2020-03.csv.gz and green_tripdata_2020-05.csv.gz";
+    let neighbours = "green_tripdata_2020-03.csv.gz and green_tripdata_2020-05.csv.gz";
     let result = refused(&world, "there is no file `", "looked at ").await;
-    assert!(result.err.contains(&format!("the folder has {beside}")), "{result}");
+    assert!(result.err.contains(&format!("the folder has {neighbours}")), "{result}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

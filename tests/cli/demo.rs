@@ -1,4 +1,4 @@
-//! `jitney demo` beside tables that are not its own.
+//! `jitney demo` next to tables that are not its own.
 
 use crate::cli::postgres;
 use crate::cli::world::{CommandOutput, World};

@@ -41,7 +41,7 @@ fn read_only_commands_work_on_a_read_only_home() {
     world.jitney(&["run", flow.to_str().unwrap()]).ended(0);
     world.jitney(&["kv", "set", "-n", "n", "key", "value"]).ended(0);
     let id = world.newest_id();
-    // As a killed process leaves it: part of the journal is in the file beside it.
+    // As a killed process leaves it: part of the journal is in the file next to it.
     let held = Journal::open(&world.home().join("journal.db")).unwrap();
     held.probe().unwrap();
     let left = world.path("left");

@@ -1,4 +1,4 @@
-//! Crash safety without a crash: a finished run's journal is cut after every event in turn, and goes on to the same end.
+//! Crash safety without a crash: a finished run's journal is cut after every event in turn, and resumed to the same end.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -64,7 +64,7 @@ impl Bench {
         Executor::open(runner, ExecutorOptions::new(tasks::ALL)).unwrap()
     }
 
-    async fn go_on(&self, journal: &Path, id: &ExecutionId) -> State {
+    async fn resume(&self, journal: &Path, id: &ExecutionId) -> State {
         let executor = self.executor(journal);
         let prepared = executor.prepared(&self.flow, &self.inputs, false);
         // One that has ended stays as it is.
@@ -115,7 +115,7 @@ async fn a_journal_cut_after_any_event_resumes_to_the_same_result() {
     let whole = bench.world.path("whole.db");
     let request = ExecutionRequest { inputs: bench.inputs.clone(), ..ExecutionRequest::default() };
     let (id, _) = bench.executor(&whole).create(&bench.flow, request).unwrap();
-    let end = bench.go_on(&whole, &id).await;
+    let end = bench.resume(&whole, &id).await;
     assert_eq!(end.status, ExecutionState::Success, "{:?}", end.tasks);
     assert_eq!(ends(&end).last().unwrap(), "\"1000 1000\"");
     let count: u32 =
@@ -132,7 +132,7 @@ async fn a_journal_cut_after_any_event_resumes_to_the_same_result() {
             if !committed {
                 empty(&client).await;
             }
-            let state = bench.go_on(&journal, &id).await;
+            let state = bench.resume(&journal, &id).await;
             assert_eq!((state.status, ends(&state)), (end.status, ends(&end)), "after {events} events");
             assert_eq!(held(&client).await, expected(&facts), "after {events} events, committed: {committed}");
             assert_eq!(ledger(&client).await, 1, "after {events} events, committed: {committed}");

@@ -1,4 +1,4 @@
-//! The world around a flow, as its user sets it up: secrets, files beside the flow, stored values.
+//! The world around a flow, as its user sets it up: secrets, files next to the flow, stored values.
 
 use crate::cli::world::{CommandOutput, World};
 

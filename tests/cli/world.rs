@@ -112,7 +112,7 @@ impl World {
         postgres::client(self.postgres.as_ref().unwrap()).await
     }
 
-    /// Every byte of the journal, with what SQLite has beside it.
+    /// Every byte of the journal, with what SQLite keeps next to it.
     pub fn journal_text(&self) -> String {
         let files = ["journal.db", "journal.db-wal"].map(|name| std::fs::read(self.home().join(name)));
         let bytes: Vec<u8> = files.into_iter().flatten().flatten().collect();

@@ -1,4 +1,4 @@
-"""Starts and stops the emulators. Run by `run` beside it, in the environment that has them."""
+"""Starts and stops the emulators. Run by `run` in this folder, in the environment that has them."""
 
 import fcntl
 import json

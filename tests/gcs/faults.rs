@@ -13,7 +13,7 @@ use super::{attempt, bucket, context, lines, noise};
 
 const LENGTH: usize = 20 * 1024 * 1024;
 
-/// The test's bucket with a large file beside it.
+/// The test's bucket with a large file next to it.
 async fn prepare(home: &Path, name: &str) -> Option<serde_json::Value> {
     fs::write(home.join("f"), noise(LENGTH)).unwrap();
     Some(json!({"from": "f", "to": format!("gs://{}/f", bucket(home, name).await?)}))

@@ -1,4 +1,4 @@
-//! Crash safety of every construct: a journal is cut after every event in turn, and goes on to the same end.
+//! Crash safety of every construct: a journal is cut after every event in turn, and resumed to the same end.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -47,7 +47,7 @@ async fn ends_the_same_wherever_it_is_cut(tasks: &str) {
     let flow = place.flow(&flow(tasks));
     let id = place.create(&flow, &[]).unwrap();
     let none = serde_json::Map::new();
-    let whole = place.go_on(&flow, &id).await;
+    let whole = place.resume(&flow, &id).await;
     let children = place.runner.journal.children(&id).unwrap().len();
     let home = place.folder.path().join("home");
     let count = "SELECT count(*) FROM events WHERE execution = ?";
@@ -160,7 +160,7 @@ tasks: [{id: bad, type: shell.commands, commands: [exit 3]}]",
     let place = Place::new();
     let flow = place.flow(&text);
     let id = place.create(&flow, &[]).unwrap();
-    place.go_on(&flow, &id).await;
+    place.resume(&flow, &id).await;
     let whole = place.runner.state(&id).unwrap();
     let events = "SELECT number FROM events WHERE execution = ? AND json_extract(body, '$.kind') = 'retrying'";
     let home = place.folder.path().join("home");

@@ -1,4 +1,4 @@
-//! The keys of a flow beside its tasks.
+//! The keys of a flow other than its tasks.
 
 use jitney::journal::ExecutionState;
 use serde_json::json;
@@ -120,9 +120,9 @@ tasks: [{{id: slow, type: sleep, duration: 150ms}}]"
         let [one, two] = [(); 2].map(|()| place.create(&flow, &[]).unwrap());
         let later = async {
             tokio::time::sleep(std::time::Duration::from_millis(40)).await;
-            place.go_on(&flow, &two).await
+            place.resume(&flow, &two).await
         };
-        let (first, later) = tokio::join!(place.go_on(&flow, &one), later);
+        let (first, later) = tokio::join!(place.resume(&flow, &one), later);
         assert_eq!((first.status, later.status.as_str()), (ExecutionState::Success, second));
         if behavior == "QUEUE" {
             assert!(later.started.unwrap() >= first.ended.unwrap(), "they ran at once");

@@ -45,15 +45,15 @@ async fn an_execution_waits_until_somebody_resumes_it_and_hears_what_they_say() 
     let place = Place::new();
     let flow = place.flow(&approval());
     let id = place.create(&flow, &[]).unwrap();
-    let state = place.go_on(&flow, &id).await;
+    let state = place.resume(&flow, &id).await;
     assert_eq!((state.status, place.lines()), (ExecutionState::Paused, vec!["before".to_owned()]));
     // Taken up again without an answer, it is still paused.
-    assert_eq!(place.go_on(&flow, &id).await.status, ExecutionState::Paused);
+    assert_eq!(place.resume(&flow, &id).await.status, ExecutionState::Paused);
     let answer = |answers: &[(&str, &str)]| resume(place.executor(), &flow, &id, &reported(answers));
     let refused = answer(&[("days", "x")]).unwrap_err();
     assert!(refused.to_string().contains("input `reason` has no value"), "{refused}");
     answer(&[("reason", "fine")]).unwrap();
-    assert_eq!(place.go_on(&flow, &id).await.status, ExecutionState::Success);
+    assert_eq!(place.resume(&flow, &id).await.status, ExecutionState::Success);
     assert_eq!(place.lines(), ["before", "fine 3"]);
     let again = answer(&[]).unwrap_err();
     assert!(again.to_string().contains("is SUCCESS and cannot be resumed"), "{again}");
@@ -98,7 +98,7 @@ async fn others_go_on_beside_a_pause() {
         tasks: [{id: s, type: sleep, duration: 30ms}, {id: say, type: log, message: done}]",
     ));
     let id = place.create(&flow, &[]).unwrap();
-    let state = place.go_on(&flow, &id).await;
+    let state = place.resume(&flow, &id).await;
     assert_eq!((state.status, place.lines()), (ExecutionState::Paused, vec!["done".to_owned()]));
 }
 

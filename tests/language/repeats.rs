@@ -101,7 +101,7 @@ finally: [{{id: last, type: log, message: last}}]",
     ];
     for (status, lines) in expected {
         place.forget_lines();
-        assert_eq!(place.go_on(&flow, &id).await.status, status);
+        assert_eq!(place.resume(&flow, &id).await.status, status);
         let own: Vec<String> = place.lines().into_iter().filter(|line| !line.contains("exit")).collect();
         assert_eq!(own, lines);
     }
@@ -128,7 +128,7 @@ async fn a_replay_begins_with_a_task_and_keeps_what_ran_before() {
     let text = flow(STEPS);
     let flow = place.flow(&text);
     let id = place.create(&flow, &[("who", "x")]).unwrap();
-    place.go_on(&flow, &id).await;
+    place.resume(&flow, &id).await;
     for (from, runs, lines) in [
         (None, 7, vec!["ax", "b", "axb", "c1", "c2", "axbc2"]),
         (Some("say"), 4, vec!["axb", "c1", "c2", "axbc2"]),
@@ -141,7 +141,7 @@ async fn a_replay_begins_with_a_task_and_keeps_what_ran_before() {
         let inputs = place.runner.state(&id).unwrap().created.inputs;
         let prepared = place.executor().prepared(&flow, &inputs, false);
         let (replay, _) = place.executor().create_replay(&id, &prepared, &part).unwrap();
-        let state = place.go_on(&flow, &replay).await;
+        let state = place.resume(&flow, &replay).await;
         assert_eq!(
             (state.status, place.lines()),
             (ExecutionState::Success, lines.iter().map(ToString::to_string).collect())

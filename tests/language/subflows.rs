@@ -115,7 +115,7 @@ async fn killing_an_execution_kills_those_it_started_and_a_restart_goes_on_with_
     assert_eq!(state.status, ExecutionState::Killed);
     let child = place.runner.journal.children(&id).unwrap().remove(0);
     assert_eq!(place.runner.state(&child).unwrap().status, ExecutionState::Killed);
-    assert_eq!(place.go_on(&flow, &id).await.status, ExecutionState::Success);
+    assert_eq!(place.resume(&flow, &id).await.status, ExecutionState::Success);
     assert_eq!(place.runner.journal.children(&id).unwrap(), [child], "it went on with the same one");
     assert_eq!(place.lines(), ["first"], "what had ended well did not run again");
 }
@@ -146,7 +146,7 @@ async fn flows_that_start_each_other_without_end_come_to_one() {
     Arc::make_mut(&mut place.runner.settings).max_descendants = 40;
     let root = place.flow(&twins);
     let id = place.create(&root, &[]).unwrap();
-    place.go_on(&root, &id).await;
+    place.resume(&root, &id).await;
     place.executor().wait_for_detached().await;
     // Those that are in progress at a time may look at the same number.
     let count = place.runner.journal.descendants(&id).unwrap();

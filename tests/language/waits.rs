@@ -157,9 +157,9 @@ async fn tasks_that_share_a_folder_start_anew_together() {
             .as_str(),
     ));
     let id = place.create(&flow, &[]).unwrap();
-    assert_eq!(place.go_on(&flow, &id).await.status.as_str(), "FAILED");
+    assert_eq!(place.resume(&flow, &id).await.status.as_str(), "FAILED");
     place.write("now", "");
-    assert_eq!(place.go_on(&flow, &id).await.status.as_str(), "SUCCESS");
+    assert_eq!(place.resume(&flow, &id).await.status.as_str(), "SUCCESS");
     assert_eq!(place.lines().iter().filter(|line| *line == "made").count(), 2);
     assert_eq!(place.lines().iter().filter(|line| *line == "first").count(), 1);
 }

@@ -45,7 +45,7 @@ impl Place {
         Self { folder, runner, lines, executor: OnceCell::new() }
     }
 
-    /// A place with other flows beside the one that runs.
+    /// A place with other flows next to the one that runs.
     pub fn with(flows: &[(&str, &str)]) -> Self {
         let place = Self::new();
         flows.iter().for_each(|(name, text)| place.write(name, text));
@@ -76,7 +76,7 @@ impl Place {
     }
 
     /// Works on an execution until it ends or rests.
-    pub async fn go_on(&self, flow: &Arc<Flow>, id: &ExecutionId) -> State {
+    pub async fn resume(&self, flow: &Arc<Flow>, id: &ExecutionId) -> State {
         let given = self.runner.state(id).unwrap().created.inputs;
         run_on(self.executor(), flow, id, &given, CancellationToken::new()).await.1
     }

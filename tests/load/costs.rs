@@ -27,7 +27,7 @@ async fn a_batch_is_not_sent_again_as_a_whole_for_each_of_its_bad_rows() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_rows_are_not_sent_again_for_each_reference_that_is_missing() {
-    // A sequence goes on counting when rows are rolled back.
+    // A sequence keeps counting when rows are rolled back.
     let made = "CREATE TABLE p (id int PRIMARY KEY); CREATE SEQUENCE seen;
         CREATE TABLE t (id int PRIMARY KEY, r int REFERENCES p);
         CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN

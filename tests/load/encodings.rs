@@ -49,7 +49,7 @@ async fn every_usual_encoding_gives_the_same_rows() {
     assert_eq!(place.t().await, expected, "the byte order mark is enough");
 }
 
-/// Every encoding that a load accepts, beside Unicode.
+/// Every encoding that a load accepts, other than Unicode.
 const ONE_BYTE: &[&str] = &[
     "LATIN1",
     "LATIN2",

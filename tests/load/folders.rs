@@ -14,7 +14,7 @@ const T: &str = "CREATE TABLE t (id int, note text)";
 const A: &str = "{from: a.csv, table: t}";
 static EXECUTIONS: AtomicU32 = AtomicU32::new(1);
 
-/// Runs the task in a folder of its own below the place's, with the same file beside the flow.
+/// Runs the task in a folder of its own below the place's, with the same file next to the flow.
 async fn load_in_folder(place: &Place, folder: &str, flow: &str, yaml: &str) -> (Result<Outputs, TaskError>, String) {
     let folder = place.path().join(folder);
     std::fs::create_dir_all(&folder).unwrap();

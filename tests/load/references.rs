@@ -1,4 +1,4 @@
-//! Rows that refer to each other, beside bad ones: the table becomes what COPY makes of the file without the rows that are
+//! Rows that refer to each other, among bad ones: the table becomes what COPY makes of the file without the rows that are
 //! bad themselves.
 
 use crate::load::merges::rejected;
@@ -106,7 +106,7 @@ async fn a_trigger_after_a_row_finds_the_rows_of_the_whole_file() {
     place.file("far.csv", format!("a,b\n{}", pairs(200_000)));
     let yaml = "{from: far.csv, table: t, on_bad_row: {reject: {}}}";
     assert_eq!(counts(&place.load(yaml).await.unwrap()), [200_000, 200_000, 0, 0]);
-    // Beside bad rows, too, those that want a later one are kept.
+    // Among bad rows, too, those that want a later one are kept.
     let rows: String = (0..20).map(|row| format!("{row},{}\n", row.max(19 - row))).collect();
     place.file("near.csv", format!("a,b\n{rows}50,70\n60,60\n"));
     let yaml = "{from: near.csv, table: t, mode: truncate, on_bad_row: {reject: {}}}";

@@ -167,7 +167,7 @@ async fn a_backfill_can_be_controlled_over_http_and_from_a_terminal() {
     assert!(listed.contains(&id) && listed.contains("PAUSED"), "{listed}");
     let resumed = place.jitney(&["backfill", "resume", &id]);
     assert!(resumed.status.success(), "{resumed:?}");
-    until("it goes on", async || count("LOADED") > before).await;
+    until("it continues", async || count("LOADED") > before).await;
     assert!(place.jitney(&["backfill", "pause", &id]).status.success());
     assert_eq!(state(&server, &id), "PAUSED");
     assert_eq!(call("resume")["state"], "RUNNING");

@@ -308,7 +308,7 @@ fn external_paths_are_rejected_in_every_kind_of_request() {
         }
         let again = server.json(&[&format!("/api/v1/executions/{id}/replay"), "-X", "POST"]);
         refused(&server, &ended(&server, &again));
-        // The user on the command line goes on with what others gave.
+        // The user on the command line resumes with what others gave.
         let resumed = place.command(&["resume", id]).output().unwrap();
         assert!(!resumed.status.success(), "{id}");
     }

@@ -259,7 +259,7 @@ async fn problems_of_flows_and_folders_are_logged_listed_and_notified() {
     let ready = server.get("/ready");
     assert_eq!(ready["status"], "DEGRADED", "{ready}");
     assert!(ready["problems"].to_string().contains("nosuch"), "{ready}");
-    assert_eq!(server.code(&["/ready"]), "200", "what runs goes on");
+    assert_eq!(server.code(&["/ready"]), "200", "what runs continues");
     // The folder is gone.
     std::fs::rename(place.path("flows"), place.path("away")).unwrap();
     until("it is not ready", async || server.code(&["/ready"]) == "503").await;

@@ -33,7 +33,7 @@ pub static TASKS: &[TaskType] = &[TaskType::of::<Probe>(), TaskType::of::<Parall
 /// How many probes of a flow run, and the most that ever did.
 static RUNNING: Mutex<BTreeMap<String, (u32, u32)>> = Mutex::new(BTreeMap::new());
 
-/// Sleeps for some milliseconds and counts who sleeps beside it.
+/// Sleeps for some milliseconds and counts who sleeps at the same time.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Probe {

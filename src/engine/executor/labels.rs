@@ -16,7 +16,7 @@ const MAX_NAME: usize = 128;
 const MAX_VALUE: usize = 1024;
 
 impl Executor {
-    /// Gives an execution that has ended these labels: beside the others that it has, or in their place.
+    /// Gives an execution that has ended these labels: in addition to those that it has, or in their place.
     ///
     /// # Errors
     /// When it has not ended, another process works on it, a label is not allowed, or it tells to which backfill the execution

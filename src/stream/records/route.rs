@@ -26,7 +26,7 @@ pub(super) struct Way {
 }
 
 impl Records {
-    /// Goes on from a stop; none where the rows begin, or one more step can be made.
+    /// Continues from a stop; none where the rows begin, or one more step can be made.
     pub(super) fn step(&mut self, stop: Stop, at: usize) -> Option<StopReason> {
         let byte = *self.text.get(at)?;
         match (stop, byte) {

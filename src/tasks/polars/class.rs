@@ -120,7 +120,7 @@ impl Rewriter<'_> {
         }
     }
 
-    /// Refuses values of different classes side by side. A written-out text is of any class to Postgres, but only beside a
+    /// Refuses values of different classes side by side. A written-out text is of any class to Postgres, but only next to a
     /// text or a time is it the same here.
     pub(super) fn require_same_class(&self, values: &[&Expr], has_times: bool) -> SqlResult<()> {
         if values.iter().any(|value| self.time(value) == Some(Time::Interval) && has_months(value)) {

@@ -133,12 +133,12 @@ impl Rewriter<'_> {
     pub(super) fn shifted(&self, left: &Expr, op: &BinaryOperator, right: &Expr) -> SqlResult<Option<Expr>> {
         use BinaryOperator::{Minus, Plus};
         if *op == Minus {
-            if let Some(left) = self.as_time_beside(left, right)? {
+            if let Some(left) = self.as_time_like(left, right)? {
                 return self
                     .shifted(&left, op, right)
                     .map(|found| found.or_else(|| sql(&format!("{left} {op} {right}")).ok()));
             }
-            if let Some(right) = self.as_time_beside(right, left)? {
+            if let Some(right) = self.as_time_like(right, left)? {
                 return self
                     .shifted(left, op, &right)
                     .map(|found| found.or_else(|| sql(&format!("{left} {op} {right}")).ok()));
@@ -218,7 +218,7 @@ impl Rewriter<'_> {
     }
 
     /// A literal text compared with a date or timestamp is one too. Polars would compare texts, or refuse to.
-    pub(super) fn as_time_beside(&self, text: &Expr, other: &Expr) -> SqlResult<Option<Expr>> {
+    pub(super) fn as_time_like(&self, text: &Expr, other: &Expr) -> SqlResult<Option<Expr>> {
         if text_of(text).is_none() {
             return Ok(None);
         }

@@ -21,7 +21,7 @@ impl Rewriter<'_> {
     /// A comparison of decimal numbers as Postgres makes it: exactly with decimal and whole numbers, in double
     /// precision with floating-point numbers. None where it stays as it is.
     pub(super) fn compared(&self, left: &Expr, op: &BinaryOperator, right: &Expr) -> SqlResult<Option<Expr>> {
-        match (self.as_time_beside(left, right)?, self.as_time_beside(right, left)?) {
+        match (self.as_time_like(left, right)?, self.as_time_like(right, left)?) {
             (Some(left), _) => return sql(&format!("{left} {op} {right}")).map(Some),
             (_, Some(right)) => return sql(&format!("{left} {op} {right}")).map(Some),
             _ => {}
@@ -207,7 +207,7 @@ impl Rewriter<'_> {
         Ok(is_changed)
     }
 
-    /// Refuses a list beside numbers of single precision, in which Postgres compares, while `=` compares in double precision.
+    /// Refuses a list compared with numbers of single precision, in which Postgres compares, while `=` compares in double precision.
     pub(super) fn refuse_mixed_reals(&self, values: &[&Expr]) -> SqlResult<()> {
         let numbers: Vec<_> = values.iter().filter_map(|value| self.number(value)).collect();
         let is_mixed = numbers.contains(&NumberType::Real) && numbers.iter().any(|number| *number != NumberType::Real);

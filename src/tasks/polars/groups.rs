@@ -276,7 +276,7 @@ fn check_item(item: &SelectItem, uses: &Uses, (keys, fields): (&[Option<usize>],
     match () {
         () if is_alone || uses.bare.is_empty() => Ok(()),
         () if uses.aggregates > 0 => unsupported(
-            format!("{}, which is made of an aggregate and a column beside it", describe(expr)),
+            format!("{}, which is made of both an aggregate and a column", describe(expr)),
             "give each a name in `FROM (SELECT …) x`, and compute with these names",
         ),
         () => match item {

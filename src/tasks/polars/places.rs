@@ -147,7 +147,7 @@ fn check_inner_queries(select: &Select, queries: usize) -> SqlResult<()> {
     match placed == queries {
         true => Ok(()),
         false => unsupported(
-            "a query behind IN that is not a condition of WHERE, alone or beside AND",
+            "a query behind IN that is not a condition of WHERE, alone or joined by AND",
             "write `WHERE column IN (SELECT …)`, or join the query",
         ),
     }

@@ -68,7 +68,7 @@ impl Rewriter<'_> {
         sql(&format!("{} || {}", describe(left)?, describe(right)?))
     }
 
-    /// Refuses a long list of values but for whole numbers beside one, and texts beside a text: they are not compared one
+    /// Refuses a long list of values but for whole numbers compared with one, and texts with a text: they are not compared one
     /// by one.
     pub(super) fn require_plain_list(&self, value: &Expr, list: &[Expr]) -> SqlResult<()> {
         let are_whole = self.bits(value).is_some() && list.iter().all(|other| self.bits(other).is_some());

@@ -91,7 +91,7 @@ fn rewrite_order(function: &Function, order: &OrderByExpr) -> SqlResult<Option<F
     let mut function = function.clone();
     if let Some(WindowType::WindowSpec(window)) = &mut function.over {
         let mut nulls = order.clone();
-        // A sum with a number first has no column's name, which the key beside it has.
+        // A sum with a number first has no column's name, which the key next to it has.
         nulls.expr = sql(&format!("0 + CAST(({}) IS NULL AS int)", order.expr))?;
         window.order_by.insert(0, nulls);
     }

@@ -1,7 +1,7 @@
 //! What is stored equals what the server's own COPY stores, whatever the value and the session's settings, and what it
 //! refuses is rejected: random values around every form that a type has.
 //!
-//! `JITNEY_TEST_VALUES` says how many random values of each type there are, beside the forms themselves. All that COPY takes are loaded; of those that even a
+//! `JITNEY_TEST_VALUES` says how many random values of each type there are, in addition to the forms themselves. All that COPY takes are loaded; of those that even a
 //! cast refuses, `JITNEY_TEST_REFUSED` at most, since each takes statements of its own.
 
 mod kinds;

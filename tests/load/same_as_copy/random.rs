@@ -17,7 +17,7 @@ impl Random {
         (self.0 >> 33) as usize % limit
     }
 
-    /// So many different values, or as many as are found in a reasonable time, beside those that must be among them.
+    /// So many different values, or as many as are found in a reasonable time, in addition to those that must be among them.
     pub(super) fn values(&mut self, forms: &[String], always: &[String], many: usize) -> Vec<String> {
         let mut values = always.to_vec();
         let mut seen: HashSet<String> = always.iter().cloned().collect();
