@@ -15,10 +15,11 @@ use super::functions::arguments;
 use super::select_parts::{check_body, check_limit, check_order, check_table, reads_column};
 use super::sql::INPUT;
 use super::unsupported::{AFTER_LOAD, SqlResult, UnsupportedSql, unsupported};
+use super::walk::walk;
 
 /// Refuses what steps do not compute in an expression or a query.
 pub(super) fn check(node: &impl Visit) -> SqlResult<()> {
-    node.visit(&mut AllowListCheck::default()).break_value().map_or(Ok(()), Err)
+    walk(node, &mut AllowListCheck::default()).break_value().map_or(Ok(()), Err)
 }
 
 #[derive(Default)]

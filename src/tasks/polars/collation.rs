@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{
     BinaryOperator, DataType, DuplicateTreatment, Expr, Function, FunctionArgumentClause, FunctionArguments,
-    OrderByExpr, Visit, Visitor, WindowType,
+    OrderByExpr, Visitor, WindowType,
 };
 
 use super::class::Class;
@@ -16,6 +16,7 @@ use super::expression::Columns;
 use super::function_table::{self, SqlFunction};
 use super::functions::arguments;
 use super::unsupported::{SqlResult, UnsupportedSql, unsupported};
+use super::walk::walk;
 
 /// How deep a name may stand for a value that names another.
 const MAX_ALIAS_DEPTH: usize = 8;
@@ -50,7 +51,7 @@ impl CollationCheck<'_> {
                 self.0.node(expr).map_or_else(ControlFlow::Break, ControlFlow::Continue)
             }
         }
-        match expr.visit(&mut Check(self)) {
+        match walk(expr, &mut Check(self)) {
             ControlFlow::Break(unsupported) => Err(unsupported),
             ControlFlow::Continue(()) => Ok(()),
         }

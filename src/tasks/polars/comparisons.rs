@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{
     Distinct, Expr, GroupByExpr, Ident, JoinConstraint, OrderByKind, Query, Select, SelectItem, SetExpr, SetOperator,
-    SetQuantifier, Statement, TableFactor, Visit, Visitor, WildcardAdditionalOptions,
+    SetQuantifier, Statement, TableFactor, Visitor, WildcardAdditionalOptions,
 };
 
 use super::collation::CollationCheck;
@@ -17,6 +17,7 @@ use super::queries::{aliased_values, join_constraint, output_position, selects};
 use super::spec::{Dedupe, Transform};
 use super::sql::{self, INPUT, parser};
 use super::unsupported::{SqlResult, UnsupportedSql};
+use super::walk::walk;
 use crate::stream::ColumnType;
 use crate::task::TaskError;
 
@@ -207,7 +208,7 @@ impl CollationCheck<'_> {
             }
         }
         let mut check = Check(CollationCheck { aliased_values: aliased_values(statements), ..self });
-        match statements.iter().try_for_each(|statement| statement.visit(&mut check)) {
+        match statements.iter().try_for_each(|statement| walk(statement, &mut check)) {
             ControlFlow::Break(unsupported) => Err(unsupported),
             ControlFlow::Continue(()) => Ok(()),
         }

@@ -10,6 +10,7 @@ use super::expression::time_literal;
 use super::function_table::{self, PREFIX};
 use super::functions::arguments;
 use super::unsupported::{SqlResult, session_time_zone, unsupported};
+use super::walk::walk_expressions;
 use crate::stream::ColumnType;
 
 /// A type of dates and times.
@@ -249,7 +250,7 @@ fn is_of_hours(interval: &Expr) -> bool {
 
 /// Whether an interval is written out with months or years.
 pub(super) fn has_months(expr: &Expr) -> bool {
-    let found = sqlparser::ast::visit_expressions(expr, |node| match node {
+    let found = walk_expressions(expr, |node| match node {
         Expr::Interval(interval)
             if text_of(&interval.value).is_some_and(|text| {
                 let text = text.to_lowercase();

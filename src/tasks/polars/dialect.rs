@@ -23,6 +23,7 @@ use super::short_circuit::{short_circuit, short_circuit_case};
 use super::sql::parser;
 use super::texts::without_blanks;
 use super::unsupported::{SqlResult, UnsupportedSql, decimal_arithmetic, session_time_zone, unsupported};
+use super::walk::{walk_expressions, walk_expressions_mut, walk_mut};
 use crate::stream::ColumnType;
 use crate::task::TaskError;
 
@@ -41,7 +42,7 @@ pub(super) fn expression(
     let mut item =
         parser(text).and_then(|mut parser| parser.parse_select_item()).map_err(|error| unread(field, &error))?;
     let mut rewriter = Rewriter::over(columns);
-    if let ControlFlow::Break(unsupported) = item.visit(&mut rewriter) {
+    if let ControlFlow::Break(unsupported) = walk_mut(&mut item, &mut rewriter) {
         return Err(unsupported.error(field));
     }
     let kind = match &mut item {
@@ -80,7 +81,7 @@ fn unread(field: &str, error: &ParserError) -> TaskError {
 
 /// Expressions know no functions of ours: `resolved` of `pg_function` finds them as `coalesce('jitney_…', …)`.
 fn as_coalesce(item: &mut impl VisitMut) {
-    let _ = sqlparser::ast::visit_expressions_mut(item, |node| {
+    let _ = walk_expressions_mut(item, |node| {
         if let Expr::Function(function) = node
             && function.name.to_string().starts_with(PREFIX)
             && let FunctionArguments::List(list) = &mut function.args
@@ -375,10 +376,8 @@ impl<'a> Rewriter<'a> {
     }
 
     fn any(&self, expr: &Expr, is: impl Fn(&Expr) -> bool) -> bool {
-        sqlparser::ast::visit_expressions(expr, |node| {
-            if is(node) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        })
-        .is_break()
+        walk_expressions(expr, |node| if is(node) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+            .is_break()
     }
 
     pub(super) fn reads(&self, expr: &Expr, is: impl Fn(ColumnType) -> bool) -> bool {

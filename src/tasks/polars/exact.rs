@@ -15,6 +15,7 @@ use super::functions::{arguments, values_of};
 use super::number::NumberType;
 use super::short_circuit::short_circuit;
 use super::unsupported::{SqlResult, session_time_zone, unsupported, unsupported_arithmetic};
+use super::walk::walk_mut;
 use crate::stream::ColumnType;
 
 impl Rewriter<'_> {
@@ -247,7 +248,7 @@ impl Rewriter<'_> {
 
     /// Refuses numeric columns in all places but those that take their digits.
     pub(super) fn check_numeric_columns(&self, node: &mut impl VisitMut) -> SqlResult<()> {
-        let found = node.visit(&mut FindNumeric(self));
+        let found = walk_mut(node, &mut FindNumeric(self));
         match found {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(column) => unsupported(

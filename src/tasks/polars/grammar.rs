@@ -4,7 +4,7 @@
 use std::any::TypeId;
 use std::ops::ControlFlow;
 
-use sqlparser::ast::{BinaryOperator, Expr, SelectItem, Statement, UnaryOperator, VisitMut, visit_expressions_mut};
+use sqlparser::ast::{BinaryOperator, Expr, SelectItem, Statement, UnaryOperator, VisitMut};
 use sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
@@ -13,6 +13,7 @@ use super::allowed;
 use super::class::is_comparison;
 use super::sql::{deep, parser};
 use super::unsupported::{SqlResult, UnsupportedSql, unsupported};
+use super::walk::walk_expressions_mut;
 use crate::task::TaskError;
 
 /// The expression of a step, with parentheses where it needs them to be read in one way only.
@@ -192,7 +193,7 @@ impl Dialect for StepDialect {
 
 /// Puts operators that are operands of others into parentheses.
 fn parenthesise(node: &mut impl VisitMut) -> SqlResult<()> {
-    let visited = visit_expressions_mut(node, |expr| match enclose_operands(expr) {
+    let visited = walk_expressions_mut(node, |expr| match enclose_operands(expr) {
         Ok(()) => ControlFlow::Continue(()),
         Err(unsupported) => ControlFlow::Break(unsupported),
     });

@@ -5,7 +5,6 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{
     Distinct, Expr, Function, GroupByExpr, OrderByExpr, Query, Select, SelectItem, SetExpr, Visit, Visitor,
-    visit_expressions,
 };
 
 use super::class::describe;
@@ -13,6 +12,7 @@ use super::function_table;
 use super::queries::output_position;
 use super::scope::{ScopeColumn, field_index, fields_of};
 use super::unsupported::{SqlResult, unsupported};
+use super::walk::{walk, walk_expressions};
 
 /// What an expression does with the rows of a SELECT.
 #[derive(Default)]
@@ -31,7 +31,7 @@ struct Uses {
 impl Uses {
     fn of(node: &impl Visit) -> Self {
         let mut uses = Self::default();
-        let _ = node.visit(&mut uses);
+        let _ = walk(node, &mut uses);
         uses
     }
 }
@@ -210,7 +210,7 @@ pub(super) fn check_groups(select: &Select, fields: &[ScopeColumn]) -> SqlResult
     for (item, uses) in select.projection.iter().zip(&items) {
         check_item(item, uses, (&keys, fields))?;
     }
-    let unknown = visit_expressions(&select.having, |node| match node {
+    let unknown = walk_expressions(&select.having, |node| match node {
         Expr::Identifier(name) if field_index(fields, node).is_none() => ControlFlow::Break(name.value.clone()),
         _ => ControlFlow::Continue(()),
     });

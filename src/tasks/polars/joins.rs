@@ -4,13 +4,12 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-use sqlparser::ast::{
-    BinaryOperator, Expr, JoinConstraint, JoinOperator, Select, TableFactor, TableWithJoins, visit_expressions,
-};
+use sqlparser::ast::{BinaryOperator, Expr, JoinConstraint, JoinOperator, Select, TableFactor, TableWithJoins};
 
 use super::class::{describe, is_comparison};
 use super::queries::{conjuncts, join_constraint};
 use super::unsupported::{SqlResult, unsupported};
+use super::walk::walk_expressions;
 
 /// Refuses joins by anything but equal values.
 pub(super) fn check_joins(select: &Select) -> SqlResult<()> {
@@ -82,7 +81,7 @@ fn by_order<T>(condition: &Expr) -> SqlResult<T> {
 
 /// Refuses conditions of a cross join that compare columns of two tables by their order.
 fn check_crossed(condition: &Expr) -> SqlResult<()> {
-    let found = visit_expressions(condition, |node| match node {
+    let found = walk_expressions(condition, |node| match node {
         node if is_unequal(node) && tables(node).len() > 1 => ControlFlow::Break(node.clone()),
         _ => ControlFlow::Continue(()),
     });
@@ -110,7 +109,7 @@ fn name_of(table: &TableFactor) -> Option<String> {
 /// The tables that an expression names; one without a name counts as another.
 fn tables(expr: &Expr) -> BTreeSet<String> {
     let mut all = BTreeSet::new();
-    let _ = visit_expressions(expr, |node| {
+    let _ = walk_expressions(expr, |node| {
         match node {
             Expr::CompoundIdentifier(names) => {
                 all.extend(names.iter().rev().nth(1).map(|table| table.value.to_lowercase()));

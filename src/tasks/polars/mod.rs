@@ -53,6 +53,7 @@ mod text_parts;
 mod texts;
 pub mod transform;
 mod unsupported;
+mod walk;
 mod window;
 
 pub use plan::TransformPlan;

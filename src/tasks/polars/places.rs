@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Expr, JoinConstraint, JoinOperator, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, Visit, Visitor,
+    Expr, JoinConstraint, JoinOperator, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, Visitor,
 };
 
 use super::class::describe;
@@ -12,6 +12,7 @@ use super::queries::{conjuncts, join_constraint};
 use super::scope::{ScopeColumn, fields_of};
 use super::select_parts::reads_column;
 use super::unsupported::{SqlResult, unsupported};
+use super::walk::walk;
 
 /// What a SELECT names itself, in its own expressions and in none of the queries in them.
 #[derive(Default)]
@@ -49,12 +50,12 @@ impl Visitor for NamedColumns {
 impl NamedColumns {
     fn of(select: &Select) -> Self {
         let mut named = Self::default();
-        let _ = select.projection.visit(&mut named);
-        let _ = select.selection.visit(&mut named);
-        let _ = select.group_by.visit(&mut named);
-        let _ = select.having.visit(&mut named);
+        let _ = walk(&select.projection, &mut named);
+        let _ = walk(&select.selection, &mut named);
+        let _ = walk(&select.group_by, &mut named);
+        let _ = walk(&select.having, &mut named);
         for join in select.from.iter().flat_map(|table| &table.joins) {
-            let _ = join.join_operator.visit(&mut named);
+            let _ = walk(&join.join_operator, &mut named);
         }
         named
     }

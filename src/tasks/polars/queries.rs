@@ -7,12 +7,13 @@ use polars::prelude::{LazyFrame, PolarsError, PolarsResult};
 use polars::sql::SQLContext;
 use sqlparser::ast::{
     BinaryOperator, Expr, GroupByExpr, Ident, JoinConstraint, JoinOperator, Query, Select, SelectItem, SetExpr,
-    SetOperator, Statement, TableFactor, Value, Visit, VisitMut, Visitor, VisitorMut,
+    SetOperator, Statement, TableFactor, Value, Visitor, VisitorMut,
 };
 
 use super::function_table::{self, PREFIX, SqlFunction};
 use super::sql::parser;
 use super::unsupported::{SqlResult, UnsupportedSql, unsupported};
+use super::walk::{walk, walk_expressions, walk_mut};
 
 /// What begins the names of tables that stand for queries in FROM.
 const SUBQUERY_PREFIX: &str = "\u{1}inner";
@@ -30,7 +31,7 @@ pub(super) fn aliased_values(statements: &[Statement]) -> BTreeMap<String, Vec<E
         }
     }
     let mut all = Aliases(BTreeMap::new());
-    let _ = statements.iter().try_for_each(|statement| statement.visit(&mut all));
+    let _ = statements.iter().try_for_each(|statement| walk(statement, &mut all));
     all.0
 }
 
@@ -46,7 +47,7 @@ pub(super) fn check(statements: &[Statement]) -> SqlResult<()> {
             checked.map_or_else(ControlFlow::Break, ControlFlow::Continue)
         }
     }
-    match statements.iter().try_for_each(|statement| statement.visit(&mut Check)) {
+    match statements.iter().try_for_each(|statement| walk(statement, &mut Check)) {
         ControlFlow::Break(unsupported) => Err(unsupported),
         ControlFlow::Continue(()) => Ok(()),
     }
@@ -64,7 +65,7 @@ fn check_operators(body: &SetExpr) -> SqlResult<()> {
 
 /// A value in GROUP BY would be computed again from its own result.
 fn check_groups(select: &Select) -> SqlResult<()> {
-    if select.having.as_ref().is_some_and(|having| having.visit(&mut FindBareColumn { aggregates: 0 }).is_break()) {
+    if select.having.as_ref().is_some_and(|having| walk(having, &mut FindBareColumn { aggregates: 0 }).is_break()) {
         let help = "put conditions on the groups' columns into WHERE";
         return unsupported("HAVING on a column outside an aggregate such as `count` or `sum`", help);
     }
@@ -171,14 +172,14 @@ pub(super) fn is_row_wise(sql: &str) -> bool {
     is_plain
         && reads_input
         && select.projection.iter().all(reads_its_row)
-        && select.visit(&mut FindCrossRow).is_continue()
+        && walk(select, &mut FindCrossRow).is_continue()
 }
 
 /// A value that reads no column would be one for all rows.
 fn reads_its_row(item: &SelectItem) -> bool {
     match item {
         SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
-            sqlparser::ast::visit_expressions(expr, |node| match node {
+            walk_expressions(expr, |node| match node {
                 Expr::Identifier(_) | Expr::CompoundIdentifier(_) => ControlFlow::Break(()),
                 _ => ControlFlow::Continue(()),
             })
@@ -267,7 +268,7 @@ pub(super) fn run(context: &mut SQLContext, sql: &str) -> PolarsResult<LazyFrame
         return context.execute(sql);
     };
     let mut subqueries = Subqueries { context: &mut *context, count: 0 };
-    let visited = VisitMut::visit(&mut statements, &mut subqueries);
+    let visited = walk_mut(&mut statements, &mut subqueries);
     let count = subqueries.count;
     match visited {
         ControlFlow::Break(error) => Err(error),
@@ -307,7 +308,7 @@ impl VisitorMut for Subqueries<'_> {
                 let message = "WITH RECURSIVE and column names after WITH are not supported";
                 return ControlFlow::Break(PolarsError::SQLInterface(message.into()));
             }
-            VisitMut::visit(&mut table.query, self)?;
+            walk_mut(&mut table.query, self)?;
             self.register(&table.alias.name.value, &table.query)?;
         }
         ControlFlow::Continue(())

@@ -18,6 +18,7 @@ use super::places::check_places;
 use super::queries::{join_constraint, output_position};
 use super::sql::{INPUT, parser};
 use super::unsupported::{SqlResult, unsupported};
+use super::walk::{walk_expressions, walk_mut};
 use crate::stream::ColumnType;
 
 /// A column of a table or of a result.
@@ -156,7 +157,7 @@ impl Rewriter<'_> {
     }
 
     fn visit(&mut self, node: &mut impl VisitMut) -> SqlResult<()> {
-        match node.visit(self) {
+        match walk_mut(node, self) {
             ControlFlow::Break(unsupported) => Err(Box::new(unsupported)),
             ControlFlow::Continue(()) => Ok(()),
         }
@@ -439,7 +440,7 @@ fn with_aliases(mut fields: Vec<ScopeColumn>, alias: Option<&TableAlias>) -> Vec
 
 /// The name that Polars gives to a value: that of the first column in it.
 fn name_of(expr: &Expr) -> Option<String> {
-    let found = sqlparser::ast::visit_expressions(expr, |node| match node {
+    let found = walk_expressions(expr, |node| match node {
         Expr::Identifier(name) => ControlFlow::Break(name.value.clone()),
         Expr::CompoundIdentifier(names) => {
             names.last().map_or(ControlFlow::Continue(()), |name| ControlFlow::Break(name.value.clone()))

@@ -11,6 +11,7 @@ use sqlparser::ast::{
 
 use super::sql::INPUT;
 use super::unsupported::{AFTER_LOAD, SqlResult, unsupported};
+use super::walk::walk_expressions;
 
 pub(super) fn check_body(body: &SetExpr) -> SqlResult<()> {
     match body {
@@ -222,7 +223,7 @@ pub(super) fn check_limit(limit: Option<&LimitClause>, fetch: Option<&Fetch>) ->
 
 /// Whether a value depends on the row.
 pub(super) fn reads_column(node: &impl Visit) -> bool {
-    let found = sqlparser::ast::visit_expressions(node, |node| match node {
+    let found = walk_expressions(node, |node| match node {
         Expr::Identifier(_) | Expr::CompoundIdentifier(_) => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
     });

@@ -9,6 +9,7 @@ use super::function_table::PREFIX;
 use super::functions::values_of;
 use super::sql::parser;
 use super::unsupported::SqlResult;
+use super::walk::walk_expressions_mut;
 
 /// The right side of AND and OR fails only where the left side leaves the answer open, as with Postgres.
 pub(super) fn short_circuit(left: &Expr, deciding: &str, operator: &str, right: &Expr) -> SqlResult<Option<Expr>> {
@@ -90,7 +91,7 @@ fn never_failing(expr: &Expr) -> Expr {
 
 /// Changes the last argument of each call of our functions.
 fn each_call(expr: &mut Expr, mut change: impl FnMut(&mut Expr)) -> ControlFlow<()> {
-    sqlparser::ast::visit_expressions_mut(expr, |node| {
+    walk_expressions_mut(expr, |node| {
         if let Expr::Function(function) = node
             && function.name.to_string().starts_with(PREFIX)
             && let FunctionArguments::List(list) = &mut function.args

@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-use sqlparser::ast::{Query, Statement, TableFactor, Visit, Visitor};
+use super::walk::walk;
+use sqlparser::ast::{Query, Statement, TableFactor, Visitor};
 use sqlparser::dialect::GenericDialect;
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserOptions};
@@ -56,7 +57,7 @@ pub(super) fn check_expression(field: &str, sql: &str) -> Result<(), TaskError> 
     check_length(field, sql)?;
     // Polars says what is wrong with one that cannot be read.
     deep(|| match parser(sql).and_then(|mut parser| parser.parse_select_item()) {
-        Ok(item) if item.visit(&mut FindQuery).is_break() => {
+        Ok(item) if walk(&item, &mut FindQuery).is_break() => {
             Err(invalid(field, "an expression cannot hold a query").help("the step `sql` takes queries"))
         }
         _ => Ok(()),
@@ -120,7 +121,7 @@ fn adds_depth(token: &Token) -> bool {
 
 fn only_input(field: &str, query: &Query) -> Result<(), TaskError> {
     let mut tables = TableNames::default();
-    let _ = query.visit(&mut tables);
+    let _ = walk(query, &mut tables);
     match tables.used.iter().find(|(name, is_plain)| !is_plain || !tables.known.contains(&name.to_lowercase())) {
         None => Ok(()),
         Some((name, _)) => {
