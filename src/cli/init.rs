@@ -86,7 +86,10 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> anyhow::Result<
             Some(flow) => flow,
             None => return Ok(ExitStatus::Cancelled),
         },
-        None => FirstFlow::Csv,
+        None => {
+            errln!("The first flow loads a CSV file; `--flow taxi`, `api` or `gcp` chooses another.");
+            FirstFlow::Csv
+        }
     };
     let (written, kept, command) = create(folder, flow)?;
     let list = |files: &[PathBuf]| files.iter().map(|file| format!("  {}\n", file.display())).collect::<String>();

@@ -315,3 +315,42 @@ async fn cancel_without_an_id_cancels_the_running_backfill() {
     world.jitney(&["backfill", "list", "--flow", "none"]).ended(0).says("The flow `none` has no backfills");
     assert!(world.jitney(&["backfill", "list", "--flow", "n.quick"]).ended(0).out.contains("quick"));
 }
+
+#[tokio::test]
+async fn a_load_that_ignores_the_date_is_not_backfilled_and_its_partitions_are_not_called_loaded() {
+    let world = World::with_database("cli_backfill_fixed").await;
+    world.write("2019-01.csv", "id,month\n1,2019-01\n2,2019-01\n");
+    let flow = |more: &str| {
+        format!(
+            "id: fixed\nnamespace: n\ninputs:\n  - {{id: month, type: STRING, defaults: 2019-01}}\ntasks:\n  \
+             - {{id: load, type: postgres.load, from: '{{{{ inputs.month }}}}.csv', table: trips, schema: infer, \
+             mode: {{replace_partition: {{month: '{{{{ inputs.month }}}}'}}}}}}\n{more}"
+        )
+    };
+    world.write("fixed.yaml", flow(""));
+    let period = ["fixed.yaml", "--from", "2019-01", "--to", "2019-03"];
+    for (to, more) in [("2019-03", &[][..]), ("2019-03", &["--dry-run"]), ("2019-01", &["--only", "missing"])] {
+        let backfill = [&["backfill", "fixed.yaml", "--from", "2019-01", "--to", to], more].concat();
+        let refused = world.jitney(&backfill).ended(3).says("every partition would load the same");
+        refused.says("-i \"month={{ trigger.date | date('yyyy-MM') }}\"");
+    }
+    assert_eq!(world.jitney(&["executions", "--json"]).json(), Value::Array(Vec::new()));
+
+    // Loaded once, by hand: that is no month of the grid.
+    world.jitney(&["run", "fixed.yaml"]).ended(0).says("2 rows loaded");
+    let partitions = |more: &[&str]| world.jitney(&[&["partitions"], &period[..], more].concat()).ended(0);
+    let shown = partitions(&[]).says("`load` loads the same for every date");
+    assert!(shown.out.contains("3 not loaded") && !shown.out.contains('✓'), "{shown}");
+    // The input from the date tells them apart.
+    let dated = ["-i", "month={{ trigger.date | date('yyyy-MM') }}"];
+    let shown = partitions(&dated);
+    assert!(shown.out.contains("1 loaded") && shown.out.contains("2 not loaded"), "{shown}");
+    let missing = [&["backfill"], &period[..], &dated, &["--only", "missing", "--dry-run"]].concat();
+    world.jitney(&missing).ended(0).says("2 of 3 partitions to run");
+
+    // A task that reads the date, though what is loaded does not depend on it.
+    world.write("fixed.yaml", flow("  - {id: say, type: log, message: '{{ trigger.date }}'}\n"));
+    let missing = world.jitney(&[&["backfill"], &period[..], &["--only", "missing", "--dry-run"]].concat()).ended(0);
+    missing.says("`load` loads the same for every date").says("3 of 3 partitions to run");
+    assert!(!partitions(&[]).out.contains('✓'));
+}

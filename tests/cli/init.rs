@@ -33,7 +33,7 @@ async fn a_project_is_made_and_the_commands_that_it_names_work() {
 fn every_choice_makes_a_valid_project() {
     let world = World::new();
     for (flow, file, first) in [
-        ("taxi", "postgres_taxi", "jitney run flows/postgres_taxi.yaml -i month=2019-01"),
+        ("taxi", "postgres_taxi", "jitney run flows/postgres_taxi.yaml -i taxi=green -i year=2019 -i month=01"),
         ("csv", "csv", "jitney run flows/csv.yaml"),
         ("api", "api_incremental", "jitney run flows/api_incremental.yaml -i repository=duckdb/duckdb-rs"),
         ("gcp", "taxi_bigquery", "jitney doctor gcp"),

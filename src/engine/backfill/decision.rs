@@ -61,7 +61,7 @@ impl Runner {
     ) -> Result<BackfillPlan, BackfillError> {
         let newest = self.last_runs(of, runs)?;
         let ledger_status = match only {
-            PartitionFilter::Missing => Some(self.ledger_status(of.flow, runs).await.map_err(BackfillError::Target)?),
+            PartitionFilter::Missing => Some(self.ledger_status(of, runs).await.map_err(BackfillError::Target)?),
             PartitionFilter::All | PartitionFilter::Failed => None,
         };
         let mut decisions = Vec::with_capacity(runs.len());

@@ -138,7 +138,7 @@ impl Runner {
     ) -> Result<Vec<PartitionReport>, BackfillError> {
         let of = Partitioned { flow, schedule: &column.schedule, given: &column.given };
         let runs = of.runs(self, keys).map_err(BackfillError::Invalid)?;
-        let ledger_status = match self.ledger_status(flow, &runs).await {
+        let ledger_status = match self.ledger_status(&of, &runs).await {
             Ok(ledger_status) => Some(ledger_status),
             Err(error) => {
                 notes.push(format!(

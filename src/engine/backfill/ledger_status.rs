@@ -2,10 +2,9 @@
 
 use serde_json::Value;
 
-use super::partition_run::PartitionRun;
+use super::partition_run::{PartitionRun, Partitioned};
 use crate::engine::Runner;
 use crate::file_access::FileAccess;
-use crate::flow::Flow;
 use crate::task::{Ledger, LedgerAnswer, LoadRecord, TaskError};
 
 /// What the targets hold of one partition.
@@ -33,7 +32,12 @@ impl Runner {
     ///
     /// # Errors
     /// When a target cannot be asked.
-    pub async fn ledger_status(&self, flow: &Flow, runs: &[PartitionRun]) -> Result<Vec<LedgerStatus>, TaskError> {
+    pub async fn ledger_status(
+        &self,
+        of: &Partitioned<'_>,
+        runs: &[PartitionRun],
+    ) -> Result<Vec<LedgerStatus>, TaskError> {
+        let flow = of.flow;
         let none = || LedgerStatus::Unknown("no task of the flow loads into a target with a ledger".to_owned());
         if !flow.all_steps().iter().any(|step| step.task.ledger.is_some()) {
             return Ok(runs.iter().map(|_| none()).collect());
@@ -72,7 +76,18 @@ impl Runner {
                 answers[asked.place] = Some(merge(answers[asked.place].take(), ledger_status));
             }
         }
-        Ok(answers.into_iter().map(|answer| answer.unwrap_or_else(none)).collect())
+        let fixed = match runs.first() {
+            Some(first) => self.fixed_load(of, first).await,
+            None => None,
+        };
+        let status = |answer: Option<LedgerStatus>| match (answer.unwrap_or_else(none), &fixed) {
+            // The ledger has one entry, which is not of this partition more than of any other.
+            (LedgerStatus::In(..), Some(step)) => {
+                LedgerStatus::Unknown(format!("`{step}` loads the same for every date"))
+            }
+            (status, _) => status,
+        };
+        Ok(answers.into_iter().map(status).collect())
     }
 }
 

@@ -7,6 +7,7 @@ mod controller;
 mod dates;
 mod decision;
 mod error;
+mod fixed;
 mod grid;
 mod inputs;
 mod ledger_status;

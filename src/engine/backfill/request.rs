@@ -10,7 +10,7 @@ use super::decision::BackfillPlan;
 use super::error::BackfillError;
 use super::inputs::{secrets_of, with_secrets, without_secrets};
 use super::partition_run::{PartitionRun, Partitioned};
-use super::warnings;
+use super::{fixed, warnings};
 use crate::engine::{EngineError, Runner, target_of};
 use crate::flow::Flow;
 use crate::journal::{
@@ -49,6 +49,7 @@ impl BackfillRequest {
         let given = std::mem::take(&mut spec.inputs);
         let of = Partitioned { flow: &flow, schedule: &schedule, given: &given };
         let runs = of.runs(runner, &keys).map_err(BackfillError::Invalid)?;
+        fixed::check_reads_date(&of, runner, &runs).map_err(BackfillError::Invalid)?;
         spec.inputs = without_secrets(&flow, &given);
         spec.target = Some(target_of(&runner.settings, &flow));
         Ok(Self { flow: flow.clone(), spec, given, runs })

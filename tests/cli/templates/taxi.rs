@@ -28,10 +28,19 @@ async fn count(world: &World, table: &str) -> i64 {
 async fn postgres_taxi_loads_a_month_once() {
     let world = with("postgres_taxi").await;
     let facts = world.month(1000);
-    let run = ["run", "postgres_taxi.yaml", "-i", "month=2020-04", "-i", "source=mirror"];
+    let run =
+        ["run", "postgres_taxi.yaml", "-i", "taxi=green", "-i", "year=2020", "-i", "month=04", "-i", "source=mirror"];
     let told = world.jitney(&run).ended(0).says("2020-04: 1,000 trips for ");
     assert!(told.err.contains(&format!("{} dollars", thousands((facts.total_cents + 50) as u64 / 100))), "{told}");
     world.jitney(&run).ended(0).says("1,000 already there");
+
+    // As README and guides backfill the flow of this name.
+    let month = |command: &'static str, to: &'static str| {
+        [command, "postgres_taxi.yaml", "-i", "taxi=green", "-i", "source=mirror", "--from", "2020-04", "--to", to]
+    };
+    world.jitney(&month("backfill", "2020-04")).ended(0).says("1 already loaded");
+    let partitions = world.jitney(&month("partitions", "2020-06")).ended(0);
+    assert!(partitions.out.contains("1 loaded") && partitions.out.contains("2 not loaded"), "{partitions}");
 }
 
 #[tokio::test]
