@@ -300,6 +300,15 @@ impl Reader {
         }
     }
 
+    /// A function that says, once the rows are read, which of the file's values were rounded.
+    pub fn rounded(&self) -> impl Fn() -> Vec<String> + Send + use<> {
+        let rounded = match &self.file {
+            OpenFile::Parquet(file) => Some(file.rounded()),
+            _ => None,
+        };
+        move || rounded.as_ref().map(|rounded| rounded.notes()).unwrap_or_default()
+    }
+
     /// Gives an empty file the columns that its reader expects of it.
     pub fn assume_columns(&mut self, names: impl Iterator<Item = String>) {
         if self.is_empty() {

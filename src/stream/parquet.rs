@@ -1,5 +1,6 @@
 //! Parquet files, read from the disk directly, since their index is at their end.
 
+pub(super) mod nanoseconds;
 mod types;
 
 use std::borrow::Cow;
@@ -31,6 +32,7 @@ use super::unsupported::{self, UnsupportedColumn};
 use super::{BadRow, Batch, ColumnSpec, ColumnType, LINE, Result, UnpackLimits, column};
 use crate::diagnostic::Diagnostic;
 use crate::task::Progress;
+use nanoseconds::Rounded;
 
 const MAGIC: &[u8; 4] = b"PAR1";
 const BATCH_ROWS: usize = 16_384;
@@ -55,6 +57,7 @@ pub(super) struct ParquetFile {
     empty: DataFrame,
     unreadable: Vec<UnsupportedColumn>,
     physical: Physical,
+    rounded: Arc<Rounded>,
     progress: Arc<Progress>,
 }
 
@@ -94,7 +97,8 @@ impl ParquetFile {
         })?;
         let known = |column: &Column| kind_of(column.dtype()).filter(|_| !physical.is_printed(column.name()));
         let columns = empty.columns().iter().map(|column| (column.name().to_string(), known(column))).collect();
-        Ok(Self { name: name.to_owned(), scan, columns, size, layout, empty, unreadable, physical, progress })
+        let (name, rounded) = (name.to_owned(), Arc::default());
+        Ok(Self { name, scan, columns, size, layout, empty, unreadable, physical, rounded, progress })
     }
 
     /// The columns with their types; `None` where the file's type has no counterpart.
@@ -129,8 +133,8 @@ impl ParquetFile {
             0 => Box::new(std::iter::once(self.empty.select(names))),
             _ => Box::new(frames(self.scan.select(names.into_iter().map(col).collect::<Vec<_>>()), portions)),
         };
-        let mut state = BatchProgress { name: self.name, size: self.size, rows, done: 0, progress: self.progress };
-        let physical = self.physical;
+        let Self { name, size, physical, rounded, progress, .. } = self;
+        let mut state = BatchProgress { name, size, rows, done: 0, rounded, progress };
         frames.flat_map(split_large).map(move |frame| {
             let frame = frame
                 .and_then(|frame| physical.apply(frame))
@@ -234,6 +238,7 @@ struct BatchProgress {
     size: u64,
     rows: u64,
     done: u64,
+    rounded: Arc<Rounded>,
     progress: Arc<Progress>,
 }
 
@@ -244,7 +249,10 @@ impl BatchProgress {
             return Err(broken(&self.name, format!("row {row}: `{column}` is larger than 16 MiB")));
         }
         let mut mismatches = BTreeMap::new();
-        let good = convert_all(frame, wanted, self.done + 1, &mut mismatches)
+        let good = self
+            .rounded
+            .take(frame, wanted)
+            .and_then(|()| convert_all(frame, wanted, self.done + 1, &mut mismatches))
             .map_err(|error| broken(&self.name, format!("cannot convert the rows: {error}")))?;
         let first = self.done + 1;
         let bad = mismatches.into_iter().map(|(row, message)| {

@@ -168,6 +168,7 @@ impl TransformJob {
             true => error.help("the file is empty, so only `schema` names its columns"),
             false => reader.of_columns(error),
         })?;
+        let rounded = reader.rounded();
         let (rows_read, rows_written) = self.copy(reader, &plan)?;
         let bytes = std::fs::metadata(&self.output.path).map_or(0, |file| file.len());
         let written = TransformOutputs {
@@ -179,7 +180,7 @@ impl TransformJob {
             seconds: started.elapsed().as_secs_f64(),
             bytes,
         };
-        Ok((written, plan.warnings()))
+        Ok((written, plan.warnings().into_iter().chain(rounded()).collect()))
     }
 
     /// Takes bad rows. The file is read again for the text of those that a step refused, at the end or once there are

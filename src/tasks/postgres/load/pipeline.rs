@@ -94,6 +94,7 @@ impl CopyPipeline {
         if let Some(key) = &self.key {
             self.plan = self.plan.with_keys(key.clone().maker(sender.clone()));
         }
+        let rounded = self.reader.rounded();
         let batches = self.plan.run(ahead(self.reader, self.wanted), &self.scratch, clock::now());
         let mut spellings = Spellings::new(sender.clone());
         let mut changes = 0;
@@ -112,7 +113,7 @@ impl CopyPipeline {
         }
         // The steps have removed their files; a folder that is not there was not needed.
         let _ = std::fs::remove_dir(&self.scratch);
-        Ok(self.plan.warnings())
+        Ok(self.plan.warnings().into_iter().chain(rounded()).collect())
     }
 }
 
