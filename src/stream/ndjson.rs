@@ -110,7 +110,11 @@ fn for_each_row_of_all(mut records: Records, inference: &mut ColumnInference) ->
 }
 
 fn take(inference: &mut ColumnInference, records: &Records, row: &RecordSpan) -> Result<()> {
-    inference.row(records.text_of(row)).map_err(|message| records.error(message))
+    inference.row(records.text_of(row)).map_err(|message| {
+        let mut error = records.error(message);
+        (error.line, error.column) = (usize::try_from(row.line).unwrap_or(usize::MAX), 1);
+        error
+    })
 }
 
 fn no_object(records: &mut Records, name: &str) -> Box<Diagnostic> {

@@ -6,7 +6,7 @@ use crate::stream::split::RowSplitter;
 use crate::stream::{ReadOptions, Result};
 
 /// What may separate fields; of those that do so equally well the first. A comma may be a decimal one.
-const DELIMITERS: [u8; 4] = *b"\t|;,";
+pub(super) const DELIMITERS: [u8; 4] = *b"\t|;,";
 /// Rows that are looked at.
 const SAMPLE_ROWS: usize = 1000;
 /// Whole numbers that may be years, which name columns in some files.
@@ -14,16 +14,24 @@ const YEARS: std::ops::RangeInclusive<u16> = 1900..=2100;
 
 /// The first rows of a file as their fields.
 pub(super) fn rows(text: &[u8], options: &ReadOptions, is_whole: bool) -> Vec<Vec<Vec<u8>>> {
+    let Some(splitter) = split(text, options, is_whole) else { return Vec::new() };
+    let fields = |row| (0..).map_while(|column| splitter_field(&splitter, row, column)).collect();
+    splitter.found().iter().map(fields).collect()
+}
+
+/// The line on which one of these rows starts, from 1.
+pub(super) fn line_of(text: &[u8], options: &ReadOptions, is_whole: bool, row: usize) -> Option<u64> {
+    split(text, options, is_whole)?.found().get(row).map(|row| row.line)
+}
+
+fn split(text: &[u8], options: &ReadOptions, is_whole: bool) -> Option<RowSplitter> {
     let mut splitter = RowSplitter::new(options.dialect(), options.skip_lines);
     splitter.push(text);
     if is_whole {
         splitter.end();
     }
-    if splitter.split(SAMPLE_ROWS).is_err() {
-        return Vec::new();
-    }
-    let fields = |row| (0..).map_while(|column| splitter_field(&splitter, row, column)).collect();
-    splitter.found().iter().map(fields).collect()
+    splitter.split(SAMPLE_ROWS).ok()?;
+    Some(splitter)
 }
 
 fn splitter_field(splitter: &RowSplitter, row: &crate::stream::split::Row, column: usize) -> Option<Vec<u8>> {
@@ -91,22 +99,41 @@ pub(super) fn has_header(rows: &[Vec<Vec<u8>>], options: &ReadOptions, name: &st
     Ok(false)
 }
 
+/// Bytes of a name that servers tell from another one.
+const NAME_BYTES: usize = 63;
+
 /// Names for all columns, where the header leaves some without one, or gives one to several; none where it does not.
 pub(super) fn own_names(header: &[Vec<u8>]) -> Option<Vec<String>> {
     let given: Vec<String> = header.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect();
-    let is_taken = |names: &[String], name: &str| names.iter().any(|other| other.to_lowercase() == name.to_lowercase());
+    let folded = |name: &str| cut(name, NAME_BYTES).to_lowercase();
+    let is_taken = |names: &[String], name: &str| names.iter().any(|other| folded(other) == folded(name));
     let mut names: Vec<String> = Vec::new();
     for (index, name) in given.iter().enumerate() {
         let base = if name.is_empty() { format!("column_{}", index + 1) } else { name.clone() };
-        let candidates = std::iter::once(base.clone()).chain((2..).map(|number| format!("{base}_{number}")));
+        let candidates = std::iter::once(base.clone()).chain((2..).map(|number| numbered(&base, number)));
         // A later column may have the name by right.
         let is_free = |candidate: &String| {
-            !is_taken(&names, candidate) && (*candidate == *name || !given.iter().any(|other| other == candidate))
+            let is_of_another = || given.iter().any(|other| cut(other, NAME_BYTES) == cut(candidate, NAME_BYTES));
+            !is_taken(&names, candidate) && (*candidate == *name || !is_of_another())
         };
         names.extend(candidates.into_iter().find(is_free));
     }
-    let is_needed = given.iter().enumerate().any(|(index, name)| name.is_empty() || given[..index].contains(name));
+    let is_same = |name: &str, other: &str| cut(name, NAME_BYTES) == cut(other, NAME_BYTES);
+    let is_needed = given
+        .iter()
+        .enumerate()
+        .any(|(index, name)| name.is_empty() || given[..index].iter().any(|other| is_same(name, other)));
     is_needed.then_some(names)
+}
+
+fn numbered(base: &str, number: usize) -> String {
+    let end = format!("_{number}");
+    format!("{}{end}", cut(base, NAME_BYTES - end.len()))
+}
+
+/// The first so many bytes of a name, or fewer where a letter ends behind them.
+fn cut(name: &str, bytes: usize) -> &str {
+    name.get(..name.floor_char_boundary(bytes)).unwrap_or(name)
 }
 
 #[cfg(test)]
@@ -153,6 +180,9 @@ mod tests {
             |header: &[&str]| own_names(&header.iter().map(|name| name.as_bytes().to_vec()).collect::<Vec<_>>());
         assert_eq!(names(&["a", "b"]), None);
         assert_eq!(names(&["", "x", "x", "x_2"]).unwrap(), ["column_1", "x", "x_3", "x_2"]);
+        let long = "a".repeat(70);
+        let told = names(&[&long, &format!("{long}b")]).unwrap();
+        assert_eq!(told, [long.clone(), format!("{}_2", &long[..61])]);
         assert_eq!(names(&["a", "A"]), None, "columns may differ in case alone");
     }
 }

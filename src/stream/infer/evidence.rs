@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use super::forms::{self, NumberForm};
 use super::kind::InferredType;
+use super::lists;
+use super::tally::{self, OddValue, Tally};
 use crate::diagnostic::Diagnostic;
-use crate::stream::bytes::preview;
 use crate::stream::{BadRow, ColumnType, Conversions, Result, json, value};
 
 const BOOLEAN: u8 = 1;
@@ -16,10 +17,10 @@ const TIMESTAMP: u8 = 8;
 const TIMESTAMPTZ: u8 = 16;
 const NUMBER: u8 = 32;
 const ALL: u8 = 63;
-
-/// Words that stand for NULL in many files.
-const NULL_WORDS: &[&str] =
-    &["null", "na", "n/a", "#n/a", "none", "nil", "nan", "-", "--", "?", ".", "\\n", "(null)", "<na>", "missing"];
+/// The types of which is known how many values have them.
+const TALLIED: [u8; 5] = [BOOLEAN, DATE, TIMESTAMP, TIMESTAMPTZ, NUMBER];
+/// Values that are looked at for all types, also for those that an earlier value has ruled out.
+const SAMPLE_VALUES: u64 = 10_000;
 
 /// What is known of a column's values so far.
 #[derive(Clone, Debug)]
@@ -31,17 +32,15 @@ pub(in crate::stream) struct Evidence {
     numbers: Numbers,
     /// Whether there are lists or objects of JSON.
     is_nested: bool,
-    broken: Option<Broken>,
+    /// The keys that lead to a list of objects within the first value of JSON, if there is one.
+    list: Option<String>,
+    tallies: [Tally; TALLIED.len()],
+    /// Words that may stand for NULL.
+    null_words: u64,
+    /// Whether a number is written with the decimal character that was given, and with that between groups.
+    has_mark: [bool; 2],
     /// The first value that is no text in the encoding that was assumed.
     pub invalid: Option<Vec<u8>>,
-}
-
-/// The value because of which a column is text.
-#[derive(Clone, Debug)]
-struct Broken {
-    before: InferredType,
-    value: String,
-    line: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -66,38 +65,58 @@ impl Default for Evidence {
             has_infinity: false,
             are_exact_doubles: true,
         };
-        let (values, has_letters, broken, invalid) = (0, [false; 2], None, None);
-        Self { possible: ALL, values, has_letters, numbers, is_nested: false, broken, invalid }
+        Self {
+            possible: ALL,
+            values: 0,
+            has_letters: [false; 2],
+            numbers,
+            is_nested: false,
+            list: None,
+            tallies: Default::default(),
+            null_words: 0,
+            has_mark: [false; 2],
+            invalid: None,
+        }
     }
 }
 
 impl Evidence {
     /// Takes a field of a CSV file that is not NULL. One of blanks alone says nothing.
     pub(in crate::stream) fn field(&mut self, field: &[u8], conversions: &Conversions, line: u64) {
-        if self.possible == 0 {
+        let asked = self.asked();
+        if asked == 0 {
             return self.check_text(field);
         }
         let text = field.trim_ascii();
         if !text.is_empty() {
-            let found = self.types_of(text, conversions);
-            self.narrow(found, field, line);
+            let found = self.types_of(text, conversions, asked);
+            self.narrow(found, asked, field, line);
         }
+    }
+
+    /// The types that the next value is looked at for.
+    fn asked(&self) -> u8 {
+        if self.values < SAMPLE_VALUES { ALL } else { self.possible }
     }
 
     /// Takes a value of JSON.
     pub(in crate::stream) fn json(&mut self, value: &[u8], line: u64) {
+        let asked = self.asked();
         let found = match value.first() {
             None | Some(b'n') => return,
             Some(b'{' | b'[') => {
+                if !self.is_nested {
+                    self.list = lists::path(value);
+                }
                 self.is_nested = true;
                 return;
             }
             Some(b't' | b'f') => BOOLEAN,
-            Some(b'"') if self.possible & (DATE | TIMESTAMP | TIMESTAMPTZ) == 0 => 0,
-            Some(b'"') => json::text_value(value).map_or(0, |text| self.times(&text, &Conversions::default())),
+            Some(b'"') if asked & (DATE | TIMESTAMP | TIMESTAMPTZ) == 0 => 0,
+            Some(b'"') => json::text_value(value).map_or(0, |text| times(&text, &Conversions::default(), asked)),
             Some(_) => self.number(value),
         };
-        self.narrow(found, value, line);
+        self.narrow(found, asked, value, line);
     }
 
     fn check_text(&mut self, field: &[u8]) {
@@ -106,56 +125,41 @@ impl Evidence {
         }
     }
 
-    fn narrow(&mut self, found: u8, value: &[u8], line: u64) {
+    fn narrow(&mut self, found: u8, asked: u8, value: &[u8], line: u64) {
         if found == 0 {
             self.check_text(value);
+            self.null_words += u64::from(asked > 0 && tally::is_null_word(value));
         }
-        let left = self.possible & found;
-        if left == 0 && self.is_typed() {
-            self.broken = Some(Broken { before: self.kind(), value: preview(value), line });
+        for (kind, tally) in TALLIED.into_iter().zip(&mut self.tallies).filter(|(kind, _)| asked & kind > 0) {
+            tally.take(found & kind > 0, value, line);
         }
-        self.possible = left;
+        self.possible &= found;
         self.values += 1;
     }
 
-    /// Which of the types that are still possible a text can have.
-    fn types_of(&mut self, text: &[u8], conversions: &Conversions) -> u8 {
+    /// Which of these types a text can have.
+    fn types_of(&mut self, text: &[u8], conversions: &Conversions, asked: u8) -> u8 {
         let mut found = 0;
-        if self.possible & BOOLEAN > 0 && is_boolean(text, conversions) {
+        if asked & BOOLEAN > 0 && is_boolean(text, conversions) {
             found |= BOOLEAN;
         }
-        if self.possible & LETTER > 0 && matches!(text, b"t" | b"f") {
+        if asked & LETTER > 0 && matches!(text, b"t" | b"f") {
             self.has_letters[usize::from(text == b"f")] = true;
             found |= LETTER;
         }
-        if self.possible & (DATE | TIMESTAMP | TIMESTAMPTZ) > 0 {
-            found |= self.times(text, conversions);
+        if asked & (DATE | TIMESTAMP | TIMESTAMPTZ) > 0 {
+            found |= times(text, conversions, asked);
         }
-        if self.possible & NUMBER > 0
-            && let Some(text) = conversions.convert(text, ColumnType::Numeric)
+        if asked & NUMBER > 0
+            && let Some(number) = conversions.convert(text, ColumnType::Numeric)
         {
-            found |= self.number(&text);
+            found |= self.number(&number);
+            for (mark, has) in [conversions.decimal, conversions.thousands].into_iter().zip(&mut self.has_mark) {
+                *has |= found & NUMBER > 0
+                    && mark.and_then(|mark| u8::try_from(mark).ok()).is_some_and(|mark| text.contains(&mark));
+            }
         }
         found
-    }
-
-    fn times(&self, text: &[u8], conversions: &Conversions) -> u8 {
-        let is_date = match &conversions.date {
-            Some(_) => conversions.convert(text, ColumnType::Date).is_some(),
-            None => forms::is_date(text),
-        };
-        if self.possible & DATE > 0 && is_date {
-            return DATE;
-        }
-        let text = match &conversions.timestamp {
-            Some(_) => conversions.convert(text, ColumnType::Timestamp),
-            None => Some(Cow::Borrowed(text)),
-        };
-        match text.and_then(|text| forms::timestamp(&text)) {
-            Some(true) => TIMESTAMPTZ,
-            Some(false) => TIMESTAMP,
-            None => 0,
-        }
     }
 
     fn number(&mut self, text: &[u8]) -> u8 {
@@ -194,11 +198,59 @@ impl Evidence {
         if self.values == 0 && !self.is_nested {
             return Some("no values".to_owned());
         }
-        let Broken { before, value, line } = self.broken.as_ref().filter(|_| !self.is_nested)?;
-        let unquoted = value.trim_matches('"');
-        let is_null_word = NULL_WORDS.contains(&unquoted.to_ascii_lowercase().as_str());
-        let hint = if is_null_word { "; if that means NULL, set `null_string`" } else { "" };
-        Some(format!("{before} but for `{unquoted}` on line {line}{hint}"))
+        let is_text = !self.is_nested && self.kind() == InferredType::Text;
+        let of = |(kind, tally): (u8, &'_ Tally)| Some((tally.fits, self.kind_of(kind)?, tally.odd.clone()?));
+        let all = TALLIED.into_iter().zip(&self.tallies).filter_map(of);
+        // A type that at least half of the values have.
+        let near = all.filter(|(fits, ..)| *fits > 0 && fits * 2 >= self.values - self.null_words);
+        let (_, before, odd) = near.filter(|_| is_text).max_by_key(|(fits, ..)| *fits)?;
+        Some(format!("{before} but for {odd}{}", odd.hint()))
+    }
+
+    /// The first value that is no date, if any are dates.
+    pub(super) fn odd_date(&self) -> Option<&OddValue> {
+        self.odd_of(DATE)
+    }
+
+    /// The first value that is no timestamp, if any are timestamps.
+    pub(super) fn odd_timestamp(&self) -> Option<&OddValue> {
+        self.odd_of(TIMESTAMP).or_else(|| self.odd_of(TIMESTAMPTZ))
+    }
+
+    /// The first value that is no number, if any are numbers.
+    pub(super) fn odd_number(&self) -> Option<&OddValue> {
+        self.odd_of(NUMBER)
+    }
+
+    /// The first value that is not true or false, if any are.
+    pub(super) fn odd_boolean(&self) -> Option<&OddValue> {
+        self.odd_of(BOOLEAN)
+    }
+
+    fn odd_of(&self, kind: u8) -> Option<&OddValue> {
+        let found = TALLIED.into_iter().zip(&self.tallies).find(|(other, _)| *other == kind);
+        found.filter(|(_, tally)| tally.fits > 0)?.1.odd.as_ref()
+    }
+
+    /// Whether numbers are written with the decimal character that was given, and with that between groups.
+    pub(super) fn marks(&self) -> [bool; 2] {
+        self.has_mark
+    }
+
+    /// The keys that lead to a list of objects within the column's first value; an empty text if it is the value itself.
+    pub(super) fn list(&self) -> Option<&str> {
+        self.list.as_deref()
+    }
+
+    /// The type that those of the values have that have this one; none of numbers that are no numbers.
+    fn kind_of(&self, kind: u8) -> Option<InferredType> {
+        Some(match kind {
+            BOOLEAN => InferredType::Boolean,
+            DATE => InferredType::Date,
+            TIMESTAMP => InferredType::Timestamp,
+            TIMESTAMPTZ => InferredType::TimestampTz,
+            _ => Some(self.numbers.kind()).filter(|kind| *kind != InferredType::Text)?,
+        })
     }
 
     /// Whether there is any value that tells the type, and it is none of a text.
@@ -209,7 +261,7 @@ impl Evidence {
     /// Whether one more field would leave the type possible; none where it is empty.
     pub(super) fn would_take(&self, field: &[u8], conversions: &Conversions) -> Option<bool> {
         let text = field.trim_ascii();
-        (!text.is_empty()).then(|| self.clone().types_of(text, conversions) > 0)
+        (!text.is_empty()).then(|| self.clone().types_of(text, conversions, self.possible) > 0)
     }
 }
 
@@ -233,10 +285,32 @@ fn is_boolean(text: &[u8], conversions: &Conversions) -> bool {
     converted.eq_ignore_ascii_case(b"true") || converted.eq_ignore_ascii_case(b"false")
 }
 
+/// Which day or moment a text may be, of these types.
+fn times(text: &[u8], conversions: &Conversions, asked: u8) -> u8 {
+    let is_date = match &conversions.date {
+        Some(_) => conversions.convert(text, ColumnType::Date).is_some(),
+        None => forms::is_date(text),
+    };
+    if asked & DATE > 0 && is_date {
+        return DATE;
+    }
+    let text = match &conversions.timestamp {
+        Some(_) => conversions.convert(text, ColumnType::Timestamp),
+        None => Some(Cow::Borrowed(text)),
+    };
+    match text.and_then(|text| forms::timestamp(&text)) {
+        Some(true) => TIMESTAMPTZ,
+        Some(false) => TIMESTAMP,
+        None => 0,
+    }
+}
+
 /// Looks at the rows of a file.
 pub(in crate::stream) struct RowScan<'a> {
     /// How many there are so far.
     pub rows: u64,
+    /// How many of them are no rows.
+    pub bad_rows: u64,
     /// The first that is no row.
     pub first_bad: Option<BadRow>,
     /// Whether to stop.
@@ -254,6 +328,7 @@ impl RowScan<'_> {
 
     /// Takes a row that is none.
     pub(in crate::stream) fn bad(&mut self, row: impl FnOnce() -> BadRow) {
+        self.bad_rows += 1;
         if self.first_bad.is_none() {
             self.first_bad = Some(row());
         }
@@ -319,7 +394,15 @@ mod tests {
         );
         assert_eq!(note(&["2.5", "x96"]).unwrap(), "numeric but for `x96` on line 3");
         assert_eq!(note(&[]).unwrap(), "no values");
-        assert_eq!(note(&["a", "1"]), None);
+        assert_eq!(note(&["a", "b", "1"]), None);
+        assert_eq!(note(&["1", "a", "b"]), None);
+        // Whatever the order of the rows.
+        assert_eq!(note(&["x", "5", "6"]).unwrap(), "bigint but for `x` on line 2");
+        assert_eq!(
+            note(&["NA", "NA", "5"]).unwrap(),
+            "bigint but for `NA` on line 2; if that means NULL, set `null_string`"
+        );
+        assert_eq!(note(&["2020-02-30", "2020-02-28"]).unwrap(), "date but for `2020-02-30` on line 2");
     }
 
     #[test]

@@ -5,13 +5,17 @@ mod dialect;
 pub(in crate::stream) mod evidence;
 mod forms;
 mod kind;
+mod lists;
+mod preamble;
+mod tally;
+mod unused;
 
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::bytes::{Compression, FileBytes};
-use super::parquet::ParquetFile;
+use super::parquet::{ParquetFile, nanoseconds};
 use super::{BadRow, Encoding, FileFormat, OpenFile, ReadOptions, Reader, Result, looks_like_utf16, unread_encoding};
 use crate::diagnostic::Diagnostic;
 use crate::task::Progress;
@@ -53,7 +57,9 @@ pub struct InferredFile {
     pub columns: Vec<InferredColumn>,
     /// How many rows it has.
     pub rows: u64,
-    /// The first row that is none, such as one with too few fields.
+    /// How many of them are none, such as those with too few fields.
+    pub bad_rows: u64,
+    /// The first of these.
     pub first_bad: Option<BadRow>,
     /// What a reader should know.
     pub notes: Vec<String>,
@@ -68,6 +74,8 @@ pub struct Told {
     pub delimiter: bool,
     /// Its encoding.
     pub encoding: bool,
+    /// That a line comes before the header, in which Excel names the delimiter.
+    pub skip_lines: bool,
     /// That it has no header, or that its header does not name all columns.
     pub columns: bool,
 }
@@ -120,6 +128,7 @@ pub fn infer(
         encoding: String::new(),
         columns: Vec::new(),
         rows: 0,
+        bad_rows: 0,
         first_bad: None,
         notes: Vec::new(),
     };
@@ -131,7 +140,7 @@ pub fn infer(
             file.read_all(path, progress, is_stopped, question.tells_dialect)?;
         }
         FileFormat::Ndjson | FileFormat::Json => file.read_all(path, progress, is_stopped, false)?,
-        FileFormat::Parquet => file.read_index(path, &name, progress)?,
+        FileFormat::Parquet => file.read_index(path, &name, progress, is_stopped)?,
     }
     Ok(file)
 }
@@ -201,9 +210,17 @@ impl InferredFile {
         }
         let text = super::text::decoded(self.options.encoding.as_ref(), &start.sample, start.is_whole);
         let is_whole = start.is_whole;
+        let named = preamble::named_delimiter(&text).filter(|_| self.options.skip_lines == 0);
+        if named.is_some() {
+            (self.options.skip_lines, self.told.skip_lines) = (1, true);
+        }
         if !question.has_delimiter {
-            self.options.delimiter = dialect::delimiter(&text, &self.options, is_whole);
+            let told = || dialect::delimiter(&text, &self.options, is_whole);
+            self.options.delimiter = named.unwrap_or_else(told);
             self.told.delimiter = self.options.delimiter != b',';
+        }
+        if !question.has_header && self.options.columns.is_none() {
+            preamble::check(&text, &self.options, question.has_delimiter || named.is_some(), is_whole, name)?;
         }
         let rows = dialect::rows(&text, &self.options, is_whole);
         if !question.has_header && self.options.columns.is_none() {
@@ -250,7 +267,7 @@ impl InferredFile {
             return Ok(());
         }
         let names: Vec<String> = reader.columns().iter().map(|(name, _)| name.clone()).collect();
-        let mut scan = RowScan { rows: 0, first_bad: None, is_stopped };
+        let mut scan = RowScan { rows: 0, bad_rows: 0, first_bad: None, is_stopped };
         let mut columns = vec![Evidence::default(); names.len()];
         let place = reader.name.clone();
         self.encoding = match reader.file {
@@ -287,6 +304,7 @@ impl InferredFile {
             ));
         }
         self.rows = scan.rows;
+        self.bad_rows = scan.bad_rows;
         self.first_bad = scan.first_bad;
         let column = |(name, evidence): (String, &Evidence)| InferredColumn {
             name,
@@ -294,27 +312,47 @@ impl InferredFile {
             note: evidence.note(),
         };
         self.columns = names.into_iter().zip(&columns).map(column).collect();
-        self.hint_at_records();
+        if self.rows > 0 {
+            self.notes.extend(unused::settings(&self.options.conversions, &self.columns, &columns));
+        }
+        self.hint_at_records(&columns);
         Ok(())
     }
 
-    /// A document with one list of objects in it was hardly meant to be one row.
-    fn hint_at_records(&mut self) {
+    /// A document with a list of objects in it was hardly meant to be one row.
+    fn hint_at_records(&mut self, evidence: &[Evidence]) {
         let is_document =
             self.options.format == Some(FileFormat::Json) && self.options.records.is_none() && self.rows == 1;
-        let list = self.columns.iter().find(|column| column.kind == InferredType::Jsonb);
-        if let Some(column) = list.filter(|_| is_document) {
-            self.notes
-                .push(format!("the file is one object; if its rows are in `{0}`, set `records: {0}`", column.name));
+        let is_writable = |name: &str| !name.contains('.') && name.trim() == name && !name.is_empty();
+        let list = |(column, evidence): (&InferredColumn, &Evidence)| {
+            let name = Some(&column.name).filter(|name| is_writable(name))?;
+            Some(match evidence.list()? {
+                "" => name.clone(),
+                rest => format!("{name}.{rest}"),
+            })
+        };
+        if let Some(path) = self.columns.iter().zip(evidence).find_map(list).filter(|_| is_document) {
+            self.notes.push(format!("the file is one object; if its rows are in `{path}`, set `records: {path}`"));
         }
     }
 
     /// A Parquet file says itself what it holds.
-    fn read_index(&mut self, path: &Path, name: &str, progress: &Arc<Progress>) -> Result<()> {
+    fn read_index(
+        &mut self,
+        path: &Path,
+        name: &str,
+        progress: &Arc<Progress>,
+        is_stopped: &dyn Fn() -> bool,
+    ) -> Result<()> {
         let file = ParquetFile::open(path, name, self.options.limits, progress.clone())?;
         let column = |(name, kind)| InferredColumn { name, kind, note: None };
         self.rows = file.rows();
         self.columns = file.types().into_iter().map(column).collect();
+        let rounded = file.count_rounded(is_stopped)?;
+        for column in &mut self.columns {
+            let rounded = rounded.get(&column.name).copied().filter(|rounded| *rounded > 0);
+            column.note = rounded.map(nanoseconds::note);
+        }
         Ok(())
     }
 }
