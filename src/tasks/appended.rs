@@ -96,7 +96,15 @@ impl PriorLoad<'_> {
                 "`{file}` was loaded before, by execution {execution}, with other content; the new rows were added, \
                  and the earlier ones stayed"
             );
-            return Ok(AppendDecision::Load(Level::Info, message));
+            // Rows that are in both are doubled now, which nobody has asked for.
+            let is_wanted = wanted == Some(IfLoaded::Load) || *rows == 0;
+            return Ok(match is_wanted {
+                true => AppendDecision::Load(Level::Info, message),
+                false => AppendDecision::Load(
+                    Level::Warn,
+                    format!("{message}; `mode: truncate` replaces all rows, and `mode: merge` those of the same key"),
+                ),
+            });
         }
         let known = if self.sameness == Sameness::Same {
             format!("execution {execution} has already loaded this file")
@@ -197,8 +205,11 @@ mod tests {
     #[test]
     fn other_files_are_added_and_logged() {
         let other_content = PriorLoad { has_same_content: false, ..SAME };
-        assert!(message(&other_content, None, &PriorRows::Whole).starts_with("load INFO"));
-        assert!(message(&other_content, Some(IfLoaded::Fail), &PriorRows::Whole).starts_with("load INFO"));
+        assert!(message(&other_content, None, &PriorRows::Whole).starts_with("load WARN"));
+        assert!(message(&other_content, Some(IfLoaded::Fail), &PriorRows::Whole).starts_with("load WARN"));
+        assert!(message(&other_content, Some(IfLoaded::Load), &PriorRows::Whole).starts_with("load INFO"));
+        let empty = PriorLoad { rows: 0, ..other_content };
+        assert!(message(&empty, None, &PriorRows::Whole).starts_with("load INFO"));
         let elsewhere = PriorLoad { address: "old/a.csv", sameness: Sameness::Other, ..SAME };
         assert!(
             message(&elsewhere, None, &PriorRows::Whole)

@@ -87,6 +87,7 @@ async fn other_content_under_a_known_name_is_another_file() {
         let (loaded, said) = place.load_in(execution, "{from: data.csv, table: t}").await;
         assert_eq!(counts(&loaded.unwrap()), [1, 1, 0, 0]);
         assert_eq!(said.contains("with other content"), execution != "e1", "{said}");
+        assert_eq!(said.contains("`mode: truncate` replaces all rows"), execution != "e1", "{said}");
     }
     assert_eq!(place.t().await, "1 mon\n2 tue\n3 wed");
     place.file("data.csv", "id,note\n1,mon\n");
