@@ -24,7 +24,7 @@ pub(super) struct Arguments {
 pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyhow::Result<ExitStatus> {
     let local = match FetchedFile::bring(&Place::of(&arguments.file), settings, (true, false)).await? {
         Ok(local) => local,
-        Err(exit) => return Ok(exit),
+        Err(failed) => return Ok(failed.exit),
     };
     let described = Description::of(&local, &arguments.how, false).await;
     local.discard(settings);

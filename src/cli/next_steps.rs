@@ -41,6 +41,8 @@ pub(super) fn after_failure(id: &ExecutionId, state: &State, settings: &Settings
     let again = resume_command(&format!("jitney resume {id}"), is_unreachable, settings);
     let mut text = format!("Logs: jitney executions logs {id}   Retry: {again}");
     let is_permanent = errors.iter().any(|error| error.class == ErrorClass::Permanent) && !is_unreachable;
+    // A flow that a command has composed has a name, but no file.
+    let has_file = has_file && Path::new(&state.created.file).is_file();
     if is_permanent && has_file {
         let command = new_run_command(state, settings);
         text +=

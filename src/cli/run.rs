@@ -16,7 +16,7 @@ use crate::cli::inputs::{self, InputArguments, parse_pair};
 use crate::cli::layout;
 use crate::cli::next_steps;
 use crate::cli::out::{errln, out, outln};
-use crate::cli::run_display::RunDisplay;
+use crate::cli::run_display::{RunDisplay, Words};
 use crate::cli::signals::SignalGuard;
 use crate::cli::table::Table;
 use crate::cli::target::OnTargetChange;
@@ -31,7 +31,7 @@ use crate::flow::input;
 use crate::id::ExecutionId;
 use crate::journal::{ExecutionState, Journal, State};
 use crate::postgres::resolve;
-use crate::task::Outputs;
+use crate::task::{Level, Outputs};
 use crate::tasks;
 use crate::text::{count, plain, thousands, visible_line};
 
@@ -89,10 +89,18 @@ impl RunSession {
     /// # Errors
     /// [`InvalidFlow`] when the address of `--postgres` cannot be read; else when the journal cannot be opened.
     pub(super) fn open(settings: &Arc<Settings>, quiet: bool) -> anyhow::Result<Self> {
+        Self::open_with_words(settings, quiet, Words::OWN)
+    }
+
+    /// The same with a display that says what tasks say in other words.
+    ///
+    /// # Errors
+    /// As [`RunSession::open`].
+    pub(super) fn open_with_words(settings: &Arc<Settings>, quiet: bool, words: Words) -> anyhow::Result<Self> {
         if settings.postgres.is_some() {
             resolve(settings, None).map_err(|finding| InvalidFlow::from(*finding))?;
         }
-        let display = RunDisplay::new(quiet);
+        let display = RunDisplay::new(quiet, words);
         let journal = Arc::new(Journal::open(&settings.journal())?);
         let runner = Runner::new(settings.clone(), journal, display.observer());
         Ok(Self { executor: Executor::open(runner, ExecutorOptions::new(tasks::ALL))?, display })
@@ -139,7 +147,7 @@ impl RunSession {
             .filter(|(name, value)| !value.is_null() && !input::is_declared_secret(&flow.inputs, name))
             .map(|(name, value)| format!("{name}={}", input::to_argument(value)));
         let shown = self.settings().redactor.clean(&shown.collect::<Vec<_>>().join(" "));
-        self.display.print(&format!("{}  {}  {}", flow.id, id, visible_line(&shown)));
+        self.display.print(format!("{}  {}  {}", flow.id, id, visible_line(&shown)).trim_end());
         let cancel = CancellationToken::new();
         let (token, display) = (cancel.clone(), self.display.clone());
         let _watch = SignalGuard::new(move || {
@@ -155,6 +163,16 @@ impl RunSession {
         self.executor.stop(Duration::ZERO).await;
         self.display.clear();
         ended.map_err(explain)
+    }
+
+    /// What an execution warned of, in the words of the display.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub(super) fn warnings(&self, id: &ExecutionId) -> anyhow::Result<Vec<String>> {
+        let lines = self.executor.runner().journal.logs(id)?;
+        let warnings = lines.iter().filter(|line| line.level == Level::Warn);
+        Ok(warnings.map(|line| self.display.in_words(&line.message)).collect())
     }
 
     fn settings(&self) -> &Settings {
@@ -191,7 +209,7 @@ impl RunSession {
     /// Prints how the execution ended as text. A flow that was composed for it has no file to be run again.
     pub(super) fn report_as_text(&self, id: &ExecutionId, state: &State, has_file: bool) -> ExitStatus {
         let word = state.status.to_string();
-        let took = format!(" in {}", seconds(state.took().unwrap_or_default()));
+        let took = format!(" in {}", seconds(state.worked()));
         match Style::of_state(&word) {
             Some(style) => self.display.print_led(style, &word, &took),
             None => self.display.print(&format!("{word}{took}")),

@@ -24,11 +24,26 @@ const PLAIN_INTERVAL: Duration = Duration::from_secs(5);
 const MAX_LINES: usize = 4;
 const LIVE_INTERVAL: Duration = Duration::from_millis(100);
 
+/// How what tasks say is put.
+#[derive(Clone, Copy)]
+pub(super) struct Words {
+    /// A message.
+    pub message: fn(&str) -> String,
+    /// What to do about it.
+    pub help: fn(&str) -> String,
+}
+
+impl Words {
+    /// As tasks say it.
+    pub(super) const OWN: Self = Self { message: str::to_owned, help: str::to_owned };
+}
+
 /// The display of one run.
 pub(super) struct RunDisplay {
     bar: ProgressBar,
     live: bool,
     quiet: bool,
+    words: Words,
     running: Mutex<BTreeMap<RunId, RunningTask>>,
 }
 
@@ -41,14 +56,14 @@ struct RunningTask {
 
 impl RunDisplay {
     /// A display on stderr; a quiet one shows only warnings and errors.
-    pub(super) fn new(quiet: bool) -> Arc<Self> {
+    pub(super) fn new(quiet: bool, words: Words) -> Arc<Self> {
         let live = !quiet && std::io::stderr().is_terminal();
         let target = if live { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(None, target);
         if let Ok(style) = ProgressStyle::with_template("  {spinner} {msg}") {
             bar.set_style(style.tick_chars("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ "));
         }
-        Arc::new(Self { bar, live, quiet, running: Mutex::default() })
+        Arc::new(Self { bar, live, quiet, words, running: Mutex::default() })
     }
 
     /// The observer through which the engine reports to this display.
@@ -66,6 +81,11 @@ impl RunDisplay {
                 display.tick();
             }
         }))
+    }
+
+    /// What a task says, as this display puts it.
+    pub(super) fn in_words(&self, text: &str) -> String {
+        (self.words.message)(text)
     }
 
     /// Removes the live line when the run is over.
@@ -133,11 +153,14 @@ impl RunDisplay {
             }
             Notice::TaskFailed { run, error, retry_at, .. } => {
                 self.end(run);
-                let help =
-                    error.help.as_ref().map(|help| format!("\n      help: {}", indent(help))).unwrap_or_default();
+                let help = error
+                    .help
+                    .as_ref()
+                    .map(|help| format!("\n      help: {}", indent(&(self.words.help)(help))))
+                    .unwrap_or_default();
                 let (style, mark) =
                     if retry_at.is_some() { (Style::Attention, "  ↻") } else { (Style::Bad, "  ✗") };
-                self.print_led_always(style, mark, &format!(" {run:<16} {}{help}", indent(&error.message)));
+                self.print_led_always(style, mark, &format!(" {run:<16} {}{help}", self.indented(&error.message)));
                 if let Some(at) = retry_at {
                     self.print_always(&format!(
                         "      retrying at {}",
@@ -147,13 +170,18 @@ impl RunDisplay {
             }
             Notice::TaskSkipped(step) => self.print(&format!("  - {:<16} skipped", step.id)),
             Notice::Log { level: Level::Debug, .. } => {}
-            Notice::Log { level: Level::Info, message, .. } => self.print(&format!("    {}", indent(message))),
+            Notice::Log { level: Level::Info, message, .. } => self.print(&format!("    {}", self.indented(message))),
             Notice::Log { level, message, .. } => {
                 let style = if *level == Level::Error { Style::Bad } else { Style::Attention };
                 let word = format!("    {}", format!("{level:?}").to_lowercase());
-                self.print_led_always(style, &word, &format!(" {}", indent(message)));
+                self.print_led_always(style, &word, &format!(" {}", self.indented(message)));
             }
         }
+    }
+
+    /// What a task says, with all lines indented but the first.
+    fn indented(&self, text: &str) -> String {
+        indent(&self.in_words(text))
     }
 
     fn end(&self, run: &RunId) {

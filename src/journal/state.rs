@@ -95,7 +95,12 @@ impl State {
 
     /// How long processes have worked on it, once it has ended.
     pub fn took(&self) -> Option<Duration> {
-        self.ended.and_then(|_| self.work_time.total.to_std().ok())
+        self.ended.map(|_| self.worked())
+    }
+
+    /// How long processes have worked on it until its end or its latest pause.
+    pub fn worked(&self) -> Duration {
+        self.work_time.total.to_std().unwrap_or_default()
     }
 
     /// Applies one more event.

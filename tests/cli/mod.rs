@@ -17,6 +17,7 @@ mod looks;
 mod new;
 mod one_load;
 mod outside;
+mod own_files;
 mod packaging;
 mod pages;
 mod pipes;

@@ -12,7 +12,7 @@ use crate::cli::world::{CommandOutput, World, ledger, output_of};
 const TRIPS: &str = "ID,Fare,At,code\n1,2.50,2020-04-01 00:44:02,007\n2,,2020-04-02 00:00:00,x\n";
 
 /// Serves these files by name.
-async fn serve(files: &[(&str, &str)]) -> String {
+pub async fn serve(files: &[(&str, &str)]) -> String {
     let mut router = Router::new();
     for (name, content) in files {
         let content = Arc::new(content.to_string());
@@ -25,14 +25,14 @@ async fn serve(files: &[(&str, &str)]) -> String {
 }
 
 impl World {
-    fn with_stdin(&self, arguments: &[&str], stdin: &str) -> CommandOutput {
+    pub fn with_stdin(&self, arguments: &[&str], stdin: &str) -> CommandOutput {
         let mut command = self.command(arguments);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(stdin.as_bytes()).unwrap();
         output_of(child)
     }
 
-    async fn rows_of(&self, table: &str) -> i64 {
+    pub async fn rows_of(&self, table: &str) -> i64 {
         self.client().await.query_one(&format!("SELECT count(*) FROM {table}"), &[]).await.unwrap().get(0)
     }
 }
@@ -72,7 +72,11 @@ fn what_is_no_table_is_named() {
     for (name, content, parts) in [
         ("empty.csv", "", &["the file is empty"][..]),
         ("page.csv", "<!doctype html><p>Not found", &["the file is a web page, not data"]),
-        ("ragged.csv", "a,b\n1,2,3\n", &["ragged.csv:2:1: the row has 3 fields, the header has 2", "--reject"]),
+        (
+            "ragged.csv",
+            "a,b\n1,2\n3,4\n1,2,3\n",
+            &["ragged.csv:4:1: the row has 3 fields, the header has 2", "--reject"],
+        ),
         ("wrong.csv", "a,2019\nx,2020\n", &["`--header` or `--no-header`"]),
     ] {
         world.write(name, content);

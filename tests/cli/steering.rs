@@ -19,9 +19,11 @@ tasks:
 #[test]
 fn a_pause_exits_with_4_and_prints_how_to_resume() {
     let world = World::new();
-    world.write("f.yaml", APPROVAL);
+    world.write("f.yaml", APPROVAL.replace("type: log, message: before", "type: sleep, duration: 200ms"));
     let paused = world.jitney(&["run", "f.yaml", "-i", "token=geheim77"]).ended(4).without_data();
     let id = world.newest_id();
+    // The tasks before the pause took their time.
+    assert!(!paused.err.contains("PAUSED in 0.0 s"), "{paused}");
     paused.says("PAUSED in").says(&format!("Paused at approve. Resume with: jitney resume {id}"));
     assert_eq!(world.newest()["state"], "PAUSED");
     let refused = world.jitney(&["resume", &id, "-i", "token=geheim77", "-i", "reason=worse"]).ended(3).without_data();

@@ -67,6 +67,9 @@ pub(super) fn fields(
     if arguments.on_extra_column.is_some() {
         return Err(unsupported("files with other columns than the table (`--on-extra-column`)".to_owned()));
     }
+    if arguments.on_missing_column.is_some() {
+        return Err(unsupported("files that lack columns of the table (`--on-missing-column`)".to_owned()));
+    }
     let mut text = "    schema:\n".to_owned();
     for column in &description.file.columns {
         let kind =

@@ -6,10 +6,12 @@ use serde_json::{Map, Value, json};
 
 use super::bigquery;
 use super::description::Description;
-use super::names::{name_of, table};
+use super::names::{flow_id, table};
 use super::source::{NAMESPACE, Place, download_task, literal};
 use super::yaml::{block, scalar};
 use super::{Arguments, ModeArgument};
+use crate::cli::InvalidFlow;
+use crate::diagnostic::Diagnostic;
 use crate::task::Task as _;
 use crate::tasks;
 
@@ -37,8 +39,7 @@ impl LoadFlow {
             ),
             None => (tasks::postgres::load::PostgresLoad::NAME, table(arguments.table.as_deref(), place)?),
         };
-        let base = table.rsplit('.').next().unwrap_or_default().trim_matches('"');
-        let id = format!("load_{}", name_of(base).unwrap_or_else(|| "file".to_owned()));
+        let id = flow_id(&table);
         let file = arguments.save.clone().unwrap_or_else(|| PathBuf::from(format!("{id}.yaml")));
         let fields = description.fields();
         let texts = fields.values().filter_map(Value::as_str);
@@ -48,7 +49,7 @@ impl LoadFlow {
             task += &bigquery::fields(description, &fields, arguments)?;
         } else {
             let (schema, notes) = description.schema();
-            schema.keys().try_for_each(|name| literal(name))?;
+            schema.keys().try_for_each(|name| check_column(name))?;
             task += &format!("    schema:\n{}", block(&schema, 6, &notes));
             task += &block(&settings(arguments, fields), 4, &[]);
         }
@@ -102,6 +103,23 @@ impl LoadFlow {
     }
 }
 
+/// Checks that a column can be named in a flow.
+///
+/// # Errors
+/// When it has no name, or one that would be read as an expression.
+fn check_column(name: &str) -> Result<(), InvalidFlow> {
+    if name.trim().is_empty() || name == "\"\"" {
+        let finding = Diagnostic::error("the file has a column without a name: a key of its objects is empty");
+        return Err(finding.help("rename the key in the file").into());
+    }
+    literal(name).map_err(|_| {
+        let finding = Diagnostic::error(format!("the column `{name}` would be an expression in a flow"));
+        let help =
+            "rename it in the file; for a CSV file, `--skip-lines 1 --columns NAME,…` gives the columns other names";
+        finding.help(help).into()
+    })
+}
+
 /// The fields of `postgres.load` besides the file, the table and its columns.
 fn settings(arguments: &Arguments, fields: Map<String, Value>) -> Map<String, Value> {
     let mut settings = fields;
@@ -110,6 +128,7 @@ fn settings(arguments: &Arguments, fields: Map<String, Value>) -> Map<String, Va
     let more = [
         ("mode", mode.map(|mode| mode.field(&arguments.key))),
         ("on_extra_column", arguments.on_extra_column.map(|choice| json!(choice.word()))),
+        ("on_missing_column", arguments.on_missing_column.map(|choice| json!(choice.word()))),
         ("on_bad_row", arguments.reject.map(|max| json!({"reject": {"max": max}}))),
         ("force", arguments.force.then(|| json!(true))),
     ];

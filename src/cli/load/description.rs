@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::arguments::{FileArguments, as_options};
+use super::arguments::FileArguments;
 use super::source::FetchedFile;
+use super::words::{as_options, values_as_options};
 use super::yaml::{block, scalar};
 use crate::cli::InvalidFlow;
 use crate::diagnostic::Diagnostic;
@@ -45,11 +46,17 @@ impl Description {
         }
         if let Some(bad) = file.first_bad.as_ref().filter(|_| !rejects) {
             let help = bad.hint.as_deref().unwrap_or("correct the row");
-            let finding = bad.diagnostic(&local.name).help(format!("{help}, or load the others with `--reject 100`"));
+            // Where most rows are none, the header is not to be trusted.
+            let more = match file.bad_rows * 2 > file.rows {
+                true => "; if line 1 is not the header, `--skip-lines 1` skips it, and `--comment '#'` comments",
+                false => ", or load the others with `--reject 100`",
+            };
+            let finding = bad.diagnostic(&local.name).help(format!("{help}{more}"));
             return Err(in_options(finding.into()));
         }
         if file.columns.is_empty() {
-            return Err(TaskError::permanent(format!("{}: the file is empty, so it has no columns", local.name)).into());
+            let what = if format == FileFormat::Csv { "is empty" } else { "has no rows" };
+            return Err(TaskError::permanent(format!("{}: the file {what}, so it has no columns", local.name)).into());
         }
         Ok(Self { given, file })
     }
@@ -76,6 +83,9 @@ impl Description {
         }
         if told.encoding {
             tell("encoding", json!(options.encoding.as_ref().map(|encoding| encoding.name())));
+        }
+        if told.skip_lines {
+            tell("skip_lines", json!(options.skip_lines));
         }
         if told.columns {
             tell("header", json!(false));
@@ -132,5 +142,6 @@ fn invalid(message: &str) -> InvalidFlow {
 
 /// An error about a file that names options in place of fields.
 fn in_options(error: TaskError) -> anyhow::Error {
-    TaskError { help: error.help.as_deref().map(as_options), ..error }.into()
+    let (message, help) = (values_as_options(&error.message), error.help.as_deref().map(as_options));
+    TaskError { message, help, ..error }.into()
 }

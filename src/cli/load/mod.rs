@@ -7,6 +7,7 @@ mod description;
 mod names;
 mod result;
 mod source;
+mod words;
 mod yaml;
 
 use std::path::{Path, PathBuf};
@@ -19,6 +20,7 @@ use crate::cli::exit::io_error;
 use crate::cli::new::write_new;
 use crate::cli::out::{errln, out, outln};
 use crate::cli::run::{RunSession, exit_status};
+use crate::cli::target::shell_quoted;
 use crate::cli::{ExitStatus, InvalidFlow};
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
@@ -53,6 +55,9 @@ pub(super) struct Arguments {
     /// What to do with columns that the table does not have [default: fail]
     #[arg(long, value_enum, value_name = "ACTION")]
     on_extra_column: Option<ExtraColumns>,
+    /// What to do with columns of the table that the file lacks [default: fail]
+    #[arg(long, value_enum, value_name = "ACTION")]
+    on_missing_column: Option<MissingColumns>,
     /// Reject up to so many bad rows into a file, instead of failing at the first
     #[arg(long, value_name = "NUMBER")]
     reject: Option<u64>,
@@ -113,7 +118,32 @@ impl ExtraColumns {
     }
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum MissingColumns {
+    /// Fail
+    Fail,
+    /// Leave them NULL in the new rows
+    Empty,
+}
+
+impl MissingColumns {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Fail => "fail",
+            Self::Empty => "empty",
+        }
+    }
+}
+
 pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyhow::Result<ExitStatus> {
+    let ended = bring_and_load(&arguments, settings).await;
+    if let (Err(error), true) = (&ended, arguments.json) {
+        outln!("{}", result::failed(settings, error));
+    }
+    ended
+}
+
+async fn bring_and_load(arguments: &Arguments, settings: &Arc<Settings>) -> anyhow::Result<ExitStatus> {
     if arguments.to.is_some() && settings.postgres.is_some() {
         let finding = Diagnostic::error("`--to` and `--postgres` name two destinations");
         return Err(InvalidFlow::from(finding.help("remove one of them")).into());
@@ -122,9 +152,14 @@ pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyho
     let place = Place::of(&arguments.file);
     let local = match FetchedFile::bring(&place, settings, (arguments.json, true)).await? {
         Ok(local) => local,
-        Err(exit) => return Ok(exit),
+        Err(failed) => {
+            if arguments.json {
+                outln!("{}", failed.json());
+            }
+            return Ok(failed.exit);
+        }
     };
-    let loaded = load(&arguments, &place, &local, settings).await;
+    let loaded = load(arguments, &place, &local, settings).await;
     // What failed can be resumed, with the file that was downloaded for it.
     if !matches!(loaded, Ok(ExitStatus::Failed | ExitStatus::Cancelled)) {
         local.discard(settings);
@@ -148,27 +183,29 @@ async fn load(
     });
     let shown = settings.redactor.clean(&text);
     if !arguments.json {
-        errln!("{}", description.yaml().trim_end());
+        errln!("table: {}\n{}", yaml::scalar(&flow.table), description.yaml().trim_end());
     }
     if arguments.dry_run {
-        save(arguments, &text, &shown)?;
+        save(arguments, place, (&text, &shown))?;
         match arguments.json {
             true => outln!("{}", result::json(&description, (&flow.table, &shown), arguments.save.as_deref(), None)),
             false => out!("{shown}"),
         }
         return Ok(ExitStatus::Ok);
     }
-    let session = RunSession::open(settings, arguments.json)?;
+    let session = RunSession::open_with_words(settings, arguments.json, words::OPTION_WORDS)?;
     let (id, state) = session.run(&executed, request(&executed, place, local)).await?;
     let exit = exit_status(state.status);
     let saved = if exit == ExitStatus::Ok {
-        save(arguments, &text, &shown)?;
+        save(arguments, place, (&text, &shown))?;
         arguments.save.as_deref()
     } else {
         None
     };
     if arguments.json {
-        outln!("{}", result::json(&description, (&flow.table, &shown), saved, Some((&id, &state))));
+        let warnings = session.warnings(&id)?;
+        let ended = Some((&id, &state, warnings.as_slice()));
+        outln!("{}", result::json(&description, (&flow.table, &shown), saved, ended));
         return Ok(exit);
     }
     session.report_as_text(&id, &state, false);
@@ -201,7 +238,7 @@ fn exists(file: &Path) -> InvalidFlow {
     finding.help("choose another name, or delete it first").into()
 }
 
-fn save(arguments: &Arguments, text: &str, shown: &str) -> anyhow::Result<()> {
+fn save(arguments: &Arguments, place: &Place, (text, shown): (&str, &str)) -> anyhow::Result<()> {
     let Some(file) = &arguments.save else { return Ok(()) };
     if text != shown {
         let finding = Diagnostic::error("the flow is not saved, because it would contain a password");
@@ -212,6 +249,11 @@ fn save(arguments: &Arguments, text: &str, shown: &str) -> anyhow::Result<()> {
     if !write_new(file, text.as_bytes())? {
         return Err(exists(file).into());
     }
-    errln!("Wrote {file}. Run it:  jitney run {file}", file = file.display());
+    let input = if *place == Place::Stdin { " -i file=PATH" } else { "" };
+    errln!(
+        "Wrote {file}. Run it:  jitney run {name}{input}",
+        file = file.display(),
+        name = shell_quoted(&file.display().to_string())
+    );
     Ok(())
 }

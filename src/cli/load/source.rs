@@ -6,7 +6,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::yaml::scalar;
 use crate::cli::exit::io_error;
@@ -63,6 +63,22 @@ impl Place {
     }
 }
 
+/// A download that failed.
+pub(in crate::cli) struct FailedDownload {
+    pub exit: ExitStatus,
+    execution: ExecutionId,
+    state: ExecutionState,
+    error: Option<(String, Option<String>)>,
+}
+
+impl FailedDownload {
+    /// What there is to say of it.
+    pub(in crate::cli) fn json(&self) -> Value {
+        let (error, help) = self.error.clone().unzip();
+        json!({"execution": self.execution, "state": self.state, "error": error, "help": help.flatten()})
+    }
+}
+
 /// The file, here.
 pub(in crate::cli) struct FetchedFile {
     pub path: PathBuf,
@@ -84,7 +100,7 @@ impl FetchedFile {
         place: &Place,
         settings: &Arc<Settings>,
         (quiet, is_loaded): (bool, bool),
-    ) -> anyhow::Result<Result<Self, ExitStatus>> {
+    ) -> anyhow::Result<Result<Self, FailedDownload>> {
         match place {
             Place::File(path) if path.is_dir() => {
                 let finding = Diagnostic::error(format!("`{}` is a folder, not a file", path.display()));
@@ -119,13 +135,20 @@ impl FetchedFile {
         Ok(Self { path, name: STDIN.to_owned(), download: None, _folder: Some(folder) })
     }
 
-    async fn downloaded(url: &str, settings: &Arc<Settings>, quiet: bool) -> anyhow::Result<Result<Self, ExitStatus>> {
+    async fn downloaded(
+        url: &str,
+        settings: &Arc<Settings>,
+        quiet: bool,
+    ) -> anyhow::Result<Result<Self, FailedDownload>> {
         let text = format!("id: download\nnamespace: {NAMESPACE}\ntasks:\n{}", download_task(url)?);
         let flow = Arc::new(composed(Path::new("download.yaml"), &text)?);
         let session = RunSession::open(settings, quiet)?;
         let (id, state) = session.run(&flow, ExecutionRequest::default()).await?;
         if state.status != ExecutionState::Success {
-            return Ok(Err(session.report_as_text(&id, &state, false)));
+            let exit = session.report_as_text(&id, &state, false);
+            let error = state.tasks.values().find_map(|task| task.error.as_ref());
+            let error = error.map(|error| (error.message.clone(), error.help.clone()));
+            return Ok(Err(FailedDownload { exit, execution: id, state: state.status, error }));
         }
         let uri = state.tasks.values().find_map(|task| task.outputs.get("uri").and_then(Value::as_str));
         let uri = uri.unwrap_or_default().to_owned();
