@@ -296,7 +296,8 @@ impl Kv {
             "INSERT INTO kv (namespace, key, type, value, description, created, updated, expires, secrets)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8) ON CONFLICT DO {conflict}"
         );
-        let (kind, value, secrets) = (kind.to_string(), value.to_string(), Value::from(new.secrets).to_string());
+        let secrets = Value::from(secrets_of(key, &value, new.secrets)).to_string();
+        let (kind, value) = (kind.to_string(), value.to_string());
         let values = params![namespace, key, kind, value, new.description, stamp(now), expires, secrets];
         if transaction.execute(&sql, values)? == 0 {
             return Err(KvError::Taken { key: key.to_owned(), namespace: namespace.to_owned() });
@@ -357,6 +358,19 @@ fn entry(row: &Row) -> rusqlite::Result<KvEntry> {
 
 fn knows_secrets(connection: &Connection) -> rusqlite::Result<bool> {
     connection.prepare("SELECT 1 FROM pragma_table_info('kv') WHERE name = 'secrets'")?.exists([])
+}
+
+/// What ends the keys of values that are secret by their keys alone. Tokens are not among them: flows keep those of pages too.
+const SECRET_KEYS: [&str; 6] = ["api_key", "apikey", "api-key", "access_key", "password", "passphrase"];
+
+/// The secret pieces of a value: those that are known to be, or all of it if its key says so, such as `GEMINI_API_KEY`.
+fn secrets_of(key: &str, value: &Value, known: Vec<String>) -> Vec<String> {
+    let key = key.to_ascii_lowercase();
+    let is_secret = SECRET_KEYS.iter().any(|end| key.ends_with(end));
+    match value {
+        Value::String(text) if known.is_empty() && !text.is_empty() && is_secret => vec![text.clone()],
+        _ => known,
+    }
 }
 
 fn check_name(name: &str, what: &'static str) -> Result<()> {
