@@ -19,13 +19,13 @@ const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_QUOTED: usize = 500;
 
 /// What is being done, by whom messages are made.
-pub(super) struct Call<'a> {
+pub(super) struct ModelCall<'a> {
     /// What messages begin with.
     pub(super) what: &'a str,
     pub(super) redactor: &'a Redactor,
 }
 
-impl Call<'_> {
+impl ModelCall<'_> {
     /// Sends a request.
     ///
     /// # Errors

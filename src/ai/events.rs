@@ -2,7 +2,7 @@
 
 /// What of a stream is not yet a whole event.
 #[derive(Debug, Default)]
-pub(super) struct EventReader {
+pub struct EventReader {
     /// The line that has no end yet.
     line: Vec<u8>,
     /// The data of the event that has no end yet.
@@ -11,7 +11,7 @@ pub(super) struct EventReader {
 
 impl EventReader {
     /// The data of the events that these bytes complete.
-    pub(super) fn add(&mut self, bytes: &[u8]) -> Vec<String> {
+    pub fn add(&mut self, bytes: &[u8]) -> Vec<String> {
         let mut found = Vec::new();
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             self.line.extend_from_slice(piece);
@@ -24,7 +24,7 @@ impl EventReader {
     }
 
     /// What is left when the stream has ended: an event without the empty line after it.
-    pub(super) fn rest(mut self) -> Option<String> {
+    pub fn rest(mut self) -> Option<String> {
         let line = std::mem::take(&mut self.line);
         self.add_line(&line);
         self.data

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::answer::{ChatAnswer, FinishReason, Usage};
+use super::embed::{EmbedPurpose, EmbedRequest};
 use super::message::{AnswerFormat, ChatMessage, ChatRequest, MessagePart, ToolCall};
-use super::model::{EmbedPurpose, EmbedRequest};
 use super::provider::{PartialAnswer, Provider, vector};
 
 /// Google's Gemini API.

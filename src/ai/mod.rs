@@ -10,6 +10,7 @@
 mod answer;
 mod anthropic;
 mod call;
+mod embed;
 mod events;
 mod gemini;
 mod message;
@@ -20,10 +21,12 @@ mod provider;
 mod target;
 
 pub use answer::{ChatAnswer, FinishReason, Usage};
+pub use embed::{EmbedPurpose, EmbedRequest, Embeddings};
+pub use events::EventReader;
 pub use message::{
     AnswerFormat, ChatMessage, ChatOptions, ChatRequest, MessagePart, Thinking, ToolCall, ToolResult, ToolSpec,
 };
-pub use model::{EmbedPurpose, EmbedRequest, Embeddings, Model, TextSink};
+pub use model::{Model, TextSink};
 pub use price::cost;
 pub use provider::Provider;
 pub use target::ModelTarget;

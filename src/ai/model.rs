@@ -8,11 +8,16 @@ use reqwest::{Client, RequestBuilder, Response, Url};
 use serde_json::Value;
 
 use super::answer::{ChatAnswer, Usage};
-use super::call::{Call, MAX_ANSWER};
+use super::anthropic::Anthropic;
+use super::call::{MAX_ANSWER, ModelCall};
+use super::embed::{EmbedRequest, Embeddings};
 use super::events::EventReader;
+use super::gemini::Gemini;
 use super::message::ChatRequest;
-use super::provider::{self, PartialAnswer, Provider};
+use super::openai::OpenAi;
+use super::provider::{PartialAnswer, Provider};
 use super::target::ModelTarget;
+use crate::ai_settings::ProviderKind;
 use crate::config::Settings;
 use crate::diagnostic::nearest;
 use crate::secret::Redactor;
@@ -30,38 +35,6 @@ const MAX_BATCH: (usize, usize) = (64, 100_000);
 
 /// Gets the text of an answer as it comes.
 pub type TextSink<'a> = &'a (dyn Fn(&str) + Send + Sync);
-
-/// Why vectors are wanted; some models make other ones for questions than for documents.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum EmbedPurpose {
-    /// The texts are stored, to be found later.
-    #[default]
-    Document,
-    /// The text is what is looked for.
-    Query,
-}
-
-/// Texts to turn into vectors.
-#[derive(Clone, Debug, Default)]
-pub struct EmbedRequest {
-    /// The texts.
-    pub texts: Vec<String>,
-    /// What for.
-    pub purpose: EmbedPurpose,
-    /// The same in the provider's own word.
-    pub task_type: Option<String>,
-    /// How many numbers a vector should have.
-    pub dimensions: Option<u32>,
-}
-
-/// The vectors of texts.
-#[derive(Clone, Debug, Default)]
-pub struct Embeddings {
-    /// One for each text, all of the same length.
-    pub vectors: Vec<Vec<f32>>,
-    /// The tokens that it took.
-    pub usage: Usage,
-}
 
 /// A model of a provider.
 pub struct Model {
@@ -85,7 +58,7 @@ impl Model {
             .map_err(|error| TaskError::permanent("cannot prepare the connection").caused_by(error))?;
         let place = crate::secret::hide_address(&base.origin().ascii_serialization());
         let what = settings.redactor.clean(&format!("asking the model `{}` at {place}", target.model));
-        let provider = provider::of(target.kind);
+        let provider = provider_of(target.kind);
         Ok(Self { target, provider, base, client, redactor: settings.redactor.clone(), what })
     }
 
@@ -164,8 +137,8 @@ impl Model {
         Ok(names)
     }
 
-    fn call(&self) -> Call<'_> {
-        Call { what: &self.what, redactor: &self.redactor }
+    fn call(&self) -> ModelCall<'_> {
+        ModelCall { what: &self.what, redactor: &self.redactor }
     }
 
     fn url(&self, path: &str) -> String {
@@ -316,6 +289,20 @@ impl Model {
             "{meant}the provider has these models: {there}; to use one in place of `{old}` without changing flows, set \
              `ai: {{models: {{{old}: NEW}}}}` in jitney.yaml"
         )))
+    }
+}
+
+/// The API that a provider has.
+fn provider_of(kind: ProviderKind) -> Box<dyn Provider> {
+    match kind {
+        ProviderKind::Gemini => Box::new(Gemini),
+        ProviderKind::Anthropic => Box::new(Anthropic),
+        ProviderKind::OpenAi
+        | ProviderKind::Ollama
+        | ProviderKind::LocalAi
+        | ProviderKind::OpenRouter
+        | ProviderKind::DeepSeek
+        | ProviderKind::Mistral => Box::new(OpenAi { kind }),
     }
 }
 

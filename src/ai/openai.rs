@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::answer::{ChatAnswer, FinishReason, Usage};
+use super::embed::EmbedRequest;
 use super::message::{AnswerFormat, ChatMessage, ChatRequest, MessagePart, ToolCall};
-use super::model::EmbedRequest;
 use super::provider::{PartialAnswer, Provider, vector};
 use crate::ai_settings::ProviderKind;
 

@@ -3,9 +3,8 @@
 use serde_json::Value;
 
 use super::answer::ChatAnswer;
+use super::embed::EmbedRequest;
 use super::message::ChatRequest;
-use super::model::EmbedRequest;
-use crate::ai_settings::ProviderKind;
 
 /// What is known of an answer that is still coming.
 #[derive(Clone, Debug, Default)]
@@ -61,20 +60,6 @@ pub trait Provider: Send + Sync {
 
     /// The names in such a list.
     fn model_names(&self, whole: &Value) -> Vec<String>;
-}
-
-/// The API that a provider has.
-pub(super) fn of(kind: ProviderKind) -> Box<dyn Provider> {
-    match kind {
-        ProviderKind::Gemini => Box::new(super::gemini::Gemini),
-        ProviderKind::Anthropic => Box::new(super::anthropic::Anthropic),
-        ProviderKind::OpenAi
-        | ProviderKind::Ollama
-        | ProviderKind::LocalAi
-        | ProviderKind::OpenRouter
-        | ProviderKind::DeepSeek
-        | ProviderKind::Mistral => Box::new(super::openai::OpenAi { kind }),
-    }
 }
 
 /// The vectors of an answer's items, each under a key.

@@ -8,7 +8,7 @@ use reqwest::Url;
 use crate::ai_settings::{AiSettings, ConfiguredProvider, ModelReplacement, ProviderKind};
 use crate::config::Settings;
 use crate::secret::Secret;
-use crate::task::TaskError;
+use crate::task::{self, TaskError};
 
 /// How long a server may be silent unless somebody says it.
 const TIMEOUT: Duration = Duration::from_secs(120);
@@ -67,6 +67,10 @@ impl ModelTarget {
         })?;
         let url = api_address(given, self.kind)?;
         self.api_key = self.api_key.filter(|key| !key.expose().trim().is_empty());
+        if let Some(key) = self.api_key.as_ref().filter(|key| task::is_template(key.expose())) {
+            let message = format!("the key of the provider {} has no value: `{}`", self.kind.name(), key.expose());
+            return Err(TaskError::permanent(message).help("see that the secret is there: `jitney doctor` lists them"));
+        }
         let is_public = self.base_url.is_none() && !self.kind.is_local();
         if self.api_key.is_none() && is_public {
             let error = TaskError::permanent(format!("the provider {} needs an `apiKey`", self.kind.name()));
