@@ -58,6 +58,7 @@ use tracing_subscriber::filter::LevelFilter;
 use crate::config::{CliOverrides, Settings};
 use crate::diagnostic::Diagnostic;
 use crate::jq;
+use crate::server::settings::ServerSettings;
 use crate::text::{indented, without_number};
 pub use exit::{ExitStatus, InvalidFlow};
 use log::LogFormat;
@@ -221,13 +222,13 @@ async fn dispatch(command: Command, settings: &Arc<Settings>) -> anyhow::Result<
     match command {
         Command::Load(arguments) => load::run(arguments, settings).await,
         Command::Infer(arguments) => infer::run(arguments, settings).await,
-        Command::Run(arguments) => run::run(arguments, settings).await,
-        Command::Resume(arguments) => resume::run(arguments, settings).await,
-        Command::Backfill(arguments) => backfill::run(arguments, settings).await,
+        Command::Run(arguments) => run::run(arguments, &with_models(settings)?).await,
+        Command::Resume(arguments) => resume::run(arguments, &with_models(settings)?).await,
+        Command::Backfill(arguments) => backfill::run(arguments, &with_models(settings)?).await,
         Command::Partitions(arguments) => partitions::run(arguments, settings).await,
         Command::Init(arguments) => init::run(&arguments, settings),
         Command::New(arguments) => new::run(&arguments),
-        Command::Replay(arguments) => replay::run(arguments, settings).await,
+        Command::Replay(arguments) => replay::run(arguments, &with_models(settings)?).await,
         Command::Validate(arguments) => validate::run(&arguments),
         Command::Graph(arguments) => graph::run(&arguments),
         Command::Convert(arguments) => convert::run(&arguments),
@@ -246,6 +247,12 @@ async fn dispatch(command: Command, settings: &Arc<Settings>) -> anyhow::Result<
         Command::Completions(arguments) => Ok(completions::run(&arguments)),
         Command::Man(arguments) => man::run(&arguments),
     }
+}
+
+/// The settings with the language models of `jitney.yaml`, for commands that run tasks.
+fn with_models(settings: &Arc<Settings>) -> anyhow::Result<Arc<Settings>> {
+    let models = ServerSettings::models_of_file(settings).map_err(InvalidFlow)?;
+    Ok(Arc::new(settings.with_ai(models)))
 }
 
 /// The exit status, which is an error if data for stdout was lost.

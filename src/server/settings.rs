@@ -1,15 +1,17 @@
 //! The server's own settings: `jitney.yaml`, checked like a flow, with line and column.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::ai_settings::{AiSettings, ConfiguredProvider};
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
 use crate::duration::DurationSpec;
-use crate::engine::secrets_named_in;
+use crate::engine::{SettingsHost, secrets_named_in};
 use crate::flow::expression::{Host, Names, render};
 use crate::flow::{Document, all_findings};
 use crate::secret::hide_address;
@@ -56,9 +58,37 @@ pub struct ServerSettings {
     /// What agents may do at `/mcp`, by the Model Context Protocol.
     #[serde(default)]
     pub mcp: McpSettings,
+    /// Language models: which there are, where, and what they cost.
+    #[serde(default)]
+    pub ai: AiSettings,
+    /// What Kestra's own settings say; of them, those of its copilot are read.
+    #[serde(default)]
+    pub kestra: KestraSettings,
     /// The text that they were read from.
     #[serde(skip)]
     document: Option<Document>,
+}
+
+/// A model and who serves it.
+fn in_words(provider: &ConfiguredProvider) -> String {
+    format!("{} ({})", provider.configuration.model_name, provider.kind.name())
+}
+
+/// Settings as Kestra has them.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KestraSettings {
+    /// The language models of its copilot, as in `ai`.
+    pub ai: Option<AiSettings>,
+}
+
+/// The part of the file that commands other than the server read too.
+#[derive(Default, Deserialize)]
+struct ModelSection {
+    #[serde(default)]
+    ai: AiSettings,
+    #[serde(default)]
+    kestra: KestraSettings,
 }
 
 /// A span in days where it is whole ones.
@@ -83,6 +113,32 @@ impl ServerSettings {
         Self::parse(&name, &text)
     }
 
+    /// The language models of these settings.
+    pub fn models(&self, settings: &Arc<Settings>) -> AiSettings {
+        models(self.ai.clone(), self.kestra.clone(), settings)
+    }
+
+    /// The language models of the file that is read where none is named; whatever else it says is not looked at.
+    ///
+    /// # Errors
+    /// Every problem of that section, each with its place.
+    pub fn models_of_file(settings: &Arc<Settings>) -> Result<AiSettings, Vec<Diagnostic>> {
+        let Some(file) = Self::file(settings) else { return Ok(AiSettings::default()) };
+        let name = file.display().to_string();
+        // One that cannot be read is the server's business.
+        let Ok(text) = std::fs::read_to_string(&file) else { return Ok(AiSettings::default()) };
+        // Everything in it may be commented out.
+        if crate::flow::from_yaml(&text).is_ok_and(|value| !value.is_object()) {
+            return Ok(AiSettings::default());
+        }
+        let document = Document::parse(&name, &text).map_err(|finding| vec![*finding])?;
+        let check = |value: &Value| task::read::<ModelSection>(value).map(drop);
+        match task::read::<ModelSection>(&document.value) {
+            Ok(ModelSection { ai, kestra }) => Ok(models(ai, kestra, settings)),
+            Err(_) => Err(all_findings(&document, &[], &document.value, check)),
+        }
+    }
+
     /// The file that is read where none is named, if it is there.
     pub fn file(settings: &Settings) -> Option<PathBuf> {
         [PathBuf::from(FILE), settings.home.join(FILE)].into_iter().find(|file| file.is_file())
@@ -98,7 +154,9 @@ impl ServerSettings {
             let rendered =
                 rendered.map_err(|error| Diagnostic::error(format!("the settings: `{template}`: {error}")))?;
             *template = crate::text::plain(&rendered);
-            settings.redactor.learn_for_good(template);
+            if !task::is_template(template) {
+                settings.redactor.learn_for_good(template);
+            }
             Ok(())
         };
         // A hash is no template, and needs to be hidden from nobody who knows its parts.
@@ -182,8 +240,14 @@ impl ServerSettings {
         let address = |text: &str| hide_address(text);
         facts.extend(self.openlineage.as_ref().map(|collector| ("OpenLineage", address(&collector.url))));
         facts.extend(self.opentelemetry.as_deref().map(|collector| ("OpenTelemetry", address(collector))));
+        let models: Vec<String> = self.ai.configured().iter().chain(&self.kestra_models()).map(in_words).collect();
+        facts.extend((!models.is_empty()).then(|| ("Language models", models.join(", "))));
         facts.extend((!self.hosts.is_empty()).then(|| ("Host names", self.hosts.join(", "))));
         facts
+    }
+
+    fn kestra_models(&self) -> Vec<ConfiguredProvider> {
+        self.kestra.ai.as_ref().map(AiSettings::configured).unwrap_or_default()
     }
 
     fn parse(file: &str, text: &str) -> Result<Self, Vec<Diagnostic>> {
@@ -206,6 +270,25 @@ impl ServerSettings {
         });
         silent.map_or(Ok(Self { document: Some(document.clone()), ..settings }), |finding| Err(vec![finding]))
     }
+}
+
+/// The models of both sections, with the secrets that their templates name. A template whose secret is missing stays as it
+/// is: whoever uses the key says so.
+fn models(mut own: AiSettings, kestra: KestraSettings, settings: &Arc<Settings>) -> AiSettings {
+    if let Some(theirs) = kestra.ai {
+        own.enabled = own.enabled.or(theirs.enabled);
+        own.providers.extend(theirs.configured());
+    }
+    let host = SettingsHost::new(settings.clone());
+    for template in own.templates() {
+        if let Ok(rendered) = render(&Value::from(template.as_str()), &Names::new(), &host) {
+            *template = crate::text::plain(&rendered);
+        }
+        if !task::is_template(template) {
+            settings.redactor.learn_for_good(template);
+        }
+    }
+    own
 }
 
 fn is_there(program: &str, settings: &Settings) -> bool {

@@ -89,6 +89,7 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(arguments: Arguments, settings: &Arc<Settings>) -> anyhow::Result<ExitStatus> {
     let config = ServerSettings::load(arguments.config.as_deref(), settings).map_err(InvalidFlow)?;
+    let settings = &Arc::new(settings.with_ai(config.models(settings)));
     let _lock = lock_home(settings)?;
     let options = ServerOptions {
         listen: arguments.listen,
