@@ -3,6 +3,7 @@
 mod common;
 
 mod agents;
+mod ai;
 mod architecture;
 mod backfill;
 mod bad_files;

@@ -82,7 +82,7 @@ const TASKS: &[(&str, &str)] = &[
     ),
     (
         "language models",
-        "  - {id: a, type: io.kestra.plugin.ai.completion.ChatCompletion}\n  - {id: b, type: io.kestra.plugin.ai.rag.IngestDocument}\n  - {id: c, type: io.kestra.plugin.core.http.SseRequest}\n",
+        "  - {id: a, type: io.kestra.plugin.ai.completion.ImageGeneration}\n  - {id: b, type: ai.chat, messages: [{type: USER, content: x}], provider: {type: io.kestra.plugin.ai.provider.AzureOpenAI, modelName: m}}\n  - {id: c, type: ai.chat, messages: [{type: AI, content: x}], memory: {type: x}}\n  - {id: d, type: ai.answer, memory: {type: x}, prompt: x, chatProvider: {type: openai, modelName: m}, embeddings: {type: kv}}\n  - {id: e, type: ai.ingest, provider: {type: openai, modelName: m}, embeddings: {type: io.kestra.plugin.ai.embeddings.Milvus}}\n  - {id: f, type: ai.chat, messages: [{type: USER, content: x}], provider: {type: openai, modelName: m}, configuration: {topK: 5}}\n  - {id: g, type: io.kestra.plugin.core.http.SseRequest}\n",
     ),
     (
         "a misspelt type of Kestra's",

@@ -147,7 +147,7 @@ impl Provider for Anthropic {
         })
     }
 
-    fn embed_path(&self, _: &str) -> Option<String> {
+    fn embed_path(&self, _: &str, _: usize) -> Option<String> {
         None
     }
 

@@ -107,8 +107,9 @@ impl Provider for Gemini {
         })
     }
 
-    fn embed_path(&self, model: &str) -> Option<String> {
-        Some(format!("models/{}:batchEmbedContents", name(model)))
+    fn embed_path(&self, model: &str, texts: usize) -> Option<String> {
+        let method = if texts == 1 { "embedContent" } else { "batchEmbedContents" };
+        Some(format!("models/{}:{method}", name(model)))
     }
 
     fn embed_body(&self, model: &str, request: &EmbedRequest) -> Value {
@@ -126,11 +127,15 @@ impl Provider for Gemini {
             }
             one
         };
-        json!({"requests": request.texts.iter().map(one).collect::<Vec<_>>()})
+        match &request.texts[..] {
+            [text] => one(text),
+            texts => json!({"requests": texts.iter().map(one).collect::<Vec<_>>()}),
+        }
     }
 
     fn vectors(&self, whole: Value) -> Result<(Vec<Vec<f32>>, Option<u64>), String> {
-        let items = whole["embeddings"].as_array().ok_or("it has no `embeddings`")?;
+        let single = whole.get("embedding").map(std::slice::from_ref);
+        let items = whole["embeddings"].as_array().map(Vec::as_slice).or(single).ok_or("it has no `embeddings`")?;
         let vectors = items.iter().map(|item| vector(&item["values"]));
         let vectors = vectors.collect::<Option<_>>().ok_or("the `values` of an embedding are not a list of numbers")?;
         Ok((vectors, whole["usageMetadata"]["promptTokenCount"].as_u64()))
@@ -226,6 +231,22 @@ mod tests {
         assert_eq!((answer.finish, answer.usage.output_token_count), (FinishReason::ToolExecution, Some(9)));
         let sent = content(&answer.to_message());
         assert_eq!(sent["parts"][3]["thoughtSignature"], "c2ln");
+    }
+
+    #[test]
+    fn one_text_is_asked_for_alone_and_several_together() {
+        let request = |texts: &[&str]| EmbedRequest {
+            texts: texts.iter().map(|text| (*text).to_owned()).collect(),
+            ..EmbedRequest::default()
+        };
+        assert_eq!(Gemini.embed_path("m", 1).unwrap(), "models/m:embedContent");
+        assert_eq!(Gemini.embed_body("m", &request(&["a"]))["content"]["parts"][0]["text"], "a");
+        assert_eq!(Gemini.embed_path("m", 2).unwrap(), "models/m:batchEmbedContents");
+        let body = Gemini.embed_body("m", &request(&["a", "b"]));
+        assert_eq!(body["requests"][1]["taskType"], "RETRIEVAL_DOCUMENT");
+        let several = json!({"embeddings": [{"values": [1, 2]}, {"values": [3, 4]}]});
+        assert_eq!(Gemini.vectors(several).unwrap().0, [[1.0, 2.0], [3.0, 4.0]]);
+        assert_eq!(Gemini.vectors(json!({"embedding": {"values": [1, 2]}})).unwrap().0, [[1.0, 2.0]]);
     }
 
     #[test]

@@ -102,15 +102,15 @@ impl Model {
     /// # Errors
     /// When the provider has no such models, or a vector is missing or of another length.
     pub async fn embed(&self, request: &EmbedRequest, retries: &RetryPolicy<'_>) -> Result<Embeddings, TaskError> {
-        let Some(path) = self.provider.embed_path(&self.target.model) else {
+        if self.provider.embed_path(&self.target.model, request.texts.len()).is_none() {
             let kind = self.target.kind.name();
             return Err(TaskError::permanent(format!("the provider {kind} has no models of embeddings"))
                 .help("use another one for the embeddings, such as gemini, openai or ollama"));
-        };
+        }
         let mut all = Embeddings::default();
         for texts in batches(&request.texts) {
-            let batch = EmbedRequest { texts: texts.to_vec(), ..request.clone() };
-            let got = retries.run(async || self.vectors(&path, &batch).await).await;
+            let batch = EmbedRequest { texts: texts.to_vec(), task_type: request.task_type.clone(), ..*request };
+            let got = retries.run(async || self.vectors(&batch).await).await;
             let (vectors, tokens) = self.explained(got).await?;
             all.vectors.extend(vectors);
             all.usage = all.usage.plus(Usage::of(tokens, None));
@@ -251,10 +251,11 @@ impl Model {
         Ok(())
     }
 
-    async fn vectors(&self, path: &str, request: &EmbedRequest) -> Result<(Vec<Vec<f32>>, Option<u64>), RequestError> {
+    async fn vectors(&self, request: &EmbedRequest) -> Result<(Vec<Vec<f32>>, Option<u64>), RequestError> {
         let call = self.call();
+        let path = self.provider.embed_path(&self.target.model, request.texts.len()).unwrap_or_default();
         let body = self.provider.embed_body(&self.target.model, request);
-        let whole = call.json(call.send(self.post(path, &body)?).await?).await?;
+        let whole = call.json(call.send(self.post(&path, &body)?).await?).await?;
         let (vectors, tokens) =
             self.provider.vectors(whole).map_err(|why| call.broken(&format!("the answer cannot be used: {why}")))?;
         if vectors.len() != request.texts.len() {

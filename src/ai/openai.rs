@@ -106,7 +106,7 @@ impl Provider for OpenAi {
         Ok(ChatAnswer { text, thinking, calls, original, usage, finish, model })
     }
 
-    fn embed_path(&self, _: &str) -> Option<String> {
+    fn embed_path(&self, _: &str, _: usize) -> Option<String> {
         Some("embeddings".to_owned())
     }
 

@@ -43,8 +43,8 @@ pub trait Provider: Send + Sync {
     /// When it has not the form that it should have.
     fn answer(&self, whole: Value) -> Result<ChatAnswer, String>;
 
-    /// Where texts are turned into vectors; none where the API does not do that.
-    fn embed_path(&self, model: &str) -> Option<String>;
+    /// Where so many texts are turned into vectors; none where the API does not do that.
+    fn embed_path(&self, model: &str, texts: usize) -> Option<String>;
 
     /// The request.
     fn embed_body(&self, model: &str, request: &EmbedRequest) -> Value;

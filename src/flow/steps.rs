@@ -135,7 +135,8 @@ impl FlowParser<'_> {
         if found.is_none() {
             let help = suggestion::help(name, self.tasks);
             let path: Vec<String> = path.iter().cloned().chain(["type".to_owned()]).collect();
-            self.findings.push(self.document.locate(&path, Diagnostic::error(suggestion::message(name)).help(help)));
+            self.findings
+                .push(self.document.locate(&path, Diagnostic::error(format!("unknown task type `{name}`")).help(help)));
         }
         found
     }

@@ -6,7 +6,11 @@ use crate::task::TaskType;
 
 /// Parts of Kestra's type names, the closest task types here, and the reason.
 const FAMILIES: &[(&[&str], &[&str], &str)] = &[
-    (&["ai", "openai", "langchain", "vertexai", "ollama", "gemini"], &["ai.chat", "http.request", "python.script"], AI),
+    (
+        &["ai", "openai", "langchain4j", "langchain", "vertexai", "ollama", "gemini"],
+        &["ai.chat", "ai.answer", "http.request"],
+        "models are asked with these tasks",
+    ),
     (&["postgresql"], &["postgres.load", "postgres.query"], "the first of them loads files into a table"),
     (&["jdbc"], &["postgres.query", "duckdb.query"], "DuckDB can attach other databases and read their tables"),
     (
@@ -22,18 +26,6 @@ const FAMILIES: &[(&[&str], &[&str], &str)] = &[
     ),
     (&["gcp"], &["gcs.upload", "bigquery.query", "python.script"], "these tasks work with Google's services"),
 ];
-
-const AI: &str = "models can be called over HTTP";
-
-/// What to say of a task type that is not there.
-pub(super) fn message(name: &str) -> String {
-    match family(name) {
-        Some((_, _, reason)) if *reason == AI => {
-            format!("there are no tasks for language models yet, such as `{name}`")
-        }
-        _ => format!("unknown task type `{name}`"),
-    }
-}
 
 fn family(name: &str) -> Option<&'static (&'static [&'static str], &'static [&'static str], &'static str)> {
     FAMILIES.iter().find(|(words, ..)| name.split('.').any(|part| words.contains(&part)))

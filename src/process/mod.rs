@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use tokio::io::AsyncWriteExt;
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
@@ -94,6 +94,29 @@ pub(crate) enum StdinSource {
     Text(String),
     /// A file, which it then also holds the lock of.
     File(Arc<File>),
+    /// What it is sent while it runs; see [`ProgramSpec::start`].
+    Open,
+}
+
+/// A program that is spoken with while it runs. It ends when this is dropped.
+pub(crate) struct RunningProgram {
+    /// What it prints.
+    pub lines: mpsc::Receiver<Vec<OutputLine>>,
+    stdin: Option<ChildStdin>,
+    _child: Child,
+    _group: ProcessGroup,
+}
+
+impl RunningProgram {
+    /// Sends it a line.
+    ///
+    /// # Errors
+    /// When it does not read any more.
+    pub(crate) async fn write_line(&mut self, line: &str) -> std::io::Result<()> {
+        let stdin = self.stdin.as_mut().ok_or(std::io::ErrorKind::BrokenPipe)?;
+        stdin.write_all(format!("{line}\n").as_bytes()).await?;
+        stdin.flush().await
+    }
 }
 
 impl ProgramSpec {
@@ -157,13 +180,24 @@ impl ProgramSpec {
         self
     }
 
+    /// Starts a program to speak with.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub(crate) fn start(mut self) -> Result<RunningProgram, TaskError> {
+        self.input = StdinSource::Open;
+        let (group, mut child) = self.spawn()?;
+        let (lines, stdin) = (lines::listen(&mut child), child.stdin.take());
+        Ok(RunningProgram { lines, stdin, _child: child, _group: group })
+    }
+
     fn spawn(&self) -> Result<(ProcessGroup, Child), TaskError> {
         let (mark, command, lock) = (self.mark.as_ref(), self.exit_program.as_deref(), self.lock.as_deref());
         let lifeline = ProcessGroup::start(&ExitCommand { mark, command, lock })
             .map_err(|error| TaskError::permanent("cannot start a shell to supervise programs").caused_by(error))?;
         let input = match &self.input {
             StdinSource::Nothing => Stdio::null(),
-            StdinSource::Text(_) => Stdio::piped(),
+            StdinSource::Text(_) | StdinSource::Open => Stdio::piped(),
             StdinSource::File(file) => file.try_clone().map(Stdio::from).map_err(|error| self.not_started(error))?,
         };
         let mut command = Command::new(&self.program);

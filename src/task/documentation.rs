@@ -20,6 +20,7 @@ const SYSTEMS: &[(&str, &str)] = &[
     ("shell", "Shell"),
     ("python", "Python"),
     ("kv", "Stored values"),
+    ("ai", "Language models"),
 ];
 
 /// The documentation of a field or an output.

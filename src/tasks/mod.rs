@@ -1,5 +1,6 @@
 //! The task types: one file each, and one line each in [`ALL`].
 
+pub mod ai;
 mod appended;
 pub mod bad_rows;
 pub mod bigquery;
@@ -27,6 +28,13 @@ use crate::task::TaskType;
 
 /// Every task type, by name.
 pub static ALL: &[TaskType] = &[
+    TaskType::of::<ai::agent::AiAgent>(),
+    TaskType::of::<ai::answer::AiAnswer>(),
+    TaskType::of::<ai::chat::AiChat>(),
+    TaskType::of::<ai::classify::AiClassify>(),
+    TaskType::of::<ai::extract::AiExtract>(),
+    TaskType::of::<ai::ingest::AiIngest>(),
+    TaskType::of::<ai::search::AiSearch>(),
     TaskType::of::<bigquery::create_dataset::CreateDataset>(),
     TaskType::of::<bigquery::delete_table::DeleteTable>(),
     TaskType::of::<bigquery::load::BigQueryLoad>(),

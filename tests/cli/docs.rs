@@ -14,8 +14,19 @@ use serde_yaml::{Mapping, Value};
 use crate::cli::world::World;
 
 /// Top keys of jitney.yaml.
-const SETTINGS: [&str; 9] =
-    ["notifications", "retention", "users", "tokens", "hosts", "trust_proxy", "openlineage", "opentelemetry", "mcp"];
+const SETTINGS: [&str; 11] = [
+    "notifications",
+    "retention",
+    "users",
+    "tokens",
+    "hosts",
+    "trust_proxy",
+    "openlineage",
+    "opentelemetry",
+    "mcp",
+    "ai",
+    "kestra",
+];
 
 struct Page {
     /// The path from the project's folder.

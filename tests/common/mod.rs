@@ -5,6 +5,7 @@
 pub mod attempt;
 pub mod google;
 pub mod line;
+pub mod models;
 pub mod postgres;
 pub mod receiver;
 
