@@ -84,6 +84,8 @@ async fn moments_of_parquet_are_those_of_the_session() {
         "with_columns: {e: extract(day FROM tz)}",
         "sql: \"SELECT id, CAST(tz AS date) AS e FROM self\"",
         "rename: {tz: e}, cast: {tz: date}",
+        "rename: {tz: e}, cast: {tz: text}",
+        "rename: {tz: e}, schema: {tz: date}",
     ] {
         assert_says(&place.refused(&load(steps)).await, &["UTC"]);
     }

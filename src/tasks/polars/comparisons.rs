@@ -29,25 +29,33 @@ type Types<'a> = &'a dyn Fn(&str) -> Option<ColumnType>;
 
 impl Transform {
     /// Refuses types of dates and times that only the session's time zone makes others of, where it is not UTC: steps know
-    /// it by the columns of the table alone.
+    /// it by the columns of the table alone. `own` says what the file itself has under a name.
     ///
     /// # Errors
     /// When a column has such a type.
-    pub fn check_time_zones(&self, types: Types) -> Result<(), TaskError> {
+    pub fn check_time_zones(&self, types: Types, own: Types) -> Result<(), TaskError> {
         for (field, pairs) in [("schema", &self.schema), ("cast", &self.cast)] {
             for (name, kind) in &pairs.0 {
                 let stored = types(renamed(name, &self.rename));
                 let is_zoned = stored == Some(ColumnType::Instant);
-                let differs = match ColumnType::from(*kind) {
+                let is_moment = own(name) == Some(ColumnType::TimestampTz);
+                let kind = ColumnType::from(*kind);
+                let is_of_day = matches!(kind, ColumnType::Date | ColumnType::Timestamp);
+                if is_moment && kind != ColumnType::TimestampTz && (field == "cast" || is_of_day) {
+                    let message = format!(
+                        "`{field}.{name}`: the day, hour or text of a timestamptz, since the session is not in UTC"
+                    );
+                    let help = "compute it in SQL after the load, or set the session's time zone to UTC";
+                    return Err(TaskError::permanent(message).help(help));
+                }
+                let differs = match kind {
                     ColumnType::TimestampTz => !is_zoned,
                     ColumnType::Date | ColumnType::Timestamp => is_zoned,
                     _ => false,
                 };
                 if differs {
-                    let message = format!(
-                        "`{field}.{name}`: the session is not in UTC, and the table's column is no {}",
-                        ColumnType::from(*kind)
-                    );
+                    let message =
+                        format!("`{field}.{name}`: the session is not in UTC, and the table's column is no {kind}");
                     let help = "give the table's column that type, leave the text for the server to read, or set the \
                                 session's time zone to UTC";
                     return Err(TaskError::permanent(message).help(help));

@@ -32,7 +32,11 @@ impl PostgresLoad {
             kind => kind,
         };
         if !session.is_utc {
-            self.transform.check_time_zones(&types)?;
+            let own = |name: &str| {
+                let columns = reader.columns().iter();
+                columns.filter(|(own, _)| is_same_name(own, name)).find_map(|(_, kind)| *kind)
+            };
+            self.transform.check_time_zones(&types, &own)?;
         }
         let is_left_out = |name: &str| {
             self.on_extra_column == ExtraColumn::Ignore && reader.is_ambiguous(name) && types(name).is_none()
