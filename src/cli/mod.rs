@@ -127,6 +127,7 @@ enum Command {
     /// Manage the private Postgres
     Postgres(postgres::Arguments),
     /// Check what is installed and what is missing, and show how to fix it
+    #[command(visible_alias = "self-check")]
     Doctor(doctor::Arguments),
     /// Run flows on their triggers and serve the HTTP API until stopped
     Server(server::Arguments),

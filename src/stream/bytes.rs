@@ -140,6 +140,40 @@ impl FileBytes {
         Ok(Self { compression, name: name.to_owned(), blocks, used, is_over: false })
     }
 
+    /// Starts to make the content of a file that is no text itself. `make` gives it block by block to the function that it
+    /// gets, until that says that nobody wants more; it also gets the file's size.
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub(super) fn made(
+        path: &Path,
+        name: &str,
+        progress: Arc<Progress>,
+        make: impl FnOnce(FileToRead, u64, &mut dyn FnMut(Vec<u8>) -> bool) -> std::result::Result<(), Diagnostic>
+        + Send
+        + 'static,
+    ) -> Result<Self> {
+        let (file, _) = CountingFile::open(path, progress).map_err(|error| io_error("open", name, &error))?;
+        let size = file.file.metadata().map_err(|error| io_error("open", name, &error))?.len();
+        let (send, blocks) = sync_channel(MAX_QUEUED);
+        let (used, _) = sync_channel(1);
+        let own_name = name.to_owned();
+        let work = move || {
+            let mut take = |block: Vec<u8>| send.send(PumpMessage::Block(block)).is_ok();
+            let last = match make(BufReader::with_capacity(READ_BUFFER, file), size, &mut take) {
+                Ok(()) => PumpMessage::End,
+                Err(diagnostic) => PumpMessage::Failed(located(diagnostic, &own_name)),
+            };
+            // Nobody listens any more when the reader was dropped.
+            drop(send.send(last));
+        };
+        std::thread::Builder::new()
+            .name("read".to_owned())
+            .spawn(work)
+            .map_err(|error| io_error("start to read", name, &error))?;
+        Ok(Self { compression: Compression::Plain, name: name.to_owned(), blocks, used, is_over: false })
+    }
+
     /// What errors call the file.
     pub fn name(&self) -> &str {
         &self.name
@@ -227,8 +261,11 @@ fn io_error(verb: &str, name: &str, error: &io::Error) -> Box<Diagnostic> {
     located(Diagnostic::error(format!("cannot {verb} the file: {error}")), name)
 }
 
+/// A file whose bytes are counted as they are read.
+pub(super) type FileToRead = BufReader<CountingFile>;
+
 /// A file that counts what is read from it.
-struct CountingFile {
+pub(super) struct CountingFile {
     file: File,
     packed: Arc<AtomicU64>,
     progress: Arc<Progress>,

@@ -49,6 +49,7 @@ mod timestamp_forms;
 mod type_shape;
 mod unsupported;
 pub mod value;
+mod workbook;
 mod write;
 
 pub use bytes::UnpackLimits;
@@ -195,6 +196,9 @@ pub enum FileFormat {
     Json,
     /// Apache Parquet.
     Parquet,
+    /// A sheet of an Excel workbook: `.xlsx` or `.xlsm`.
+    #[serde(alias = "xlsx")]
+    Excel,
 }
 
 impl FileFormat {
@@ -205,6 +209,7 @@ impl FileFormat {
             Self::Ndjson => "NDJSON",
             Self::Json => "JSON",
             Self::Parquet => "Parquet",
+            Self::Excel => "spreadsheet",
         }
     }
 
@@ -222,6 +227,7 @@ impl FileFormat {
         };
         match plain.rsplit_once('.')?.1 {
             "parquet" | "pq" => Some(Self::Parquet),
+            "xlsx" | "xlsm" => Some(Self::Excel),
             "ndjson" | "jsonl" => Some(Self::Ndjson),
             "json" => Some(Self::Json),
             "csv" | "tsv" | "tab" | "psv" => Some(Self::Csv),
@@ -269,6 +275,12 @@ impl Reader {
             FileFormat::Csv => {
                 let file = csv::CsvFile::open(text(progress)?, options, &name)?;
                 hint = file.other_delimiter();
+                (unique_names(file.header(), &mut ambiguous), OpenFile::Csv(file))
+            }
+            FileFormat::Excel => {
+                let options = options.of_sheet();
+                let rows = workbook::open(path, &name, &options, progress)?;
+                let file = csv::CsvFile::open(Text::new(rows, options.encoding.clone()), &options, &name)?;
                 (unique_names(file.header(), &mut ambiguous), OpenFile::Csv(file))
             }
             format @ (FileFormat::Ndjson | FileFormat::Json) => {

@@ -48,6 +48,8 @@ pub struct ReadOptions {
     pub encoding: Option<Encoding>,
     /// Where the rows of a JSON file stand, if they are not the file itself.
     pub records: Option<RecordsPath>,
+    /// The sheet of an Excel workbook that is read; the first one if `None`.
+    pub sheet: Option<String>,
     /// How far objects within the rows of JSON are taken apart.
     pub flatten: Flatten,
     /// How much the file may unpack to.
@@ -72,6 +74,7 @@ impl Default for ReadOptions {
             columns: None,
             encoding: None,
             records: None,
+            sheet: None,
             flatten: Flatten::default(),
             limits: UnpackLimits::default(),
         }
@@ -87,14 +90,37 @@ impl ReadOptions {
             escape: self.escape,
             comment: self.comment.clone().into_bytes(),
             max_row_bytes: self.max_row_bytes,
+            counts_rows: self.format == Some(FileFormat::Excel),
+        }
+    }
+
+    /// The same for the CSV that is made of a sheet.
+    pub(super) fn of_sheet(&self) -> Self {
+        let Self { delimiter, quote, escape, comment, conversions, encoding, .. } = Self::default();
+        let format = Some(FileFormat::Excel);
+        Self {
+            format,
+            delimiter,
+            quote,
+            escape,
+            comment,
+            conversions: Conversions {
+                true_values: self.conversions.true_values.clone(),
+                false_values: self.conversions.false_values.clone(),
+                ..conversions
+            },
+            encoding,
+            ..self.clone()
         }
     }
 
     /// A setting that files of this format leave without effect, and that only JSON has.
     pub(super) fn of_json_alone(&self, format: FileFormat) -> Option<&'static str> {
         match format {
-            FileFormat::Csv | FileFormat::Parquet if self.flatten != Flatten::default() => Some("flatten"),
-            FileFormat::Csv | FileFormat::Parquet | FileFormat::Ndjson if self.records.is_some() => Some("records"),
+            FileFormat::Csv | FileFormat::Parquet | FileFormat::Excel if self.flatten != Flatten::default() => {
+                Some("flatten")
+            }
+            format if format != FileFormat::Json && self.records.is_some() => Some("records"),
             _ => None,
         }
     }

@@ -76,7 +76,7 @@ impl FilePreview {
     pub fn of(path: &Path) -> super::Result<Self> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let format = table_format(&name);
-        if format == Some(FileFormat::Parquet) {
+        if matches!(format, Some(FileFormat::Parquet | FileFormat::Excel)) {
             return table(path, &ReadOptions { name: Some(name), ..ReadOptions::default() }, true);
         }
         let (start, is_cut) = beginning(path, &name)?;
@@ -106,9 +106,11 @@ fn table_format(name: &str) -> Option<FileFormat> {
         None => &lower,
     };
     let extension = plain.rsplit_once('.').map_or("", |(_, extension)| extension);
-    ["csv", "tsv", "parquet", "pq", "ndjson", "jsonl", "json"].contains(&extension).then(|| match extension {
-        "tsv" => FileFormat::Csv,
-        _ => FileFormat::of(name),
+    ["csv", "tsv", "parquet", "pq", "ndjson", "jsonl", "json", "xlsx", "xlsm"].contains(&extension).then(|| {
+        match extension {
+            "tsv" => FileFormat::Csv,
+            _ => FileFormat::of(name),
+        }
     })
 }
 

@@ -9,7 +9,7 @@ const SIGNATURES: &[(&[u8], &str, &str)] = &[
     (b"Obj\x01", "an Avro file", "export the data as CSV, NDJSON or Parquet"),
     (b"ORC", "an ORC file", "export the data as CSV, NDJSON or Parquet"),
     (b"SQLite format 3\0", "an SQLite database", "export its table as CSV"),
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel workbook (.xls)", "save its sheet as CSV"),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel workbook (.xls)", "save it as .xlsx, or its sheet as CSV"),
     (b"%PDF-", "a PDF document", "export the data as CSV"),
     (b"PGDMP", "a dump of pg_dump", "restore it with `pg_restore`"),
     (b"PGCOPY\n\xff\r\n\0", "a file of COPY in binary", "load it with `postgres.copy_in` and `format: BINARY`"),
@@ -55,13 +55,18 @@ pub(super) fn of_header(start: &[u8]) -> Option<Diagnostic> {
 /// What an archive is that is a document.
 pub(super) fn of_archive(names: &[String]) -> Option<Diagnostic> {
     let has = |name: &str| names.iter().any(|other| other == name);
-    let what = match () {
-        () if has("xl/workbook.xml") || has("xl/workbook.bin") => "an Excel workbook",
-        () if has("content.xml") && has("mimetype") => "an OpenDocument file",
-        () if has("word/document.xml") => "a Word document",
+    let (what, help) = match () {
+        () if has("xl/workbook.xml") => {
+            ("an Excel workbook", "read it as one: `format: excel`, or a name that ends in `.xlsx`")
+        }
+        () if has("xl/workbook.bin") => ("a binary Excel workbook (.xlsb)", "save it as .xlsx, or its sheet as CSV"),
+        () if has("content.xml") && has("mimetype") => {
+            ("an OpenDocument file", "save it as .xlsx, or its sheet as CSV")
+        }
+        () if has("word/document.xml") => ("a Word document", "save its table as CSV"),
         () => return None,
     };
-    Some(Diagnostic::error(format!("the file is {what}, not delimited text")).help("save the sheet as CSV"))
+    Some(Diagnostic::error(format!("the file is {what}, not delimited text")).help(help))
 }
 
 #[cfg(test)]

@@ -21,6 +21,8 @@ pub(super) struct Dialect {
     pub comment: Vec<u8>,
     /// The largest row, in bytes.
     pub max_row_bytes: usize,
+    /// Whether each row is one line, whatever its fields hold.
+    pub counts_rows: bool,
 }
 
 /// What keeps a row from being one, as COPY would say it.
@@ -265,7 +267,9 @@ impl RowSplitter {
                     }
                 } else {
                     let Some((close, has_escapes)) = closing_quote(text, at, quote, escape) else { return true };
-                    row.next_line += memchr_iter(mark, text.get(at..close).unwrap_or_default()).count() as u64;
+                    if !self.dialect.counts_rows {
+                        row.next_line += memchr_iter(mark, text.get(at..close).unwrap_or_default()).count() as u64;
+                    }
                     row.add_quotes(at, close, has_escapes);
                     resume = close + 1;
                     continue 'restart;

@@ -76,7 +76,7 @@ impl Sink {
         let file = File::create(partial)?;
         Ok(match FileFormat::of(&name) {
             FileFormat::Parquet => Self::Parquet(Box::new(ParquetSink::new(file, first)?)),
-            FileFormat::Csv | FileFormat::Ndjson | FileFormat::Json => {
+            FileFormat::Csv | FileFormat::Ndjson | FileFormat::Json | FileFormat::Excel => {
                 Self::Csv(CsvSink::new(file, Compression::of_extension(&name)))
             }
         })

@@ -85,6 +85,9 @@ macro_rules! reads_csv {
                 #[serde(default)]
                 #[schemars(with = "Option<String>")]
                 pub records: Option<$crate::stream::RecordsPath>,
+                /// The sheet of an Excel workbook; by default the first one.
+                #[serde(default)]
+                pub sheet: Option<String>,
                 /// Whether objects within the rows of a JSON or NDJSON file become columns of their own, or how many levels
                 /// of them: `{"a": {"b": 1}}` gives a column `a__b`. An object without members leaves its columns NULL. By
                 /// default an object is one value.
@@ -115,6 +118,7 @@ macro_rules! reads_csv {
                     false_values: self.false_values.clone(),
                     max_row_bytes: self.max_row_bytes,
                     records: self.records.clone(),
+                    sheet: self.sheet.clone(),
                     flatten: self.flatten,
                 }
             }
@@ -149,8 +153,13 @@ pub(in crate::tasks) struct CsvFields {
     pub false_values: Vec<String>,
     pub max_row_bytes: Option<u64>,
     pub records: Option<RecordsPath>,
+    pub sheet: Option<String>,
     pub flatten: Flatten,
 }
+
+/// The fields that are about the rows of a sheet of Excel; its values are none that are written in other ways.
+const OF_SHEETS: &[&str] =
+    &["header", "columns", "skip_lines", "trim", "null_string", "true_values", "false_values", "sheet"];
 
 impl CsvFields {
     /// What does not go together, for a file of this format; `by` is the field that tells the format.
@@ -171,7 +180,8 @@ impl CsvFields {
     /// The fields that a file of this format leaves without effect.
     fn idle(&self, format: FileFormat, by: &'static str) -> Vec<FieldConflict> {
         let is_idle = |field: &str| match format {
-            FileFormat::Csv => matches!(field, "records" | "flatten"),
+            FileFormat::Csv => matches!(field, "records" | "flatten" | "sheet"),
+            FileFormat::Excel => !OF_SHEETS.contains(&field),
             FileFormat::Ndjson => !matches!(field, "encoding" | "flatten"),
             FileFormat::Json => !matches!(field, "encoding" | "flatten" | "records"),
             FileFormat::Parquet => true,
@@ -211,7 +221,7 @@ impl CsvFields {
     }
 
     /// Every field, with whether the task says it.
-    fn given(&self) -> [(&'static str, bool); 19] {
+    fn given(&self) -> [(&'static str, bool); 20] {
         [
             ("header", self.header.is_some()),
             ("columns", self.columns.is_some()),
@@ -231,6 +241,7 @@ impl CsvFields {
             ("false_values", !self.false_values.is_empty()),
             ("max_row_bytes", self.max_row_bytes.is_some()),
             ("records", self.records.is_some()),
+            ("sheet", self.sheet.is_some()),
             ("flatten", self.flatten != Flatten::default()),
         ]
     }
@@ -293,6 +304,7 @@ impl CsvFields {
             .with("true_values", true_values, &Vec::new())
             .with("false_values", &self.false_values, &Vec::new())
             .with_some("records", self.records.as_ref())
+            .with_some("sheet", self.sheet.as_ref())
             .with("flatten", &self.flatten, &Flatten::default())
     }
 
@@ -360,6 +372,7 @@ impl CsvFields {
             columns: self.columns,
             encoding: self.encoding,
             records: self.records,
+            sheet: self.sheet,
             flatten: self.flatten,
             ..ReadOptions::default()
         })

@@ -7,6 +7,7 @@ mod credentials;
 mod flows;
 mod formats;
 mod jobs;
+mod one_load;
 mod pages;
 mod proxy;
 mod query;

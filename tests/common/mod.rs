@@ -8,6 +8,7 @@ pub mod line;
 pub mod models;
 pub mod postgres;
 pub mod receiver;
+pub mod workbook;
 
 use std::collections::BTreeMap;
 use std::io::Write;

@@ -35,6 +35,7 @@ mod step_casts;
 mod step_semantics;
 mod together;
 mod types;
+mod workbooks;
 
 use crate::common::{line, postgres};
 use std::fmt::Write as _;

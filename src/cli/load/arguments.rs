@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "How the file is read (by default the file tells)")]
 pub(in crate::cli) struct FileArguments {
-    /// csv, ndjson, json or parquet
+    /// csv, ndjson, json, parquet or excel
     #[arg(long, value_name = "FORMAT")]
     format: Option<String>,
     /// The character between fields; `tab` for a tab
@@ -63,6 +63,9 @@ pub(in crate::cli) struct FileArguments {
     /// The keys that lead to the rows of a JSON document, such as data or result.items
     #[arg(long, value_name = "KEYS")]
     records: Option<String>,
+    /// The sheet of an Excel workbook, if it is not the first one
+    #[arg(long, value_name = "NAME")]
+    sheet: Option<String>,
     /// Make columns of objects within rows of JSON, of all or of so many levels
     #[arg(long, value_name = "LEVELS", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     flatten: Option<String>,
@@ -110,6 +113,7 @@ impl FileArguments {
             ("true_values", list(&self.true_values)),
             ("false_values", list(&self.false_values)),
             ("records", text(&self.records)),
+            ("sheet", text(&self.sheet)),
             ("flatten", flatten),
         ];
         fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()

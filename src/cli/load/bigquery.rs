@@ -60,6 +60,16 @@ pub(super) fn fields(
     if format == FileFormat::Json {
         return Err(unsupported("JSON that is not one object on each line".to_owned()));
     }
+    if format == FileFormat::Excel {
+        return Err(unsupported("workbooks of Excel".to_owned()));
+    }
+    let encoding = description.file.options.encoding.as_ref().filter(|_| format == FileFormat::Csv);
+    if let Some(encoding) = encoding.filter(|encoding| !encoding.is("UTF8") && !encoding.is("LATIN1")) {
+        let finding = Diagnostic::error(format!("BigQuery does not read files in {}", encoding.name()));
+        let help =
+            "convert the file to UTF-8 first, for example with `iconv`, or say `--encoding LATIN1` if it is in that";
+        return Err(finding.help(help).into());
+    }
     let known = ["format", "delimiter", "encoding", "header", "columns", "skip_lines", "quote", "null_string"];
     if let Some(field) = given.keys().find(|field| !known.contains(&field.as_str())) {
         return Err(unsupported(format!("files with `--{}`", field.replace('_', "-"))));

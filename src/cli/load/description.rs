@@ -62,7 +62,7 @@ impl Description {
     }
 
     fn is_csv(&self) -> bool {
-        self.file.options.format == Some(FileFormat::Csv)
+        matches!(self.file.options.format, Some(FileFormat::Csv | FileFormat::Excel))
     }
 
     /// The columns and their types as a flow's `schema`, and a note for each that needs one.
@@ -104,7 +104,15 @@ impl Description {
         let mut tell = |name: &str, value: Value| drop(summary.insert(name.to_owned(), value));
         tell("format", json!(options.format));
         tell("compression", json!(compression.to_string()));
-        if self.is_csv() {
+        if let Some(sheet) = &options.sheet {
+            tell("sheet", json!(sheet));
+        }
+        if options.format == Some(FileFormat::Excel) {
+            tell("header", json!(options.header));
+            if options.skip_lines > 0 {
+                tell("skip_lines", json!(options.skip_lines));
+            }
+        } else if self.is_csv() {
             tell("delimiter", json!(char::from(options.delimiter).to_string()));
             tell("header", json!(options.header));
             if options.skip_lines > 0 {

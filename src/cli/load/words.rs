@@ -21,6 +21,7 @@ const OPTIONS: &[(&str, &str)] = &[
     ("quote", "quote"),
     ("format", "format"),
     ("records", "records"),
+    ("sheet", "sheet"),
     ("flatten", "flatten"),
     ("on_extra_column", "on-extra-column"),
     ("on_missing_column", "on-missing-column"),

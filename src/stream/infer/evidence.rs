@@ -172,7 +172,8 @@ impl Evidence {
                 numbers.has_digits = true;
                 numbers.are_whole &= form == NumberForm::Whole;
                 numbers.has_exponents |= form == NumberForm::Exponent;
-                numbers.are_exact_doubles = numbers.are_exact_doubles && value::is_exact_double(text);
+                numbers.are_exact_doubles =
+                    numbers.are_exact_doubles && (forms::is_short(text, form) || value::is_exact_double(text));
             }
         }
         NUMBER

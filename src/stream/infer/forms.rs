@@ -6,6 +6,10 @@ use crate::stream::value::{digits, parse_int};
 /// The longest number, and the largest power of ten.
 const MAX_NUMBER_BYTES: usize = 1000;
 const MAX_POWER: u32 = 1000;
+/// A whole number of so many digits fits 64 bits, whatever they are.
+const SURE_DIGITS: usize = 18;
+/// A number of so many characters without an exponent is one that a double holds.
+const SHORT_BYTES: usize = 15;
 
 /// What kind of number a text is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +50,9 @@ pub(super) fn number(text: &[u8]) -> Option<NumberForm> {
         return None;
     }
     match rest.split_first() {
-        None if whole == unsigned.len() && text != b"-0" && parse_int(text, 64).is_some() => Some(NumberForm::Whole),
+        None if whole == unsigned.len() && text != b"-0" && (whole <= SURE_DIGITS || parse_int(text, 64).is_some()) => {
+            Some(NumberForm::Whole)
+        }
         None => Some(NumberForm::Decimal),
         Some((b'e' | b'E', power)) => {
             let power = power.strip_prefix(b"-").or_else(|| power.strip_prefix(b"+")).unwrap_or(power);
@@ -56,6 +62,11 @@ pub(super) fn number(text: &[u8]) -> Option<NumberForm> {
         }
         Some(_) => None,
     }
+}
+
+/// Whether a number of this form is certainly one that a double holds with all its digits.
+pub(super) fn is_short(text: &[u8], form: NumberForm) -> bool {
+    text.len() <= SHORT_BYTES && matches!(form, NumberForm::Whole | NumberForm::Decimal)
 }
 
 /// Whether a text is a day such as `2020-04-01`.
@@ -87,7 +98,8 @@ pub(super) fn timestamp(text: &[u8]) -> Option<bool> {
         None => rest,
     };
     let is_real = hour < 24 && minute < 60 && second < 60 && is_date(day);
-    (is_real && parse_timestamptz(text).is_some()).then_some(!rest.is_empty())
+    // What is left of the others is an offset from UTC.
+    (is_real && (rest.is_empty() || parse_timestamptz(text).is_some())).then_some(!rest.is_empty())
 }
 
 fn two_digits(text: &[u8]) -> Option<(u8, &[u8])> {

@@ -10,13 +10,16 @@ mod preamble;
 mod tally;
 mod unused;
 
+use std::borrow::Cow;
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::bytes::{Compression, FileBytes};
 use super::parquet::{ParquetFile, nanoseconds};
-use super::{BadRow, Encoding, FileFormat, OpenFile, ReadOptions, Reader, Result, looks_like_utf16, unread_encoding};
+use super::{
+    BadRow, Encoding, FileFormat, OpenFile, ReadOptions, Reader, Result, looks_like_utf16, unread_encoding, workbook,
+};
 use crate::diagnostic::Diagnostic;
 use crate::task::Progress;
 use evidence::{Evidence, RowScan};
@@ -110,10 +113,16 @@ pub fn infer(
 ) -> Result<InferredFile> {
     let file_name = path.file_name().unwrap_or_default().to_string_lossy();
     let name = question.options.name.clone().unwrap_or_else(|| path.display().to_string());
-    let start = beginning(path, &name)?;
     let mut options = ReadOptions { name: Some(name.clone()), ..question.options.clone() };
     let mut told = Told::default();
     let by_name = FileFormat::of_extension(&file_name);
+    let sheet = (options.format.or(by_name) == Some(FileFormat::Excel)).then(|| options.of_sheet());
+    let start = beginning(path, &name, sheet.as_ref())?;
+    let mut question = Cow::Borrowed(question);
+    if let Some(options) = sheet {
+        let has_delimiter = true;
+        question = Cow::Owned(Question { options, has_delimiter, ..question.into_owned() });
+    }
     let format = match options.format.or(by_name) {
         Some(format) => format,
         None if question.tells_dialect => format_of(&start.sample),
@@ -135,9 +144,17 @@ pub fn infer(
     match format {
         FileFormat::Csv => {
             if question.tells_dialect {
-                file.tell_dialect(&start, question, &name)?;
+                file.tell_dialect(&start, &question, &name)?;
             }
             file.read_all(path, progress, is_stopped, question.tells_dialect)?;
+        }
+        FileFormat::Excel => {
+            file.options = ReadOptions { name: Some(name.clone()), ..question.options.clone() };
+            if question.tells_dialect {
+                file.tell_dialect(&start, &question, &name)?;
+            }
+            file.read_all(path, progress, is_stopped, false)?;
+            file.encoding = String::new();
         }
         FileFormat::Ndjson | FileFormat::Json => file.read_all(path, progress, is_stopped, false)?,
         FileFormat::Parquet => file.read_index(path, &name, progress, is_stopped)?,
@@ -153,7 +170,8 @@ struct Beginning {
     is_whole: bool,
 }
 
-fn beginning(path: &Path, name: &str) -> Result<Beginning> {
+/// `sheet` is how a sheet of a workbook is read, if it is one.
+fn beginning(path: &Path, name: &str, sheet: Option<&ReadOptions>) -> Result<Beginning> {
     let mut magic = Vec::new();
     let opened = std::fs::File::open(path).and_then(|file| file.take(4).read_to_end(&mut magic));
     if let Err(error) = opened {
@@ -162,7 +180,10 @@ fn beginning(path: &Path, name: &str) -> Result<Beginning> {
     if magic == b"PAR1" {
         return Ok(Beginning { compression: Compression::Plain, sample: magic, is_whole: false });
     }
-    let mut bytes = FileBytes::open(path, name, ReadOptions::default().limits, Arc::default())?;
+    let mut bytes = match sheet {
+        Some(options) => workbook::open(path, name, options, Arc::default())?,
+        None => FileBytes::open(path, name, ReadOptions::default().limits, Arc::default())?,
+    };
     let (mut sample, mut is_whole) = (Vec::new(), false);
     while sample.len() < SAMPLE_BYTES && !is_whole {
         match bytes.next_block(Vec::new())? {

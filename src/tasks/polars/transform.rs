@@ -21,7 +21,7 @@ use crate::tasks::stable_file::StableFile;
 use crate::text::count;
 
 reads_csv! { with_steps! {
-    /// Reads a file, changes its rows and writes them to another. CSV (compressed or not), Parquet and NDJSON come in;
+    /// Reads a file, changes its rows and writes them to another. CSV (compressed or not), Parquet, NDJSON and sheets of Excel come in;
     /// CSV, CSV.gz or Parquet go out. The steps run in this order, whatever the order in YAML: `schema`, `filter`,
     /// `with_columns`, `cast`, `rename`, `select`, `dedupe`, `sql`, `row_id`, `expect`.
     ///
@@ -35,7 +35,7 @@ reads_csv! { with_steps! {
     pub struct PolarsTransform {
         /// The file to read: a storage address such as `{{ outputs.extract.uri }}`, or a path from the flow's folder.
         pub from: String,
-        /// The file's format: `csv`, `ndjson`, `json` or `parquet`; by default what its name says.
+        /// The file's format: `csv`, `ndjson`, `json`, `parquet` or `excel` (`.xlsx`); by default what its name says.
         #[serde(default)]
         pub format: Option<FileFormat>,
         /// The name of the file to write, which also says its format: `.parquet`, `.csv` or `.csv.gz`. By default the

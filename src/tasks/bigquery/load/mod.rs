@@ -415,7 +415,7 @@ impl BigQueryLoad {
             Some("avro") => LoadFormat::Avro,
             Some("orc") => LoadFormat::Orc,
             _ => match stream::FileFormat::of(&name) {
-                stream::FileFormat::Csv => LoadFormat::Csv,
+                stream::FileFormat::Csv | stream::FileFormat::Excel => LoadFormat::Csv,
                 stream::FileFormat::Ndjson | stream::FileFormat::Json => LoadFormat::Json,
                 stream::FileFormat::Parquet => LoadFormat::Parquet,
             },

@@ -63,7 +63,7 @@ use send::Sending;
 use stored::SessionSettings;
 
 reads_csv! { as_written! {
-/// Loads a file into a table of Postgres: CSV, NDJSON or Parquet, plain or compressed.
+/// Loads a file into a table of Postgres: CSV, NDJSON or Parquet, plain or compressed, or a sheet of Excel.
 ///
 /// The load is one transaction: it makes the table if need be, makes room as `mode` says, copies the rows, writes one
 /// row into the ledger `jitney_loads`, and commits. A load that the ledger knows changes nothing while its rows are there.
@@ -134,7 +134,7 @@ pub struct PostgresLoad {
     /// The same as `if_loaded: load`.
     #[serde(default)]
     force: bool,
-    /// The file's format: `csv`, `ndjson`, `json` or `parquet`; by default what its name says. Postgres's own formats are read by
+    /// The file's format: `csv`, `ndjson`, `json`, `parquet` or `excel` (`.xlsx`); by default what its name says. Postgres's own formats are read by
     /// `postgres.copy_in`.
     format: Option<FileFormat>,
     /// The server, such as `postgres://user:password@host:5432/database` or `jdbc:postgresql://host:5432/database`.
