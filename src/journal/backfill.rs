@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use rusqlite::{OptionalExtension, Row, TransactionBehavior, params};
+use rusqlite::{OptionalExtension, Params, Row, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -197,7 +197,16 @@ impl Journal {
                 transaction.prepare_cached("INSERT INTO backfill_partitions VALUES (?, ?, ?, ?, ?, ?)")?;
             statement.execute(params![id, number, label, stamp(*date), inputs, skipped])?;
         }
-        Ok(transaction.commit()?)
+        transaction.commit()?;
+        drop(connection);
+        self.changes.count_for_all();
+        Ok(())
+    }
+
+    fn change_backfill(&self, sql: &str, values: impl Params) -> Result<usize> {
+        let changed = self.lock().execute(sql, values)?;
+        self.changes.count_for_all();
+        Ok(changed)
     }
 
     /// A backfill by its id.
@@ -257,20 +266,20 @@ impl Journal {
     /// Sets the desired state of a backfill that has not ended, which the process that runs it will read. False when it has ended.
     pub fn set_desired_state(&self, id: &BackfillId, desired: DesiredState) -> Result<bool> {
         let sql = "UPDATE backfills SET wish = ?2, problem = NULL WHERE id = ?1 AND ended IS NULL";
-        Ok(self.lock().execute(sql, params![id.as_str(), desired])? == 1)
+        Ok(self.change_backfill(sql, params![id.as_str(), desired])? == 1)
     }
 
     /// Puts a backfill that cannot continue on hold, and records why. It runs again once its desired state is set again.
     pub fn put_backfill_on_hold(&self, id: &BackfillId, problem: &str) -> Result<()> {
         let sql = "UPDATE backfills SET wish = 'PAUSE', problem = ?2 WHERE id = ?1 AND ended IS NULL";
-        self.lock().execute(sql, params![id.as_str(), problem])?;
+        self.change_backfill(sql, params![id.as_str(), problem])?;
         Ok(())
     }
 
     /// Gives a backfill that nobody runs to the server.
     pub fn assign_backfill_to_server(&self, id: &BackfillId) -> Result<()> {
         let sql = "UPDATE backfills SET spec = json_set(spec, '$.by_server', json('true')) WHERE id = ?1";
-        self.lock().execute(sql, params![id.as_str()])?;
+        self.change_backfill(sql, params![id.as_str()])?;
         Ok(())
     }
 
@@ -278,14 +287,14 @@ impl Journal {
     pub fn retarget_backfill(&self, id: &BackfillId, target: &ExecutionTarget) -> Result<()> {
         let sql = "UPDATE backfills SET spec = json_set(spec, '$.target', json(?2)) WHERE id = ?1";
         let target = written(target)?;
-        self.lock().execute(sql, params![id.as_str(), target])?;
+        self.change_backfill(sql, params![id.as_str(), target])?;
         Ok(())
     }
 
     /// Records how a backfill ended.
     pub fn end_backfill(&self, id: &BackfillId, end: BackfillEnd, now: DateTime<Utc>) -> Result<()> {
         let sql = "UPDATE backfills SET outcome = ?2, ended = ?3, problem = NULL WHERE id = ?1";
-        self.lock().execute(sql, params![id.as_str(), end, stamp(now)])?;
+        self.change_backfill(sql, params![id.as_str(), end, stamp(now)])?;
         Ok(())
     }
 
@@ -293,7 +302,7 @@ impl Journal {
     pub fn retry_backfill(&self, id: &BackfillId, now: DateTime<Utc>) -> Result<()> {
         let sql = "UPDATE backfills SET since = ?2, since_id = (SELECT max(id) FROM executions), wish = 'RUN',
                    problem = NULL, outcome = NULL, ended = NULL WHERE id = ?1";
-        self.lock().execute(sql, params![id.as_str(), stamp(now)])?;
+        self.change_backfill(sql, params![id.as_str(), stamp(now)])?;
         Ok(())
     }
 

@@ -23,12 +23,14 @@ impl Journal {
     pub fn mark_expected(&self, id: &ExecutionId, mark: &ExpectedMark) -> Result<()> {
         let sql = "INSERT OR REPLACE INTO expected VALUES (?, ?, ?)";
         self.lock().prepare_cached(sql)?.execute(params![id.as_str(), mark.user, stamp(mark.time)])?;
+        self.changes.count_for_all();
         Ok(())
     }
 
     /// Takes that back.
     pub fn unmark_expected(&self, id: &ExecutionId) -> Result<()> {
         self.lock().prepare_cached("DELETE FROM expected WHERE execution = ?")?.execute([id.as_str()])?;
+        self.changes.count_for_all();
         Ok(())
     }
 

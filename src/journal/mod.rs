@@ -15,6 +15,7 @@ mod ends;
 mod event;
 mod expected;
 mod firings;
+mod flow_version;
 mod history;
 mod kv;
 mod log_window;
@@ -66,6 +67,7 @@ pub use ends::ExecutionEnd;
 pub use event::{Event, ExecutionSpec, Parent, Triggered};
 pub use expected::ExpectedMark;
 pub use firings::{TriggerFiring, TriggerKey, TriggerProgress};
+pub use flow_version::FlowVersion;
 pub use history::AttemptRecord;
 pub use kv::{Kv, KvEntry, KvError, KvSummary, KvType, NewKvEntry};
 pub use log_window::{LogFilter, LogPosition, NumberedLine};
@@ -109,6 +111,7 @@ pub struct Journal {
     lines: Arc<LogBuffer>,
     /// What takes long is read here, while others write.
     reader: ReadConnection,
+    changes: flow_version::FlowChanges,
     listeners: broadcast::Sender<Arc<JournalUpdate>>,
 }
 
@@ -148,7 +151,7 @@ impl Journal {
         connection.set_prepared_statement_cache_capacity(64);
         let (connection, listeners) = (Arc::new(Mutex::new(connection)), update::channel());
         let lines = Arc::new(LogBuffer::new(listeners.clone()));
-        Self { connection, lines, reader, listeners }
+        Self { connection, lines, reader, changes: flow_version::FlowChanges::default(), listeners }
     }
 
     /// Writes something of no meaning, to see whether that is possible.

@@ -27,6 +27,7 @@ impl Journal {
         ids.iter().try_for_each(|id| delete(&transaction, id))?;
         transaction.commit()?;
         drop(connection);
+        self.changes.count_for_all();
         ids.iter().for_each(|id| self.broadcast(|| JournalUpdate::Deleted { id: id.clone() }));
         Ok(ids)
     }
@@ -46,6 +47,7 @@ impl Journal {
         delete(&transaction, id)?;
         transaction.commit()?;
         drop(connection);
+        self.changes.count_for_all();
         self.broadcast(|| JournalUpdate::Deleted { id: id.clone() });
         Ok(())
     }

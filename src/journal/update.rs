@@ -72,6 +72,7 @@ impl Journal {
         status: ExecutionState,
         event: &Event,
     ) {
+        self.changes.count(&created.namespace, &created.flow);
         self.broadcast(|| JournalUpdate::Event {
             id: id.clone(),
             namespace: created.namespace.clone(),
