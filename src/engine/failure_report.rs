@@ -96,7 +96,7 @@ fn brief(text: &str, most: usize) -> String {
 
 fn last_lines(journal: &Journal, id: &ExecutionId, task: Option<&str>) -> Result<Vec<String>, JournalError> {
     let filter = LogFilter { task: task.map(str::to_owned), ..LogFilter::default() };
-    let lines = journal.log_window(id, &filter, LogPosition::End, MAX_LOG_LINES)?;
+    let lines = journal.log_lines(id, &filter, LogPosition::End, MAX_LOG_LINES)?;
     Ok(lines.iter().map(|(_, line)| brief(&format!("{} {}", line.level, line.message), MAX_LINE)).collect())
 }
 

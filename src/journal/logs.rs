@@ -145,7 +145,7 @@ impl Journal {
 
     /// The first log lines of an execution after one, in the order of writing.
     pub fn logs_after(&self, id: &ExecutionId, number: i64, limit: u32) -> Result<Vec<NumberedLine>> {
-        self.log_window(id, &LogFilter::default(), LogPosition::After(number), limit)
+        self.log_lines(id, &LogFilter::default(), LogPosition::After(number), limit)
     }
 
     /// The bytes of an execution's log.

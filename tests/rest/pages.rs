@@ -6,6 +6,7 @@ mod execution;
 mod executions;
 mod flow;
 mod overview;
+mod partitions;
 mod places;
 mod run;
 
@@ -281,6 +282,11 @@ async fn a_long_log_is_shown_in_windows_and_searched_by_the_server() {
     let found = page(&server, &format!("{execution}?q=LINE+77&level=INFO"));
     assert_eq!(texts(&found, ".log .message").len(), 11, "line 77 and 770 to 779");
     assert!(texts(&page(&server, &format!("{execution}?level=ERROR")), ".log .message").is_empty());
+    for place in
+        ["line", "before", "after"].iter().flat_map(|name| [i64::MIN, -1, 0, i64::MAX].map(|at| format!("{name}={at}")))
+    {
+        assert_eq!(server.code(&[&format!("{execution}?{place}")]), "200", "{place}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

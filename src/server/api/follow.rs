@@ -161,7 +161,7 @@ impl LogReader {
     /// The next lines; none when the journal cannot be read.
     fn next_page(&mut self) -> Option<Vec<NumberedLine>> {
         let lines = read(&self.app, |journal| {
-            journal.log_window(&self.id, &self.filter, LogPosition::After(self.last), PAGE_SIZE)
+            journal.log_lines(&self.id, &self.filter, LogPosition::After(self.last), PAGE_SIZE)
         })?;
         self.last = lines.last().map_or(self.last, |(number, _)| *number);
         self.has_more = lines.len() == PAGE_SIZE as usize;

@@ -48,7 +48,7 @@ impl LogPages {
             return Ok(None);
         }
         let journal = self.app.executor.journal();
-        let lines = journal.log_window(&self.id, &self.filter, LogPosition::After(self.last), PAGE_SIZE)?;
+        let lines = journal.log_lines(&self.id, &self.filter, LogPosition::After(self.last), PAGE_SIZE)?;
         self.last = lines.last().map_or(self.last, |(number, _)| *number);
         self.is_over = lines.len() < PAGE_SIZE as usize;
         Ok(Some(lines.into_iter().map(|(_, line)| line).collect()))

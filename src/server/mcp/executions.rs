@@ -165,7 +165,7 @@ fn execution(app: &App, id: &str) -> Result<ExecutionId, ToolError> {
 fn report(app: &App, id: &ExecutionId, after: i64) -> McpResult {
     let Present { state, interrupted, .. } = Present::of(app, id)?;
     let position = if after > 0 { LogPosition::After(after) } else { LogPosition::End };
-    let lines = app.executor.journal().log_window(id, &LogFilter::default(), position, MAX_LOG_LINES);
+    let lines = app.executor.journal().log_lines(id, &LogFilter::default(), position, MAX_LOG_LINES);
     let lines = lines.map_err(ApiError::from)?;
     let mut result = header(id, &state, interrupted);
     let mut tasks: Vec<_> = state.tasks.iter().collect();

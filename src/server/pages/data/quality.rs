@@ -121,7 +121,7 @@ fn verdict(journal: &Journal, step: &Step, summary: &Summary) -> Result<Option<V
         (TaskState::Failed, Some(message)) => (StateBadge::BROKEN, message.to_owned()),
         (TaskState::Success | TaskState::Warning, _) => {
             let filter = LogFilter { min_level: Some(Level::Warn), task: Some(step.id.to_string()), text: None };
-            let lines = journal.log_window(&summary.id, &filter, LogPosition::End, MAX_WARNINGS)?;
+            let lines = journal.log_lines(&summary.id, &filter, LogPosition::End, MAX_WARNINGS)?;
             let warned = lines.into_iter().map(|(_, line)| line.message).filter(|message| is_verdict(message));
             let warned: Vec<String> = warned.collect();
             let badge = if warned.is_empty() { StateBadge::HELD } else { StateBadge::WARNED };

@@ -74,6 +74,7 @@ async function refresh() {
     Idiomorph.morph(old, next, { ignoreActiveValue: true, callbacks: { beforeNodeMorphed: isReplaced, beforeAttributeUpdated: isServers } });
   }
   showSelection();
+  if (fresh) searchOn();
   const { again } = reading;
   reading = null;
   if (again) refresh();
@@ -94,6 +95,16 @@ async function view() {
   const place = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
   if (place) place.scrollIntoView({ block: "nearest" });
 }
+
+// --- A search of a long log comes in pieces: while nothing is found, the next piece is read.
+function searchOn() {
+  const link = document.querySelector("[data-search-on]");
+  if (!link || document.querySelector("#log .line")) return;
+  history.replaceState(null, "", link.getAttribute("href"));
+  if (reading) reading.again = true;
+  else refresh();
+}
+searchOn();
 
 let stream = null;
 function leave() {
