@@ -136,6 +136,16 @@ impl Journal {
 
     /// The newest executions of one flow first, at most `limit`.
     pub fn executions_of(&self, flow: &FlowKey, limit: u32) -> Result<Vec<Summary>> {
+        let mut found = Vec::new();
+        self.each_execution_of(flow, limit, |summary| found.push(summary))?;
+        Ok(found)
+    }
+
+    /// Visits the newest executions of one flow, at most `limit`, the newest first.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn each_execution_of(&self, flow: &FlowKey, limit: u32, mut visit: impl FnMut(Summary)) -> Result<()> {
         let sql = format!(
             "SELECT {COLUMNS} FROM executions WHERE id IN (
                  SELECT id FROM executions INDEXED BY executions_by_flow
@@ -144,8 +154,10 @@ impl Journal {
         );
         self.read(|connection| {
             let mut statement = connection.prepare_cached(&sql)?;
-            let rows = statement.query_map(params![flow.id, flow.namespace, limit], summary)?;
-            Ok(rows.collect::<rusqlite::Result<_>>()?)
+            for found in statement.query_map(params![flow.id, flow.namespace, limit], summary)? {
+                visit(found?);
+            }
+            Ok(())
         })
     }
 

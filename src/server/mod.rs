@@ -53,6 +53,7 @@ use crate::server::log::ExecutionLog;
 use crate::server::mcp::McpSettings;
 use crate::server::metrics::Metrics;
 use crate::server::observers::Observers;
+use crate::server::pages::KeptPages;
 use crate::server::sensors::{BucketSource, FileSource, FolderSource, Sensors};
 use crate::server::settings::ServerSettings;
 use crate::server::tls::{Tls, TlsFiles};
@@ -120,6 +121,7 @@ pub struct App {
     pub(crate) anonymous: AnonymousLimit,
     pub(crate) connections: ConnectionLimits,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) kept: KeptPages,
     /// What of the server's own settings cannot work at present.
     pub(crate) warnings: Vec<Diagnostic>,
     pub(crate) started: DateTime<Utc>,
@@ -175,6 +177,7 @@ impl App {
             anonymous: AnonymousLimit::default(),
             connections: ConnectionLimits::default(),
             metrics: Arc::default(),
+            kept: KeptPages::default(),
             warnings,
             started: clock::now(),
             mcp,

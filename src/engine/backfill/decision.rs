@@ -59,7 +59,7 @@ impl Runner {
         runs: &[PartitionRun],
         only: PartitionFilter,
     ) -> Result<BackfillPlan, BackfillError> {
-        let newest = self.last_runs(of, runs)?;
+        let newest = runs.first().map(|first| self.last_runs(of, &first.key)).transpose()?;
         let ledger_status = match only {
             PartitionFilter::Missing => Some(self.ledger_status(of, runs).await.map_err(BackfillError::Target)?),
             PartitionFilter::All | PartitionFilter::Failed => None,
@@ -67,7 +67,7 @@ impl Runner {
         let mut decisions = Vec::with_capacity(runs.len());
         for (place, run) in runs.iter().enumerate() {
             let known = ledger_status.as_ref().and_then(|all| all.get(place));
-            decisions.push(self.decision(run, newest.get(&run.key.label), known, only)?);
+            decisions.push(self.decision(run, newest.as_ref().and_then(|all| all.of(of, run)), known, only)?);
         }
         Ok(BackfillPlan { decisions, unsure: ledger_status.iter().flatten().find_map(unknown).cloned() })
     }

@@ -7,7 +7,7 @@ use super::calendar::{Granularity, PartitionKey, PartitionSchedule};
 use super::error::BackfillError;
 use super::ledger_status::LedgerStatus;
 use super::partition_report::PartitionReport;
-use super::partition_run::Partitioned;
+use super::partition_run::{PartitionRun, Partitioned};
 use super::period::Period;
 use crate::diagnostic::Diagnostic;
 use crate::engine::Runner;
@@ -17,6 +17,10 @@ use crate::journal::ExecutionQuery;
 
 /// How many partitions are shown when nobody says from when on.
 const SHOWN: usize = 12;
+/// The most partitions by which a grid is moved to earlier or later ones.
+const MAX_MOVED: usize = 400;
+/// How many partitions are looked at together: what their executions would be given is only kept for these.
+const CHUNK: usize = 1000;
 /// The most columns of a grid.
 const MAX_COLUMNS: usize = 8;
 /// The most backfills of a flow that are looked through for the first partition.
@@ -41,11 +45,24 @@ pub struct GridRequest {
     pub check: bool,
 }
 
+/// The first and the last of some partitions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stretch {
+    /// The first one.
+    pub from: String,
+    /// The last one.
+    pub to: String,
+}
+
 /// The partitions of a flow.
 #[derive(Debug)]
 pub struct PartitionGrid<'a> {
     /// Its columns.
     pub columns: Vec<GridColumn<'a>>,
+    /// About as many partitions before the first of these, by the first column's schedule.
+    pub earlier: Option<Stretch>,
+    /// About as many after the last of these, where there are any that are not in the future.
+    pub later: Option<Stretch>,
     /// What could not be found out.
     pub notes: Vec<String>,
 }
@@ -89,10 +106,14 @@ impl Runner {
         wanted: &GridRequest,
         now: DateTime<Utc>,
     ) -> Result<PartitionGrid<'a>, BackfillError> {
-        let mut grid = PartitionGrid { columns: columns(flow, wanted)?, notes: Vec::new() };
-        for column in &mut grid.columns {
+        let columns = columns(flow, wanted)?;
+        let mut grid = PartitionGrid { columns, earlier: None, later: None, notes: Vec::new() };
+        for (place, column) in grid.columns.iter_mut().enumerate() {
             let keys = self.shown_keys(flow, &column.schedule, wanted, now)?;
             let keys = &keys[keys.len().saturating_sub(wanted.last.unwrap_or(usize::MAX))..];
+            if place == 0 {
+                (grid.earlier, grid.later) = (earlier(&column.schedule, keys), later(&column.schedule, keys, now));
+            }
             column.known = self.look(flow, column, keys, wanted.check, &mut grid.notes).await?;
         }
         Ok(grid)
@@ -137,25 +158,100 @@ impl Runner {
         notes: &mut Vec<String>,
     ) -> Result<Vec<PartitionReport>, BackfillError> {
         let of = Partitioned { flow, schedule: &column.schedule, given: &column.given };
-        let runs = of.runs(self, keys).map_err(BackfillError::Invalid)?;
-        let ledger_status = match self.ledger_status(&of, &runs).await {
-            Ok(ledger_status) => Some(ledger_status),
-            Err(error) => {
-                notes.push(format!(
-                    "The target cannot be asked what it holds: {error}\nWhat ran before is shown instead."
-                ));
-                None
+        of.check_given().map_err(BackfillError::Invalid)?;
+        let mut found = Vec::with_capacity(keys.len());
+        let (mut last, mut refused, mut asks_target) = (None, None, true);
+        for keys in keys.chunks(CHUNK) {
+            let mut runs = Vec::with_capacity(keys.len());
+            let mut without = Vec::new();
+            for key in keys {
+                match of.run(self, key) {
+                    Ok(run) => runs.push(run),
+                    Err(findings) => {
+                        without.push(PartitionReport::without_run(key, reasons(&findings)));
+                        refused.get_or_insert(findings);
+                    }
+                }
             }
-        };
-        if let Some(LedgerStatus::Unknown(why)) = ledger_status.as_ref().and_then(|all| all.first()) {
-            notes.push(format!("The target cannot say what it holds ({why}): what ran before is shown."));
+            let mut known = Vec::new();
+            if let Some(first) = runs.first() {
+                let last = match &mut last {
+                    Some(last) => &*last,
+                    none => &*none.insert(self.last_runs(&of, &first.key)?),
+                };
+                let ledger_status = if asks_target { self.ask_target(&of, &runs, notes).await } else { None };
+                asks_target = ledger_status.is_some();
+                known = self.partition_report(&of, &runs, last, ledger_status.as_deref())?;
+                if check {
+                    self.check_sources(&of, &runs, &mut known).await?;
+                }
+            }
+            known.extend(without);
+            known.sort_by_key(|report| report.date);
+            found.extend(known);
         }
-        let mut known = self.partition_report(&of, &runs, ledger_status.as_deref())?;
-        if check {
-            self.check_sources(&of, &runs, &mut known).await?;
+        // Some dates may have no run, such as months that a SELECT does not offer; if none has, the inputs are wrong.
+        match refused {
+            Some(findings) if last.is_none() && keys.len() > 1 => Err(BackfillError::Invalid(findings)),
+            _ => Ok(found),
         }
-        Ok(known)
     }
+
+    /// What the target holds of some partitions; none, with a note, where it cannot be asked.
+    async fn ask_target(
+        &self,
+        of: &Partitioned<'_>,
+        runs: &[PartitionRun],
+        notes: &mut Vec<String>,
+    ) -> Option<Vec<LedgerStatus>> {
+        let asked = self.ledger_status(of, runs).await;
+        let note = match &asked {
+            Err(error) => {
+                Some(format!("The target cannot be asked what it holds: {error}\nWhat ran before is shown instead."))
+            }
+            Ok(all) => match all.first() {
+                Some(LedgerStatus::Unknown(why)) => {
+                    Some(format!("The target cannot say what it holds ({why}): what ran before is shown."))
+                }
+                _ => None,
+            },
+        };
+        notes.extend(note.filter(|note| !notes.contains(note)));
+        asked.ok()
+    }
+}
+
+/// What is wrong, on one line.
+fn reasons(findings: &[Diagnostic]) -> String {
+    let messages: Vec<&str> = findings.iter().map(|finding| finding.message.as_str()).collect();
+    messages.join("; ")
+}
+
+/// How many partitions a grid of so many is moved by.
+fn moved_by(keys: &[PartitionKey]) -> usize {
+    keys.len().clamp(SHOWN, MAX_MOVED)
+}
+
+fn stretch(schedule: &PartitionSchedule, dates: &[DateTime<Utc>]) -> Option<Stretch> {
+    let named = schedule.named(dates);
+    Some(Stretch { from: named.first()?.label.clone(), to: named.last()?.label.clone() })
+}
+
+/// The partitions before the first of a grid, conditions of the trigger aside.
+fn earlier(schedule: &PartitionSchedule, keys: &[PartitionKey]) -> Option<Stretch> {
+    let times = schedule.times();
+    let before = std::iter::successors(times.previous(keys.first()?.date), |date| times.previous(*date));
+    let mut dates: Vec<DateTime<Utc>> = before.take(moved_by(keys)).collect();
+    dates.reverse();
+    stretch(schedule, &dates)
+}
+
+/// The partitions after the last of a grid that are not in the future.
+fn later(schedule: &PartitionSchedule, keys: &[PartitionKey], now: DateTime<Utc>) -> Option<Stretch> {
+    let times = schedule.times();
+    let after = std::iter::successors(times.next(keys.last()?.date), |date| times.next(*date));
+    let dates: Vec<DateTime<Utc>> = after.take_while(|date| *date <= now).take(moved_by(keys)).collect();
+    stretch(schedule, &dates)
 }
 
 /// A column for each schedule, and for each choice of a SELECT input that nothing gives a value.

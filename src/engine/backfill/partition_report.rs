@@ -6,6 +6,8 @@ use futures_util::future::BoxFuture;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::calendar::PartitionKey;
+use super::last_runs::LastRuns;
 use super::ledger_status::LedgerStatus;
 use super::partition_run::{PartitionRun, Partitioned};
 use super::status::PartitionStatus;
@@ -57,8 +59,25 @@ pub enum SourceChange {
     Unknown(String),
 }
 
+impl PartitionReport {
+    /// A partition that the flow takes no execution for.
+    pub(super) fn without_run(key: &PartitionKey, reason: String) -> Self {
+        Self {
+            partition: key.label.clone(),
+            date: key.date,
+            status: PartitionStatus::Skipped { reason },
+            note: None,
+            loaded: None,
+            sha256: None,
+            execution: None,
+            source: None,
+        }
+    }
+}
+
 impl Runner {
-    /// What is known of partitions; `ledger_status` is what their target says, where it could be asked.
+    /// What is known of partitions; `last` is what ran of them, and `ledger_status` what their target says, where it could be
+    /// asked.
     ///
     /// # Errors
     /// When the journal cannot be read.
@@ -66,12 +85,12 @@ impl Runner {
         &self,
         of: &Partitioned,
         runs: &[PartitionRun],
+        last: &LastRuns,
         ledger_status: Option<&[LedgerStatus]>,
     ) -> Result<Vec<PartitionReport>, EngineError> {
-        let last = self.last_runs(of, runs)?;
         let known = |(place, run): (usize, &PartitionRun)| {
             let said = ledger_status.and_then(|all| all.get(place));
-            self.known(run, last.get(&run.key.label), said)
+            self.known(run, last.of(of, run), said)
         };
         runs.iter().enumerate().map(known).collect()
     }

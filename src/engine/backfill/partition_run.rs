@@ -31,9 +31,6 @@ pub struct PartitionRun {
     pub hypothetical: HypotheticalRun,
 }
 
-/// The date of a partition, unless its inputs tell it, and these inputs.
-pub(super) type IdentityKey<'a> = (Option<DateTime<Utc>>, Vec<(&'a String, String)>);
-
 /// A flow whose partitions are asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct Partitioned<'a> {
@@ -66,8 +63,16 @@ impl Partitioned<'_> {
     /// When a given input would hide the date from all of them; else everything that is wrong with the inputs of the
     /// first one that has something wrong.
     pub fn runs(&self, runner: &Runner, keys: &[PartitionKey]) -> Result<Vec<PartitionRun>, Vec<Diagnostic>> {
-        dates::check_given(self.schedule, self.given)?;
+        self.check_given()?;
         keys.iter().map(|key| self.run(runner, key)).collect()
+    }
+
+    /// Refuses given inputs that would hide the date from all partitions.
+    ///
+    /// # Errors
+    /// One finding for each such input.
+    pub(super) fn check_given(&self) -> Result<(), Vec<Diagnostic>> {
+        dates::check_given(self.schedule, self.given)
     }
 
     /// Whether the inputs alone tell the partitions apart, so that an execution by hand counts for its partition.
@@ -79,22 +84,30 @@ impl Partitioned<'_> {
     }
 
     /// The inputs that make a partition: not where its files come from.
-    fn identity<'v>(&self, inputs: &'v Map<String, Value>) -> Vec<(&'v String, String)> {
+    fn identity(&self, inputs: &Map<String, Value>) -> String {
         let counts = |name: &str| {
             let declared = self.flow.inputs.iter().find(|input| input.id == name);
             declared.is_some_and(|input| !matches!(input.kind, InputType::Uri | InputType::File | InputType::Secret))
         };
-        inputs.iter().filter(|(name, _)| counts(name)).map(|(name, value)| (name, plain(value))).collect()
+        let own = inputs.iter().filter(|(name, _)| counts(name));
+        // No text holds a zero byte before another begins.
+        own.map(|(name, value)| format!("{name}\0{}\0", plain(value))).collect()
     }
 
     /// What the executions of a partition have in common.
-    pub fn key_of_run<'v>(&self, run: &'v PartitionRun, told_by_inputs: bool) -> IdentityKey<'v> {
-        (Some(run.key.date).filter(|_| !told_by_inputs), self.identity(&run.shown))
+    pub fn key_of_run(&self, run: &PartitionRun, told_by_inputs: bool) -> String {
+        self.identity_key(Some(run.key.date), told_by_inputs, &run.shown)
     }
 
     /// The same of an execution.
-    pub fn key_of_execution<'v>(&self, summary: &'v Summary, told_by_inputs: bool) -> IdentityKey<'v> {
-        (summary.trigger_date.filter(|_| !told_by_inputs), self.identity(&summary.inputs))
+    pub fn key_of_execution(&self, summary: &Summary, told_by_inputs: bool) -> String {
+        self.identity_key(summary.trigger_date, told_by_inputs, &summary.inputs)
+    }
+
+    /// The date of a partition, unless its inputs tell it, and these inputs.
+    fn identity_key(&self, date: Option<DateTime<Utc>>, told_by_inputs: bool, inputs: &Map<String, Value>) -> String {
+        let date = date.filter(|_| !told_by_inputs).map(|date| date.timestamp_micros());
+        format!("{}\0{}", date.unwrap_or(i64::MIN), self.identity(inputs))
     }
 
     fn triggered(&self, facts: Value) -> Triggered {

@@ -1,22 +1,18 @@
 //! How partitions stand: by their executions, and by what the flow's target holds.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::partition_run::{IdentityKey, PartitionRun, Partitioned};
 use crate::engine::ended_facts::EndedFacts;
 use crate::engine::lock::is_locked;
 use crate::engine::{EngineError, Runner};
 use crate::id::ExecutionId;
-use crate::journal::{Backfill, ExecutionQuery, ExecutionState, State, Summary, TaskState};
+use crate::journal::{Backfill, ExecutionState, State, Summary, TaskState};
 use crate::text::shortened;
 
-/// The most executions of a flow that are looked through, the newest first.
-const MAX_EXECUTIONS: u32 = 200_000;
 /// A reason without a short name is cut to this length.
 const MAX_REASON: usize = 48;
 
@@ -203,28 +199,5 @@ impl Runner {
             Ok(PartitionState { partition: partition.label.clone(), date: partition.date, status, execution })
         };
         backfill.partitions.iter().map(cell).collect()
-    }
-
-    /// The newest execution of each partition, no matter who started it, by the partition's name.
-    ///
-    /// # Errors
-    /// When the journal cannot be read.
-    pub fn last_runs(&self, of: &Partitioned, runs: &[PartitionRun]) -> Result<BTreeMap<String, Summary>, EngineError> {
-        let Some(first) = runs.first() else { return Ok(BTreeMap::new()) };
-        let told_by_inputs = of.is_told_by_inputs(self, &first.key);
-        let query = ExecutionQuery { flow: Some(of.flow.id.to_string()), ..ExecutionQuery::default() };
-        let all = self.journal.search(&query, MAX_EXECUTIONS, 0)?.executions;
-        // One task alone leaves no partition loaded.
-        let is_whole = |summary: &Summary| summary.namespace == of.flow.namespace && summary.only.is_none();
-        let mine: Vec<Summary> = all.into_iter().filter(is_whole).collect();
-        let mut newest: BTreeMap<IdentityKey, &Summary> = BTreeMap::new();
-        for summary in &mine {
-            newest.entry(of.key_of_execution(summary, told_by_inputs)).or_insert(summary);
-        }
-        let last = |run: &PartitionRun| {
-            let found = *newest.get(&of.key_of_run(run, told_by_inputs))?;
-            Some((run.key.label.clone(), found.clone()))
-        };
-        Ok(runs.iter().filter_map(last).collect())
     }
 }

@@ -2,7 +2,7 @@
 //! `/api/v1/openapi.json`.
 
 pub(super) mod audit;
-mod backfill_response;
+pub(super) mod backfill_response;
 pub(super) mod backfills;
 mod body;
 pub(super) mod error;

@@ -73,6 +73,11 @@ impl QueryParameters {
         self.0.iter().filter(matches).map(|(_, value)| value.as_str())
     }
 
+    /// Every value of a name, with the name, as hidden fields of a form have them.
+    pub(crate) fn pairs_of(&self, name: &str) -> Vec<(String, String)> {
+        self.all(name).map(|value| (name.to_owned(), value.to_owned())).collect()
+    }
+
     /// The first value of a name.
     pub(crate) fn one(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(found, value)| found == name && !value.is_empty()).map(|(_, value)| value.as_str())

@@ -11,9 +11,11 @@ use super::error::PageError;
 use super::shell::{NavPage, Shell, flow_address};
 use super::{PageResult, page};
 use crate::blocking::run_blocking;
+use crate::flow::Flow;
 use crate::id::BackfillId;
 use crate::journal::PartitionFilter;
 use crate::server::App;
+use crate::server::api::backfill_response::BackfillPlanResponse;
 use crate::server::api::backfills::{CreateBackfillRequest, start as start_backfill};
 use crate::server::api::error::ApiError;
 use crate::server::api::parameters::QueryParameters;
@@ -21,6 +23,16 @@ use crate::text::thousands;
 
 /// The most partitions that the preview lists.
 const MAX_PREVIEW_ROWS: usize = 500;
+
+/// What would run.
+pub(super) struct Preview {
+    rows: Vec<PreviewRow>,
+    /// How many partitions there are, how many more than are listed, and how many run.
+    all: String,
+    more: String,
+    runs: usize,
+    warnings: Vec<String>,
+}
 
 /// A partition of the preview.
 struct PreviewRow {
@@ -42,12 +54,7 @@ struct BackfillPage {
     to: String,
     only: &'static str,
     parallel: u32,
-    preview: Vec<PreviewRow>,
-    /// How many partitions there are, how many more than the preview lists, and how many run.
-    all: String,
-    more: String,
-    runs: usize,
-    warnings: Vec<String>,
+    preview: Option<Arc<Preview>>,
     problem: String,
 }
 
@@ -89,19 +96,16 @@ pub(super) async fn show(
     Path((namespace, id)): Path<(String, String)>,
     parameters: QueryParameters,
 ) -> PageResult {
-    if app.catalog.get(&namespace, &id).is_none() {
-        return Err(ApiError::flow_not_found(&namespace, &id).into());
-    }
+    let flow = app.catalog.flow(&namespace, &id).ok_or_else(|| ApiError::flow_not_found(&namespace, &id))?;
     let text = |name: &str| parameters.one(name).unwrap_or_default().to_owned();
-    let (planned, problem) = match parameters.one("from").is_some() {
+    let (preview, problem) = match parameters.one("from").is_some() {
         false => (None, String::new()),
-        true => match start_backfill(&app, request((&namespace, &id), &parameters, true)?).await {
-            Ok(plan) => (Some(plan), String::new()),
+        true => match preview(&app, &flow, &parameters).await {
+            Ok(preview) => (Some(preview), String::new()),
             Err(error) if error.status().is_client_error() => (None, error.message().to_owned()),
             Err(error) => return Err(error.into()),
         },
     };
-    let preview = planned.as_ref().map(|plan| plan.partitions()).unwrap_or_default();
     let hidden = ["trigger", "inputs"]
         .iter()
         .flat_map(|name| parameters.all(name).map(|value| ((*name).to_owned(), value.to_owned())).collect::<Vec<_>>());
@@ -113,23 +117,34 @@ pub(super) async fn show(
         to: text("to"),
         only: filter(&parameters).1,
         parallel: parallel(&parameters)?,
-        runs: planned.as_ref().map_or(0, |plan| plan.runs()),
-        warnings: planned.as_ref().map(|plan| plan.warnings()).unwrap_or_default(),
-        all: thousands(preview.len() as u64),
-        more: preview
-            .len()
-            .checked_sub(MAX_PREVIEW_ROWS + 1)
-            .map(|more| thousands(more as u64 + 1))
-            .unwrap_or_default(),
-        preview: preview
-            .into_iter()
-            .take(MAX_PREVIEW_ROWS)
-            .map(|(partition, last, runs)| PreviewRow { partition, last, runs })
-            .collect(),
+        preview,
         problem,
         id,
         namespace,
     })
+}
+
+async fn preview(app: &Arc<App>, flow: &Arc<Flow>, parameters: &QueryParameters) -> Result<Arc<Preview>, ApiError> {
+    // Not everybody may name files.
+    ApiError::check_file_inputs(app, flow, &parameters.pairs("inputs")?)?;
+    let request = request((&flow.namespace, flow.id.as_str()), parameters, true)?;
+    let find = async || Ok(Preview::of(&start_backfill(app, request).await?));
+    Ok(app.kept.previews.get(app, flow, parameters.text(), find).await?.value)
+}
+
+impl Preview {
+    fn of(plan: &BackfillPlanResponse) -> Self {
+        let partitions = plan.partitions();
+        let more = partitions.len().saturating_sub(MAX_PREVIEW_ROWS);
+        let row = |(partition, last, runs)| PreviewRow { partition, last, runs };
+        Self {
+            all: thousands(partitions.len() as u64),
+            more: if more > 0 { thousands(more as u64) } else { String::new() },
+            runs: plan.runs(),
+            warnings: plan.warnings(),
+            rows: partitions.into_iter().take(MAX_PREVIEW_ROWS).map(row).collect(),
+        }
+    }
 }
 
 /// Starts it, and leads back to the partitions.

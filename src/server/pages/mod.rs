@@ -18,6 +18,7 @@ mod flows;
 mod format;
 mod import;
 mod input_fields;
+mod kept;
 mod kestra;
 mod kv;
 mod live;
@@ -49,9 +50,18 @@ use axum::{Json, Router};
 use serde::Serialize;
 
 use self::error::PageError;
+use self::kept::KeptResults;
 pub(super) use self::login::login_address;
 use crate::server::App;
 use crate::server::api::error::ApiError;
+
+/// What pages keep between two requests.
+#[derive(Default)]
+pub(crate) struct KeptPages {
+    grids: KeptResults<partitions::ShownGrid>,
+    details: KeptResults<partitions::Details>,
+    previews: KeptResults<backfill::Preview>,
+}
 
 type PageResult = Result<Response, PageError>;
 

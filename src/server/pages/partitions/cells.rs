@@ -18,6 +18,8 @@ const MAX_ROWS: usize = 100;
 /// One partition, or several.
 #[derive(Clone, Debug)]
 pub(super) struct PartitionCell {
+    /// What names it in the page's address; empty for several.
+    pub(super) name: String,
     /// Which it is: `2020-04`, or `2020-04-01 to 2020-04-30`.
     pub(super) partition: String,
     /// The first and the last of its partitions.
@@ -31,7 +33,6 @@ pub(super) struct PartitionCell {
     /// What is in the cell.
     pub(super) text: String,
     pub(super) is_unusual: bool,
-    pub(super) is_chosen: bool,
 }
 
 /// A row of a grid: a year, a month, a day or an hour.
@@ -73,33 +74,35 @@ impl PartitionCell {
         };
         let (partition, name) = (known.partition.clone(), name(column, known));
         let (from, to) = (partition.clone(), partition.clone());
-        let is_chosen = parameters.one("cell") == Some(name.as_str());
         let query = parameters.with("cell", &name);
-        Self { partition, from, to, query, sign, word, class, text, is_unusual: false, is_chosen }
+        Self { name, partition, from, to, query, sign, word, class, text, is_unusual: false }
     }
 
     /// The cell of several partitions: the worst of their states, and how many are loaded. Its page shows them.
     fn of_several(known: &[&PartitionReport], parameters: &QueryParameters) -> Self {
         let counted = |is_so: fn(&PartitionReport) -> bool| known.iter().filter(|known| is_so(known)).count();
         let loaded = counted(|known| rows(&known.status).is_some());
+        let skipped = counted(|known| matches!(known.status, PartitionStatus::Skipped { .. }));
         let (sign, word, class) = match () {
             () if counted(|known| known.status.is_failed()) > 0 => ("✗", "failed in part", "fail"),
             () if counted(|known| matches!(known.status, PartitionStatus::Running)) > 0 => ("◐", "running", "run"),
             () if counted(is_changed) > 0 => ("△", "changed at the source in part", "warn"),
-            () if loaded == known.len() => ("✓", "loaded", "ok"),
+            () if skipped == known.len() => ("↷", "skipped", "idle"),
+            () if loaded + skipped == known.len() => ("✓", "loaded", "ok"),
             () if loaded > 0 => ("△", "loaded in part", "warn"),
             () => ("–", "never ran", "none"),
         };
         let text = match loaded {
             0 => String::new(),
-            all if all == known.len() => short(known.iter().filter_map(|known| rows(&known.status)).sum()),
+            all if all + skipped == known.len() => short(known.iter().filter_map(|known| rows(&known.status)).sum()),
             some => format!("{some}/{}", known.len()),
         };
         let [from, to] =
             [known.first(), known.last()].map(|end| end.map(|end| end.partition.clone()).unwrap_or_default());
         let query = parameters.without("cell").adding("from", &from).adding("to", &to).text();
         let partition = format!("{from} to {to}, {} partitions", thousands(known.len() as u64));
-        Self { partition, from, to, query, sign, word, class, text, is_unusual: false, is_chosen: false }
+        let name = String::new();
+        Self { name, partition, from, to, query, sign, word, class, text, is_unusual: false }
     }
 }
 
@@ -128,9 +131,8 @@ pub(super) fn rows_of(
     let heads = shape.heads(&times);
     let counts: Vec<Option<u64>> = column.known.iter().map(|known| rows(&known.status)).collect();
     let mut grid: Vec<GridRow> = Vec::new();
-    let places: Vec<(String, usize)> = times.iter().map(|time| (shape.row(time), shape.place(time, &heads))).collect();
     let mut begin = 0;
-    for group in places.chunk_by(|one, next| one == next) {
+    for group in times.chunk_by(|one, next| shape.group(one) == shape.group(next)) {
         let known: Vec<&PartitionReport> = column.known[begin..begin + group.len()].iter().collect();
         let cell = match known.as_slice() {
             [one] => {
@@ -141,11 +143,11 @@ pub(super) fn rows_of(
             several => PartitionCell::of_several(several, parameters),
         };
         begin += group.len();
-        let (row, place) = &group[0];
-        if grid.last().is_none_or(|last| last.name != *row) {
-            grid.push(GridRow { name: row.clone(), cells: vec![None; heads.len()] });
+        let (row, place) = (shape.name(&group[0]), shape.place(&group[0], &heads));
+        if grid.last().is_none_or(|last| last.name != row) {
+            grid.push(GridRow { name: row, cells: vec![None; heads.len()] });
         }
-        if let Some(free) = grid.last_mut().and_then(|row| row.cells.get_mut(*place)) {
+        if let Some(free) = grid.last_mut().and_then(|row| row.cells.get_mut(place)) {
             *free = Some(cell);
         }
     }
@@ -202,8 +204,32 @@ impl Shape {
         }
     }
 
-    /// The row of a moment.
-    fn row(self, time: &DateTime<Tz>) -> String {
+    /// The row of a moment: a year, and a month, a day and an hour where the row is no longer than these.
+    fn row(self, time: &DateTime<Tz>) -> [u32; 4] {
+        let mut row = [time.year().unsigned_abs(), time.month(), time.day(), time.hour()];
+        let known = match self {
+            Self::MonthsOfYears => 1,
+            Self::DaysOfMonths => 2,
+            Self::HoursOfDays => 3,
+            Self::MinutesOfHours => 4,
+        };
+        row[known..].fill(0);
+        row
+    }
+
+    /// Its row, and its place in that.
+    fn group(self, time: &DateTime<Tz>) -> ([u32; 4], u32) {
+        let place = match self {
+            Self::MonthsOfYears => time.month0(),
+            Self::DaysOfMonths => time.day0(),
+            Self::HoursOfDays => time.hour(),
+            Self::MinutesOfHours => time.minute(),
+        };
+        (self.row(time), place)
+    }
+
+    /// The name of its row.
+    fn name(self, time: &DateTime<Tz>) -> String {
         let form = match self {
             Self::MonthsOfYears => "%Y",
             Self::DaysOfMonths => "%Y-%m",
