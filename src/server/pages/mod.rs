@@ -42,7 +42,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
@@ -185,10 +185,17 @@ fn page_as<T: Template + Serialize>(template: &T, is_json: bool) -> PageResult {
     if is_json { Ok(Json(template).into_response()) } else { page(template) }
 }
 
+/// Other sites keep no hold on a page that they open, and load nothing of it.
+const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+
 /// What a page may load and do: nothing but its own server's files, and no script within its text.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; \
                       connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; \
                       require-trusted-types-for 'script'";
+
+/// What a picture may load and do that is opened by its own address: nothing.
+const PICTURE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; sandbox";
 
 async fn with_policy(response: Response) -> Response {
     with_headers(response)
@@ -196,11 +203,17 @@ async fn with_policy(response: Response) -> Response {
 
 fn with_headers(mut response: Response) -> Response {
     let headers = response.headers_mut();
-    let is_html = headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
+    let is = |kind: &[u8]| headers.get(header::CONTENT_TYPE).is_some_and(|found| found.as_bytes().starts_with(kind));
+    let (is_html, is_picture) = (is(b"text/html"), is(b"image/svg+xml"));
     if is_html {
         headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(OPENER_POLICY, HeaderValue::from_static("same-origin"));
     }
+    if is_picture {
+        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(PICTURE_POLICY));
+    }
+    headers.insert(RESOURCE_POLICY, HeaderValue::from_static("same-origin"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     response
