@@ -29,6 +29,9 @@ use crate::text::thousands;
 const STATES: [&str; 9] =
     ["FAILED", "RUNNING", "QUEUED", "SUCCESS", "WARNING", "PAUSED", "KILLED", "CANCELLED", "INTERRUPTED"];
 
+/// The most flows to choose from; the id of one of more is typed.
+const MAX_CHOICES: usize = 200;
+
 /// An execution in a list.
 #[derive(Serialize)]
 pub(super) struct ListedExecution {
@@ -73,7 +76,9 @@ pub(super) struct FilterChoice {
 /// The filters of the list as the form has them.
 struct Filters {
     states: Vec<FilterChoice>,
+    /// The flows to choose from; none if they are too many.
     flows: Vec<FilterChoice>,
+    flow: String,
     text: String,
     label: String,
     from: String,
@@ -95,10 +100,14 @@ impl Filters {
         };
         let mut flows: Vec<String> = app.catalog.list().iter().map(|entry| entry.id.clone()).collect();
         flows.dedup();
+        if flows.len() > MAX_CHOICES {
+            flows.clear();
+        }
         let one = |name| parameters.one(name).unwrap_or_default().to_owned();
         Self {
             states: STATES.map(str::to_owned).into_iter().map(choice("state")).collect(),
             flows: flows.into_iter().map(choice("flowId")).collect(),
+            flow: one("flowId"),
             text: one("q"),
             label: one("labels"),
             from: one("startDate"),

@@ -148,3 +148,22 @@ async fn the_pages_of_flows_are_there_as_json() {
         server.curl(&["/flows/shop/hello/partitions.json?from=2020-01", "-o", "/dev/null", "-w", "%{redirect_url}"]);
     assert!(partitions.ends_with("/api/v1/flows/shop/hello/partitions?from=2020-01"), "{partitions}");
 }
+
+#[test]
+fn many_flows_come_in_pages_and_files_with_mistakes_do_not_hide_them() {
+    let place = place();
+    for number in 0..150 {
+        place.write(&format!("flows/many/f{number:03}.yaml"), HELLO.replace("id: hello", &format!("id: f{number:03}")));
+        place.write(&format!("flows/wrong/w{number:03}.yaml"), "id: [\n");
+    }
+    let server = place.server();
+    let first = page(&server, "/flows?q=f");
+    assert_eq!((text(&first, ".head .quiet"), all(&first, "tbody tr").len()), ("150".to_owned(), 100));
+    let next = all(&first, "nav.pages a")[0].attr("href").unwrap().to_owned();
+    let second = page(&server, &format!("/flows{next}"));
+    assert_eq!(all(&second, "tbody tr").len(), 50);
+    assert_eq!(texts(&second, "nav.pages a"), ["Previous"]);
+    assert_eq!(server.get("/flows.json?q=f&page=2")["flows"].as_array().unwrap().len(), 50);
+    let problems = texts(&first, "section.note .message");
+    assert!(problems.len() == 21 && problems[20].starts_with("130 more problems"), "{}", problems[20]);
+}
