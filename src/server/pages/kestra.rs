@@ -33,13 +33,16 @@ fn target(path: &str) -> String {
             format!("{}/edit", flow_address(namespace, id))
         }
         ["flows", "new", ..] => "/flows/new".to_owned(),
-        ["flows", "edit", namespace, id, ..] => flow_address(namespace, id),
+        ["flows", "edit", namespace, id, tab @ ..] => {
+            let place = if tab == ["revisions"] { "#revisions" } else { "" };
+            format!("{}{place}", flow_address(namespace, id))
+        }
         ["flows", ..] => "/flows".to_owned(),
-        ["executions", _, _, id, ..] => format!("/executions/{}", segment(id)),
+        ["executions", _, _, id, tab @ ..] => format!("/executions/{}{}", segment(id), tab_of(tab)),
         ["executions", ..] | ["logs", ..] => "/executions".to_owned(),
         ["namespaces", "edit", namespace, "kv", ..] => with("/kv", "namespace", namespace),
         ["namespaces", "edit", _, "secrets", ..] | ["secrets", ..] => "/secrets".to_owned(),
-        ["namespaces", "edit", namespace, ..] => with("/flows", "q", namespace),
+        ["namespaces", "edit", namespace, ..] => with("/flows", "namespace", namespace),
         ["namespaces", ..] => "/flows".to_owned(),
         ["kv", ..] => "/kv".to_owned(),
         ["triggers", ..] | ["admin", "triggers", ..] => "/schedules".to_owned(),
@@ -47,6 +50,16 @@ fn target(path: &str) -> String {
         ["plugins"] => "/tasks".to_owned(),
         ["settings", ..] | ["admin", ..] => "/settings".to_owned(),
         _ => "/".to_owned(),
+    }
+}
+
+/// What of an execution's page a tab of Kestra's is.
+fn tab_of(tab: &[&str]) -> &'static str {
+    match tab {
+        ["logs", ..] => "#log",
+        ["outputs", ..] => "?show=outputs#log",
+        ["metrics", ..] => "?show=metrics#log",
+        _ => "",
     }
 }
 
@@ -63,6 +76,10 @@ mod tests {
             ("flows/edit/zoomcamp/05_postgres_taxi", "/flows/zoomcamp/05_postgres_taxi"),
             ("main/flows/edit/zoomcamp/taxi/executions", "/executions?namespace=zoomcamp&flowId=taxi"),
             ("main/executions/zoomcamp/taxi/1m84p2xcpx/gantt", "/executions/1m84p2xcpx"),
+            ("main/executions/zoomcamp/taxi/1m84p2xcpx/logs", "/executions/1m84p2xcpx#log"),
+            ("main/executions/zoomcamp/taxi/1m84p2xcpx/outputs", "/executions/1m84p2xcpx?show=outputs#log"),
+            ("main/flows/edit/zoomcamp/taxi/revisions", "/flows/zoomcamp/taxi#revisions"),
+            ("main/namespaces/edit/zoomcamp/flows", "/flows?namespace=zoomcamp"),
             ("executions", "/executions"),
             ("main/namespaces/edit/zoomcamp/kv", "/kv?namespace=zoomcamp"),
             ("main/plugins/io.kestra.plugin.core.log.Log", "/tasks/io.kestra.plugin.core.log.Log"),

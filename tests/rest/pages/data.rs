@@ -123,7 +123,7 @@ fn addresses_of_kestras_pages_lead_to_ours() {
     assert_eq!(target("/ui"), "303 /");
     assert_eq!(target("/ui/main/flows/edit/shop/hello/edit"), "303 /flows/shop/hello/edit");
     assert_eq!(target("/ui/namespaces/edit/shop/kv"), "303 /kv?namespace=shop");
-    assert_eq!(target("/ui/main/executions/shop/hello/abc123/logs"), "303 /executions/abc123");
+    assert_eq!(target("/ui/main/executions/shop/hello/abc123/logs"), "303 /executions/abc123#log");
 }
 
 #[tokio::test(flavor = "multi_thread")]
