@@ -5,6 +5,7 @@ mod chart;
 mod loads;
 mod quality;
 mod query;
+mod rule;
 mod tables;
 
 use axum::Router;

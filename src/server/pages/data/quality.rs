@@ -7,6 +7,7 @@ use askama::Template;
 use axum::extract::State;
 use serde::Serialize;
 
+use super::rule::ShownRule;
 use super::{DataHead, head};
 use crate::blocking::run_blocking;
 use crate::flow::{Flow, Step};
@@ -45,7 +46,7 @@ struct Rules {
     flow: String,
     address: String,
     task: String,
-    rules: Vec<String>,
+    rules: Vec<ShownRule>,
     /// The oldest first.
     verdicts: Vec<Verdict>,
 }
@@ -90,10 +91,10 @@ fn all(app: &App) -> Result<Vec<Rules>, JournalError> {
 }
 
 /// The rules of a task, if it has any.
-fn rules_of(step: &Step) -> Option<Vec<String>> {
+fn rules_of(step: &Step) -> Option<Vec<ShownRule>> {
     let places = ["/expect", "/transform/expect"];
     let rules = places.iter().find_map(|place| step.fields.pointer(place)?.as_array())?;
-    (!rules.is_empty()).then(|| rules.iter().map(ToString::to_string).collect())
+    (!rules.is_empty()).then(|| rules.iter().map(ShownRule::of).collect())
 }
 
 fn of_step(journal: &Journal, flow: &Flow, step: &Step, executions: &[Summary]) -> Result<Rules, JournalError> {
