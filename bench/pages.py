@@ -11,9 +11,11 @@ import sys
 import threading
 import time
 
-from server import Server, ask, history_of, percentile
+from server import Server, ask, history_of, percentile, timed
 
 EXECUTIONS, PARTITIONS, LINES = 100_000, 10_000, 1_000_000
+# Partitions of which most never ran, and the last of them.
+MOST_PARTITIONS, LAST_OF_MOST = 40_000, "2028-07-24T15:00"
 ROUNDS = 40
 OPEN_PAGES = 5
 
@@ -62,20 +64,22 @@ def figures(server, first, last):
         "executions by text": "/executions?q=flow7", "the last page of executions": f"/executions?page={EXECUTIONS // 50}",
         "an execution that failed": f"/executions/{failed}",
         "a long log, its end": f"/executions/{long}", "a long log, its middle": f"/executions/{long}?after={middle}",
-        "a long log, searched": f"/executions/{long}?q=line+{middle}",
+        "a long log, searched": f"/executions/{long}?q=line+{middle}", "a long log, its errors": f"/executions/{long}?level=ERROR",
         "partitions": f"/flows/bench/hours/partitions?from={first}&to={last}",
         "a backfill's preview": f"/flows/bench/hours/backfill?from={first}&to={last}&only=all",
+        f"{MOST_PARTITIONS:,} partitions": f"/flows/bench/hours/partitions?from={first}&to={LAST_OF_MOST}",
+        f"the preview of {MOST_PARTITIONS:,}": f"/flows/bench/hours/backfill?from={first}&to={LAST_OF_MOST}&only=missing",
     } | {name: address for name, address in rail(connection) if address not in ("/", "/flows", "/executions")}
     for name, address in pages.items():
-        ask(connection, "GET", address)
+        first_time = timed(ask, connection, "GET", address)
         before, times = server.cpu(), []
         for _ in range(ROUNDS):
-            began = time.monotonic()
-            ask(connection, "GET", address)
-            times.append(time.monotonic() - began)
-        figure = (f"p50 {percentile(times, 0.5) * 1000:.1f} ms, p95 {percentile(times, 0.95) * 1000:.1f} ms, "
+            times.append(timed(ask, connection, "GET", address))
+        figure = (f"first {first_time * 1000:.0f} ms, then p50 {percentile(times, 0.5) * 1000:.1f} ms, p95 {percentile(times, 0.95) * 1000:.1f} ms, "
                   f"{(server.cpu() - before) * 1000 / ROUNDS:.0f} ms CPU, {first_load(connection, address) / 1000:.0f} kB on first load")
         yield name, figure, f"p95 ≤ 50 ms, ≤ {250 if name == 'the editor' else 100} kB"
+    yield "a search that finds nothing, to the end of the log", search_to_the_end(connection, long), ""
+    yield "memory after all that", f"{server.memory():.0f} MB, {server.memory('VmHWM'):.0f} MB at its peak", ""
     yield "an open page sees a change", live(server), "≤ 300 ms"
     yield f"{OPEN_PAGES} open pages, for each", cost(server), "< 0.2 % of a core"
 
@@ -85,6 +89,16 @@ def rail(connection):
     html = ask(connection, "GET", "/").decode()
     nav = html[html.index("<nav"):html.index("</nav>")]
     return [(name.strip(), address) for address, name in re.findall(r'<a href="([^"]+)"[^>]*>([^<]+)', nav)]
+
+
+def search_to_the_end(connection, execution):
+    """Follows the pages of a search as a browser does."""
+    query, pages, began = "?q=nowhere", 0, time.monotonic()
+    while query:
+        html = ask(connection, "GET", f"/executions/{execution}{query}").decode()
+        more = re.search(r'href="(\?[^"]+)#log" data-search-on', html)
+        query, pages = more and more.group(1).replace("&#38;", "&").replace("&amp;", "&"), pages + 1
+    return f"{time.monotonic() - began:.1f} s, {pages} pages"
 
 
 def fill_log(server, execution):
