@@ -36,4 +36,5 @@ pub mod tasks;
 pub mod engine;
 
 pub mod cli;
+pub mod copilot;
 pub mod server;

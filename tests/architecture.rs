@@ -43,7 +43,7 @@ const LAYERS: [&[&str]; 5] = [
     ],
     &["doctor", "flow", "tasks"],
     &["engine"],
-    &["cli", "server"],
+    &["cli", "copilot", "server"],
 ];
 
 fn root() -> &'static Path {

@@ -5,6 +5,7 @@ mod common;
 mod agents;
 mod ai;
 mod architecture;
+mod assistant;
 mod backfill;
 mod bad_files;
 mod browser;

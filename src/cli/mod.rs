@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand. The only place that prints.
 
+mod ai;
 mod backfill;
 mod calendar;
 mod clean;
@@ -131,6 +132,8 @@ enum Command {
     Doctor(doctor::Arguments),
     /// Run flows on their triggers and serve the HTTP API until stopped
     Server(server::Arguments),
+    /// Write or change a flow from a sentence, or explain a failure, by a language model
+    Ai(ai::Arguments),
     /// Serve tools for agents by the Model Context Protocol, on stdin and stdout
     Mcp(mcp::Arguments),
     /// Add users who may log in to the server
@@ -242,7 +245,8 @@ async fn dispatch(command: Command, settings: &Arc<Settings>) -> anyhow::Result<
         Command::Postgres(arguments) => postgres::run(arguments, settings).await,
         Command::Doctor(arguments) => doctor::run(arguments, settings).await,
         Command::Server(arguments) => server::run(arguments, settings).await,
-        Command::Mcp(arguments) => mcp::run(arguments, settings).await,
+        Command::Ai(arguments) => ai::run(arguments, &with_models(settings)?).await,
+        Command::Mcp(arguments) => mcp::run(arguments, &with_models(settings)?).await,
         Command::User(arguments) => user::run(arguments, settings),
         Command::Demo(arguments) => demo::run(arguments, settings).await,
         Command::Completions(arguments) => Ok(completions::run(&arguments)),

@@ -101,6 +101,7 @@ const RULES: [(Role, &[&str]); 4] = [
             "POST /backfills/{id}/{action}",
             "POST /executions/bulk/{action}",
             "POST /executions/{id}/resume",
+            "POST /executions/{id}/explain",
             "POST /executions/{id}/{action}",
             "POST /schedules",
             "POST /api/v1/backfills",

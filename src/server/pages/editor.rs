@@ -1,6 +1,7 @@
 //! The editor of flows: a form that works without a script, with one it is CodeMirror. What it says of a text is what `jitney
 //! validate` says.
 
+mod ask;
 mod assist;
 mod check;
 mod form;
@@ -18,7 +19,7 @@ use serde_json::{Value, json};
 use super::diff::{self, DiffLine};
 use super::error::PageError;
 use super::shell::{NavPage, Shell, flow_address};
-use super::{PageResult, page};
+use super::{PageResult, assistant, page};
 use crate::blocking::run_blocking;
 use crate::engine::catalog::CatalogError;
 use crate::flow::template::{self, TemplateGroup};
@@ -26,6 +27,7 @@ use crate::id::FlowKey;
 use crate::server::App;
 use crate::server::api::error::ApiError;
 use crate::server::api::parameters::QueryParameters;
+use ask::Proposal;
 use check::Check;
 
 pub(super) use assist::{complete, describe, diagnose};
@@ -56,6 +58,8 @@ struct EditorFrame {
     text: String,
     check: Check,
     outcome: EditOutcome,
+    /// What was asked of a model; none where there is no model to ask.
+    wish: Option<String>,
 }
 
 impl EditorFrame {
@@ -64,7 +68,8 @@ impl EditorFrame {
         let address = key.as_ref().map(|key| flow_address(&key.namespace, &key.id)).unwrap_or_default();
         let action = if address.is_empty() { "/flows/new".to_owned() } else { format!("{address}/edit") };
         let (namespace, id) = key.map(|key| (key.namespace, key.id)).unwrap_or_default();
-        Self { address, action, namespace, id, file, base, text, check, outcome }
+        let wish = outcome.wish.clone();
+        Self { address, action, namespace, id, file, base, text, check, outcome, wish }
     }
 }
 
@@ -107,6 +112,9 @@ struct EditOutcome {
     conflict: Option<Conflict>,
     /// Whether nothing has been chosen yet.
     offers_templates: bool,
+    /// What was asked of a model, and what it would change.
+    wish: Option<String>,
+    proposal: Option<Proposal>,
 }
 
 /// The editor on a flow's file.
@@ -175,6 +183,7 @@ async fn post(app: &Arc<App>, key: Option<FlowKey>, form: &QueryParameters) -> R
     match action.split_once(' ').unwrap_or((&action, "")) {
         ("fix", fix) => draft.text = check::fixed(&draft.text, fix),
         ("yaml", _) => draft.view = View::Yaml,
+        ("ask", _) => return asked(app, draft, field("wish")).await,
         ("form" | "open", path) => draft.view = View::Form(path.to_owned()),
         ("check" | "apply" | "add" | "remove" | "up" | "down", _) => {}
         ("overwrite", digest) => {
@@ -184,6 +193,22 @@ async fn post(app: &Arc<App>, key: Option<FlowKey>, form: &QueryParameters) -> R
         _ => return written(app, draft).await,
     }
     Ok(editor(app, draft, EditOutcome::default())?.into_response())
+}
+
+/// Shows the text as a model would have it. Nothing is saved.
+async fn asked(app: &Arc<App>, mut draft: Draft, wish: String) -> Result<Response, PageError> {
+    let mut outcome = EditOutcome { wish: Some(wish.clone()), ..EditOutcome::default() };
+    // A template that nobody has changed is no flow of the user's.
+    let is_template = |text: &str| template::ALL.iter().any(|template| template.text().trim() == text.trim());
+    let is_new = draft.key.is_none() && is_template(&draft.text);
+    match ask::propose(app, (&draft.text, is_new), &wish).await {
+        Ok((text, proposal)) => {
+            draft.text = text;
+            outcome.proposal = Some(proposal);
+        }
+        Err(problem) => outcome.problem = problem,
+    }
+    Ok(editor(app, draft, outcome)?.into_response())
 }
 
 /// Writes the flow's file; what hinders that is shown in the editor.
@@ -238,7 +263,9 @@ fn conflict(app: &App, draft: &Draft, now: &str) -> Result<Conflict, ApiError> {
     Ok(Conflict { digest, is_gone: now.is_empty(), lines })
 }
 
-fn editor(app: &App, draft: Draft, outcome: EditOutcome) -> PageResult {
+fn editor(app: &App, draft: Draft, mut outcome: EditOutcome) -> PageResult {
+    let wish = outcome.wish.take().unwrap_or_default();
+    outcome.wish = assistant::is_offered(app).then_some(wish);
     let file = check::file_of(app, draft.key.as_ref());
     if let View::Form(task) = &draft.view {
         let task = task.clone();

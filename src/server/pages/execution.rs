@@ -27,6 +27,7 @@ use self::metrics::RunMetrics;
 use self::outputs::OutputGroup;
 use self::timeline::Timeline;
 use self::yaml::YamlLine;
+use super::assistant;
 use super::error::PageError;
 use super::flow;
 use super::format::{ShownTime, duration, filters, pairs};
@@ -151,6 +152,8 @@ struct ExecutionPage {
     /// What its pauses ask for.
     questions: Vec<InputField>,
     failures: Vec<Failure>,
+    /// Whether a model can be asked why it failed.
+    is_explained: bool,
     rows: Option<Reconciliation>,
     timeline: Timeline,
     /// The tasks as SVG; none if they are too many for the page, or no longer known.
@@ -204,6 +207,7 @@ fn of(app: &App, id: &ExecutionId, parameters: &QueryParameters) -> Result<Execu
         possible: Possible::of(state.status, interrupted),
         tasks: flow.iter().flat_map(|flow| &flow.steps).map(|step| step.id.to_string()).collect(),
         alone: flow.map(runnable_alone).unwrap_or_default().into_iter().map(str::to_owned).collect(),
+        is_explained: state.status == ExecutionState::Failed && assistant::is_offered(app),
         expected: journal.expected([id])?.remove(id).map(|mark| (mark.user, ShownTime::of(mark.time))),
         questions: flow.map(|flow| questions(&state, flow)).unwrap_or_default(),
         rows: reconciliation(&state),

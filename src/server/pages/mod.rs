@@ -5,6 +5,7 @@ mod account;
 mod actions;
 mod api;
 mod assets;
+mod assistant;
 mod audit;
 mod backfill;
 mod data;
@@ -13,6 +14,7 @@ mod editor;
 mod error;
 mod execution;
 mod executions;
+mod explanation;
 mod flow;
 mod flows;
 mod format;
@@ -99,6 +101,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route("/flows/{namespace}/{id}/partitions.json", get(partitions::json))
         .route("/executions/{id}", get(execution::show))
         .route("/executions/{id}/graph.svg", get(execution::graph))
+        .route("/executions/{id}/explain", post(explanation::show))
         .route("/executions/{id}/resume", post(actions::resume).layer(unlimited()))
         .route("/executions/{id}/{action}", post(actions::apply))
         .route("/schedules", get(schedules::show).post(schedules::switch))

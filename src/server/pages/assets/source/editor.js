@@ -241,7 +241,7 @@ function go(view, line, column) {
 function listen(view) {
   form.addEventListener("submit", (event) => {
     const action = event.submitter?.value || "save";
-    if (action === "form") return (saved = view.state.doc.toString());
+    if (["form", "ask"].includes(action)) return (saved = view.state.doc.toString());
     event.preventDefault();
     if (action.startsWith("fix ")) repair(view, action.slice(4));
     else save(view, action);
