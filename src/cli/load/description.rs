@@ -46,8 +46,9 @@ impl Description {
         }
         if let Some(bad) = file.first_bad.as_ref().filter(|_| !rejects) {
             let help = bad.hint.as_deref().unwrap_or("correct the row");
-            // Where most rows are none, the header is not to be trusted.
-            let more = match file.bad_rows * 2 > file.rows {
+            // Where most rows have other fields than the header, that is not to be trusted.
+            let is_header_doubtful = bad.hint.is_none() && file.bad_rows * 2 > file.rows;
+            let more = match is_header_doubtful {
                 true => "; if line 1 is not the header, `--skip-lines 1` skips it, and `--comment '#'` comments",
                 false => ", or load the others with `--reject 100`",
             };
