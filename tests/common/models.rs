@@ -1,6 +1,7 @@
 //! Servers of language models, made by others, each for one test.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -53,8 +54,9 @@ impl ModelServer {
         command.args([kind, &port.to_string()]).stdout(Stdio::null()).stderr(Stdio::null());
         let server = Self { child: command.spawn().unwrap(), port };
         let began = Instant::now();
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(began.elapsed() < Duration::from_secs(60), "the server `{kind}` does not start");
+        // A server that still loads its model answers with 503.
+        while !is_ready(port, kind == "chat") {
+            assert!(began.elapsed() < Duration::from_secs(120), "the server `{kind}` does not start");
             std::thread::sleep(Duration::from_millis(50));
         }
         Some(server)
@@ -88,6 +90,19 @@ impl ModelServer {
     pub async fn verdict(&self) -> Value {
         self.get("/_llmock/verdict").await
     }
+}
+
+/// Whether the server accepts connections, or has its model too.
+fn is_ready(port: u16, needs_model: bool) -> bool {
+    let Ok(mut stream) = std::net::TcpStream::connect(("127.0.0.1", port)) else { return false };
+    if !needs_model {
+        return true;
+    }
+    let request = "GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let mut answer = String::new();
+    stream.write_all(request.as_bytes()).is_ok()
+        && stream.read_to_string(&mut answer).is_ok()
+        && answer.starts_with("HTTP/1.1 200")
 }
 
 fn client() -> reqwest::Client {

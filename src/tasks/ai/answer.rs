@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::ask::{ask, ask_json};
 use super::configuration::ChatConfiguration;
-use super::outputs::{ChatOutputs, Source, Tally};
+use super::outputs::{ChatOutputs, Source, TokenTally};
 use super::provider::{self, ProviderSpec};
 use super::refused::{NoGuardrails, NoMemory, NoObservability, NoRetrievers, NoTools};
 use super::retrieve::retrieve;
@@ -116,7 +116,7 @@ impl Task for AiAnswer {
         let RetrieverConfiguration { max_results, min_score } = self.content_retriever_configuration;
         let (sources, embedding_model, usage) =
             retrieve(context, embedding, &self.embeddings, &self.prompt, (max_results, min_score)).await?;
-        let mut tally = Tally::new(&context.settings);
+        let mut tally = TokenTally::new(&context.settings);
         tally.add(&embedding_model, usage);
         if sources.is_empty() {
             context.warn("no passage is near enough to the question: the model answers without documents");

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::configuration::ChatConfiguration;
 use super::json::{fits, parse};
-use super::outputs::Tally;
+use super::outputs::TokenTally;
 use super::provider::retries;
 use crate::ai::{AnswerFormat, ChatAnswer, ChatMessage, ChatRequest, FinishReason, Model};
 use crate::task::{Level, TaskContext, TaskError};
@@ -20,7 +20,7 @@ pub(super) async fn ask(
     model: &Model,
     request: &ChatRequest,
     configuration: &ChatConfiguration,
-    tally: &mut Tally<'_>,
+    tally: &mut TokenTally<'_>,
     context: &TaskContext,
 ) -> Result<ChatAnswer, TaskError> {
     let redactor = &context.settings.redactor;
@@ -57,7 +57,7 @@ pub(super) async fn ask_json(
     model: &Model,
     mut request: ChatRequest,
     configuration: &ChatConfiguration,
-    tally: &mut Tally<'_>,
+    tally: &mut TokenTally<'_>,
     context: &TaskContext,
 ) -> Result<(ChatAnswer, Value), TaskError> {
     let mut is_second = false;

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::ask::{ask, ask_json};
 use super::configuration::ChatConfiguration;
 use super::message::{self, MessageSpec};
-use super::outputs::{ChatOutputs, Tally};
+use super::outputs::{ChatOutputs, TokenTally};
 use super::provider::{self, ProviderSpec};
 use super::refused::{NoGuardrails, NoObservability, NoTools};
 use crate::ai::{AnswerFormat, ChatRequest};
@@ -50,7 +50,7 @@ impl Task for AiChat {
     ];
     const FILES: &'static [&'static str] = &["messages"];
     const EXAMPLE: &'static str = "\
-- id: ask
+- id: ask_model
   type: ai.chat
   provider: {type: ollama, modelName: \"qwen3:4b\"}
   messages:
@@ -66,7 +66,7 @@ impl Task for AiChat {
         let (system, messages) = message::conversation(&self.messages, context).await?;
         let options = self.configuration.options(self.provider.as_ref());
         let request = ChatRequest { system, messages, tools: Vec::new(), format: self.configuration.format(), options };
-        let mut tally = Tally::new(&context.settings);
+        let mut tally = TokenTally::new(&context.settings);
         let returns_thinking = self.configuration.return_thinking;
         if matches!(request.format, AnswerFormat::Text) {
             let answer = ask(&model, &request, &self.configuration, &mut tally, context).await?;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::ask::ask_json;
 use super::configuration::ChatConfiguration;
-use super::outputs::Tally;
+use super::outputs::TokenTally;
 use super::provider::{self, ProviderSpec};
 use super::refused::NoGuardrails;
 use crate::ai::{AnswerFormat, ChatMessage, ChatRequest, FinishReason, Usage};
@@ -99,7 +99,7 @@ impl Task for AiClassify {
             format: AnswerFormat::Schema { name: "classification".to_owned(), schema, is_strict: true },
             options: self.configuration.options(self.provider.as_ref()),
         };
-        let mut tally = Tally::new(&context.settings);
+        let mut tally = TokenTally::new(&context.settings);
         let (answer, value) = ask_json(&model, request, &self.configuration, &mut tally, context).await?;
         Ok(Outputs {
             classification: value["class"].as_str().unwrap_or_default().to_owned(),

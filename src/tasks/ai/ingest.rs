@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::document::{self, SourceDocument};
-use super::outputs::Tally;
+use super::outputs::TokenTally;
 use super::provider::ProviderSpec;
 use super::splitter::{DocumentPiece, DocumentSplitter};
 use super::store::{EmbeddingStore, StoredPiece};
@@ -161,7 +161,7 @@ impl Task for AiIngest {
         ));
         let texts = pieces.iter().map(|(_, piece)| piece.to_embed()).collect();
         let (embeddings, model) = self.provider.embed(context, texts, EmbedPurpose::Document).await?;
-        let mut tally = Tally::new(&context.settings);
+        let mut tally = TokenTally::new(&context.settings);
         tally.add(&model, embeddings.usage);
         let stored = pieces.into_iter().zip(embeddings.vectors).enumerate();
         let stored = stored.map(|(index, ((document, piece), vector))| self.stored(index, document, piece, vector));

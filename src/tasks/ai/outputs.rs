@@ -78,7 +78,7 @@ pub(super) struct IntermediateResponse {
 }
 
 /// What several requests of one task took.
-pub(super) struct Tally<'a> {
+pub(super) struct TokenTally<'a> {
     settings: &'a Settings,
     began: Instant,
     calls: u64,
@@ -86,7 +86,7 @@ pub(super) struct Tally<'a> {
     cost: Option<f64>,
 }
 
-impl<'a> Tally<'a> {
+impl<'a> TokenTally<'a> {
     pub(super) fn new(settings: &'a Settings) -> Self {
         Self { settings, began: Instant::now(), calls: 0, usage: Usage::default(), cost: None }
     }

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::outputs::{Source, Tally};
+use super::outputs::{Source, TokenTally};
 use super::provider::ProviderSpec;
 use super::retrieve::{MAX_RESULTS, retrieve};
 use super::store::EmbeddingStore;
@@ -90,7 +90,7 @@ impl Task for AiSearch {
         let limits = (self.max_results, self.min_score);
         let (mut sources, model, usage) =
             retrieve(context, &self.provider, &self.embeddings, &self.query, limits).await?;
-        let mut tally = Tally::new(&context.settings);
+        let mut tally = TokenTally::new(&context.settings);
         tally.add(&model, usage);
         let (size, mut uri) = (sources.len() as u64, None);
         match self.fetch_type {

@@ -15,7 +15,7 @@ use self::toolbox::Toolbox;
 use super::ask::ask;
 use super::configuration::ChatConfiguration;
 use super::json;
-use super::outputs::{ChatOutputs, IntermediateResponse, Tally, ToolExecution};
+use super::outputs::{ChatOutputs, IntermediateResponse, TokenTally, ToolExecution};
 use super::provider::{self, ProviderSpec};
 use super::refused::{NoGuardrails, NoMemory, NoObservability, NoOutputFiles, NoRetrievers};
 use crate::ai::{AnswerFormat, ChatMessage, ChatRequest, ToolResult};
@@ -113,7 +113,7 @@ impl Task for AiAgent {
             format: self.configuration.format(),
             options: self.configuration.options(self.provider.as_ref()),
         };
-        let mut tally = Tally::new(&context.settings);
+        let mut tally = TokenTally::new(&context.settings);
         let (mut executions, mut said) = (Vec::new(), Vec::new());
         for step in 0.. {
             let answer = ask(&model, &request, &self.configuration, &mut tally, context).await?;
