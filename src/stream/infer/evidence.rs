@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::forms::{self, NumberForm};
 use super::kind::InferredType;
 use super::lists;
-use super::tally::{self, OddValue, Tally};
+use super::tally::{self, OddValue, ValueTally};
 use crate::diagnostic::Diagnostic;
 use crate::stream::{BadRow, ColumnType, Conversions, Result, json, value};
 
@@ -34,7 +34,7 @@ pub(in crate::stream) struct Evidence {
     is_nested: bool,
     /// The keys that lead to a list of objects within the first value of JSON, if there is one.
     list: Option<String>,
-    tallies: [Tally; TALLIED.len()],
+    tallies: [ValueTally; TALLIED.len()],
     /// Words that may stand for NULL.
     null_words: u64,
     /// Whether a number is written with the decimal character that was given, and with that between groups.
@@ -200,7 +200,7 @@ impl Evidence {
             return Some("no values".to_owned());
         }
         let is_text = !self.is_nested && self.kind() == InferredType::Text;
-        let of = |(kind, tally): (u8, &'_ Tally)| Some((tally.fits, self.kind_of(kind)?, tally.odd.clone()?));
+        let of = |(kind, tally): (u8, &'_ ValueTally)| Some((tally.fits, self.kind_of(kind)?, tally.odd.clone()?));
         let all = TALLIED.into_iter().zip(&self.tallies).filter_map(of);
         // A type that at least half of the values have.
         let near = all.filter(|(fits, ..)| *fits > 0 && fits * 2 >= self.values - self.null_words);

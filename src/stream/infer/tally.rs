@@ -10,7 +10,7 @@ const NULL_WORDS: &[&str] =
 
 /// The values of a column, as far as they were looked at for one type.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Tally {
+pub(super) struct ValueTally {
     /// How many have it.
     pub fits: u64,
     /// The first that does not.
@@ -24,7 +24,7 @@ pub(super) struct OddValue {
     line: u64,
 }
 
-impl Tally {
+impl ValueTally {
     /// Takes one more value.
     pub(super) fn take(&mut self, fits: bool, value: &[u8], line: u64) {
         if fits {

@@ -60,12 +60,12 @@ impl Task for WaitFor {
     const EXAMPLE: &'static str = "\
 - id: ready
   type: wait_for
-  condition: \"{{ outputs.ask.value == '3' }}\"
+  condition: \"{{ outputs.count_again.value == '3' }}\"
   checkFrequency:
     interval: 1s
     maxIterations: 10
   tasks:
-    - id: ask
+    - id: count_again
       type: return
       format: \"{{ outputs.ready.iterationCount }}\"";
     type Outputs = Expansion;
