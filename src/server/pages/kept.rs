@@ -37,8 +37,8 @@ struct KeptResult<T> {
     cost: Duration,
 }
 
-/// A result.
-pub(super) struct Found<T> {
+/// A result that was kept, or has just been found.
+pub(super) struct KeptValue<T> {
     pub(super) value: Arc<T>,
     /// Whether something has been written since it was found.
     pub(super) is_stale: bool,
@@ -58,20 +58,20 @@ impl<T> KeptResults<T> {
         flow: &Arc<Flow>,
         query: String,
         find: impl AsyncFnOnce() -> Result<T, ApiError>,
-    ) -> Result<Found<T>, ApiError> {
+    ) -> Result<KeptValue<T>, ApiError> {
         let key = FlowKey::new(&flow.namespace, flow.id.to_string());
         let slot = self.slot((key.clone(), query));
         let mut held = slot.lock().await;
         // Before anything is read: what is written meanwhile counts as later.
         let version = run_blocking(|| app.executor.journal().flow_version(&key))?;
         if let Some(kept) = held.as_ref().filter(|kept| kept.is_usable(flow, version)) {
-            return Ok(Found { value: kept.value.clone(), is_stale: kept.version != version });
+            return Ok(KeptValue { value: kept.value.clone(), is_stale: kept.version != version });
         }
         let begun = Instant::now();
         let value = Arc::new(find().await?);
         let (found, flow) = (Instant::now(), flow.clone());
         *held = Some(KeptResult { value: value.clone(), flow, version, found, cost: found - begun });
-        Ok(Found { value, is_stale: false })
+        Ok(KeptValue { value, is_stale: false })
     }
 
     fn slot(&self, key: ResultKey) -> ResultSlot<T> {

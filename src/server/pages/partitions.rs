@@ -13,7 +13,7 @@ use chrono::TimeDelta;
 pub(super) use self::cells::is_unusual;
 use self::cells::{GridRow, PartitionCell, rows_of};
 use super::format::{Amount, ShownTime, filters};
-use super::kept::Found;
+use super::kept::KeptValue;
 use super::shell::{NavPage, Shell, flow_address};
 use super::{PageResult, page};
 use crate::clock;
@@ -117,8 +117,8 @@ pub(super) async fn show(
     let (owner, reader, wanted, given) = (app.clone(), flow.clone(), request.clone(), query.clone());
     let find = async move || run_on_pool(async move || read(&owner, &reader, &wanted, &given).await).await;
     // Sources are asked each time.
-    let Found { value: grid, is_stale } = match request.check {
-        true => Found { value: Arc::new(find().await?), is_stale: false },
+    let KeptValue { value: grid, is_stale } = match request.check {
+        true => KeptValue { value: Arc::new(find().await?), is_stale: false },
         false => app.kept.grids.get(&app, &flow, query.text(), find).await?,
     };
     let looking = async || details(&app, &flow, &request, &parameters).await;
