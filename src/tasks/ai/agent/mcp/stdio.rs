@@ -1,6 +1,7 @@
 //! A server that is a program: messages are lines of its standard input and output.
 
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -10,6 +11,8 @@ use crate::task::{TaskContext, TaskError};
 
 /// How many lines of its error output a message has.
 const MAX_LINES: usize = 5;
+/// How long the last of them are waited for.
+const LAST_LINES_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A program that answers.
 pub(super) struct StdioTransport {
@@ -33,11 +36,11 @@ impl StdioTransport {
     pub(super) async fn send(&mut self, message: &Value, id: Option<u64>) -> Result<Option<Value>, TaskError> {
         let sent = self.program.write_line(&message.to_string()).await;
         if let Err(error) = sent {
-            return Err(self.gone().caused_by(error));
+            return Err(self.gone().await.caused_by(error));
         }
         let Some(id) = id else { return Ok(None) };
         loop {
-            let Some(batch) = self.program.lines.recv().await else { return Err(self.gone()) };
+            let Some(batch) = self.program.lines.recv().await else { return Err(self.gone().await) };
             let mut answer = None;
             for line in batch {
                 if line.stream == OutputStream::Error {
@@ -58,7 +61,16 @@ impl StdioTransport {
         }
     }
 
-    fn gone(&self) -> TaskError {
+    /// The error of a program that takes or sends nothing more, with what it wrote for people until then.
+    async fn gone(&mut self) -> TaskError {
+        let rest = async {
+            while let Some(batch) = self.program.lines.recv().await {
+                let lines = batch.into_iter().filter(|line| line.stream == OutputStream::Error);
+                lines.for_each(|line| push_bounded(&mut self.said, line.text, MAX_LINES));
+            }
+        };
+        // What it started may hold its pipes open.
+        let _ = tokio::time::timeout(LAST_LINES_TIMEOUT, rest).await;
         let said = if self.said.is_empty() { String::new() } else { format!(": {}", self.said.join("; ")) };
         TaskError::permanent(format!("the MCP server `{}` has ended{said}", self.name))
             .help("run its command by hand to see what is wrong")
