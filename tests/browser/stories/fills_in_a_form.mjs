@@ -20,7 +20,8 @@ await story(async (page) => {
   // The form follows what is typed; it has come to rest when a field that depends on another is there.
   await page.getByLabel(/^only/).fill("for yellow taxis");
   await field("hidden").fill("not-to-be-seen");
-  await run.click();
+  // The problem is there while one types; this is the server's page with it.
+  await Promise.all([page.waitForEvent("load"), run.click()]);
   const problem = page.locator("#field-whole [role=alert]");
   await problem.waitFor();
   assert.match(await problem.innerText(), /seven/);
