@@ -67,6 +67,7 @@ fn value_of(task: &str, field: &str) -> Value {
         (_, "url") => json!(format!("postgres://u:p@127.0.0.1:1/d?sslmode=verify-full&sslrootcert={PATH}")),
         (_, "inputFiles" | "dependencies") => json!([PATH]),
         (_, "formData") => json!({"f": format!("file://{PATH}")}),
+        ("ai.chat", "messages") => json!([{"type": "USER", "contentBlocks": [{"type": "IMAGE", "uri": PATH}]}]),
         (_, "taskRunner") => json!({"type": "docker", "volumes": [format!("{PATH}:/there")]}),
         _ => json!(PATH),
     }
