@@ -33,8 +33,10 @@ pub enum ProviderKind {
 /// What Kestra's types of providers begin with.
 const KESTRA: &str = "io.kestra.plugin.ai.provider.";
 
-/// Each kind, its name here, Kestra's name, other spellings, and the address of its API.
-const KINDS: &[(ProviderKind, &str, &str, &[&str], Option<&str>)] = &[
+/// A kind, its name here, Kestra's name, other spellings, and the address of its API.
+type ProviderEntry = (ProviderKind, &'static str, &'static str, &'static [&'static str], Option<&'static str>);
+
+const KINDS: &[ProviderEntry] = &[
     (
         ProviderKind::Gemini,
         "gemini",

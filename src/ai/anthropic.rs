@@ -176,10 +176,10 @@ fn instruction(format: &AnswerFormat) -> Option<String> {
 
 /// A call, whose arguments may have come in pieces.
 fn call(block: &mut Value) -> Result<ToolCall, String> {
-    if let Some(Value::String(pieces)) = block.as_object_mut().and_then(|block| block.shift_remove(PIECES)) {
-        if !pieces.trim().is_empty() {
-            block["input"] = serde_json::from_str(&pieces).unwrap_or_else(|_| pieces.into());
-        }
+    if let Some(Value::String(pieces)) = block.as_object_mut().and_then(|block| block.shift_remove(PIECES))
+        && !pieces.trim().is_empty()
+    {
+        block["input"] = serde_json::from_str(&pieces).unwrap_or_else(|_| pieces.into());
     }
     let name = block["name"].as_str().filter(|name| !name.is_empty()).ok_or("a tool that it asks for has no name")?;
     let id = block["id"].as_str().unwrap_or_default();

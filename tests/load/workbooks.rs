@@ -14,7 +14,7 @@ fn trips() -> Vec<u8> {
                 vec![
                     Number(1.0),
                     Number(2.5),
-                    Moment(43922.030578703704),
+                    Moment(43_922.030_578_703_71),
                     Day(43922.0),
                     Text("a, &quot;b&quot;"),
                     Truth(true),

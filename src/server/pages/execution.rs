@@ -85,7 +85,7 @@ impl Possible {
 
 /// What the lower part of the page shows. Only that is read.
 enum Tab {
-    Log(LogView),
+    Log(Box<LogView>),
     Outputs(Vec<OutputGroup>),
     Files(Box<FilesView>),
     Inputs(Vec<FactGroup>),
@@ -275,7 +275,7 @@ fn tab(
             Tab::Yaml(yaml::of(state, &failed))
         }
         Some("evaluate") => Tab::Evaluate(evaluate::of(app, id, state, parameters)?),
-        _ => Tab::Log(log::of(app.executor.journal(), id, parameters)?),
+        _ => Tab::Log(Box::new(log::of(app.executor.journal(), id, parameters)?)),
     })
 }
 

@@ -76,7 +76,7 @@ pub(super) fn conflicts(messages: &[MessageSpec]) -> Vec<FieldConflict> {
 impl MessageSpec {
     fn problem(&self) -> Option<String> {
         let has_files = self.content_blocks.iter().any(|block| block.kind != BlockKind::Text);
-        if self.content.is_some() == !self.content_blocks.is_empty() {
+        if self.content.is_some() != self.content_blocks.is_empty() {
             return Some("a message needs either `content` or `contentBlocks`".to_owned());
         }
         if has_files && self.kind != MessageKind::User {

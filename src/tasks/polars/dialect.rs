@@ -4,8 +4,8 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    BinaryOperator, DataType, DateTimeField, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName,
-    Query, SelectItem, Statement, UnaryOperator, Value, VisitMut, VisitorMut,
+    BinaryOperator, CaseWhen, DataType, DateTimeField, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
+    ObjectName, Query, SelectItem, Statement, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 use sqlparser::parser::ParserError;
 
@@ -183,16 +183,7 @@ impl<'a> Rewriter<'a> {
                 None
             }
             Expr::Case { operand, conditions, else_result, .. } => {
-                let results = conditions.iter().map(|when| &when.result).chain(else_result.as_deref());
-                let results: Vec<_> = results.collect();
-                self.require_same_class(&results, false)?;
-                self.want_one_zone(&results)?;
-                if let Some(operand) = operand {
-                    let wanted = conditions.iter().map(|when| &when.condition);
-                    let compared: Vec<_> = std::iter::once(operand.as_ref()).chain(wanted).collect();
-                    self.require_same_class(&compared, false)?;
-                    self.want_one_zone(&compared)?;
-                }
+                self.check_case(operand.as_deref(), conditions, else_result.as_deref())?;
                 self.case(expr.clone())?
             }
             Expr::Cast { expr, data_type, .. } => self.cast(expr, data_type)?,
@@ -249,6 +240,17 @@ impl<'a> Rewriter<'a> {
             },
             _ => None,
         })
+    }
+
+    /// Refuses a CASE whose results, or compared values, are of different types.
+    fn check_case(&self, operand: Option<&Expr>, conditions: &[CaseWhen], other: Option<&Expr>) -> SqlResult<()> {
+        let results: Vec<_> = conditions.iter().map(|when| &when.result).chain(other).collect();
+        self.require_same_class(&results, false)?;
+        self.want_one_zone(&results)?;
+        let Some(operand) = operand else { return Ok(()) };
+        let compared: Vec<_> = std::iter::once(operand).chain(conditions.iter().map(|when| &when.condition)).collect();
+        self.require_same_class(&compared, false)?;
+        self.want_one_zone(&compared)
     }
 
     fn case(&self, mut case: Expr) -> SqlResult<Option<Expr>> {
