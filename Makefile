@@ -24,7 +24,6 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 STATE := $(or $(JITNEY_HOME),$(or $(XDG_DATA_HOME),$(HOME)/.local/share)/jitney)
 
-# `make test` leaves a slower program in the debug folder; this one stays as it is.
 build: tools
 	@[ -e $(TARGET)/jitney ] || echo "Building jitney, once: 10 to 15 minutes on two idle cores"
 	@cargo build
@@ -33,6 +32,7 @@ build: tools
 demo: build
 	@echo "To have \`jitney\` at hand in this shell:  export PATH=\"$(abspath $(TARGET)):\$$PATH\""
 	@$(TARGET)/jitney demo
+	@echo; echo "This build is not optimised; the program of \`make release\`, which takes far longer to build, loads about 4 times as fast."
 
 demo-elt: build
 	@folder="$(abspath $(TARGET))/tmp/emulators-demo"; trap 'tests/emulators/run stop "$$folder"' EXIT; \
