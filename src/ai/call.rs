@@ -7,14 +7,12 @@ use serde_json::Value;
 
 use crate::secret::Redactor;
 use crate::task::TaskError;
-use crate::web::{RequestError, follow, is_transient, retry_after};
+use crate::web::{RequestError, answer, follow, is_transient, retry_after};
 
 /// The most bytes of an answer.
 pub(super) const MAX_ANSWER: usize = 32 << 20;
-/// The most bytes of a refusal that are looked at,
-const MAX_REFUSAL: usize = 64 << 10;
-/// and how long it may take to come.
-const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);
+/// The most bytes of an answer that is not JSON that a message may quote from.
+const MAX_EXCERPT: usize = 64 << 10;
 /// How much of a server's own words a message has.
 const MAX_QUOTED: usize = 500;
 
@@ -37,28 +35,17 @@ impl ModelCall<'_> {
 
     /// The JSON of an answer.
     pub(super) async fn json(&self, response: Response) -> Result<Value, RequestError> {
-        let bytes = self.bytes(response).await?;
+        let bytes = answer::whole(self.what, response, MAX_ANSWER).await?.ok_or_else(|| self.too_large())?;
         serde_json::from_slice(&bytes).map_err(|error| {
-            let head = String::from_utf8_lossy(&bytes[..bytes.len().min(MAX_REFUSAL)]).into_owned();
+            let head = String::from_utf8_lossy(&bytes[..bytes.len().min(MAX_EXCERPT)]).into_owned();
             let quoted = self.redactor.excerpt(&head, 200);
             self.broken(&format!("{}: `{quoted}`", crate::text::not_json(&error)))
         })
     }
 
-    async fn bytes(&self, mut response: Response) -> Result<Vec<u8>, RequestError> {
-        let mut bytes = Vec::new();
-        while let Some(piece) = self.piece(&mut response).await? {
-            if bytes.len() + piece.len() > MAX_ANSWER {
-                return Err(self.too_large());
-            }
-            bytes.extend_from_slice(&piece);
-        }
-        Ok(bytes)
-    }
-
     /// The next piece of an answer.
     pub(super) async fn piece(&self, response: &mut Response) -> Result<Option<bytes::Bytes>, RequestError> {
-        response.chunk().await.map_err(|error| RequestError::from_reqwest(self.what, error))
+        answer::piece(self.what, response).await
     }
 
     /// The answer is of no use, and another one may be.
@@ -86,16 +73,7 @@ impl ModelCall<'_> {
 
     async fn refusal(&self, mut response: Response) -> RequestError {
         let (status, pause) = (response.status(), retry_after(response.headers()));
-        let mut head = Vec::new();
-        let reading = async {
-            while head.len() < MAX_REFUSAL
-                && let Ok(Some(piece)) = response.chunk().await
-            {
-                head.extend_from_slice(&piece);
-            }
-        };
-        // It only explains: what came until then must do.
-        let _ = tokio::time::timeout(REFUSAL_TIMEOUT, reading).await;
+        let head = answer::head(&mut response).await;
         let text = String::from_utf8_lossy(&head);
         let json: Value = serde_json::from_str(&text).unwrap_or_default();
         // Some servers send a list of one.

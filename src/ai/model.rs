@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, RequestBuilder, Response, Url};
 use serde_json::Value;
 
@@ -22,7 +22,7 @@ use crate::config::Settings;
 use crate::diagnostic::nearest;
 use crate::secret::Redactor;
 use crate::task::TaskError;
-use crate::web::{RequestError, RetryPolicy, client};
+use crate::web::{RequestError, RetryPolicy, client, header};
 
 /// How long an answer may take in all.
 const MAX_DURATION: Duration = Duration::from_secs(3600);
@@ -54,8 +54,7 @@ impl Model {
     /// When an address or a key is missing or wrong.
     pub fn open(target: ModelTarget, settings: &Settings) -> Result<Self, TaskError> {
         let (target, base) = target.resolve(settings)?;
-        let client = client::client(target.timeout)
-            .map_err(|error| TaskError::permanent("cannot prepare the connection").caused_by(error))?;
+        let client = client::of_task(target.timeout)?;
         let place = crate::secret::hide_address(&base.origin().ascii_serialization());
         let what = settings.redactor.clean(&format!("asking the model `{}` at {place}", target.model));
         let provider = provider_of(target.kind);
@@ -160,11 +159,9 @@ impl Model {
         let login = self.target.api_key.as_ref().map(|key| self.provider.login(key.expose())).unwrap_or_default();
         let login = login.into_iter().map(|(name, value)| (name.to_owned(), value));
         for (name, value) in login.chain(self.target.headers.clone()) {
-            let wrong = || TaskError::permanent(format!("the header `{name}` cannot be sent"));
             self.redactor.learn(value.strip_prefix("Bearer ").unwrap_or(&value));
-            let mut text = HeaderValue::from_str(&value).map_err(|error| wrong().caused_by(error))?;
-            text.set_sensitive(true);
-            request = request.header(HeaderName::try_from(&name).map_err(|error| wrong().caused_by(error))?, text);
+            let (name, value) = header(&name, &value)?;
+            request = request.header(name, value);
         }
         Ok(request)
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::task::TaskError;
+
 /// How long a server may take to accept a connection.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -21,6 +23,14 @@ pub fn install_crypto() {
 /// When the system's root certificates cannot be read.
 pub fn client(idle: Duration) -> reqwest::Result<reqwest::Client> {
     builder(CONNECT_TIMEOUT.min(idle), idle).build()
+}
+
+/// Such a client for a task.
+///
+/// # Errors
+/// As [`client`].
+pub fn of_task(idle: Duration) -> Result<reqwest::Client, TaskError> {
+    client(idle).map_err(|error| TaskError::permanent("cannot prepare the connection").caused_by(error))
 }
 
 /// What makes such a client, with a time limit for the connection too.

@@ -11,10 +11,10 @@ use super::html;
 use super::provider::retries;
 use crate::storage;
 use crate::task::{TaskContext, TaskError};
-use crate::web::{RequestError, client, follow, is_transient, retry_after};
+use crate::web::{RequestError, answer, client, follow, is_transient, retry_after};
 
 /// The largest document.
-const MAX_BYTES: u64 = 20_000_000;
+const MAX_BYTES: usize = 20_000_000;
 /// How long a server of documents may be silent.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -52,17 +52,17 @@ pub(super) async fn read_bytes(field: &str, uri: &str, context: &TaskContext) ->
     let file = context.files.open(uri, &path).map_err(|finding| TaskError::from(*finding))?.map_err(failed)?;
     let reading = tokio::task::spawn_blocking(move || {
         let mut bytes = Vec::new();
-        file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map(|_| bytes)
+        file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map(|_| bytes)
     });
     let bytes = reading.await.map_err(std::io::Error::other).flatten().map_err(failed)?;
-    if bytes.len() as u64 > MAX_BYTES {
+    if bytes.len() > MAX_BYTES {
         return Err(too_large(uri));
     }
     Ok(RawFile { bytes, media_type: String::new(), source: uri.to_owned() })
 }
 
 fn too_large(what: &str) -> TaskError {
-    let most = crate::text::size(MAX_BYTES);
+    let most = crate::text::size(MAX_BYTES as u64);
     TaskError::permanent(format!("the document `{what}` is larger than {most}")).help("split it first")
 }
 
@@ -74,14 +74,13 @@ async fn download(text: &str, context: &TaskContext) -> Result<RawFile, TaskErro
     if let Some(password) = url.password() {
         redactor.learn_login(url.username(), password);
     }
-    let client = client::client(IDLE_TIMEOUT)
-        .map_err(|error| TaskError::permanent("cannot prepare the connection").caused_by(error))?;
+    let client = client::of_task(IDLE_TIMEOUT)?;
     retries(context).run(async || fetch(&client, url.clone(), &shown).await).await
 }
 
 async fn fetch(client: &Client, url: Url, shown: &str) -> Result<RawFile, RequestError> {
     let what = format!("reading {shown}");
-    let mut response = follow::send(&what, client.get(url)).await?;
+    let response = follow::send(&what, client.get(url)).await?;
     let status = response.status();
     if !status.is_success() {
         let message = format!("{what}: the server answered {status}");
@@ -94,13 +93,8 @@ async fn fetch(client: &Client, url: Url, shown: &str) -> Result<RawFile, Reques
     }
     let media_type = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let media_type = media_type.to_ascii_lowercase();
-    let mut bytes = Vec::new();
-    while let Some(piece) = response.chunk().await.map_err(|error| RequestError::from_reqwest(&what, error))? {
-        bytes.extend_from_slice(&piece);
-        if bytes.len() as u64 > MAX_BYTES {
-            return Err(RequestError::Fatal(too_large(shown)));
-        }
-    }
+    let bytes = answer::whole(&what, response, MAX_BYTES).await?;
+    let bytes = bytes.ok_or_else(|| RequestError::Fatal(too_large(shown)))?;
     Ok(RawFile { bytes, media_type, source: shown.to_owned() })
 }
 

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::Url;
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
+use reqwest::header::{HeaderMap, SET_COOKIE};
 use sha2::{Digest, Sha256};
 
 use crate::secret::{Redactor, hide_address, hide_literals, percent_decoded};
 use crate::task::TaskError;
 use crate::text::hex;
+use crate::web::header;
 
 /// What stands for what is not shown.
 const HIDDEN: &str = "***";
@@ -82,11 +83,8 @@ pub(super) fn to_send(given: &BTreeMap<String, String>, redactor: &Redactor) -> 
         if SECRET.iter().any(|end| name.to_ascii_lowercase().ends_with(end)) {
             learn(value, redactor);
         }
-        // The value may be a login: it is not quoted.
-        let wrong = || TaskError::permanent(format!("the header `{name}` cannot be sent"));
-        let mut text = HeaderValue::from_str(value).map_err(|error| wrong().caused_by(error))?;
-        text.set_sensitive(true);
-        headers.append(HeaderName::try_from(name).map_err(|error| wrong().caused_by(error))?, text);
+        let (name, value) = header(name, value)?;
+        headers.append(name, value);
     }
     Ok(headers)
 }

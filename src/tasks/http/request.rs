@@ -12,7 +12,7 @@ use super::content::{self, Method, RequestContent};
 use super::options::RequestOptions;
 use super::{error_response, message, options};
 use crate::task::{FieldConflict, OutageTracker, Task, TaskContext, TaskError};
-use crate::web::{NO_CONNECTION, RequestError};
+use crate::web::{NO_CONNECTION, RequestError, answer};
 
 /// The largest answer that becomes an output.
 const MAX_BODY_BYTES: usize = 10_000_000;
@@ -153,21 +153,15 @@ impl HttpRequest {
 }
 
 /// The answer's bytes.
-async fn whole(what: &str, mut response: Response) -> Result<Vec<u8>, TaskError> {
-    let mut body = Vec::new();
-    let announced = response.content_length().unwrap_or_default();
-    loop {
-        if announced > MAX_BODY_BYTES as u64 || body.len() > MAX_BODY_BYTES {
-            let error =
-                TaskError::permanent(format!("{what}: the response is larger than {} MB", MAX_BODY_BYTES / 1_000_000));
-            return Err(error.help("use http.download, which streams a file of any size into storage"));
-        }
-        match response.chunk().await {
-            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-            Ok(None) => return Ok(body),
-            Err(error) => return Err(RequestError::from_reqwest(what, error).into_error()),
-        }
-    }
+async fn whole(what: &str, response: Response) -> Result<Vec<u8>, TaskError> {
+    let body = match response.content_length() {
+        Some(announced) if announced > MAX_BODY_BYTES as u64 => None,
+        _ => answer::whole(what, response, MAX_BODY_BYTES).await.map_err(RequestError::into_error)?,
+    };
+    body.ok_or_else(|| {
+        TaskError::permanent(format!("{what}: the response is larger than {} MB", MAX_BODY_BYTES / 1_000_000))
+            .help("use http.download, which streams a file of any size into storage")
+    })
 }
 
 fn text(bytes: Vec<u8>, is_latin: bool, context: &TaskContext) -> String {

@@ -1,13 +1,13 @@
 //! A server on the web: each message is a POST, whose answer is JSON or a stream of events.
 
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Client, Response, Url};
 use serde_json::Value;
 
 use super::super::definition::ToolDefinition;
 use crate::ai::EventReader;
 use crate::task::{TaskContext, TaskError};
-use crate::web::{RequestError, client, follow};
+use crate::web::{RequestError, answer, client, follow, header};
 
 /// The most bytes of an answer.
 const MAX_ANSWER: usize = 8 << 20;
@@ -37,14 +37,11 @@ impl HttpTransport {
         for (name, value) in &definition.headers {
             // Any header may be a login, and none is quoted.
             redactor.learn(value.strip_prefix("Bearer ").unwrap_or(value));
-            let refused = || TaskError::permanent(format!("the header `{name}` cannot be sent"));
-            let mut value = HeaderValue::from_str(value).map_err(|error| refused().caused_by(error))?;
-            value.set_sensitive(true);
-            headers.insert(HeaderName::try_from(name).map_err(|error| refused().caused_by(error))?, value);
+            let (name, value) = header(name, value)?;
+            headers.insert(name, value);
         }
         let timeout = definition.timeout.map_or(super::TIMEOUT, |span| span.0);
-        let client = client::client(timeout)
-            .map_err(|error| TaskError::permanent("cannot prepare the connection").caused_by(error))?;
+        let client = client::of_task(timeout)?;
         Ok(Self { client, url, headers, shown })
     }
 
@@ -75,22 +72,20 @@ impl HttpTransport {
         }
         match id {
             None => Ok(None),
-            Some(id) => answer(&what, response, id).await.map(Some),
+            Some(id) => answer_to(id, &what, response).await.map(Some),
         }
     }
 }
 
 /// The answer to a message.
-async fn answer(what: &str, mut response: Response, id: u64) -> Result<Value, TaskError> {
+async fn answer_to(id: u64, what: &str, mut response: Response) -> Result<Value, TaskError> {
     let is_stream = response
         .headers()
         .get(CONTENT_TYPE)
         .is_some_and(|kind| kind.to_str().is_ok_and(|kind| kind.starts_with("text/event-stream")));
     let (mut reader, mut whole, mut bytes) = (EventReader::default(), Vec::new(), 0);
     let is_answer = |message: &Value| message["id"] == id && message.get("method").is_none();
-    while let Some(piece) =
-        response.chunk().await.map_err(|error| RequestError::from_reqwest(what, error).into_error())?
-    {
+    while let Some(piece) = answer::piece(what, &mut response).await.map_err(RequestError::into_error)? {
         bytes += piece.len();
         if bytes > MAX_ANSWER {
             let most = crate::text::size(MAX_ANSWER as u64);
