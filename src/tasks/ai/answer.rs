@@ -3,15 +3,14 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::ask::{ask, ask_json};
+use super::ask::ask_in_form;
 use super::configuration::ChatConfiguration;
 use super::outputs::{ChatOutputs, Source, TokenTally};
 use super::provider::{self, ProviderSpec};
 use super::refused::{NoGuardrails, NoMemory, NoObservability, NoRetrievers, NoTools};
-use super::retrieve::retrieve;
-use super::search::wrong_limits;
+use super::retrieve::{retrieve, usual_results, wrong_limits};
 use super::store::EmbeddingStore;
-use crate::ai::{AnswerFormat, ChatMessage, ChatRequest};
+use crate::ai::{ChatMessage, ChatRequest};
 use crate::task::{FieldConflict, Task, TaskContext, TaskError};
 
 /// Finds the passages of ingested documents that a question is about, and lets a model answer from them.
@@ -74,10 +73,6 @@ struct RetrieverConfiguration {
     min_score: f64,
 }
 
-fn usual_results() -> usize {
-    3
-}
-
 impl Default for RetrieverConfiguration {
     fn default() -> Self {
         Self { max_results: usual_results(), min_score: 0.0 }
@@ -129,15 +124,9 @@ impl Task for AiAnswer {
             options: self.chat_configuration.options(Some(&self.chat_provider)),
         };
         let configuration = &self.chat_configuration;
-        let (answer, value) = match request.format {
-            AnswerFormat::Text => (ask(&model, &request, configuration, &mut tally, context).await?, None),
-            _ => {
-                let (answer, value) = ask_json(&model, request, configuration, &mut tally, context).await?;
-                (answer, Some(value))
-            }
-        };
+        let (answer, json_output) = ask_in_form(&model, request, configuration, &mut tally, context).await?;
         let outputs = tally.outputs(answer, configuration.return_thinking);
-        Ok(ChatOutputs { completion: outputs.text_output.clone(), json_output: value, sources, ..outputs })
+        Ok(ChatOutputs { completion: outputs.text_output.clone(), json_output, sources, ..outputs })
     }
 }
 

@@ -49,6 +49,26 @@ pub(super) async fn ask(
     Ok(answer)
 }
 
+/// Asks for an answer of the form that the request has; its value comes with it if that is JSON.
+///
+/// # Errors
+/// As [`ask`] and [`ask_json`].
+pub(super) async fn ask_in_form(
+    model: &Model,
+    request: ChatRequest,
+    configuration: &ChatConfiguration,
+    tally: &mut TokenTally<'_>,
+    context: &TaskContext,
+) -> Result<(ChatAnswer, Option<Value>), TaskError> {
+    match request.format {
+        AnswerFormat::Text => Ok((ask(model, &request, configuration, tally, context).await?, None)),
+        AnswerFormat::Json | AnswerFormat::Schema { .. } => {
+            let (answer, value) = ask_json(model, request, configuration, tally, context).await?;
+            Ok((answer, Some(value)))
+        }
+    }
+}
+
 /// Asks for JSON, and once more where the answer is not of the shape that the request has.
 ///
 /// # Errors

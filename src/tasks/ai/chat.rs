@@ -3,13 +3,13 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::ask::{ask, ask_json};
+use super::ask::ask_in_form;
 use super::configuration::ChatConfiguration;
 use super::message::{self, MessageSpec};
 use super::outputs::{ChatOutputs, TokenTally};
 use super::provider::{self, ProviderSpec};
 use super::refused::{NoGuardrails, NoObservability, NoTools};
-use crate::ai::{AnswerFormat, ChatRequest};
+use crate::ai::ChatRequest;
 use crate::task::{FieldConflict, Task, TaskContext, TaskError};
 
 /// Asks a language model and passes its answer to later tasks.
@@ -67,12 +67,7 @@ impl Task for AiChat {
         let options = self.configuration.options(self.provider.as_ref());
         let request = ChatRequest { system, messages, tools: Vec::new(), format: self.configuration.format(), options };
         let mut tally = TokenTally::new(&context.settings);
-        let returns_thinking = self.configuration.return_thinking;
-        if matches!(request.format, AnswerFormat::Text) {
-            let answer = ask(&model, &request, &self.configuration, &mut tally, context).await?;
-            return Ok(tally.outputs(answer, returns_thinking));
-        }
-        let (answer, value) = ask_json(&model, request, &self.configuration, &mut tally, context).await?;
-        Ok(ChatOutputs { json_output: Some(value), ..tally.outputs(answer, returns_thinking) })
+        let (answer, json_output) = ask_in_form(&model, request, &self.configuration, &mut tally, context).await?;
+        Ok(ChatOutputs { json_output, ..tally.outputs(answer, self.configuration.return_thinking) })
     }
 }

@@ -6,8 +6,21 @@ use super::store::EmbeddingStore;
 use crate::ai::EmbedPurpose;
 use crate::task::{TaskContext, TaskError};
 
-/// How many passages a task may ask for.
-pub(super) const MAX_RESULTS: usize = 1000;
+/// How many passages a task gets, unless it asks for more, and at most.
+const USUAL_RESULTS: usize = 3;
+const MAX_RESULTS: usize = 1000;
+
+pub(super) fn usual_results() -> usize {
+    USUAL_RESULTS
+}
+
+/// What is wrong with the limits of a search.
+pub(super) fn wrong_limits(max_results: usize, min_score: f64) -> Option<String> {
+    if max_results == 0 || max_results > MAX_RESULTS {
+        return Some(format!("`maxResults` must be from 1 to {MAX_RESULTS}"));
+    }
+    (!(0.0..=1.0).contains(&min_score)).then(|| "`minScore` must be from 0 to 1".to_owned())
+}
 
 /// The nearest passages, and the tokens that finding them took.
 ///

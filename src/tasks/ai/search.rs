@@ -4,11 +4,11 @@ use std::io::Write;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::outputs::{Source, TokenTally};
 use super::provider::ProviderSpec;
-use super::retrieve::{MAX_RESULTS, retrieve};
+use super::retrieve::{retrieve, usual_results, wrong_limits};
 use super::store::EmbeddingStore;
 use crate::ai::Usage;
 use crate::task::{FieldConflict, Task, TaskContext, TaskError};
@@ -34,10 +34,6 @@ pub struct AiSearch {
     /// object per line, or `NONE`.
     #[serde(default = "usual_fetch", alias = "fetch_type", alias = "fetch")]
     fetch_type: FetchMode,
-}
-
-fn usual_results() -> usize {
-    3
 }
 
 fn usual_fetch() -> FetchMode {
@@ -107,20 +103,13 @@ impl Task for AiSearch {
     }
 }
 
-/// What is wrong with the limits of a search.
-pub(super) fn wrong_limits(max_results: usize, min_score: f64) -> Option<String> {
-    if max_results == 0 || max_results > MAX_RESULTS {
-        return Some(format!("`maxResults` must be from 1 to {MAX_RESULTS}"));
-    }
-    (!(0.0..=1.0).contains(&min_score)).then(|| "`minScore` must be from 0 to 1".to_owned())
-}
-
 fn stored(sources: &[Source], context: &TaskContext) -> Result<String, TaskError> {
     let file = context.output_file("passages.ndjson")?;
     let mut text = Vec::new();
-    let written = sources
-        .iter()
-        .try_for_each(|source| writeln!(text, "{}", json!({"content": source.content, "metadata": source.metadata})));
+    let written = sources.iter().try_for_each(|source| {
+        serde_json::to_writer(&mut text, source)?;
+        writeln!(text)
+    });
     let written = written.and_then(|()| std::fs::write(&file.path, text));
     written.map_err(|error| TaskError::permanent("cannot store the passages").caused_by(error))?;
     Ok(file.uri)
