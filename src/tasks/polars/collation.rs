@@ -51,10 +51,7 @@ impl CollationCheck<'_> {
                 self.0.node(expr).map_or_else(ControlFlow::Break, ControlFlow::Continue)
             }
         }
-        match walk(expr, &mut Check(self)) {
-            ControlFlow::Break(unsupported) => Err(unsupported),
-            ControlFlow::Continue(()) => Ok(()),
-        }
+        walk(expr, &mut Check(self)).break_value().map_or(Ok(()), Err)
     }
 
     pub(super) fn node(&self, expr: &Expr) -> SqlResult<()> {

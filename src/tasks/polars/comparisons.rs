@@ -216,10 +216,8 @@ impl CollationCheck<'_> {
             }
         }
         let mut check = Check(CollationCheck { aliased_values: aliased_values(statements), ..self });
-        match statements.iter().try_for_each(|statement| walk(statement, &mut check)) {
-            ControlFlow::Break(unsupported) => Err(unsupported),
-            ControlFlow::Continue(()) => Ok(()),
-        }
+        let visited = statements.iter().try_for_each(|statement| walk(statement, &mut check));
+        visited.break_value().map_or(Ok(()), Err)
     }
 
     fn query(&self, query: &Query) -> SqlResult<()> {

@@ -47,10 +47,8 @@ pub(super) fn check(statements: &[Statement]) -> SqlResult<()> {
             checked.map_or_else(ControlFlow::Break, ControlFlow::Continue)
         }
     }
-    match statements.iter().try_for_each(|statement| walk(statement, &mut Check)) {
-        ControlFlow::Break(unsupported) => Err(unsupported),
-        ControlFlow::Continue(()) => Ok(()),
-    }
+    let visited = statements.iter().try_for_each(|statement| walk(statement, &mut Check));
+    visited.break_value().map_or(Ok(()), Err)
 }
 
 fn check_operators(body: &SetExpr) -> SqlResult<()> {

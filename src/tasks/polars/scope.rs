@@ -157,10 +157,7 @@ impl Rewriter<'_> {
     }
 
     fn visit(&mut self, node: &mut impl VisitMut) -> SqlResult<()> {
-        match walk_mut(node, self) {
-            ControlFlow::Break(unsupported) => Err(Box::new(unsupported)),
-            ControlFlow::Continue(()) => Ok(()),
-        }
+        walk_mut(node, self).break_value().map_or(Ok(()), |unsupported| Err(Box::new(unsupported)))
     }
 
     fn select(&mut self, select: &mut Select) -> SqlResult<Vec<ScopeColumn>> {
