@@ -1,4 +1,4 @@
-//! `jitney ai` and the pages that ask a model, with recorded answers over HTTP (`tests/agents/run imitate`).
+//! `jitney ai` and the pages that ask a model, with recorded answers over HTTP (`tests/ai/run replay`).
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 use std::net::{TcpListener, TcpStream};
@@ -36,7 +36,7 @@ impl Drop for RecordedModel {
 
 /// What starts servers of models.
 fn script() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/agents/run")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ai/run")
 }
 
 impl RecordedModel {
@@ -50,7 +50,7 @@ impl RecordedModel {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/assistant/answers").join(answers);
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut command = Command::new(script());
-        command.args(["imitate", &port.to_string()]).arg(file);
+        command.args(["replay", &port.to_string()]).arg(file);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let model = Self { process: command.spawn().unwrap(), address: format!("http://127.0.0.1:{port}") };
         for _ in 0..1200 {
